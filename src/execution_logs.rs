@@ -1,0 +1,208 @@
+//! The execution log: the audit trail of every order.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::enums::{Action, OrderStatus};
+use crate::error::Error;
+use crate::filter::Filter;
+use crate::lifecycle;
+use crate::page::{Cursor, Listing, Page};
+use crate::schema::{execution_logs, orders};
+use crate::text;
+
+/// Characters that a reason may have.
+const MAX_REASON: usize = 1000;
+
+/// One action on an order. Rows are only ever added: the database takes neither UPDATE nor DELETE.
+#[derive(HasQuery, Identifiable, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[diesel(table_name = execution_logs)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+pub struct ExecutionLog {
+    /// Unique log entry identifier.
+    pub id: Uuid,
+    /// The order acted upon.
+    pub order_id: Uuid,
+    /// The trader whose order it is.
+    pub trader_id: Uuid,
+    /// What happened.
+    pub action: Action,
+    /// The order's status after the action.
+    pub status: Option<OrderStatus>,
+    /// Moment of the event.
+    pub timestamp: DateTime<Utc>,
+    /// Why, in words (FIX tag 58, Text).
+    pub reason: Option<String>,
+    /// Number of the retry; 0 = first try.
+    pub retry_attempt: Option<i32>,
+    /// The venue's code, e.g. of FIX tag 103, OrdRejReason.
+    pub error_code: Option<String>,
+    /// Recorded.
+    pub created_at: DateTime<Utc>,
+}
+
+/// An action to log.
+///
+/// ```
+/// use tradeblotter::{Action, NewExecutionLog};
+/// # let order_id = uuid::Uuid::from_u128(1);
+///
+/// let entry = NewExecutionLog {
+///     reason: Some("unknown symbol"),
+///     error_code: Some("103=1"),
+///     ..NewExecutionLog::new(order_id, Action::Rejected)
+/// };
+/// ```
+#[derive(Insertable, Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[diesel(table_name = execution_logs, treat_none_as_default_value = false)]
+pub struct NewExecutionLog<'a> {
+    /// The order acted upon.
+    pub order_id: Uuid,
+    /// What happened: any action but SUBMITTED and FILLED, which the store logs itself.
+    pub action: Action,
+    /// Why, in words, up to 1000 characters.
+    pub reason: Option<&'a str>,
+    /// Number of the retry; 0 = first try.
+    pub retry_attempt: Option<i32>,
+    /// The venue's code, up to 50 characters.
+    pub error_code: Option<&'a str>,
+}
+
+impl NewExecutionLog<'_> {
+    /// An action with nothing more to say about it.
+    pub fn new(order_id: Uuid, action: Action) -> Self {
+        Self { order_id, action, reason: None, retry_attempt: None, error_code: None }
+    }
+}
+
+/// The repository of the log, from [`Tx::execution_logs`](crate::Tx::execution_logs).
+pub struct ExecutionLogs<'c> {
+    pub(crate) conn: &'c mut PgConnection,
+}
+
+impl ExecutionLogs<'_> {
+    /// Logs an action and moves its order accordingly: REJECTED and CANCELLED end it, the others
+    /// leave its status as it is. RECOVERED may be logged on an order in any status, the rest only
+    /// while it is PENDING or PARTIAL.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::is_not_found`]: no such order, or another trader's.
+    /// - [`Error::is_illegal_transition`]: the order is FILLED, REJECTED or CANCELLED.
+    /// - [`Error::is_invalid_input`]: SUBMITTED or FILLED, which the store logs itself; a reason
+    ///   that is blank or longer than 1000 characters; an error code that is blank or longer than
+    ///   50; a negative retry.
+    pub fn append(&mut self, new: &NewExecutionLog<'_>) -> Result<ExecutionLog, Error> {
+        if let Action::Submitted | Action::Filled = new.action {
+            return Err(Error::invalid(
+                "action",
+                new.action.label(),
+                "is logged by the store itself, when an order is submitted or a fill recorded",
+            ));
+        }
+        if let Some(reason) = new.reason {
+            text::check("reason", reason, MAX_REASON)?;
+        }
+        if let Some(code) = new.error_code {
+            text::check("error code", code, 50)?;
+        }
+        if let Some(attempt) = new.retry_attempt.filter(|attempt| *attempt < 0) {
+            return Err(Error::invalid("retry attempt", &attempt.to_string(), "is less than 0"));
+        }
+        lifecycle::act(self.conn, new)
+    }
+
+    /// The audit trail of an order, oldest first; empty for an order this session may not see.
+    ///
+    /// # Errors
+    ///
+    /// Those of the connection.
+    pub fn of_order(&mut self, order_id: Uuid) -> Result<Vec<ExecutionLog>, Error> {
+        Ok(ExecutionLog::query()
+            .filter(execution_logs::order_id.eq(order_id))
+            .order((execution_logs::timestamp, execution_logs::id))
+            .load(self.conn)?)
+    }
+
+    /// The entries that match, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_input`] for a page of 0 or of more than [`Page::MAX`] rows.
+    pub fn recent(
+        &mut self,
+        filter: &Filter<'_>,
+        page: Page,
+    ) -> Result<Listing<ExecutionLog>, Error> {
+        let mut query = matching(filter);
+        if let Some(Cursor { at, id }) = page.cursor() {
+            query = query
+                .filter(execution_logs::timestamp.le(at))
+                .filter(execution_logs::timestamp.lt(at).or(execution_logs::id.lt(id)));
+        }
+        let newest_first = (execution_logs::timestamp.desc(), execution_logs::id.desc());
+        let rows = query
+            .order(newest_first)
+            .limit(page.fetch()?)
+            .select(ExecutionLog::as_select())
+            .load(self.conn)?;
+        Ok(page.listing(rows, cursor))
+    }
+
+    /// The entries that match, oldest first: the audit trail as it is read. It is no feed: an
+    /// entry committed late may stand before a page that has been read already.
+    ///
+    /// # Errors
+    ///
+    /// As [`ExecutionLogs::recent`].
+    pub fn trail(
+        &mut self,
+        filter: &Filter<'_>,
+        page: Page,
+    ) -> Result<Listing<ExecutionLog>, Error> {
+        let mut query = matching(filter);
+        if let Some(Cursor { at, id }) = page.cursor() {
+            query = query
+                .filter(execution_logs::timestamp.ge(at))
+                .filter(execution_logs::timestamp.gt(at).or(execution_logs::id.gt(id)));
+        }
+        let rows = query
+            .order((execution_logs::timestamp, execution_logs::id))
+            .limit(page.fetch()?)
+            .select(ExecutionLog::as_select())
+            .load(self.conn)?;
+        Ok(page.listing(rows, cursor))
+    }
+}
+
+fn cursor(entry: &ExecutionLog) -> Cursor {
+    Cursor { at: entry.timestamp, id: entry.id }
+}
+
+fn matching<'f>(filter: &Filter<'f>) -> execution_logs::BoxedQuery<'f, Pg> {
+    let mut query = execution_logs::table.into_boxed();
+    if let Some(trader_id) = filter.trader_id {
+        query = query.filter(execution_logs::trader_id.eq(trader_id));
+    }
+    if let Some(order_id) = filter.order_id {
+        query = query.filter(execution_logs::order_id.eq(order_id));
+    }
+    if let Some(symbol) = filter.symbol {
+        let in_symbol = orders::table.filter(orders::symbol.eq(symbol)).select(orders::id);
+        query = query.filter(execution_logs::order_id.eq_any(in_symbol));
+    }
+    if !filter.statuses.is_empty() {
+        query = query.filter(execution_logs::status.eq_any(filter.statuses));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(execution_logs::timestamp.ge(from));
+    }
+    if let Some(until) = filter.until {
+        query = query.filter(execution_logs::timestamp.lt(until));
+    }
+    query
+}

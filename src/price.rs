@@ -1,0 +1,179 @@
+//! Exact decimals that fit their columns: [`Price`] and [`Commission`].
+//!
+//! Both are `numeric(10,2)` in the database: at most eight digits before the point and two after
+//! it. PostgreSQL would round 10.005 to 10.01 without a word; these types refuse it instead, so
+//! what is stored is what was said. No float goes in or comes out.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bigdecimal::{BigDecimal, Signed, ToPrimitive, Zero};
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::pg::{Pg, PgValue};
+use diesel::serialize::{self, Output, ToSql};
+use diesel::sql_types::Numeric;
+
+use crate::error::Error;
+
+/// Digits after the point that the columns keep.
+const SCALE: i64 = 2;
+
+/// Digits that the columns keep in all.
+const PRECISION: i64 = 10;
+
+/// Longer text is refused unread, so that a hostile one costs nothing.
+const MAX_TEXT: usize = 40;
+
+/// A price per share in currency units (FIX tags 31 LastPx, 44 Price, 99 StopPx): more than 0, at
+/// most 99999999.99, two decimal places.
+///
+/// ```
+/// use tradeblotter::Price;
+///
+/// let price: Price = "10.5".parse()?;
+/// assert_eq!(price.to_string(), "10.50");
+///
+/// for refused in ["10.005", "0", "-1", "100000000", "NaN", "1e2", ""] {
+///     assert!(refused.parse::<Price>().unwrap_err().is_invalid_input());
+/// }
+/// # Ok::<(), tradeblotter::Error>(())
+/// ```
+#[derive(AsExpression, FromSqlRow, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[diesel(sql_type = Numeric)]
+pub struct Price(i64);
+
+/// A commission in currency units (FIX tag 12): 0 or more, at most 99999999.99, two decimal
+/// places. The default is 0.
+///
+/// ```
+/// use tradeblotter::Commission;
+///
+/// assert_eq!(Commission::default(), "0".parse()?);
+/// assert!("-0.01".parse::<Commission>().is_err());
+/// # Ok::<(), tradeblotter::Error>(())
+/// ```
+#[derive(AsExpression, FromSqlRow, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[diesel(sql_type = Numeric)]
+pub struct Commission(i64);
+
+impl Price {
+    /// The average price of shares bought at several prices, to two decimal places, halves away
+    /// from zero as PostgreSQL's `numeric` does; `None` for no shares. This is the one value that
+    /// is rounded, because an average seldom has two places; the sum behind it is exact.
+    pub(crate) fn average(parts: &[(Price, i64)]) -> Option<Self> {
+        let shares: i128 = parts.iter().map(|(_, shares)| i128::from(*shares)).sum();
+        let cost: i128 = parts.iter().map(|(at, n)| i128::from(at.0) * i128::from(*n)).sum();
+        let rounded = (2 * cost + shares).checked_div(2 * shares)?;
+        i64::try_from(rounded).ok().map(Self)
+    }
+}
+
+/// Reads a plain decimal: digits, perhaps a sign, perhaps a point. No exponent, no separators.
+fn parse(text: &str) -> Result<BigDecimal, &'static str> {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if text.len() > MAX_TEXT || !digits(whole) || !digits(fraction) {
+        return Err("is not a plain decimal number such as 10.50");
+    }
+    BigDecimal::from_str(text).map_err(|_| "is not a plain decimal number such as 10.50")
+}
+
+/// The value in hundredths, if it fits the column as it is. Works on digit counts, so that
+/// 10^999999999 is refused without ever being written out.
+fn hundredths(value: &BigDecimal) -> Result<i64, &'static str> {
+    if value.is_zero() {
+        return Ok(0);
+    }
+    // Beyond the column without a look at the digits, and further on beyond what `normalized` can
+    // count.
+    if value.fractional_digit_count() <= SCALE - PRECISION {
+        return Err("is more than 99999999.99");
+    }
+    let value = value.normalized();
+    let scale = value.fractional_digit_count();
+    let digits = i64::try_from(value.digits()).unwrap_or(i64::MAX);
+    if scale > SCALE {
+        return Err("has more than two decimal places; the store never rounds, so round it first");
+    }
+    if digits.saturating_sub(scale) > PRECISION - SCALE {
+        return Err("is more than 99999999.99");
+    }
+    let (integer, _) = value.with_scale(SCALE).into_bigint_and_exponent();
+    integer.to_i64().ok_or("is more than 99999999.99")
+}
+
+macro_rules! exact_decimal {
+    ($type:ident, $called:literal, refused when $hundredths:ident: $refused:expr, $why:literal) => {
+        impl $type {
+            fn fitting(value: &BigDecimal) -> Result<Self, &'static str> {
+                if value.is_negative() {
+                    return Err($why);
+                }
+                let $hundredths = hundredths(value)?;
+                if $refused { Err($why) } else { Ok(Self($hundredths)) }
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = Error;
+
+            /// Reads a plain decimal such as `10.50`; what does not fit is
+            /// [`Error::is_invalid_input`], with the reason.
+            fn from_str(text: &str) -> Result<Self, Error> {
+                parse(text)
+                    .and_then(|value| Self::fitting(&value))
+                    .map_err(|why| Error::invalid($called, text, why))
+            }
+        }
+
+        impl TryFrom<BigDecimal> for $type {
+            type Error = Error;
+
+            /// Takes the value if it fits the column exactly; otherwise
+            /// [`Error::is_invalid_input`], with the reason.
+            fn try_from(value: BigDecimal) -> Result<Self, Error> {
+                Self::fitting(&value)
+                    .map_err(|why| Error::invalid($called, &value.to_scientific_notation(), why))
+            }
+        }
+
+        impl From<$type> for BigDecimal {
+            fn from(value: $type) -> Self {
+                BigDecimal::new(value.0.into(), SCALE)
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&format!("{}.{:02}", self.0 / 100, self.0 % 100))
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($type), "({})"), self)
+            }
+        }
+
+        impl ToSql<Numeric, Pg> for $type {
+            fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+                <BigDecimal as ToSql<Numeric, Pg>>::to_sql(&(*self).into(), &mut out.reborrow())
+            }
+        }
+
+        impl FromSql<Numeric, Pg> for $type {
+            fn from_sql(bytes: PgValue<'_>) -> deserialize::Result<Self> {
+                let value = <BigDecimal as FromSql<Numeric, Pg>>::from_sql(bytes)?;
+                Ok(Self::try_from(value)?)
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        crate::text::serde_as_text!($type);
+    };
+}
+
+exact_decimal!(Price, "price", refused when cents: cents == 0, "must be more than 0");
+exact_decimal!(Commission, "commission", refused when cents: cents < 0, "must be 0 or more");

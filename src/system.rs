@@ -1,0 +1,35 @@
+//! What PostgreSQL and Diesel bring themselves, told to the query builder. Private: the schema is
+//! in [`schema`](crate::schema).
+
+use diesel::sql_types::{BigInt, Text};
+
+diesel::define_sql_function! {
+    fn pg_try_advisory_lock(key: BigInt) -> Bool;
+}
+
+diesel::define_sql_function! {
+    fn pg_advisory_unlock(key: BigInt) -> Bool;
+}
+
+diesel::define_sql_function! {
+    /// The time now; `now()` is the time at which the transaction began.
+    fn clock_timestamp() -> Timestamptz;
+}
+
+diesel::define_sql_function! {
+    /// The table of this name along the search path, NULL if there is none.
+    fn to_regclass(name: Text) -> Nullable<Oid>;
+}
+
+diesel::define_sql_function! {
+    /// Whether row security holds the current role on this table.
+    fn row_security_active(table: Text) -> Bool;
+}
+
+diesel::table! {
+    /// Diesel's record of the migrations that were applied.
+    __diesel_schema_migrations (version) {
+        version -> Text,
+        run_on -> Timestamp,
+    }
+}
