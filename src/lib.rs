@@ -89,7 +89,8 @@
 //!
 //! # Features
 //!
-//! - `embedded` (default): [`embedded`]. Without default features the library stays lean.
+//! - `cli` (default): the command `blotter`. Without default features the library stays lean.
+//! - `embedded`: [`embedded`], part of `cli`.
 //! - `serde`: `Serialize` and `Deserialize` on the public types, prices as exact text; `Serialize`
 //!   alone on those that borrow (`NewOrder`, `NewFill`, `NewExecutionLog`, `Filter`).
 //! - `tls`: TLS to the server (`sslmode=require`), with the OpenSSL that is installed.

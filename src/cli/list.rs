@@ -1,0 +1,244 @@
+//! `blotter orders`, `blotter fills`, `blotter log`.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::thread;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Args;
+use diesel::prelude::*;
+use diesel::sql_types::Timestamptz;
+use tradeblotter::{
+    Blotter, Cursor, Error, ExecutionLog, Filter, Listing, OrderStatus, Page, Session, Tx,
+};
+use uuid::Uuid;
+
+use super::output::{self, Format, Row};
+use super::{Database, Failure, arguments};
+
+/// How often a followed log is read.
+const POLL: Duration = Duration::from_millis(500);
+
+/// How far back each reading of a followed log goes: an entry bears the time at which it was
+/// written, so one that took longer than this to commit is missed.
+const OVERLAP: TimeDelta = TimeDelta::seconds(60);
+
+#[derive(Args)]
+struct Which {
+    /// Only this trader's; needed unless the login passes row security.
+    #[arg(long, value_name = "UUID")]
+    trader: Option<Uuid>,
+    /// Only this order, its fills or its log.
+    #[arg(long, value_name = "UUID")]
+    order: Option<Uuid>,
+    /// Only in this symbol.
+    #[arg(long, value_name = "SYMBOL")]
+    symbol: Option<String>,
+    /// Only of this status; may be given more than once.
+    #[arg(long, value_name = "STATUS", ignore_case = true)]
+    #[arg(value_parser = arguments::status())]
+    status: Vec<OrderStatus>,
+    /// Only of this day or moment, or later.
+    #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
+    from: Option<DateTime<Utc>>,
+    /// Only before this day or moment.
+    #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
+    until: Option<DateTime<Utc>>,
+}
+
+#[derive(Args)]
+struct Printing {
+    /// How to print the rows.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// How many rows to print at most.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Go on after this row; the listing before names it.
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<Cursor>,
+}
+
+#[derive(Args)]
+pub struct Listed {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    printing: Printing,
+}
+
+#[derive(Args)]
+pub struct Log {
+    #[command(flatten)]
+    listed: Listed,
+    /// Then go on printing entries as they are written, until interrupted.
+    #[arg(long, conflicts_with_all = ["until", "after"])]
+    follow: bool,
+}
+
+impl Listed {
+    pub fn orders(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+        let filter = self.which.filter();
+        self.list(database, out, |tx, page| tx.orders().recent(&filter, page))
+    }
+
+    pub fn fills(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+        let filter = self.which.filter();
+        self.list(database, out, |tx, page| tx.fills().recent(&filter, page))
+    }
+
+    fn list<R: Row>(
+        &self,
+        database: &Database,
+        out: &mut impl Write,
+        query: impl FnMut(&mut Tx<'_>, Page) -> Result<Listing<R>, Error>,
+    ) -> Result<(), Failure> {
+        let session = self.which.session(&database.blotter()?)?;
+        let listing = session.snapshot(|tx| self.printing.load(tx, query))?;
+        self.printing.print(out, &listing)
+    }
+}
+
+impl Log {
+    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+        let Listed { which, printing } = &self.listed;
+        let filter = which.filter();
+        let session = which.session(&database.blotter()?)?;
+        // In one snapshot, so that no entry falls between what is listed and what is followed.
+        let (mut listing, tail) = session.snapshot(|tx| {
+            let listing =
+                printing.load(tx, |tx, page| tx.execution_logs().recent(&filter, page))?;
+            Ok::<_, Error>((listing, Tail::begin(tx, filter)?))
+        })?;
+        listing.rows.reverse();
+        if !self.follow {
+            return printing.print(out, &listing);
+        }
+        match printing.format {
+            Format::Json => output::more(out, &listing.rows, Format::Json)?,
+            format => output::rows(out, &listing.rows, format)?,
+        }
+        out.flush()?;
+        tail.follow(out, &session, printing.format)
+    }
+}
+
+impl Which {
+    fn filter(&self) -> Filter<'_> {
+        Filter {
+            trader_id: self.trader,
+            order_id: self.order,
+            symbol: self.symbol.as_deref(),
+            statuses: &self.status,
+            from: self.from,
+            until: self.until,
+        }
+    }
+
+    /// The trader's session; without one, nobody's, which sees every row or none.
+    fn session(&self, blotter: &Blotter) -> Result<Session, Failure> {
+        if let Some(trader) = self.trader {
+            return Ok(blotter.trader(trader)?);
+        }
+        if blotter.passes_row_security()? {
+            Ok(blotter.anonymous())
+        } else {
+            Err(Failure::Usage(
+                "whose rows? This login sees one trader's at a time: pass --trader".to_owned(),
+            ))
+        }
+    }
+}
+
+impl Printing {
+    /// Reads pages until there are as many rows as were asked for.
+    fn load<R>(
+        &self,
+        tx: &mut Tx<'_>,
+        mut query: impl FnMut(&mut Tx<'_>, Page) -> Result<Listing<R>, Error>,
+    ) -> Result<Listing<R>, Error> {
+        let mut rows = Vec::new();
+        let mut next = self.after;
+        let mut left = self.limit;
+        while left > 0 {
+            let size = u16::try_from(left).unwrap_or(Page::MAX).min(Page::MAX);
+            let page = next.map_or(Page::first(size), |cursor| Page::after(cursor, size));
+            let listing = query(tx, page)?;
+            rows.extend(listing.rows);
+            left -= u32::from(size);
+            next = listing.next;
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(Listing { rows, next })
+    }
+
+    fn print<R: Row>(&self, out: &mut impl Write, listing: &Listing<R>) -> Result<(), Failure> {
+        output::rows(out, &listing.rows, self.format)?;
+        if let Some(next) = listing.next {
+            out.flush()?;
+            anstream::eprintln!("there are more: --after {next}");
+        }
+        Ok(())
+    }
+}
+
+/// Follows the log. Each reading goes back a while before the reading before it, by the clock of the
+/// database, and leaves out what was seen already; so entries that are committed out of order are
+/// not lost, and one that bears a time to come does not hide the others.
+struct Tail<'f> {
+    filter: Filter<'f>,
+    /// When the log was last read.
+    read: DateTime<Utc>,
+    /// What of the time since then, and of the while before, was there.
+    seen: HashSet<(DateTime<Utc>, Uuid)>,
+}
+
+impl<'f> Tail<'f> {
+    /// Takes note of what is there, as old.
+    fn begin(tx: &mut Tx<'_>, filter: Filter<'f>) -> Result<Self, Error> {
+        let mut tail = Self { filter, read: now(tx)?, seen: HashSet::new() };
+        tail.fresh(tx)?;
+        Ok(tail)
+    }
+
+    fn follow(
+        mut self,
+        out: &mut impl Write,
+        session: &Session,
+        format: Format,
+    ) -> Result<(), Failure> {
+        loop {
+            let fresh = session.snapshot(|tx| self.fresh(tx))?;
+            output::more(out, &fresh, format)?;
+            thread::sleep(POLL);
+        }
+    }
+
+    /// The entries that were not there before, oldest first.
+    fn fresh(&mut self, tx: &mut Tx<'_>) -> Result<Vec<ExecutionLog>, Error> {
+        let since = self.read - OVERLAP;
+        self.read = now(tx)?;
+        self.seen.retain(|(at, _)| *at >= since);
+        let filter = Filter { from: self.filter.from.max(Some(since)), ..self.filter };
+        let mut fresh = Vec::new();
+        let mut page = Page::first(Page::MAX);
+        loop {
+            let listing = tx.execution_logs().trail(&filter, page)?;
+            let rows = listing.rows.into_iter();
+            fresh.extend(rows.filter(|entry| self.seen.insert((entry.timestamp, entry.id))));
+            let Some(next) = listing.next else {
+                return Ok(fresh);
+            };
+            page = Page::after(next, Page::MAX);
+        }
+    }
+}
+
+/// The database's own time, which the entries bear.
+fn now(tx: &mut Tx<'_>) -> Result<DateTime<Utc>, Error> {
+    Ok(diesel::select(diesel::dsl::now.into_sql::<Timestamptz>()).get_result(tx.connection())?)
+}

@@ -1,0 +1,156 @@
+//! The arguments, and what becomes of them. The commands use the library as any backend would.
+
+mod arguments;
+mod demo;
+mod list;
+mod migrate;
+mod output;
+mod sandbox;
+mod schema;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anstream::eprintln;
+use clap::{Parser, Subcommand};
+use diesel::prelude::*;
+use tradeblotter::{Blotter, Error, migrations};
+
+/// A check or an order failed, or the database did.
+const FAILED: u8 = 1;
+
+/// The command line was wrong; clap exits with the same code.
+const USAGE: u8 = 2;
+
+/// The order, fill and audit store of a trading backend, on PostgreSQL.
+///
+/// Start with `blotter demo`: it needs an installed PostgreSQL and no set-up, and leaves nothing
+/// behind.
+#[derive(Parser)]
+#[command(name = "blotter", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 all is well; 1 a check, an order or the database failed; \
+                        2 the command line is wrong.")]
+struct Arguments {
+    #[command(flatten)]
+    database: Database,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Args)]
+struct Database {
+    /// The database: a postgres:// URL or a libpq keyword string.
+    #[arg(long = "database-url", env = "DATABASE_URL", value_name = "URL", global = true)]
+    #[arg(hide_env_values = true)]
+    url: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Apply, revert or list the schema's migrations.
+    #[command(subcommand)]
+    Migrate(migrate::Migrate),
+    /// Look after the schema.
+    #[command(subcommand)]
+    Schema(schema::Schema),
+    /// Watch orders of every type go through every ending, in a database of their own.
+    ///
+    /// Without a database URL a private PostgreSQL is started for it; with one, a database is
+    /// created on that server. Either is removed at the end; only when the command is killed does
+    /// that database, `blotter_demo_` and a number, stay behind.
+    Demo,
+    /// List orders, newest first.
+    Orders(list::Listed),
+    /// List fills, newest first.
+    Fills(list::Listed),
+    /// List the audit trail: the newest entries, oldest of them first.
+    Log(list::Log),
+    /// Run a command with DATABASE_URL set to a private, empty PostgreSQL.
+    ///
+    /// The server lives as long as the command does; the exit code is the command's. For example:
+    /// blotter sandbox -- diesel migration redo --all
+    Sandbox(sandbox::Sandbox),
+}
+
+/// Why a command did not do what it was asked.
+enum Failure {
+    /// The command line asks for something that can't be.
+    Usage(String),
+    /// It was tried and failed; said already if there is no text.
+    Failed(Option<String>),
+    /// Whoever read the output has had enough.
+    OutputClosed,
+    /// A command that was run for the user ended with this code.
+    Exit(u8),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Failed(Some(error.to_string()))
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::Failed(Some(error.to_string())),
+        }
+    }
+}
+
+/// Reads the command line and does what it says.
+pub fn run() -> ExitCode {
+    let Arguments { database, command } = Arguments::parse();
+    let mut out = io::stdout().lock();
+    let done = match command {
+        Command::Migrate(command) => command.run(&database, &mut out),
+        Command::Schema(command) => command.run(&database, &mut out),
+        Command::Demo => demo::run(&database, &mut out),
+        Command::Orders(listed) => listed.orders(&database, &mut out),
+        Command::Fills(listed) => listed.fills(&database, &mut out),
+        Command::Log(command) => command.run(&database, &mut out),
+        Command::Sandbox(command) => command.run(),
+    };
+    match done.and_then(|()| Ok(out.flush()?)) {
+        Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        Err(Failure::Usage(why)) => complain(USAGE, &why),
+        Err(Failure::Failed(Some(why))) => complain(FAILED, &why),
+        Err(Failure::Failed(None)) => ExitCode::from(FAILED),
+        Err(Failure::Exit(code)) => ExitCode::from(code),
+    }
+}
+
+fn complain(code: u8, why: &dyn fmt::Display) -> ExitCode {
+    eprintln!("blotter: {why}");
+    ExitCode::from(code)
+}
+
+impl Database {
+    /// The URL, if there is one; an empty DATABASE_URL is none.
+    fn given(&self) -> Option<&str> {
+        self.url.as_deref().filter(|url| !url.is_empty())
+    }
+
+    fn url(&self) -> Result<&str, Failure> {
+        self.given().ok_or_else(|| {
+            Failure::Usage(
+                "which database? Set DATABASE_URL or pass --database-url; `blotter demo` and \
+                 `blotter sandbox` need none"
+                    .to_owned(),
+            )
+        })
+    }
+
+    /// A connection, whatever the state of the schema.
+    fn connect(&self) -> Result<PgConnection, Failure> {
+        Ok(tradeblotter::connect(self.url()?)?)
+    }
+
+    /// The store, once its database has been found to be migrated.
+    fn blotter(&self) -> Result<Blotter, Failure> {
+        migrations::require(&mut self.connect()?)?;
+        Ok(Blotter::connect(self.url()?)?)
+    }
+}

@@ -1,0 +1,34 @@
+//! `blotter schema`: is the database what this build was made for?
+
+use std::io::Write;
+
+use clap::Subcommand;
+use tradeblotter::{catalog, migrations};
+
+use super::{Database, Failure};
+
+#[derive(Subcommand)]
+pub enum Schema {
+    /// Compare the live database with what this build expects, one line for each difference.
+    ///
+    /// Covers tables, columns, enums, constraints, indexes, row security, policies, triggers and
+    /// comments. Prints nothing and exits with 0 when all is as expected, with 1 when not.
+    Check,
+}
+
+impl Schema {
+    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+        let Self::Check = self;
+        let conn = &mut database.connect()?;
+        migrations::require(conn)?;
+        let differences = catalog::differences(conn)?;
+        if differences.is_empty() {
+            return Ok(());
+        }
+        for difference in &differences {
+            // The check has failed, whether or not anybody reads why.
+            let _ = writeln!(out, "{difference}");
+        }
+        Err(Failure::Failed(None))
+    }
+}
