@@ -1,0 +1,9 @@
+use tradeblotter::NewOrder;
+
+fn main() {
+    let price = Some("10.50".to_owned());
+    let _ = NewOrder {
+        price,
+        ..NewOrder::market(uuid::Uuid::from_u128(1), "AAPL", 100)
+    };
+}

@@ -1,0 +1,231 @@
+//! A transaction is stored whole or not at all, and the pool outlives whatever happens in it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::prelude::*;
+use diesel::r2d2::{ConnectionManager, Pool};
+use tradeblotter::{
+    Action, Blotter, Error, NewExecutionLog, NewOrder, Order, Session, Trader, Tx, transaction_on,
+};
+
+use crate::support::{Database, assert_refused, fill_of, history, record, submit, trader};
+
+/// A store with a single connection, so that what one transaction leaves on it meets the next.
+fn single(db: &Database) -> Blotter {
+    let manager = ConnectionManager::new(db.url());
+    Blotter::with_pool(Pool::builder().max_size(1).build(manager).unwrap())
+}
+
+fn with_trader() -> (Database, Blotter, Trader) {
+    let db = Database::migrated();
+    let blotter = single(&db);
+    let ada = trader(&blotter, "Ada");
+    (db, blotter, ada)
+}
+
+/// A trading day in little: an order, a fill and an action.
+fn work(tx: &mut Tx<'_>, trader: &Trader) -> Result<Order, Error> {
+    let order = tx.orders().submit(&NewOrder::market(trader.id, "AAPL", 100))?;
+    tx.fills().record(&fill_of(&order, 40, "10.00"))?;
+    tx.execution_logs().append(&NewExecutionLog::new(order.id, Action::Cancelled))?;
+    Ok(order)
+}
+
+/// Asserts that the next transaction has a connection that works.
+#[track_caller]
+fn assert_usable(session: Session, trader: &Trader) {
+    let order = session.transaction(|tx| work(tx, trader)).unwrap();
+    assert!(session.transaction(|tx| tx.orders().get(order.id)).is_ok());
+}
+
+#[test]
+fn many_writes_of_one_transaction_are_stored_together() {
+    let (db, blotter, ada) = with_trader();
+    let order = blotter.trader(ada.id).unwrap().transaction(|tx| work(tx, &ada)).unwrap();
+    let history = history(&blotter, &order);
+    assert_eq!(history.fills.len(), 1);
+    let actions: Vec<_> = history.log.iter().map(|entry| entry.action).collect();
+    assert_eq!(actions, [Action::Submitted, Action::Filled, Action::Cancelled]);
+    assert_eq!(db.contents().orders, [history.order]);
+}
+
+#[test]
+fn nothing_is_stored_when_the_closure_returns_an_error() {
+    /// An application's own error passes through as it is.
+    #[derive(Debug, PartialEq)]
+    enum Refused {
+        ByTheApplication,
+        ByTheStore,
+    }
+    impl From<Error> for Refused {
+        fn from(_: Error) -> Self {
+            Self::ByTheStore
+        }
+    }
+
+    let (db, blotter, ada) = with_trader();
+    let before = db.contents();
+    let session = blotter.trader(ada.id).unwrap();
+    let refused = session.transaction(|tx| {
+        work(tx, &ada)?;
+        Err::<(), _>(Refused::ByTheApplication)
+    });
+    assert_eq!(refused, Err(Refused::ByTheApplication));
+    assert_eq!(db.contents(), before);
+    assert_usable(session, &ada);
+}
+
+#[test]
+fn nothing_is_stored_when_a_later_write_is_refused() {
+    let (db, blotter, ada) = with_trader();
+    let before = db.contents();
+    let session = blotter.trader(ada.id).unwrap();
+    let refused = session.transaction(|tx| {
+        work(tx, &ada)?;
+        tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0))
+    });
+    let rule = Some("ck_orders_quantity_positive");
+    assert_refused(&refused.unwrap_err(), Error::is_rule_violation, rule);
+    assert_eq!(db.contents(), before);
+    assert_usable(session, &ada);
+}
+
+#[test]
+fn a_swallowed_error_of_the_database_is_told_and_nothing_is_stored() {
+    let (db, blotter, ada) = with_trader();
+    let before = db.contents();
+    let session = blotter.trader(ada.id).unwrap();
+    let aborted = session.transaction(|tx| {
+        work(tx, &ada)?;
+        let _ = tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0));
+        Ok::<_, Error>(())
+    });
+    assert_refused(&aborted.unwrap_err(), Error::is_aborted, None);
+    assert_eq!(db.contents(), before);
+    assert_usable(session, &ada);
+}
+
+#[test]
+fn a_refusal_that_the_database_never_saw_may_be_swallowed() {
+    let (_db, blotter, ada) = with_trader();
+    let session = blotter.trader(ada.id).unwrap();
+    let order = session
+        .transaction(|tx| {
+            let order = work(tx, &ada)?;
+            let late = tx.fills().record(&fill_of(&order, 1, "10.00")).unwrap_err();
+            assert_refused(&late, Error::is_illegal_transition, None);
+            Ok::<_, Error>(order)
+        })
+        .unwrap();
+    assert_eq!(history(&blotter, &order).fills.len(), 1);
+}
+
+#[test]
+fn a_savepoint_keeps_a_failure_to_itself() {
+    let (db, blotter, ada) = with_trader();
+    let session = blotter.trader(ada.id).unwrap();
+    let order = session
+        .transaction(|tx| {
+            let order = work(tx, &ada)?;
+            let failed =
+                tx.connection().transaction(|conn| diesel::sql_query("SELECT 1 / 0").execute(conn));
+            assert!(failed.is_err());
+            Ok::<_, Error>(order)
+        })
+        .unwrap();
+    assert_eq!(db.contents().orders.len(), 1);
+    assert_eq!(history(&blotter, &order).log.len(), 3);
+}
+
+#[test]
+fn nothing_is_stored_when_the_closure_panics_and_the_pool_goes_on() {
+    let (db, blotter, ada) = with_trader();
+    let before = db.contents();
+    let session = blotter.trader(ada.id).unwrap();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        session.transaction(|tx| -> Result<(), Error> {
+            work(tx, &ada)?;
+            panic!("on purpose")
+        })
+    }));
+    assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&"on purpose"));
+    assert_eq!(db.contents(), before);
+    assert_usable(session, &ada);
+}
+
+#[test]
+fn a_panic_on_a_connection_of_the_application_rolls_back_too() {
+    let (db, _, ada) = with_trader();
+    let before = db.contents();
+    let conn = &mut db.connect();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        transaction_on(conn, ada.id, |tx| -> Result<(), Error> {
+            work(tx, &ada)?;
+            panic!("on purpose")
+        })
+    }));
+    assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&"on purpose"));
+    assert_eq!(db.contents(), before);
+    transaction_on(conn, ada.id, |tx| work(tx, &ada)).unwrap();
+}
+
+#[test]
+fn savepoints_that_were_left_open_are_rolled_back_too() {
+    let (db, _, ada) = with_trader();
+    let before = db.contents();
+    let conn = &mut db.connect();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        transaction_on(conn, ada.id, |tx| -> Result<(), Error> {
+            work(tx, &ada)?;
+            tx.connection().transaction(|_| panic!("on purpose"))
+        })
+    }));
+    assert!(panicked.is_err());
+    let refused = transaction_on(conn, ada.id, |tx| {
+        work(tx, &ada)?;
+        AnsiTransactionManager::begin_transaction(tx.connection())?;
+        tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0))
+    });
+    assert!(refused.unwrap_err().is_rule_violation());
+    let swallowed = transaction_on(conn, ada.id, |tx| {
+        work(tx, &ada)?;
+        AnsiTransactionManager::begin_transaction(tx.connection())?;
+        let _ = tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0));
+        Ok::<_, Error>(())
+    });
+    assert!(swallowed.unwrap_err().is_aborted());
+    assert_eq!(db.contents(), before);
+    transaction_on(conn, ada.id, |tx| work(tx, &ada)).unwrap();
+}
+
+#[test]
+fn a_closure_that_ends_the_transaction_by_itself_is_told_so() {
+    let (db, blotter, ada) = with_trader();
+    let before = db.contents();
+    let session = blotter.trader(ada.id).unwrap();
+    let ended = session.transaction(|tx| {
+        work(tx, &ada)?;
+        Ok::<_, Error>(tx.connection().batch_execute("ROLLBACK")?)
+    });
+    assert!(ended.unwrap_err().is_aborted());
+    assert_eq!(db.contents(), before);
+}
+
+#[test]
+fn a_lost_connection_is_told_and_replaced() {
+    let (db, blotter, ada) = with_trader();
+    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let before = db.contents();
+    let session = blotter.trader(ada.id).unwrap();
+    let lost = session.transaction(|tx| {
+        tx.fills().record(&fill_of(&order, 40, "10.00"))?;
+        let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        diesel::sql_query(others).execute(&mut db.admin())?;
+        tx.fills().record(&fill_of(&order, 40, "10.00"))
+    });
+    assert_refused(&lost.unwrap_err(), Error::is_connection, None);
+    assert_eq!(db.contents(), before);
+    record(&blotter, ada.id, &fill_of(&order, 100, "10.00")).unwrap();
+}

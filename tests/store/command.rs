@@ -1,0 +1,406 @@
+//! The command `blotter`, run as a person or a script would.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use tempfile::TempDir;
+use tradeblotter::{Action, Blotter, NewExecutionLog, NewOrder, Trader};
+
+use crate::support::{Database, fill_of, price, submit, texts, trader};
+
+/// Where the programs of the server are.
+const BINDIR: &str = "SELECT setting AS text FROM pg_config WHERE name = 'BINDIR'";
+
+fn blotter(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blotter"));
+    command.args(arguments).env_remove("DATABASE_URL").stdin(Stdio::null());
+    command
+}
+
+fn on(database: &Database, arguments: &[&str]) -> Output {
+    blotter(arguments).env("DATABASE_URL", database.url()).output().unwrap()
+}
+
+#[track_caller]
+fn text(output: Output, code: i32) -> String {
+    let said = String::from_utf8(output.stdout).unwrap();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{said}\n{complaint}");
+    said + &complaint
+}
+
+/// One order partly filled and cancelled, one open.
+fn two_orders(store: &Blotter) -> Trader {
+    let ada = trader(store, "Ada");
+    let session = store.trader(ada.id).unwrap();
+    let limit = NewOrder::limit(ada.id, "AAPL", 100, price("10.50"));
+    let order = submit(store, &limit).unwrap();
+    session.transaction(|tx| tx.fills().record(&fill_of(&order, 40, "10.45"))).unwrap();
+    let cancel = NewExecutionLog {
+        reason: Some("\u{1b}[2Jchanged, her \"mind\""),
+        ..NewExecutionLog::new(order.id, Action::Cancelled)
+    };
+    session.transaction(|tx| tx.execution_logs().append(&cancel)).unwrap();
+    submit(store, &NewOrder::market(ada.id, "IBM", 7)).unwrap();
+    ada
+}
+
+#[test]
+fn the_demo_shows_every_ending_and_that_a_second_trader_sees_nothing() {
+    let shown = text(blotter(&["demo"]).output().unwrap(), 0);
+    for ending in ["FILLED", "PARTIAL", "CANCELLED", "REJECTED", "RECOVERED", "PENDING"] {
+        assert!(shown.contains(ending), "{ending} is missing:\n{shown}");
+    }
+    for order_type in ["MARKET", "LIMIT", "STOP"] {
+        assert!(shown.contains(order_type), "{order_type} is missing:\n{shown}");
+    }
+    assert!(shown.contains("0 orders, 0 fills, 0 log entries"), "{shown}");
+    assert!(!shown.contains('\u{1b}'), "colours in a pipe:\n{shown}");
+}
+
+#[test]
+fn settings_for_other_servers_in_the_environment_do_not_reach_the_private_one() {
+    let mut demo = blotter(&["demo"]);
+    demo.env("PGHOST", "nowhere").env("PGPORT", "1").env("PGUSER", "nobody");
+    demo.env("PGDATABASE", "nothing").env("PGSSLMODE", "require").env("PGHOSTADDR", "127.0.0.1");
+    demo.env("PGOPTIONS", "-c default_transaction_read_only=on");
+    assert!(text(demo.output().unwrap(), 0).contains("nothing is left behind"));
+}
+
+#[test]
+fn the_demo_on_a_running_server_leaves_that_server_as_it_was() {
+    let database = Database::empty();
+    let inventory = "SELECT datname::text AS text FROM pg_database WHERE datname ~ '^blotter_demo'
+        UNION ALL SELECT rolname::text FROM pg_roles WHERE rolname ~ '^blotter_demo'";
+    for url in [database.url(), database.admin_url()] {
+        let shown = text(blotter(&["demo", "--database-url", &url]).output().unwrap(), 0);
+        assert!(shown.contains("0 orders, 0 fills, 0 log entries"), "{shown}");
+        assert_eq!(texts(&mut database.admin(), inventory), [""; 0]);
+    }
+}
+
+#[test]
+fn without_a_terminal_nothing_is_coloured_unless_forced() {
+    let database = Database::migrated();
+    let ada = two_orders(&database.blotter());
+    let arguments = ["orders", "--trader", &ada.id.to_string()];
+    assert!(!text(on(&database, &arguments), 0).contains('\u{1b}'));
+    let forced = blotter(&arguments)
+        .env("DATABASE_URL", database.url())
+        .env("CLICOLOR_FORCE", "1")
+        .output()
+        .unwrap();
+    assert!(text(forced, 0).contains('\u{1b}'));
+}
+
+#[test]
+fn control_characters_in_somebody_elses_text_do_not_reach_the_terminal() {
+    let database = Database::migrated();
+    let ada = two_orders(&database.blotter());
+    let shown = text(on(&database, &["log", "--trader", &ada.id.to_string()]), 0);
+    assert!(shown.contains(r"\u{1b}[2Jchanged"), "{shown}");
+    assert!(!shown.contains('\u{1b}'));
+}
+
+#[test]
+fn listings_filter_by_symbol_status_order_and_time() {
+    let database = Database::migrated();
+    let store = database.blotter();
+    let ada = two_orders(&store).id.to_string();
+    let count = |arguments: &[&str]| {
+        let all = [arguments, &["--trader", &ada, "--format", "json"]].concat();
+        let listed: serde_json::Value =
+            serde_json::from_slice(&on(&database, &all).stdout).unwrap();
+        listed.as_array().unwrap().len()
+    };
+    assert_eq!(count(&["orders"]), 2);
+    assert_eq!(count(&["orders", "--symbol", "IBM"]), 1);
+    assert_eq!(count(&["orders", "--status", "cancelled", "--status", "PENDING"]), 2);
+    assert_eq!(count(&["orders", "--status", "FILLED"]), 0);
+    assert_eq!(count(&["orders", "--from", "2020-01-01"]), 2);
+    assert_eq!(count(&["orders", "--until", "2020-01-01T00:00:00Z"]), 0);
+    assert_eq!(count(&["orders", "--limit", "1"]), 1);
+    assert_eq!(count(&["fills"]), 1);
+    assert_eq!(count(&["fills", "--symbol", "IBM"]), 0);
+    assert_eq!(count(&["fills", "--status", "CANCELLED"]), 1);
+    assert_eq!(count(&["log"]), 4);
+    assert_eq!(count(&["log", "--status", "PARTIAL"]), 1);
+    assert_eq!(count(&["log", "--order", &uuid::Uuid::now_v7().to_string()]), 0);
+}
+
+#[test]
+fn csv_and_json_give_prices_as_exact_text() {
+    let database = Database::migrated();
+    let ada = two_orders(&database.blotter()).id.to_string();
+    let json = text(on(&database, &["fills", "--trader", &ada, "--format", "json"]), 0);
+    let fills: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(fills[0]["price_at_fill"], "10.45");
+    assert_eq!(fills[0]["commission"], "0.00");
+
+    // Not a character of an audit trail is lost on the way into a file.
+    let csv = text(on(&database, &["log", "--trader", &ada, "--format", "csv"]), 0);
+    assert!(csv.contains("\u{1b}[2Jchanged"), "{csv:?}");
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 4);
+    assert!(rows.iter().any(|row| row.iter().any(|field| field.ends_with("her \"mind\""))));
+}
+
+#[test]
+fn the_heads_of_csv_are_the_fields_of_json_and_stand_above_an_empty_listing_too() {
+    let database = Database::migrated();
+    let store = database.blotter();
+    let ada = two_orders(&store).id.to_string();
+    let grace = trader(&store, "Grace").id.to_string();
+    for command in ["orders", "fills", "log"] {
+        let empty = text(on(&database, &[command, "--trader", &grace, "--format", "csv"]), 0);
+        let json = text(on(&database, &[command, "--trader", &ada, "--format", "json"]), 0);
+        // The first object's keys, in the order they are written.
+        let object = json.split('}').next().unwrap();
+        let keys = object.lines().filter_map(|line| line.trim().split_once("\": "));
+        let keys: Vec<&str> = keys.map(|(key, _)| key.trim_start_matches('"')).collect();
+        assert_eq!(empty.trim_end(), keys.join(","), "{command}");
+    }
+}
+
+#[test]
+fn a_listing_that_was_cut_names_the_cursor_that_continues_it() {
+    let database = Database::migrated();
+    let ada = two_orders(&database.blotter()).id.to_string();
+    let first = text(on(&database, &["orders", "--trader", &ada, "--limit", "1"]), 0);
+    let cursor = first.split("--after ").nth(1).expect("a cursor").trim();
+    let rest = text(on(&database, &["orders", "--trader", &ada, "--after", cursor]), 0);
+    assert!(first.contains("IBM") && !first.contains("AAPL"));
+    assert!(rest.contains("AAPL") && !rest.contains("IBM"));
+}
+
+#[test]
+fn a_login_that_row_security_holds_must_name_the_trader_and_a_superuser_need_not() {
+    let database = Database::migrated();
+    two_orders(&database.blotter());
+    assert!(text(on(&database, &["orders"]), 2).contains("pass --trader"));
+    let all = blotter(&["orders", "--database-url", &database.admin_url()]).output().unwrap();
+    assert!(text(all, 0).contains("IBM"));
+}
+
+/// Kills the command when the test is over, however it ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_followed_log_shows_entries_as_they_are_written_even_when_committed_out_of_order() {
+    let database = Database::migrated();
+    let store = database.blotter();
+    let ada = two_orders(&store);
+    let session = store.trader(ada.id).unwrap();
+    let id = ada.id.to_string();
+    let mut command = blotter(&["log", "--follow", "--format", "csv", "--limit", "1"]);
+    command.args(["--trader", &id]).env("DATABASE_URL", database.url());
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut running = Running(command.spawn().unwrap());
+    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    assert!(next().starts_with("id,"));
+    assert!(next().contains("SUBMITTED"));
+
+    // The outer transaction begins first and commits last.
+    session
+        .transaction(|tx| {
+            tx.orders().submit(&NewOrder::market(ada.id, "EARLY", 1))?;
+            submit(&store, &NewOrder::market(ada.id, "LATE", 1))?;
+            assert!(next().contains("SUBMITTED"));
+            Ok::<_, tradeblotter::Error>(())
+        })
+        .unwrap();
+    assert!(next().contains("SUBMITTED"));
+}
+
+#[test]
+fn output_that_nobody_reads_any_more_ends_the_command_quietly() {
+    let database = Database::migrated();
+    let ada = two_orders(&database.blotter()).id.to_string();
+    let mut command = blotter(&["orders", "--trader", &ada]);
+    command.env("DATABASE_URL", database.url()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(text(child.wait_with_output().unwrap(), 0), "");
+}
+
+#[test]
+fn each_wrong_database_has_a_sentence_of_its_own() {
+    let empty = Database::empty();
+    let ahead = Database::migrated();
+    let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')";
+    ahead.connect().batch_execute(newer).unwrap();
+    let elsewhere = "postgres://nobody@127.0.0.1:1/nothing";
+    let secret = "mysql://root:secret@localhost/orders";
+    for command in [["orders"].as_slice(), &["schema", "check"]] {
+        assert!(text(on(&empty, command), 1).contains("is not migrated: 3 migrations are missing"));
+        assert!(text(on(&ahead, command), 1).contains("is ahead of this build: 1 migration is"));
+        assert!(text(blotter(command).output().unwrap(), 2).contains("Set DATABASE_URL"));
+        let blank = blotter(command).env("DATABASE_URL", "").output().unwrap();
+        assert!(text(blank, 2).contains("Set DATABASE_URL"));
+        let unreachable = blotter(command).env("DATABASE_URL", elsewhere).output().unwrap();
+        assert!(text(unreachable, 1).contains("can't reach the database"));
+        let wrong = text(blotter(command).env("DATABASE_URL", secret).output().unwrap(), 1);
+        assert!(wrong.contains("can't be read") && !wrong.contains("secret"), "{wrong}");
+    }
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_a_usage_error() {
+    let senseless: [&[&str]; 5] = [
+        &["orders", "--status", "OPEN"],
+        &["orders", "--from", "yesterday"],
+        &["orders", "--limit", "0"],
+        &["orders", "--after", "here"],
+        &["migrate", "revert", "--all", "-n", "2"],
+    ];
+    for arguments in senseless {
+        text(blotter(arguments).output().unwrap(), 2);
+    }
+}
+
+#[test]
+fn migrate_says_what_it_runs_in_order_and_how_long_it_took() {
+    let database = Database::empty();
+    let run = text(on(&database, &["migrate", "run"]), 0);
+    let lines: Vec<&str> = run.lines().collect();
+    assert!(lines[0].starts_with("applied") && lines[0].contains("create_traders"));
+    assert!(lines[1].contains("create_order_tables") && lines[1].ends_with(" ms"));
+    assert_eq!(text(on(&database, &["migrate", "run"]), 0), "nothing to do\n");
+
+    let redo = text(on(&database, &["migrate", "redo", "--all"]), 0);
+    let directions: Vec<&str> = redo.lines().map(|l| l.split(' ').next().unwrap()).collect();
+    assert_eq!(directions, [["reverted"; 3], ["applied"; 3]].concat());
+
+    assert!(text(on(&database, &["migrate", "revert"]), 0).contains("refuse_unreadable_amounts"));
+    let status = text(on(&database, &["migrate", "status"]), 1);
+    assert!(status.contains("applied  2026") && status.contains("pending  2026"), "{status}");
+}
+
+#[test]
+fn schema_check_prints_a_line_for_each_difference_and_fails() {
+    let database = Database::migrated();
+    assert_eq!(text(on(&database, &["schema", "check"]), 0), "");
+    let weaken = "DROP INDEX idx_fills_order; ALTER TABLE orders NO FORCE ROW LEVEL SECURITY";
+    database.connect().batch_execute(weaken).unwrap();
+    let lines = text(on(&database, &["schema", "check"]), 1);
+    assert_eq!(
+        lines,
+        "index fills.idx_fills_order: missing\n\
+         table orders: force row security is disabled, expected enabled\n"
+    );
+}
+
+#[test]
+fn a_sandbox_gives_the_command_a_database_and_returns_its_exit_code() {
+    let run = |script: &str| blotter(&["sandbox", "--", "sh", "-c", script]).output().unwrap();
+    let url = text(run("echo $DATABASE_URL"), 0);
+    assert!(url.starts_with("postgres://blotter@/blotter?host=/"), "{url}");
+    assert!(!directory(&url).exists());
+    text(run("exit 7"), 7);
+    text(run("kill -9 $$"), 137);
+    assert!(
+        text(blotter(&["sandbox", "--", "/no/such"]).output().unwrap(), 1).contains("can't run")
+    );
+}
+
+#[test]
+fn a_private_server_is_gone_even_when_its_owner_is_killed_outright() {
+    let mut command = blotter(&["sandbox", "--", "sh", "-c", "echo $DATABASE_URL; exec cat"]);
+    let mut owner = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut url = String::new();
+    BufReader::new(owner.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    let mut conn = tradeblotter::connect(url.trim()).unwrap();
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    // Ends when the server does, long before it has slept enough.
+    conn.batch_execute("SELECT pg_sleep(300)").unwrap_err();
+    await_end_of(&directory(&url));
+    // Ends the `cat`, which has outlived its parent.
+    drop(owner.stdin.take().map(|mut stdin| stdin.write_all(b"")));
+}
+
+#[test]
+fn a_private_server_is_gone_even_when_its_owner_was_killed_while_it_started() {
+    let programs = TempDir::new().unwrap();
+    let at = |name: &str| programs.path().join(name);
+    // An initdb that tells its directory, and waits until it may go on.
+    let real = texts(&mut Database::empty().admin(), BINDIR).remove(0);
+    for program in ["pg_ctl", "postgres"] {
+        symlink(format!("{real}/{program}"), at(program)).unwrap();
+    }
+    let slow = format!(
+        "#!/bin/sh\necho \"$2\" >'{told}'\nread -r go <'{go}'\nexec '{real}/initdb' \"$@\"\n",
+        told = at("told").display(),
+        go = at("go").display()
+    );
+    fs::write(at("initdb"), slow).unwrap();
+    for pipe in ["told", "go"] {
+        assert!(Command::new("mkfifo").arg(at(pipe)).status().unwrap().success());
+        fs::set_permissions(at(pipe), Permissions::from_mode(0o666)).unwrap();
+    }
+    for path in [programs.path().to_owned(), at("initdb")] {
+        fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    }
+
+    let mut command = blotter(&["sandbox", "--", "true"]);
+    let mut owner = command.env("PGBIN", programs.path()).spawn().unwrap();
+    let told = fs::read_to_string(at("told")).unwrap();
+    let data = Path::new(told.trim());
+    assert!(data.parent().unwrap().is_dir());
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    fs::write(at("go"), "go\n").unwrap();
+    await_end_of(data.parent().unwrap());
+}
+
+#[test]
+fn nobody_else_may_enter_the_directory_of_a_private_server_whatever_the_umask() {
+    for umask in ["000", "022", "777"] {
+        let script =
+            format!("umask {umask}; exec \"$0\" sandbox -- sh -c 'echo $DATABASE_URL; cat'");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_blotter")]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        let mode = fs::metadata(directory(&url)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "umask {umask}");
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+/// Waits for a directory to go; what removes it is at work already.
+fn await_end_of(directory: &Path) {
+    let given_up = Instant::now() + Duration::from_secs(60);
+    while directory.exists() {
+        assert!(Instant::now() < given_up, "{} is still there", directory.display());
+        thread::yield_now();
+    }
+}
+
+fn directory(url: &str) -> std::path::PathBuf {
+    url.split("host=").nth(1).unwrap().split('&').next().unwrap().into()
+}
+
+#[test]
+fn a_pgbin_without_a_server_is_named() {
+    let mut command = blotter(&["demo"]);
+    let complaint = text(command.env("PGBIN", "/nowhere").output().unwrap(), 1);
+    assert!(complaint.contains("PGBIN is /nowhere, which lacks"), "{complaint}");
+}

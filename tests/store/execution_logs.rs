@@ -1,0 +1,258 @@
+//! The execution log: which actions an order takes, and how its audit trail reads.
+
+use chrono::TimeDelta;
+use diesel::prelude::*;
+use tradeblotter::schema::execution_logs;
+use tradeblotter::{
+    Action, Blotter, Error, ExecutionLog, Filter, NewExecutionLog, NewOrder, Order, OrderStatus,
+    Page, transaction_on,
+};
+use uuid::Uuid;
+
+use crate::support::{
+    Database, append, assert_refused, fill_of, history, noon, record, submit, trader,
+};
+
+const ALL: Page = Page::first(100);
+
+/// An order of 100 shares, brought to this status.
+fn order_in(blotter: &Blotter, trader: Uuid, status: OrderStatus) -> Order {
+    let order = submit(blotter, &NewOrder::market(trader, "AAPL", 100)).unwrap();
+    let fill = |quantity| {
+        record(blotter, trader, &fill_of(&order, quantity, "10.00")).unwrap();
+    };
+    let log = |action| {
+        append(blotter, trader, &NewExecutionLog::new(order.id, action)).unwrap();
+    };
+    match status {
+        OrderStatus::Pending => {}
+        OrderStatus::Partial => fill(40),
+        OrderStatus::Filled => fill(100),
+        OrderStatus::Rejected => log(Action::Rejected),
+        OrderStatus::Cancelled => log(Action::Cancelled),
+    }
+    let order = history(blotter, &order).order;
+    assert_eq!(order.status, status);
+    order
+}
+
+#[test]
+fn an_action_is_logged_with_all_its_details() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let order = order_in(&blotter, ada.id, OrderStatus::Pending);
+    let reason = "nö answer\n".repeat(100);
+    let code = "é".repeat(50);
+    for retry_attempt in [None, Some(0), Some(1), Some(i32::MAX)] {
+        let new = NewExecutionLog {
+            reason: Some(&reason),
+            retry_attempt,
+            error_code: Some(&code),
+            ..NewExecutionLog::new(order.id, Action::Recovered)
+        };
+        let entry = append(&blotter, ada.id, &new).unwrap();
+        assert_eq!((entry.order_id, entry.trader_id), (order.id, ada.id));
+        assert_eq!((entry.action, entry.status), (new.action, Some(OrderStatus::Pending)));
+        assert_eq!(entry.reason.as_deref(), new.reason);
+        assert_eq!(entry.retry_attempt, new.retry_attempt);
+        assert_eq!(entry.error_code.as_deref(), new.error_code);
+        assert_eq!(history(&blotter, &order).log.last(), Some(&entry));
+    }
+}
+
+#[test]
+fn an_open_order_goes_where_the_action_leads_and_keeps_its_fills() {
+    use Action::{Approved, Cancelled, Executed, Recovered, Rejected};
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    for before in [OrderStatus::Pending, OrderStatus::Partial] {
+        for (action, after) in [
+            (Approved, before),
+            (Executed, before),
+            (Recovered, before),
+            (Rejected, OrderStatus::Rejected),
+            (Cancelled, OrderStatus::Cancelled),
+        ] {
+            let order = order_in(&blotter, ada.id, before);
+            let new = NewExecutionLog::new(order.id, action);
+            let entry = append(&blotter, ada.id, &new).unwrap();
+            assert_eq!((entry.action, entry.status), (action, Some(after)));
+
+            let now = history(&blotter, &order);
+            assert_eq!(now.log.last(), Some(&entry));
+            assert_eq!(now.order.updated_at > order.updated_at, after != before);
+            let updated_at = now.order.updated_at;
+            assert_eq!(now.order, Order { status: after, updated_at, ..order });
+        }
+    }
+}
+
+#[test]
+fn an_order_that_has_ended_takes_no_action_but_recovered() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    for status in [OrderStatus::Filled, OrderStatus::Rejected, OrderStatus::Cancelled] {
+        let order = order_in(&blotter, ada.id, status);
+        let before = db.contents();
+        for action in [Action::Approved, Action::Executed, Action::Rejected, Action::Cancelled] {
+            let new = NewExecutionLog::new(order.id, action);
+            let error = append(&blotter, ada.id, &new).unwrap_err();
+            assert_refused(&error, Error::is_illegal_transition, None);
+            let text = format!("order {} is {status}, which does not allow {action}", order.id);
+            assert!(error.to_string().starts_with(&text), "{error}");
+        }
+        assert_eq!(db.contents(), before);
+
+        let new = NewExecutionLog::new(order.id, Action::Recovered);
+        assert_eq!(append(&blotter, ada.id, &new).unwrap().status, Some(status));
+        assert_eq!(history(&blotter, &order).order, order);
+    }
+}
+
+#[test]
+fn what_the_store_logs_itself_is_not_logged_by_hand() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    for status in OrderStatus::ALL {
+        let order = order_in(&blotter, ada.id, *status);
+        let before = db.contents();
+        for action in [Action::Submitted, Action::Filled] {
+            let new = NewExecutionLog::new(order.id, action);
+            let error = append(&blotter, ada.id, &new).unwrap_err();
+            assert_refused(&error, Error::is_invalid_input, None);
+        }
+        assert_eq!(db.contents(), before);
+    }
+}
+
+#[test]
+fn an_entry_that_makes_no_sense_is_refused_and_leaves_nothing_behind() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let order = order_in(&blotter, ada.id, OrderStatus::Pending);
+    let cancel = NewExecutionLog::new(order.id, Action::Cancelled);
+    let long = "c".repeat(51);
+    let refused = [
+        NewExecutionLog { reason: Some(""), ..cancel },
+        NewExecutionLog { reason: Some(" \n"), ..cancel },
+        NewExecutionLog { reason: Some("be\0cause"), ..cancel },
+        NewExecutionLog { error_code: Some(""), ..cancel },
+        NewExecutionLog { error_code: Some("9\09"), ..cancel },
+        NewExecutionLog { error_code: Some(&long), ..cancel },
+        NewExecutionLog { retry_attempt: Some(-1), ..cancel },
+        NewExecutionLog { retry_attempt: Some(i32::MIN), ..cancel },
+    ];
+    let before = db.contents();
+    for new in refused {
+        let error = append(&blotter, ada.id, &new).unwrap_err();
+        assert_refused(&error, Error::is_invalid_input, None);
+    }
+    let unknown = NewExecutionLog::new(Uuid::now_v7(), Action::Cancelled);
+    let error = append(&blotter, ada.id, &unknown).unwrap_err();
+    assert_refused(&error, Error::is_not_found, None);
+    assert!(error.to_string().contains(&unknown.order_id.to_string()), "{error}");
+    assert_eq!(db.contents(), before);
+}
+
+#[test]
+fn a_trail_has_the_actions_in_the_order_in_which_the_order_took_them() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let order = order_in(&blotter, ada.id, OrderStatus::Pending);
+    let fill = |quantity| fill_of(&order, quantity, "10.00");
+
+    // The transaction that begins first writes last.
+    let early = &mut db.connect();
+    transaction_on(early, ada.id, |tx| {
+        record(&blotter, ada.id, &fill(40))?;
+        tx.fills().record(&fill(60))
+    })
+    .unwrap();
+
+    let history = history(&blotter, &order);
+    let statuses: Vec<_> = history.log.iter().filter_map(|entry| entry.status).collect();
+    assert_eq!(statuses, [OrderStatus::Pending, OrderStatus::Partial, OrderStatus::Filled]);
+    let last = history.log.last().unwrap();
+    assert!(history.order.updated_at >= history.order.created_at);
+    assert_eq!(last.status, Some(history.order.status));
+}
+
+#[test]
+fn a_listing_has_the_entries_that_match_every_part_of_the_filter_either_way_round() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let (ada, grace) = (trader(&blotter, "Ada").id, trader(&blotter, "Grace").id);
+    let order = |trader, symbol| submit(&blotter, &NewOrder::market(trader, symbol, 2)).unwrap();
+    let log = |order: &Order, action| {
+        append(&blotter, order.trader_id, &NewExecutionLog::new(order.id, action)).unwrap();
+    };
+    let (rejected, approved, graces) =
+        (order(ada, "AAPL"), order(ada, "MSFT"), order(grace, "MSFT"));
+    log(&rejected, Action::Rejected);
+    log(&approved, Action::Approved);
+    log(&graces, Action::Cancelled);
+    let minute = |minutes| noon() + TimeDelta::minutes(minutes);
+    let [a, b, c, d, e, f] = dated_by_minutes(&db);
+
+    let any = Filter::default();
+    let of_trader = Filter::of_trader;
+    let cases: &[(Filter<'_>, &[&ExecutionLog])] = &[
+        (any, &[&a, &b, &c, &d, &e, &f]),
+        (of_trader(ada), &[&a, &b, &d, &e]),
+        (of_trader(Uuid::now_v7()), &[]),
+        (Filter { order_id: Some(rejected.id), ..any }, &[&a, &d]),
+        (Filter { order_id: Some(rejected.id), ..of_trader(grace) }, &[]),
+        (Filter { symbol: Some("MSFT"), ..any }, &[&b, &c, &e, &f]),
+        // The status after the action, which is not what the order has become since.
+        (Filter { statuses: &[OrderStatus::Pending], ..any }, &[&a, &b, &c, &e]),
+        (Filter { statuses: &[OrderStatus::Rejected, OrderStatus::Cancelled], ..any }, &[&d, &f]),
+        (Filter { from: Some(minute(4)), ..any }, &[&e, &f]),
+        (Filter { until: Some(minute(2)), ..any }, &[&a, &b]),
+        (
+            Filter {
+                trader_id: Some(ada),
+                order_id: Some(approved.id),
+                symbol: Some("MSFT"),
+                statuses: OrderStatus::OPEN,
+                from: Some(minute(1)),
+                until: Some(minute(4)),
+            },
+            &[&b],
+        ),
+    ];
+    let everyones = db.admin_blotter();
+    for (filter, expected) in cases {
+        let (trail, mut recent) = everyones
+            .anonymous()
+            .transaction(|tx| {
+                let trail = tx.execution_logs().trail(filter, ALL)?;
+                Ok::<_, Error>((trail, tx.execution_logs().recent(filter, ALL)?))
+            })
+            .unwrap();
+        assert_eq!(trail.rows.iter().collect::<Vec<_>>(), *expected, "{filter:?}");
+        recent.rows.reverse();
+        assert_eq!(recent, trail, "{filter:?}");
+    }
+}
+
+/// Dates the six entries a minute apart from noon on, as a client can't.
+fn dated_by_minutes(db: &Database) -> [ExecutionLog; 6] {
+    let conn = &mut db.admin();
+    let mut at = noon();
+    let dated = db.contents().log.into_iter().map(|entry| {
+        let moment = execution_logs::timestamp.eq(at);
+        at += TimeDelta::minutes(1);
+        diesel::update(execution_logs::table.find(entry.id))
+            .set(moment)
+            .returning(ExecutionLog::as_returning())
+            .get_result(conn)
+            .unwrap()
+    });
+    dated.collect::<Vec<_>>().try_into().unwrap()
+}

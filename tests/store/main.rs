@@ -1,0 +1,23 @@
+//! The promises of the store, each proven against a real PostgreSQL: one private server for this
+//! binary, a database of its own for every test.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+mod atomicity;
+mod catalog;
+mod command;
+mod compile;
+mod enums;
+mod errors;
+mod execution_logs;
+mod fills;
+mod isolation;
+mod lifecycle;
+mod migrations;
+mod orders;
+mod pagination;
+mod price;
+mod schema_rs;
+mod session;
+mod support;
+mod traders;

@@ -1,0 +1,378 @@
+//! Migrations: each is undone by its `down.sql`, any number of processes may run them, and
+//! whatever a host application has in the database stays as it was.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel_migrations::{FileBasedMigrations, MigrationHarness};
+use tradeblotter::migrations::{self, Direction, Extent, State};
+use tradeblotter::{Error, catalog};
+use uuid::Uuid;
+
+use crate::support::{Database, texts};
+
+const TOGETHER: usize = 8;
+
+/// Newer than every migration there will be.
+const NEWER: &str = "99991231000000";
+
+/// Older than every migration there is.
+const OLDER: &str = "20000101000000";
+
+/// What `pg_dump` says of the schema: it knows every kind of object there is, and so finds what
+/// a query written for these tests would not look for.
+fn dump(database: &Database) -> String {
+    // The server's own pg_dump: an older one refuses a newer server.
+    let bin =
+        texts(&mut database.admin(), "SELECT setting AS text FROM pg_config WHERE name = 'BINDIR'");
+    let beside = format!("{}/pg_dump", bin[0]);
+    let program = if Path::new(&beside).is_file() { &beside } else { "pg_dump" };
+    let output = Command::new(program)
+        .args(["--schema-only", "--dbname", &database.admin_url()])
+        .output()
+        .unwrap_or_else(|why| panic!("can't run {program}, which comes with PostgreSQL: {why}"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // These two lines carry a random key, new in every dump.
+    let random = |line: &&str| line.starts_with("\\restrict") || line.starts_with("\\unrestrict");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.split_inclusive('\n').filter(|line| !random(line)).collect()
+}
+
+/// A failed `assert_eq!` would print two whole dumps; this names the first line that differs.
+fn assert_same(now: &str, before: &str, when: &str) {
+    if now != before {
+        let mut lines = now.lines().zip(before.lines());
+        let line = lines.find(|(now, before)| now != before);
+        panic!("the dump is another {when}, first in this line (now, before): {line:?}");
+    }
+}
+
+/// The command, on this database.
+fn blotter(database: &Database, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blotter"));
+    command.args(arguments).env("DATABASE_URL", database.url());
+    command
+}
+
+/// Everything that stands in a schema of this database and did not come with PostgreSQL.
+fn objects(conn: &mut PgConnection) -> Vec<String> {
+    texts(
+        conn,
+        "SELECT pg_describe_object(classid, objid, objsubid) AS text FROM pg_depend
+         WHERE objid >= 16384 AND refclassid = 'pg_namespace'::regclass AND deptype = 'n'
+         ORDER BY text",
+    )
+}
+
+/// The migrations of this build by name, oldest first.
+fn names(conn: &mut PgConnection) -> Vec<String> {
+    let known = migrations::status(conn).unwrap().into_iter();
+    known.filter(|s| !matches!(s.state, State::Unknown(_))).map(|s| s.name).collect()
+}
+
+fn pending(conn: &mut PgConnection) -> Vec<String> {
+    let statuses = migrations::status(conn).unwrap().into_iter();
+    statuses.filter(|s| s.state == State::Pending).map(|s| s.name).collect()
+}
+
+/// The record of applied migrations, as Diesel keeps it.
+fn recorded(conn: &mut PgConnection) -> Vec<String> {
+    texts(conn, "SELECT version::text AS text FROM __diesel_schema_migrations ORDER BY 1")
+}
+
+/// Records a migration that this build does not have.
+fn record(conn: &mut PgConnection, version: &str) {
+    let insert = format!("INSERT INTO __diesel_schema_migrations (version) VALUES ('{version}')");
+    conn.batch_execute(&insert).unwrap();
+}
+
+fn revert(conn: &mut PgConnection, extent: Extent) -> Vec<String> {
+    let mut reverted = Vec::new();
+    migrations::revert(conn, extent, |step| reverted.push(step.name.clone())).unwrap();
+    reverted
+}
+
+/// A `traders` table as an application might have it, with a row in it.
+const HOST_TRADERS: &str = "
+    CREATE TABLE traders (id uuid PRIMARY KEY, desk text NOT NULL, opened date);
+    CREATE INDEX traders_by_desk ON traders (desk);
+    COMMENT ON TABLE traders IS 'The people of the desk';
+    INSERT INTO traders VALUES ('00000000-0000-0000-0000-000000000001', 'rates', '2020-02-29');
+";
+
+fn order_of(trader: u128) -> String {
+    format!(
+        "SET app.user_id = '{trader}';
+         INSERT INTO orders (trader_id, symbol, quantity, order_type)
+         VALUES ('{trader}', 'AAPL', 1, 'MARKET')",
+        trader = Uuid::from_u128(trader),
+    )
+}
+
+#[test]
+fn every_migration_is_undone_byte_for_byte() {
+    let database = Database::empty();
+    let conn = &mut database.connect();
+    // Diesel's own harness goes forward one at a time, on the same files and the same record.
+    let files = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+    let files = FileBasedMigrations::from_path(files).unwrap();
+    // Makes Diesel's table, which stays.
+    assert_eq!(revert(conn, Extent::All), [""; 0]);
+
+    let mut before = dump(&database);
+    for name in names(conn) {
+        conn.run_next_migration(files.clone()).unwrap();
+        let after = dump(&database);
+        assert_ne!(before, after, "{name} does nothing");
+        assert_eq!(revert(conn, Extent::Last(1)), [name.as_str()]);
+        assert_same(&dump(&database), &before, &format!("after down.sql of {name}"));
+        conn.run_next_migration(files.clone()).unwrap();
+        assert_same(&dump(&database), &after, &format!("after up.sql of {name} once more"));
+        before = after;
+    }
+    assert_eq!(pending(conn), [""; 0]);
+}
+
+#[test]
+fn redo_of_all_restores_the_dump_byte_for_byte() {
+    let database = Database::migrated();
+    let conn = &mut database.connect();
+    let before = dump(&database);
+    let mut steps = Vec::new();
+    migrations::redo(conn, Extent::All, |step| steps.push((step.direction, step.name.clone())))
+        .unwrap();
+    assert_same(&dump(&database), &before, "after redo");
+
+    let names = names(conn);
+    let down = names.iter().rev().map(|name| (Direction::Down, name.clone()));
+    let up = names.iter().map(|name| (Direction::Up, name.clone()));
+    assert_eq!(steps, down.chain(up).collect::<Vec<_>>());
+}
+
+#[test]
+fn revert_of_all_leaves_nothing() {
+    let database = Database::migrated();
+    let conn = &mut database.connect();
+    let mut names = names(conn);
+    names.reverse();
+    assert_eq!(revert(conn, Extent::All), names);
+    assert_eq!(objects(conn), ["table __diesel_schema_migrations"]);
+    assert_eq!(recorded(conn), [""; 0]);
+}
+
+#[test]
+fn a_second_run_does_nothing() {
+    let database = Database::empty();
+    let conn = &mut database.connect();
+    let names = names(conn);
+    let applied = migrations::run(conn).unwrap();
+    assert_eq!(applied.iter().map(|step| step.name.clone()).collect::<Vec<_>>(), names);
+    let before = dump(&database);
+    assert_eq!(migrations::run(conn).unwrap(), []);
+    assert_same(&dump(&database), &before, "after the second run");
+}
+
+#[test]
+fn eight_processes_at_once_migrate_an_empty_database_once() {
+    let database = Database::empty();
+    let conn = &mut database.connect();
+    let start = |_| {
+        blotter(&database, &["migrate", "run"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let processes: Vec<_> = (0..TOGETHER).map(start).collect();
+    let mut applied = Vec::new();
+    for process in processes {
+        let output = process.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8(output.stdout).unwrap();
+        let lines = said.lines().filter_map(|line| line.strip_prefix("applied"));
+        applied.extend(lines.map(|line| line.split_whitespace().next().unwrap().to_owned()));
+    }
+    applied.sort();
+    assert_eq!(applied, names(conn));
+
+    let check = blotter(&database, &["schema", "check"]).output().unwrap();
+    assert!(check.status.success());
+    assert_eq!(String::from_utf8_lossy(&check.stdout), "");
+}
+
+#[test]
+fn eight_threads_at_once_migrate_an_empty_database_once() {
+    let database = Database::empty();
+    let mut applied: Vec<String> = thread::scope(|scope| {
+        let run = || migrations::run(&mut database.connect()).unwrap();
+        let threads: Vec<_> = (0..TOGETHER).map(|_| scope.spawn(run)).collect();
+        let steps = threads.into_iter().flat_map(|thread| thread.join().unwrap());
+        steps.map(|step| step.name).collect()
+    });
+    applied.sort();
+    assert_eq!(applied, names(&mut database.connect()));
+}
+
+#[test]
+fn an_empty_database_is_pending_and_looking_changes_nothing() {
+    let database = Database::empty();
+    let conn = &mut database.connect();
+    let names = names(conn);
+    assert!(names.len() >= 2);
+    assert_eq!(pending(conn), names);
+    let refused = migrations::require(conn).unwrap_err();
+    assert!(refused.is_not_migrated());
+    for name in &names {
+        assert!(refused.to_string().contains(name), "{refused}");
+    }
+    assert_eq!(objects(conn), [""; 0]);
+}
+
+#[test]
+fn a_migrated_database_is_all_applied() {
+    let database = Database::migrated();
+    let conn = &mut database.connect();
+    let statuses = migrations::status(conn).unwrap();
+    assert!(statuses.iter().all(|status| matches!(status.state, State::Applied(_))));
+    assert_eq!(statuses.len(), recorded(conn).len());
+    migrations::require(conn).unwrap();
+}
+
+#[test]
+fn a_half_migrated_database_lacks_the_other_half() {
+    let database = Database::migrated();
+    let conn = &mut database.connect();
+    let reverted = revert(conn, Extent::Last(1));
+    assert_eq!(pending(conn), reverted);
+    let refused = migrations::require(conn).unwrap_err();
+    assert!(refused.is_not_migrated());
+    assert!(refused.to_string().contains(&reverted[0]), "{refused}");
+    assert!(!refused.to_string().contains(&names(conn)[0]), "{refused}");
+}
+
+#[test]
+fn a_newer_unknown_migration_is_ahead_and_nothing_is_reverted() {
+    let database = Database::migrated();
+    let conn = &mut database.connect();
+    record(conn, NEWER);
+    let last = migrations::status(conn).unwrap().pop().unwrap();
+    assert_eq!(last.name, NEWER);
+    assert!(matches!(last.state, State::Unknown(_)));
+
+    let before = (objects(conn), recorded(conn));
+    let refusals = [
+        migrations::require(conn).unwrap_err(),
+        migrations::revert(conn, Extent::Last(1), |_| panic!("reverted")).unwrap_err(),
+        migrations::revert(conn, Extent::All, |_| panic!("reverted")).unwrap_err(),
+        migrations::redo(conn, Extent::All, |_| panic!("redone")).unwrap_err(),
+    ];
+    for refused in refusals {
+        assert!(refused.is_ahead(), "{refused}");
+        assert!(refused.to_string().contains(NEWER), "{refused}");
+    }
+    assert_eq!((objects(conn), recorded(conn)), before);
+}
+
+#[test]
+fn an_older_unknown_migration_is_in_nobodys_way() {
+    let database = Database::migrated();
+    let conn = &mut database.connect();
+    record(conn, OLDER);
+    let last = migrations::status(conn).unwrap().pop().unwrap();
+    assert_eq!(last.name, OLDER);
+    assert!(matches!(last.state, State::Unknown(_)));
+    migrations::require(conn).unwrap();
+    migrations::redo(conn, Extent::All, |_| ()).unwrap();
+    assert_eq!(revert(conn, Extent::All).len(), names(conn).len());
+    assert_eq!(recorded(conn), [OLDER]);
+}
+
+#[test]
+fn an_unknown_migration_is_in_the_way_only_of_reverting_what_came_before_it() {
+    let database = Database::migrated();
+    let conn = &mut database.connect();
+    // Just after the oldest.
+    let between = format!("{}1", recorded(conn)[0]);
+    record(conn, &between);
+    migrations::require(conn).unwrap();
+    let refused = migrations::revert(conn, Extent::All, |_| panic!("reverted")).unwrap_err();
+    assert!(refused.is_ahead(), "{refused}");
+    assert_eq!(revert(conn, Extent::Last(1)).len(), 1);
+}
+
+#[test]
+fn a_failing_migration_leaves_nothing_and_those_before_it_stay() {
+    let database = Database::empty();
+    let failed = &mut database.connect();
+    let in_the_way = "CREATE TYPE order_type_enum AS ENUM ('NONE')";
+    failed.batch_execute(in_the_way).unwrap();
+    let names = names(failed);
+
+    let failure = migrations::run(failed).unwrap_err();
+    assert!(failure.is_migration_failure());
+    assert!(failure.to_string().contains(&names[1]), "{failure}");
+    assert!(failure.to_string().contains("\"order_type_enum\" already exists"), "{failure}");
+    assert_eq!(pending(failed), names[1..]);
+    assert_eq!(
+        objects(failed),
+        ["table __diesel_schema_migrations", "table traders", "type order_type_enum"],
+    );
+
+    // Were the lock still held, a run from elsewhere would wait for it for minutes.
+    let locks = "SELECT pid::text AS text FROM pg_locks JOIN pg_database d ON d.oid = database
+                 WHERE locktype = 'advisory' AND datname = current_database()";
+    let other = &mut database.connect();
+    assert_eq!(texts(other, locks), [""; 0]);
+    other.batch_execute("DROP TYPE order_type_enum").unwrap();
+    let applied: Vec<_> = migrations::run(other).unwrap().into_iter().map(|s| s.name).collect();
+    assert_eq!(applied, names[1..]);
+}
+
+#[test]
+fn a_hosts_own_traders_are_referred_to_and_left_as_they_were() {
+    let database = Database::empty();
+    let conn = &mut database.connect();
+    conn.batch_execute(HOST_TRADERS).unwrap();
+    revert(conn, Extent::All);
+    let rows = "SELECT t::text AS text FROM traders t";
+    let before = (dump(&database), texts(conn, rows));
+
+    migrations::run(conn).unwrap();
+    assert_eq!(catalog::differences(conn).unwrap(), []);
+    conn.batch_execute(&order_of(1)).unwrap();
+    let refused = Error::from(conn.batch_execute(&order_of(2)).unwrap_err());
+    assert_eq!(refused.constraint(), Some("fk_orders_trader_id"), "{refused}");
+
+    revert(conn, Extent::All);
+    assert_same(&dump(&database), &before.0, "after revert");
+    assert_eq!(texts(conn, rows), before.1);
+}
+
+#[test]
+fn a_hosts_traders_without_a_unique_uuid_id_are_refused_in_clear_words() {
+    let unfit = [
+        "CREATE TABLE traders (id bigint PRIMARY KEY)",
+        "CREATE TABLE traders (id uuid NOT NULL)",
+        "CREATE TABLE traders (id uuid, desk text, PRIMARY KEY (id, desk))",
+        "CREATE TABLE traders (id uuid); CREATE UNIQUE INDEX ON traders (id) WHERE id IS NOT NULL",
+        "CREATE TABLE traders (id uuid, key uuid PRIMARY KEY)",
+        "CREATE TABLE traders (id uuid UNIQUE DEFERRABLE)",
+        "CREATE VIEW traders AS SELECT gen_random_uuid() AS id",
+    ];
+    for table in unfit {
+        let database = Database::empty();
+        let conn = &mut database.connect();
+        conn.batch_execute(table).unwrap();
+        revert(conn, Extent::All);
+        let before = objects(conn);
+        let failure = migrations::run(conn).unwrap_err();
+        assert!(failure.is_migration_failure(), "{table}");
+        let words = "the table \"traders\" that is already here has no unique uuid column \"id\"";
+        assert!(failure.to_string().contains(words), "{table}: {failure}");
+        assert!(failure.to_string().contains(&names(conn)[0]), "{table}: {failure}");
+        assert_eq!(objects(conn), before, "{table}");
+    }
+}

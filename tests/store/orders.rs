@@ -1,0 +1,302 @@
+//! Orders: what is taken into the book, what is refused, and what is read back.
+
+use std::slice;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use tradeblotter::schema::orders;
+use tradeblotter::{
+    Action, Blotter, Error, Filter, NewExecutionLog, NewOrder, Order, OrderStatus, OrderType, Page,
+    Trader,
+};
+use uuid::Uuid;
+
+use crate::support::{
+    Database, append, assert_refused, fill_of, history, noon, price, record, submit, trader,
+};
+
+const ALL: Page = Page::first(100);
+
+#[test]
+fn an_order_of_each_type_is_stored_as_it_was_submitted() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let protected = NewOrder {
+        stop_loss: Some(price("0.01")),
+        take_profit: Some(price("99999999.99")),
+        expires_at: Some(noon()),
+        ..NewOrder::limit(ada.id, "AAPL", 1, price("10.50"))
+    };
+    let all = [
+        NewOrder::market(ada.id, "AAPL", 100),
+        NewOrder::limit(ada.id, "MSFT", i32::MAX, price("99999999.99")),
+        NewOrder::stop(ada.id, "TSLA", 50, price("0.01")),
+        protected,
+    ];
+    for new in all {
+        let order = submit(&blotter, &new).unwrap();
+        assert_eq!(terms(&order), new);
+        let session = blotter.trader(ada.id).unwrap();
+        assert_eq!(session.transaction(|tx| tx.orders().get(order.id)).unwrap(), order);
+    }
+}
+
+#[test]
+fn a_new_order_is_pending_with_nothing_filled() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    assert_eq!(order.status, OrderStatus::Pending);
+    assert_eq!((order.filled_quantity, order.average_fill_price), (0, None));
+    assert_eq!(order.updated_at, order.created_at);
+}
+
+#[test]
+fn an_order_is_logged_as_submitted_in_its_own_transaction() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+
+    let entries = history(&blotter, &order).log;
+    let [entry] = entries.as_slice() else { panic!("{entries:?}") };
+    assert_eq!((entry.order_id, entry.trader_id), (order.id, ada.id));
+    assert_eq!((entry.action, entry.status), (Action::Submitted, Some(OrderStatus::Pending)));
+    assert_eq!((&entry.reason, entry.retry_attempt, &entry.error_code), (&None, None, &None));
+    // Both default to the time that the transaction began.
+    assert_eq!(entry.created_at, order.created_at);
+}
+
+#[test]
+fn a_symbol_is_measured_in_characters_and_not_in_bytes() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let symbol = "ÄÖÜÄÖÜÄÖÜÄ";
+    assert_eq!(submit(&blotter, &NewOrder::market(ada.id, symbol, 1)).unwrap().symbol, symbol);
+}
+
+#[test]
+fn an_order_that_makes_no_sense_is_refused_and_leaves_nothing_behind() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let nobody = Uuid::now_v7();
+    let market = NewOrder::market(ada.id, "AAPL", 100);
+    let with_symbol = |symbol| NewOrder { symbol, ..market };
+    let with_quantity = |quantity| NewOrder { quantity, ..market };
+    let without_price = |order_type| NewOrder { order_type, ..market };
+    let with_price = NewOrder { price: Some(price("1.00")), ..market };
+
+    let invalid = [
+        with_symbol(""),
+        with_symbol(" \t"),
+        with_symbol("ABCDEFGHIJK"),
+        with_symbol("AAPL       "),
+        with_symbol("AA\0PL"),
+        with_price,
+    ];
+    let quantity = Some("ck_orders_quantity_positive");
+    let unpriced = Some("ck_orders_limit_requires_price");
+    let violations = [
+        (with_quantity(0), quantity),
+        (with_quantity(-1), quantity),
+        (with_quantity(i32::MIN), quantity),
+        (without_price(OrderType::Limit), unpriced),
+        (without_price(OrderType::Stop), unpriced),
+        (NewOrder { trader_id: nobody, ..market }, Some("fk_orders_trader_id")),
+    ];
+
+    let before = db.contents();
+    for new in invalid {
+        let error = submit(&blotter, &new).unwrap_err();
+        assert_refused(&error, Error::is_invalid_input, None);
+    }
+    for (new, rule) in violations {
+        let error = submit(&blotter, &new).unwrap_err();
+        assert_refused(&error, Error::is_rule_violation, rule);
+        assert!(error.to_string().contains(&new.trader_id.to_string()), "{error}");
+    }
+    assert_eq!(db.contents(), before);
+}
+
+#[test]
+fn an_order_for_another_trader_is_denied_and_leaves_nothing_behind() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let (ada, grace) = (trader(&blotter, "Ada"), trader(&blotter, "Grace"));
+    let graces = NewOrder::market(grace.id, "AAPL", 100);
+    let before = db.contents();
+    for session in [blotter.trader(ada.id).unwrap(), blotter.anonymous()] {
+        let error = session.transaction(|tx| tx.orders().submit(&graces)).unwrap_err();
+        assert_refused(&error, Error::is_permission_denied, None);
+        assert!(error.to_string().contains(&grace.id.to_string()), "{error}");
+    }
+    assert_eq!(db.contents(), before);
+}
+
+#[test]
+fn an_unknown_order_is_not_found_and_the_error_names_it() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let session = blotter.trader(trader(&blotter, "Ada").id).unwrap();
+    let id = Uuid::now_v7();
+    let get = session.transaction(|tx| tx.orders().get(id)).unwrap_err();
+    let history = session.transaction(|tx| tx.orders().history(id)).unwrap_err();
+    for error in [get, history] {
+        assert_refused(&error, Error::is_not_found, None);
+        assert!(error.to_string().contains(&id.to_string()), "{error}");
+    }
+}
+
+#[test]
+fn a_history_has_the_order_its_fills_and_its_log_oldest_first() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let other = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    record(&blotter, ada.id, &fill_of(&other, 1, "9.00")).unwrap();
+
+    let early = fill_of(&order, 40, "10.00");
+    let mut late = fill_of(&order, 60, "11.00");
+    late.timestamp += TimeDelta::microseconds(1);
+    // Venues report out of order; a history does not.
+    let late = record(&blotter, ada.id, &late).unwrap();
+    let early = record(&blotter, ada.id, &early).unwrap();
+
+    let history = history(&blotter, &order);
+    assert_eq!(history.order.status, OrderStatus::Filled);
+    assert_eq!(history.fills, [early, late]);
+    let log: Vec<_> = history.log.iter().map(|entry| (entry.action, entry.status)).collect();
+    assert_eq!(
+        log,
+        [
+            (Action::Submitted, Some(OrderStatus::Pending)),
+            (Action::Filled, Some(OrderStatus::Partial)),
+            (Action::Filled, Some(OrderStatus::Filled)),
+        ]
+    );
+}
+
+#[test]
+fn a_listing_has_the_orders_that_match_every_part_of_the_filter_newest_first() {
+    let db = Database::migrated();
+    let (ada, grace, book) = book(&db);
+    let [pending, partial, filled, rejected, cancelled, graces] = book.each_ref();
+    let of_trader = Filter::of_trader;
+    let any = Filter::default();
+    let minute = |minutes| Some(noon() + TimeDelta::minutes(minutes));
+
+    let cases: &[(Filter<'_>, &[&Order])] = &[
+        (any, &[graces, cancelled, rejected, filled, partial, pending]),
+        (of_trader(ada.id), &[cancelled, rejected, filled, partial, pending]),
+        (of_trader(grace.id), &[graces]),
+        (of_trader(Uuid::now_v7()), &[]),
+        (Filter { symbol: Some("MSFT"), ..any }, &[graces, partial]),
+        (Filter { order_id: Some(filled.id), ..any }, &[filled]),
+        (Filter { symbol: Some("msft"), ..any }, &[]),
+        (Filter { symbol: Some("%"), ..any }, &[]),
+        (Filter { statuses: &[OrderStatus::Filled], ..any }, &[filled]),
+        (
+            Filter { statuses: &[OrderStatus::Rejected, OrderStatus::Cancelled], ..any },
+            &[cancelled, rejected],
+        ),
+        (Filter { statuses: OrderStatus::ALL, ..of_trader(grace.id) }, &[graces]),
+        (Filter { from: minute(3), ..any }, &[graces, cancelled, rejected]),
+        (Filter { until: minute(2), ..any }, &[partial, pending]),
+        (Filter { from: minute(1), until: minute(3), ..any }, &[filled, partial]),
+        (Filter { from: minute(3), until: minute(3), ..any }, &[]),
+        (
+            Filter {
+                trader_id: Some(ada.id),
+                order_id: Some(partial.id),
+                symbol: Some("MSFT"),
+                statuses: OrderStatus::OPEN,
+                from: minute(0),
+                until: minute(9),
+            },
+            &[partial],
+        ),
+    ];
+    let everyones = db.admin_blotter();
+    for (filter, expected) in cases {
+        let listing =
+            everyones.anonymous().transaction(|tx| tx.orders().recent(filter, ALL)).unwrap();
+        assert_eq!(listing.rows.iter().collect::<Vec<_>>(), *expected, "{filter:?}");
+        assert_eq!(listing.next, None);
+    }
+}
+
+#[test]
+fn the_open_orders_are_those_that_can_still_be_filled() {
+    let db = Database::migrated();
+    let (ada, _, [pending, partial, ..]) = book(&db);
+    let blotter = db.blotter();
+    let session = blotter.trader(ada.id).unwrap();
+    let open = session.transaction(|tx| tx.orders().open(ada.id, ALL)).unwrap();
+    assert_eq!(open.rows, [partial.clone(), pending]);
+
+    let newest = session.transaction(|tx| tx.orders().open(ada.id, Page::first(1))).unwrap();
+    assert_eq!(newest.rows, slice::from_ref(&partial));
+    assert!(newest.next.is_some());
+}
+
+/// Ada's orders in every status and one of Grace's, oldest first and a minute apart from noon on.
+fn book(db: &Database) -> (Trader, Trader, [Order; 6]) {
+    let blotter = db.blotter();
+    let (ada, grace) = (trader(&blotter, "Ada"), trader(&blotter, "Grace"));
+    let new = |trader: &Trader, symbol| {
+        submit(&blotter, &NewOrder::market(trader.id, symbol, 100)).unwrap()
+    };
+    let fill = |order: &Order, quantity| {
+        record(&blotter, ada.id, &fill_of(order, quantity, "10.00")).unwrap();
+    };
+    let end = |order: &Order, action| {
+        append(&blotter, ada.id, &NewExecutionLog::new(order.id, action)).unwrap();
+    };
+    let pending = new(&ada, "AAPL");
+    let partial = new(&ada, "MSFT");
+    fill(&partial, 1);
+    let filled = new(&ada, "AAPL");
+    fill(&filled, 100);
+    let rejected = new(&ada, "AAPL");
+    end(&rejected, Action::Rejected);
+    let cancelled = new(&ada, "AAPL");
+    end(&cancelled, Action::Cancelled);
+    let graces = new(&grace, "MSFT");
+
+    let mut at = noon();
+    let book = [pending, partial, filled, rejected, cancelled, graces].map(|order| {
+        submitted_at(db, &order, at);
+        at += TimeDelta::minutes(1);
+        current(&blotter, &order)
+    });
+    (ada, grace, book)
+}
+
+/// Dates an order as a client can't.
+fn submitted_at(db: &Database, order: &Order, at: DateTime<Utc>) {
+    let changed = diesel::update(orders::table.find(order.id)).set(orders::created_at.eq(at));
+    assert_eq!(changed.execute(&mut db.admin()), Ok(1));
+}
+
+fn current(blotter: &Blotter, order: &Order) -> Order {
+    history(blotter, order).order
+}
+
+/// What the client said of the order.
+fn terms(order: &Order) -> NewOrder<'_> {
+    NewOrder {
+        trader_id: order.trader_id,
+        symbol: &order.symbol,
+        quantity: order.quantity,
+        order_type: order.order_type,
+        price: order.price,
+        stop_loss: order.stop_loss,
+        take_profit: order.take_profit,
+        expires_at: order.expires_at,
+    }
+}

@@ -1,0 +1,203 @@
+//! The server, the databases, and the few steps that many tests begin with.
+
+use std::sync::OnceLock;
+
+use chrono::{DateTime, TimeZone, Utc};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use tradeblotter::embedded::Server;
+use tradeblotter::{
+    Blotter, Commission, Error, ExecutionLog, Fill, NewExecutionLog, NewFill, NewOrder, Order,
+    OrderHistory, Price, Trader, connect, migrations, schema,
+};
+use uuid::Uuid;
+
+const TEMPLATE: &str = "migrated";
+
+/// A database that is dropped with this value.
+pub struct Database {
+    name: String,
+}
+
+impl Database {
+    /// A freshly migrated one, copied from a template.
+    pub fn migrated() -> Self {
+        static MIGRATED: OnceLock<()> = OnceLock::new();
+        MIGRATED.get_or_init(|| {
+            create(TEMPLATE, "template1");
+            migrations::run(&mut connect(&url(server().url(), TEMPLATE)).unwrap()).unwrap();
+        });
+        Self::copy_of(TEMPLATE)
+    }
+
+    /// One with nothing in it.
+    pub fn empty() -> Self {
+        Self::copy_of("template1")
+    }
+
+    fn copy_of(template: &str) -> Self {
+        let name = format!("test_{}", Uuid::now_v7().simple());
+        create(&name, template);
+        Self { name }
+    }
+
+    /// For the login that owns the database and that row security holds.
+    pub fn url(&self) -> String {
+        url(server().url(), &self.name)
+    }
+
+    /// For the superuser, whom row security does not hold.
+    pub fn admin_url(&self) -> String {
+        url(&server().admin_url(), &self.name)
+    }
+
+    /// A connection as the owner.
+    pub fn connect(&self) -> PgConnection {
+        connect(&self.url()).unwrap()
+    }
+
+    /// A connection as the superuser.
+    pub fn admin(&self) -> PgConnection {
+        connect(&self.admin_url()).unwrap()
+    }
+
+    /// The store, connected as the owner.
+    pub fn blotter(&self) -> Blotter {
+        Blotter::connect(&self.url()).unwrap()
+    }
+
+    /// The store, connected as the superuser, who sees the rows of every trader.
+    pub fn admin_blotter(&self) -> Blotter {
+        Blotter::connect(&self.admin_url()).unwrap()
+    }
+
+    /// Every row that is stored, whoever's it is: equal before and after means nothing changed.
+    pub fn contents(&self) -> Contents {
+        let conn = &mut self.admin();
+        Contents {
+            traders: Trader::query().order(schema::traders::id).load(conn).unwrap(),
+            orders: Order::query().order(schema::orders::id).load(conn).unwrap(),
+            fills: Fill::query().order(schema::fills::id).load(conn).unwrap(),
+            log: ExecutionLog::query().order(schema::execution_logs::id).load(conn).unwrap(),
+        }
+    }
+}
+
+/// The rows of a database, by id.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Contents {
+    pub traders: Vec<Trader>,
+    pub orders: Vec<Order>,
+    pub fills: Vec<Fill>,
+    pub log: Vec<ExecutionLog>,
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        connect(&server().admin_url()).unwrap().batch_execute(&drop).unwrap();
+    }
+}
+
+/// The server of this binary; it goes when the process does.
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| Server::start().unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn create(name: &str, template: &str) {
+    let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    connect(server().url()).unwrap().batch_execute(&create).unwrap();
+}
+
+fn url(server: &str, database: &str) -> String {
+    server.replace("/blotter?", &format!("/{database}?"))
+}
+
+/// The rows of a query that selects one text column named `text`, for what the schema does not
+/// have: the catalog, and a host's own tables.
+pub fn texts(conn: &mut PgConnection, sql: &str) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        text: String,
+    }
+    let rows: Vec<Row> = diesel::sql_query(sql).load(conn).unwrap();
+    rows.into_iter().map(|row| row.text).collect()
+}
+
+/// Registers a trader.
+pub fn trader(blotter: &Blotter, name: &str) -> Trader {
+    blotter.anonymous().transaction(|tx| tx.traders().register(name)).unwrap()
+}
+
+/// Submits an order in its trader's session.
+pub fn submit(blotter: &Blotter, new: &NewOrder<'_>) -> Result<Order, Error> {
+    blotter.trader(new.trader_id).unwrap().transaction(|tx| tx.orders().submit(new))
+}
+
+/// Records a fill in a trader's session.
+pub fn record(blotter: &Blotter, trader: Uuid, new: &NewFill<'_>) -> Result<Fill, Error> {
+    blotter.trader(trader).unwrap().transaction(|tx| tx.fills().record(new))
+}
+
+/// Logs an action in a trader's session.
+pub fn append(
+    blotter: &Blotter,
+    trader: Uuid,
+    new: &NewExecutionLog<'_>,
+) -> Result<ExecutionLog, Error> {
+    blotter.trader(trader).unwrap().transaction(|tx| tx.execution_logs().append(new))
+}
+
+/// The order as it stands now, with all that happened to it.
+pub fn history(blotter: &Blotter, order: &Order) -> OrderHistory {
+    let session = blotter.trader(order.trader_id).unwrap();
+    session.transaction(|tx| tx.orders().history(order.id)).unwrap()
+}
+
+/// Asserts what kind of refusal this is, and which rule of the database it names.
+#[track_caller]
+pub fn assert_refused(error: &Error, is_kind: fn(&Error) -> bool, constraint: Option<&str>) {
+    assert!(is_kind(error), "{error:?}");
+    assert_eq!(error.constraint(), constraint, "{error:?}");
+    if let Some(name) = constraint {
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+/// Runs a property on so many generated inputs.
+#[track_caller]
+pub fn check<S: Strategy>(
+    cases: u32,
+    inputs: S,
+    property: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config).run(&inputs, property).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// A fill of so many shares at this price, with nothing special about it.
+pub fn fill_of(order: &Order, quantity: i32, at: &str) -> NewFill<'static> {
+    NewFill {
+        order_id: order.id,
+        timestamp: noon(),
+        quantity_filled: quantity,
+        price_at_fill: price(at),
+        venue: "NASDAQ",
+        commission: Commission::default(),
+    }
+}
+
+/// A price that is one.
+pub fn price(text: &str) -> Price {
+    text.parse().unwrap()
+}
+
+/// A fixed moment.
+pub fn noon() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 11, 20, 12, 0, 0).unwrap()
+}
