@@ -129,3 +129,8 @@ pub use page::{Cursor, Listing, Page};
 pub use price::{Commission, Price};
 pub use session::{Blotter, Session, Tx, connect, transaction_on};
 pub use traders::{Trader, Traders};
+
+/// Keeps the program in the README compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
