@@ -5,7 +5,7 @@
 //! watches a pipe from the caller: when the caller drops the [`Server`], exits, panics or is
 //! killed outright, the pipe closes, and the server and its directory are gone.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -124,11 +124,7 @@ impl Server {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         // A Ctrl-C at the terminal is for the caller; the pipe tells the watchdog.
         command.process_group(0);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("PG") {
-                command.env_remove(name);
-            }
-        }
+        forget_other_servers(&mut command);
         command.env("LC_ALL", "C");
         if let Some(user) = &user {
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
@@ -159,6 +155,15 @@ impl Server {
     /// [`Error::is_connection`].
     pub fn connect(&self) -> Result<PgConnection, Error> {
         connect(&self.url)
+    }
+
+    /// A command to run on the database: DATABASE_URL is set to it, and no setting for another
+    /// server is passed on.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        forget_other_servers(&mut command);
+        command.env("DATABASE_URL", &self.url);
+        command
     }
 
     fn await_ready(&mut self) -> Result<(), Error> {
@@ -199,6 +204,15 @@ impl Drop for Server {
         drop(self.watchdog.stdin.take());
         // A watchdog that can't be waited for is gone already.
         let _ = self.watchdog.wait();
+    }
+}
+
+/// Keeps the PG* variables of the environment, which are for other servers, from a command.
+fn forget_other_servers(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PG") {
+            command.env_remove(name);
+        }
     }
 }
 

@@ -145,12 +145,7 @@ impl ExecutionLogs<'_> {
                 .filter(execution_logs::timestamp.lt(at).or(execution_logs::id.lt(id)));
         }
         let newest_first = (execution_logs::timestamp.desc(), execution_logs::id.desc());
-        let rows = query
-            .order(newest_first)
-            .limit(page.fetch()?)
-            .select(ExecutionLog::as_select())
-            .load(self.conn)?;
-        Ok(page.listing(rows, cursor))
+        self.load(query.order(newest_first), page)
     }
 
     /// The entries that match, oldest first: the audit trail as it is read. It is no feed: an
@@ -170,17 +165,19 @@ impl ExecutionLogs<'_> {
                 .filter(execution_logs::timestamp.ge(at))
                 .filter(execution_logs::timestamp.gt(at).or(execution_logs::id.gt(id)));
         }
-        let rows = query
-            .order((execution_logs::timestamp, execution_logs::id))
-            .limit(page.fetch()?)
-            .select(ExecutionLog::as_select())
-            .load(self.conn)?;
-        Ok(page.listing(rows, cursor))
+        let oldest_first = (execution_logs::timestamp, execution_logs::id);
+        self.load(query.order(oldest_first), page)
     }
-}
 
-fn cursor(entry: &ExecutionLog) -> Cursor {
-    Cursor { at: entry.timestamp, id: entry.id }
+    fn load(
+        &mut self,
+        query: execution_logs::BoxedQuery<'_, Pg>,
+        page: Page,
+    ) -> Result<Listing<ExecutionLog>, Error> {
+        let query = query.limit(page.fetch()?).select(ExecutionLog::as_select());
+        let rows = query.load(self.conn)?;
+        Ok(page.listing(rows, |entry: &ExecutionLog| Cursor { at: entry.timestamp, id: entry.id }))
+    }
 }
 
 fn matching<'f>(filter: &Filter<'f>) -> execution_logs::BoxedQuery<'f, Pg> {

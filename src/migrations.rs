@@ -9,13 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::error::Error;
+use crate::session::in_transaction;
 use crate::system::{
     __diesel_schema_migrations, pg_advisory_unlock, pg_try_advisory_lock, to_regclass,
 };
@@ -221,18 +221,18 @@ fn down(
 ) -> Result<Vec<BoxedMigration>, Error> {
     let applied: Vec<String> = applied(conn)?.into_iter().map(|(version, _)| version).collect();
     let mut steps = known()?;
-    let (ours, unknown): (Vec<&String>, Vec<&String>) =
-        applied.iter().partition(|applied| steps.iter().any(|known| version(known) == **applied));
-    steps.retain(|migration| ours.contains(&&version(migration)));
+    let mut unknown = applied.clone();
+    unknown.retain(|applied| steps.iter().all(|known| version(known) != *applied));
+    steps.retain(|known| applied.contains(&version(known)));
     steps.reverse();
     if let Extent::Last(count) = extent {
         steps.truncate(count);
     }
     // What came later may build on what would be taken away.
     if let Some(oldest) = steps.last().map(version) {
-        let later: Vec<String> = unknown.into_iter().filter(|v| **v > oldest).cloned().collect();
-        if !later.is_empty() {
-            return Err(Error::ahead(later));
+        unknown.retain(|version| *version > oldest);
+        if !unknown.is_empty() {
+            return Err(Error::ahead(unknown));
         }
     }
     steps.iter().try_for_each(|migration| step(conn, Direction::Down, migration, note))?;
@@ -283,8 +283,7 @@ fn locked(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let status = AnsiTransactionManager::transaction_manager_status_mut(conn);
-    if matches!(status.transaction_depth(), Ok(Some(_))) {
+    if in_transaction(conn) {
         return Err(Error::migration("lock", "the connection is in a transaction; end it first"));
     }
     let started = Instant::now();

@@ -17,7 +17,7 @@ use crate::execution_logs::ExecutionLogs;
 use crate::fills::Fills;
 use crate::orders::Orders;
 use crate::system::row_security_active;
-use crate::traders::Traders;
+use crate::traders::{self, Traders};
 
 /// Connections that one [`Blotter::connect`] pool opens at most.
 const MAX_CONNECTIONS: u32 = 10;
@@ -101,7 +101,8 @@ impl Blotter {
     ///
     /// [`Error::is_invalid_input`] for the nil uuid, which is nobody's.
     pub fn trader(&self, id: Uuid) -> Result<Session, Error> {
-        Ok(Session { blotter: self.clone(), trader: Some(identity(id)?) })
+        traders::check_id(id)?;
+        Ok(Session { blotter: self.clone(), trader: Some(id) })
     }
 
     /// A session that acts for no trader: it registers traders, and sees no order at all unless
@@ -127,16 +128,14 @@ impl Blotter {
     /// A connection with a transaction begun on it. An idle connection may have been lost since
     /// it was last used; then nothing has happened yet, and the next one is tried.
     fn begin(&self, mode: Mode, trader: Option<Uuid>) -> Result<Pooled, Error> {
-        for _ in 0..self.pool.max_size() {
+        let mut perhaps_lost = self.pool.max_size();
+        loop {
             let mut conn = self.checkout()?;
             match begin(&mut conn, mode, trader) {
-                Err(lost) if lost.is_connection() => drop(conn),
+                Err(lost) if lost.is_connection() && perhaps_lost > 0 => perhaps_lost -= 1,
                 begun => return begun.map(|()| conn),
             }
         }
-        let mut conn = self.checkout()?;
-        begin(&mut conn, mode, trader)?;
-        Ok(conn)
     }
 
     fn checkout(&self) -> Result<Pooled, Error> {
@@ -152,13 +151,6 @@ impl Blotter {
 }
 
 type Pooled = PooledConnection<ConnectionManager<PgConnection>>;
-
-fn identity(id: Uuid) -> Result<Uuid, Error> {
-    if id.is_nil() {
-        return Err(Error::invalid("trader id", &id.to_string(), "is the nil uuid, nobody's id"));
-    }
-    Ok(id)
-}
 
 /// One identity on one [`Blotter`]; costs nothing until it begins a transaction.
 #[derive(Clone, Debug)]
@@ -254,7 +246,8 @@ where
     F: FnOnce(&mut Tx<'_>) -> Result<T, E>,
     E: From<Error>,
 {
-    begin(conn, Mode::Write, Some(identity(trader)?))?;
+    traders::check_id(trader)?;
+    begin(conn, Mode::Write, Some(trader))?;
     finish(conn, work)
 }
 
@@ -298,7 +291,7 @@ fn begin(conn: &mut PgConnection, mode: Mode, trader: Option<Uuid>) -> Result<()
 }
 
 fn commit(conn: &mut PgConnection) -> Result<(), Error> {
-    if !is_open(conn) {
+    if !in_transaction(conn) {
         return Err(Error::aborted("the transaction was ended inside the closure"));
     }
     // PostgreSQL answers the COMMIT of an aborted transaction with a rollback and no error. The
@@ -307,7 +300,7 @@ fn commit(conn: &mut PgConnection) -> Result<(), Error> {
     let Err(error) = conn.batch_execute("SELECT 1; COMMIT") else {
         return Ok(());
     };
-    if is_open(conn) {
+    if in_transaction(conn) {
         roll_back(conn);
         return Err(Error::aborted(
             "a statement of this transaction failed and its error was not passed on, so nothing \
@@ -317,7 +310,8 @@ fn commit(conn: &mut PgConnection) -> Result<(), Error> {
     Err(error.into())
 }
 
-fn is_open(conn: &mut PgConnection) -> bool {
+/// Whether a transaction is open on the connection, as far as Diesel knows.
+pub(crate) fn in_transaction(conn: &mut PgConnection) -> bool {
     let status = AnsiTransactionManager::transaction_manager_status_mut(conn);
     matches!(status.transaction_depth(), Ok(Some(_)))
 }

@@ -53,9 +53,7 @@ impl Traders<'_> {
     /// As [`Traders::register`]; the nil uuid is refused too; [`Error::is_duplicate`] for an id
     /// that is registered already (rule `traders_pkey`).
     pub fn register_as(&mut self, id: Uuid, name: &str) -> Result<Trader, Error> {
-        if id.is_nil() {
-            return Err(Error::invalid("trader id", &id.to_string(), "is the nil uuid"));
-        }
+        check_id(id)?;
         text::check("trader name", name, 100)?;
         diesel::insert_into(traders::table)
             .values(NewTrader { id, name })
@@ -85,4 +83,12 @@ impl Traders<'_> {
     pub fn list(&mut self) -> Result<Vec<Trader>, Error> {
         Ok(Trader::query().order((traders::name, traders::id)).load(self.conn)?)
     }
+}
+
+/// Refuses the nil uuid, which programs use to say "none".
+pub(crate) fn check_id(id: Uuid) -> Result<(), Error> {
+    if id.is_nil() {
+        return Err(Error::invalid("trader id", &id.to_string(), "is the nil uuid, nobody's id"));
+    }
+    Ok(())
 }

@@ -110,12 +110,13 @@ impl Log {
         let (mut listing, tail) = session.snapshot(|tx| {
             let listing =
                 printing.load(tx, |tx, page| tx.execution_logs().recent(&filter, page))?;
-            Ok::<_, Error>((listing, Tail::begin(tx, filter)?))
+            let tail = self.follow.then(|| Tail::begin(tx, filter)).transpose()?;
+            Ok::<_, Error>((listing, tail))
         })?;
         listing.rows.reverse();
-        if !self.follow {
+        let Some(tail) = tail else {
             return printing.print(out, &listing);
-        }
+        };
         match printing.format {
             Format::Json => output::more(out, &listing.rows, Format::Json)?,
             format => output::rows(out, &listing.rows, format)?,

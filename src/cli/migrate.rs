@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use clap::{Args, Subcommand};
+use diesel::prelude::*;
 use tradeblotter::migrations::{self, Extent, State, Step};
 
 use super::{Database, Failure};
@@ -55,7 +56,7 @@ impl Migrate {
             Self::Run => migrations::run_each(conn, note)?,
             Self::Revert(reach) => migrations::revert(conn, reach.extent(), note)?,
             Self::Redo(reach) => migrations::redo(conn, reach.extent(), note)?,
-            Self::Status => return status(database, out),
+            Self::Status => return status(conn, out),
         }
         if steps == 0 {
             let _ = writeln!(out, "nothing to do");
@@ -67,8 +68,7 @@ impl Migrate {
     }
 }
 
-fn status(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
-    let conn = &mut database.connect()?;
+fn status(conn: &mut PgConnection, out: &mut impl Write) -> Result<(), Failure> {
     for status in migrations::status(conn)? {
         let (state, at) = match status.state {
             State::Applied(at) => ("applied", Some(at)),

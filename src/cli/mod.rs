@@ -150,7 +150,8 @@ impl Database {
 
     /// The store, once its database has been found to be migrated.
     fn blotter(&self) -> Result<Blotter, Failure> {
-        migrations::require(&mut self.connect()?)?;
-        Ok(Blotter::connect(self.url()?)?)
+        let blotter = Blotter::connect(self.url()?)?;
+        blotter.anonymous().snapshot(|tx| migrations::require(tx.connection()))?;
+        Ok(blotter)
     }
 }

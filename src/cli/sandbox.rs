@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
 
 use clap::Args;
 use tradeblotter::embedded::Server;
@@ -24,15 +23,7 @@ impl Sandbox {
         let server = Server::start()?;
         // A Ctrl-C is for the command, which may live on after it and needs the server still.
         ctrlc::set_handler(|| ()).map_err(|why| Failure::Failed(Some(why.to_string())))?;
-        let mut command = Command::new(program);
-        command.args(arguments).env("DATABASE_URL", server.url());
-        // Those for other servers would have their say at this one.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("PG") {
-                command.env_remove(name);
-            }
-        }
-        let status = command.status().map_err(|why| {
+        let status = server.command(program).args(arguments).status().map_err(|why| {
             Failure::Failed(Some(format!("can't run {}: {why}", program.display())))
         })?;
         if status.success() {
