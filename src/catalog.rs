@@ -10,12 +10,25 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Text};
 
 use crate::error::Error;
+use crate::login::ROLES;
 
 const FACTS: &str = include_str!("catalog.sql");
 const EXPECTED: &str = include_str!("catalog.expected");
 
 const TABLES: [&str; 4] = ["execution_logs", "fills", "orders", "traders"];
 const ENUMS: [&str; 3] = ["action_enum", "order_status_enum", "order_type_enum"];
+const FUNCTIONS: [&str; 10] = [
+    "blotter_refuse_change",
+    "blotter_refuse_transition",
+    "blotter_trader_id",
+    "execution_logs_derive",
+    "execution_logs_require_order",
+    "execution_logs_stamp",
+    "fills_derive",
+    "fills_stamp",
+    "orders_admit",
+    "orders_log_submitted",
+];
 
 /// One way in which the database is not what this build expects; prints as one line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,7 +74,9 @@ impl fmt::Display for Difference {
 
 /// Everything in which the database differs from what this build expects: tables, columns, types,
 /// nullability, defaults, comments, enums and the order of their labels, constraints, indexes, row
-/// security, policies, triggers and rules. Empty when all is well. Changes nothing.
+/// security, policies, triggers, rules, functions and who owns and may call them, the roles and what
+/// they are, and what anybody but the owner is granted on the tables. Empty when all is well. Changes
+/// nothing.
 ///
 /// Only what belongs to this schema is looked at. Of a `traders` table that the application
 /// brought along itself, only the type of its `id` is; it is taken for one when its comment is not
@@ -82,10 +97,10 @@ impl fmt::Display for Difference {
 /// # migrations::run(conn)?;
 /// assert_eq!(catalog::differences(conn)?, []);
 ///
-/// conn.batch_execute("ALTER TABLE orders ALTER price TYPE numeric(12,4)")?;
+/// conn.batch_execute("ALTER TABLE fills ALTER commission TYPE numeric(12,4)")?;
 /// assert_eq!(
 ///     catalog::differences(conn)?[0].to_string(),
-///     "column orders.price: type is numeric(12,4), expected numeric(10,2)"
+///     "column fills.commission: type is numeric(12,4), expected numeric(10,2)"
 /// );
 /// # Ok(()) }
 /// # #[cfg(not(feature = "embedded"))] fn main() {}
@@ -127,6 +142,8 @@ fn read(conn: &mut PgConnection) -> Result<Vec<Fact>, Error> {
     Ok(diesel::sql_query(FACTS)
         .bind::<Array<Text>, _>(TABLES.as_slice())
         .bind::<Array<Text>, _>(ENUMS.as_slice())
+        .bind::<Array<Text>, _>(FUNCTIONS.as_slice())
+        .bind::<Array<Text>, _>(ROLES.map(|(role, _)| role).as_slice())
         .load(conn)?)
 }
 

@@ -18,6 +18,7 @@ use diesel::prelude::*;
 use nix::unistd::{User, geteuid};
 
 use crate::error::Error;
+use crate::role::DatabaseRole;
 use crate::session::connect;
 
 /// A directory with the programs `initdb`, `pg_ctl` and `postgres` in it, tried before all others.
@@ -81,8 +82,9 @@ cat >/dev/null
 
 /// A running private server with one empty database, `blotter`.
 ///
-/// The database belongs to `blotter`, a login without superuser rights, so row security holds
-/// whoever connects with [`Server::url`], as it would in production.
+/// The database belongs to `blotter`, a login without superuser rights, and row security holds
+/// whoever connects with [`Server::url`], as it would in production. Sessions begin on one of the
+/// logins of [`Server::login`].
 ///
 /// ```
 /// # fn main() -> Result<(), tradeblotter::Error> {
@@ -143,6 +145,24 @@ impl Server {
         &self.url
     }
 
+    /// The URL of the database for a login of its own that is a member of this role and may do nothing
+    /// else, as in production. The database must be migrated.
+    ///
+    /// # Errors
+    ///
+    /// What the server said when the role is missing.
+    pub fn login<R: DatabaseRole>(&self) -> Result<String, Error> {
+        let role = R::NAME;
+        let name = format!("{role}_login");
+        connect(&self.admin_url())?.batch_execute(&format!(
+            "DO $$ BEGIN
+                 IF to_regrole('{name}') IS NULL THEN CREATE ROLE {name} LOGIN IN ROLE {role}; END IF;
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+             END $$"
+        ))?;
+        Ok(self.url_for(&name, "blotter"))
+    }
+
     /// The URL of the database for the superuser, whom row security does not hold.
     pub fn admin_url(&self) -> String {
         self.url_for("postgres", "blotter")
@@ -181,8 +201,14 @@ impl Server {
     }
 
     fn create_database(&mut self) -> Result<(), Error> {
+        // As from PostgreSQL 15 on: not everybody may create in the schema.
+        connect(&self.url_for("postgres", "template1"))?.batch_execute(
+            "REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+             ALTER SCHEMA public OWNER TO pg_database_owner",
+        )?;
         let mut admin = connect(&self.url_for("postgres", "postgres"))?;
-        admin.batch_execute("CREATE ROLE blotter LOGIN CREATEDB")?;
+        // CREATEROLE, because a migration makes the roles.
+        admin.batch_execute("CREATE ROLE blotter LOGIN CREATEDB CREATEROLE")?;
         admin.batch_execute("CREATE DATABASE blotter OWNER blotter")?;
         self.url = self.url_for("blotter", "blotter");
         Ok(())

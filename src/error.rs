@@ -7,7 +7,7 @@ use std::fmt;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use uuid::Uuid;
 
-use crate::enums::{Action, OrderStatus};
+use self::By::{Constraint, Trigger};
 
 /// Longer values are cut in messages, which are for people and for log lines.
 const MAX_SHOWN: usize = 60;
@@ -45,21 +45,16 @@ enum Kind {
         row: Option<Row>,
         source: DieselError,
     },
-    Transition {
-        order: Uuid,
-        from: OrderStatus,
-        action: Action,
-    },
-    OverFill {
-        order: Uuid,
-        quantity: i32,
-        filled: i32,
-        attempted: i32,
-    },
     Denied {
         row: Option<Row>,
         source: DieselError,
     },
+    InTransaction,
+    Role {
+        name: &'static str,
+        source: DieselError,
+    },
+    Conflict(DieselError),
     Aborted(&'static str),
     Exhausted(u32),
     Connection(String),
@@ -86,72 +81,106 @@ struct Row {
     id: String,
 }
 
-/// What a named constraint means to a person, and what to do about it.
+/// What a named rule means to a person, and what to do about it.
 struct Rule {
     constraint: &'static str,
+    by: By,
     says: &'static str,
 }
 
-/// Every constraint of the schema, by name; a test holds this table against the catalog.
+/// Who sees to a rule.
+enum By {
+    /// A constraint of a table, whose message is for programmers.
+    Constraint,
+    /// A trigger, whose message names the row and what is wrong with it.
+    Trigger,
+}
+
+const fn constraint(constraint: &'static str, says: &'static str) -> Rule {
+    Rule { constraint, by: Constraint, says }
+}
+
+const fn trigger(constraint: &'static str, says: &'static str) -> Rule {
+    Rule { constraint, by: Trigger, says }
+}
+
+/// Every rule of the schema, by name; a test holds this table against the catalog.
 const RULES: &[Rule] = &[
-    Rule { constraint: "traders_pkey", says: "a trader with this id is registered already" },
-    Rule { constraint: "orders_pkey", says: "an order with this id is stored already" },
-    Rule { constraint: "fills_pkey", says: "a fill with this id is stored already" },
-    Rule { constraint: "execution_logs_pkey", says: "a log entry with this id is stored already" },
-    Rule {
-        constraint: "fk_orders_trader_id",
-        says: "no trader with this id is registered; register the trader first",
-    },
-    Rule {
-        constraint: "fk_execution_logs_trader_id",
-        says: "no trader with this id is registered; register the trader first",
-    },
-    Rule {
-        constraint: "fk_fills_order_id",
-        says: "no order with this id is stored; submit the order first",
-    },
-    Rule {
-        constraint: "fk_execution_logs_order_id",
-        says: "no order with this id is stored; submit the order first",
-    },
-    Rule {
-        constraint: "ck_orders_quantity_positive",
-        says: "the quantity must be at least one share",
-    },
-    Rule { constraint: "ck_orders_price_positive", says: "the price must be more than 0" },
-    Rule {
-        constraint: "ck_orders_filled_quantity_nonnegative",
-        says: "the filled quantity can't be less than 0",
-    },
-    Rule { constraint: OVER_FILL, says: "an order can't be filled beyond its quantity" },
-    Rule {
-        constraint: "ck_orders_limit_requires_price",
-        says: "a LIMIT or STOP order needs a price",
-    },
-    Rule {
-        constraint: "ck_fills_quantity_positive",
-        says: "the quantity must be at least one share",
-    },
-    Rule { constraint: "ck_fills_price_positive", says: "the price must be more than 0" },
-    Rule {
-        constraint: "ck_fills_commission_nonnegative",
-        says: "the commission can't be less than 0",
-    },
-    Rule { constraint: "ck_orders_price_not_nan", says: "the price must be a number" },
-    Rule { constraint: "ck_orders_stop_loss_positive", says: "the stop loss must be more than 0" },
-    Rule {
-        constraint: "ck_orders_take_profit_positive",
-        says: "the take profit must be more than 0",
-    },
-    Rule {
-        constraint: "ck_orders_average_fill_price_positive",
-        says: "the average fill price must be more than 0",
-    },
-    Rule { constraint: "ck_fills_price_not_nan", says: "the price must be a number" },
-    Rule { constraint: "ck_fills_commission_not_nan", says: "the commission must be a number" },
+    constraint("traders_pkey", "a trader with this id is registered already"),
+    constraint("orders_pkey", "an order with this id is stored already"),
+    constraint("fills_pkey", "a fill with this id is stored already"),
+    constraint("execution_logs_pkey", "a log entry with this id is stored already"),
+    constraint(
+        "fk_orders_trader_id",
+        "no trader with this id is registered; register the trader first",
+    ),
+    constraint(
+        "fk_execution_logs_trader_id",
+        "no trader with this id is registered; register the trader first",
+    ),
+    constraint("fk_fills_order_id", "no order with this id is stored; submit the order first"),
+    constraint(
+        "fk_execution_logs_order_id",
+        "no order with this id is stored; submit the order first",
+    ),
+    constraint("ck_orders_quantity_positive", "the quantity must be at least one share"),
+    constraint("ck_orders_price_positive", "the price must be more than 0"),
+    constraint("ck_orders_filled_quantity_nonnegative", "the filled quantity can't be less than 0"),
+    constraint("ck_orders_limit_requires_price", "a LIMIT or STOP order needs a price"),
+    constraint("ck_fills_quantity_positive", "the quantity must be at least one share"),
+    constraint("ck_fills_price_positive", "the price must be more than 0"),
+    constraint("ck_fills_commission_nonnegative", "the commission can't be less than 0"),
+    constraint("ck_orders_price_not_nan", "the price must be a number"),
+    constraint("ck_orders_stop_loss_positive", "the stop loss must be more than 0"),
+    constraint("ck_orders_take_profit_positive", "the take profit must be more than 0"),
+    constraint(
+        "ck_orders_average_fill_price_positive",
+        "the average fill price must be more than 0",
+    ),
+    constraint("ck_fills_price_not_nan", "the price must be a number"),
+    constraint("ck_fills_commission_not_nan", "the commission must be a number"),
+    constraint("ck_orders_symbol_not_blank", "the symbol must not be blank"),
+    constraint(
+        "ck_orders_expires_at_readable",
+        "the expiration must be a moment before the year 262143, and not infinity",
+    ),
+    constraint("ck_fills_venue_not_blank", "the venue must not be blank"),
+    constraint(
+        "ck_fills_timestamp_readable",
+        "the time of a fill must be a moment before the year 262143, and not infinity",
+    ),
+    constraint(
+        "ck_execution_logs_reason_short",
+        "the reason must have no more than 1000 characters",
+    ),
+    constraint(
+        "ck_execution_logs_retry_attempt_nonnegative",
+        "the retry attempt can't be less than 0",
+    ),
+    constraint(
+        "ck_traders_created_at_readable",
+        "the time must be a moment before the year 262143, and not infinity",
+    ),
+    trigger(OVER_FILL, "an order can't be filled beyond its quantity"),
+    trigger(TRANSITION, "only a PENDING or PARTIAL order can still change"),
+    trigger("orders_begin_pending", "an order begins PENDING, with nothing filled"),
+    trigger("execution_logs_automatic", "SUBMITTED and FILLED are logged by the database itself"),
+    trigger("execution_logs_same_trader", "a log entry names the trader whose order it is about"),
+    trigger(
+        "execution_logs_status_derived",
+        "the status of a log entry is the one that its action leads to; leave it out",
+    ),
+    trigger(APPEND_ONLY[0], "an order stays as it was submitted; add a fill or an action"),
+    trigger(APPEND_ONLY[1], "a fill stays as it was recorded"),
+    trigger(APPEND_ONLY[2], "the log stays as it was written; add an entry"),
 ];
 
 pub(crate) const OVER_FILL: &str = "ck_orders_filled_lte_quantity";
+
+const TRANSITION: &str = "orders_transition";
+
+const APPEND_ONLY: [&str; 3] =
+    ["orders_append_only", "fills_append_only", "execution_logs_append_only"];
 
 impl Error {
     fn new(kind: Kind) -> Self {
@@ -174,12 +203,8 @@ impl Error {
         Self::new(Kind::NotFound { noun, id })
     }
 
-    pub(crate) fn transition(order: Uuid, from: OrderStatus, action: Action) -> Self {
-        Self::new(Kind::Transition { order, from, action })
-    }
-
-    pub(crate) fn over_fill(order: Uuid, quantity: i32, filled: i32, attempted: i32) -> Self {
-        Self::new(Kind::OverFill { order, quantity, filled, attempted })
+    pub(crate) fn in_transaction() -> Self {
+        Self::new(Kind::InTransaction)
     }
 
     pub(crate) fn aborted(why: &'static str) -> Self {
@@ -224,6 +249,24 @@ impl Error {
         self
     }
 
+    /// Says of a refusal that it is the role which the login may not act as.
+    pub(crate) fn of_role(self, name: &'static str) -> Self {
+        match *self.0 {
+            Kind::Denied { source, .. } => Self::new(Kind::Role { name, source }),
+            kind => Self::new(kind),
+        }
+    }
+
+    /// Names the row, which is of an order; one that is not there is a row not found.
+    pub(crate) fn about_order(self, noun: &'static str, id: Uuid) -> Self {
+        match self.constraint() {
+            Some("fk_fills_order_id" | "fk_execution_logs_order_id") => {
+                Self::not_found("order", id)
+            }
+            _ => self.about(noun, id),
+        }
+    }
+
     /// Names the rule that is meant, where the database tried another one first.
     pub(crate) fn meaning(mut self, tried: &str, meant: &str) -> Self {
         if let Kind::Rule { name, .. } = self.0.as_mut()
@@ -235,9 +278,9 @@ impl Error {
     }
 
     /// A value was refused before it reached the database: a price with three decimal places, a
-    /// symbol of eleven characters, an unknown status.
+    /// symbol of eleven characters, an unknown status, a connection that is in a transaction already.
     pub fn is_invalid_input(&self) -> bool {
-        matches!(*self.0, Kind::Invalid { .. })
+        matches!(*self.0, Kind::Invalid { .. } | Kind::InTransaction)
     }
 
     /// There is no such row, or none that this session may see: the two are not told apart.
@@ -263,7 +306,7 @@ impl Error {
 
     /// The order's status does not allow the action: it is FILLED, REJECTED or CANCELLED.
     pub fn is_illegal_transition(&self) -> bool {
-        matches!(*self.0, Kind::Transition { .. })
+        self.constraint() == Some(TRANSITION)
     }
 
     /// The fill would take the order beyond its quantity.
@@ -271,11 +314,23 @@ impl Error {
         self.constraint() == Some(OVER_FILL)
     }
 
-    /// The database refuses this to whoever is asking: row-level security or a missing grant. Told
-    /// by the server's words, which Diesel passes on without their code: of a server that does not
-    /// speak English it is never true.
+    /// The database refuses this to whoever is asking: row-level security, a missing grant, a write
+    /// in a snapshot, or a role that the login may not act as. But for the snapshot it goes by the
+    /// server's words, because Diesel drops the code; of a server that does not speak English it is
+    /// never true.
     pub fn is_permission_denied(&self) -> bool {
-        matches!(*self.0, Kind::Denied { .. })
+        matches!(*self.0, Kind::Denied { .. } | Kind::Role { .. })
+    }
+
+    /// Another transaction was in the way, a deadlock or a serialization failure: nothing was
+    /// stored, and the same may well succeed when it is tried again.
+    pub fn is_conflict(&self) -> bool {
+        matches!(*self.0, Kind::Conflict(_))
+    }
+
+    /// What was recorded would have been changed or removed; rows are only ever added.
+    pub fn is_immutable(&self) -> bool {
+        self.constraint().is_some_and(|name| APPEND_ONLY.contains(&name))
     }
 
     /// The closure returned `Ok` and yet nothing was committed by the store: a statement had failed,
@@ -324,13 +379,9 @@ impl Error {
     }
 
     /// The name of the database constraint that was broken, if one was.
-    ///
-    /// An over-fill names `ck_orders_filled_lte_quantity`, whether the store or the database
-    /// noticed it first.
     pub fn constraint(&self) -> Option<&str> {
         match &*self.0 {
             Kind::Rule { name, .. } => Some(name),
-            Kind::OverFill { .. } => Some(OVER_FILL),
             _ => None,
         }
     }
@@ -359,10 +410,16 @@ impl From<DieselError> for Error {
         let message = info.message();
         // A refusal by row security or by a grant comes without its SQLSTATE (42501), so its
         // words are all there is to go by.
-        let denied = matches!(kind, DatabaseErrorKind::Unknown)
-            && (message.starts_with("permission denied")
-                || message.contains("violates row-level security policy"));
+        let denied = match kind {
+            DatabaseErrorKind::ReadOnlyTransaction => true,
+            DatabaseErrorKind::Unknown => {
+                message.starts_with("permission denied")
+                    || message.contains("violates row-level security policy")
+            }
+            _ => false,
+        };
         Self::new(match broken {
+            _ if is_conflict(&source) => Kind::Conflict(source),
             Some(name) => Kind::Rule { name, row: None, source },
             None if denied => Kind::Denied { row: None, source },
             None => Kind::Database(source),
@@ -377,27 +434,33 @@ impl fmt::Display for Error {
             Kind::NotFound { noun, id } => {
                 write!(f, "there is no {noun} {id}, or this session may not see it")
             }
-            Kind::Rule { name, row, source } => {
-                about(f, row)?;
-                match Self::rule(name) {
-                    Some(says) => write!(f, "{says} (rule {name})"),
-                    None => write!(f, "{source} (rule {name})"),
+            Kind::Rule { name, row, source } => match RULES.iter().find(|r| r.constraint == name) {
+                Some(Rule { by: Constraint, says, .. }) => {
+                    about(f, row)?;
+                    write!(f, "{says} (rule {name})")
                 }
-            }
-            Kind::Transition { order, from, action } => write!(
-                f,
-                "order {order} is {from}, which does not allow {action}; only a PENDING or \
-                 PARTIAL order can still change"
-            ),
-            Kind::OverFill { order, quantity, filled, attempted } => write!(
-                f,
-                "order {order}: a fill of {attempted} would take it beyond its quantity, \
-                 {filled} of {quantity} are filled (rule {OVER_FILL})"
-            ),
+                // A trigger names the row itself.
+                Some(Rule { by: Trigger, .. }) => write!(f, "{source} (rule {name})"),
+                None => {
+                    about(f, row)?;
+                    write!(f, "{source} (rule {name})")
+                }
+            },
             Kind::Denied { row, source } => {
                 about(f, row)?;
                 write!(f, "{source}; this session may not do that")
             }
+            Kind::InTransaction => f.write_str(
+                "a transaction is open on this connection already, and the role of a transaction \
+                 can't change halfway; end it first",
+            ),
+            Kind::Role { name, source } => {
+                write!(f, "{source}; GRANT {name} to the login, or connect as one that has it")
+            }
+            Kind::Conflict(source) => write!(
+                f,
+                "another transaction was in the way ({source}) and nothing was stored; try again"
+            ),
             Kind::Aborted(why) => f.write_str(why),
             Kind::Exhausted(connections) => write!(
                 f,
@@ -434,6 +497,18 @@ impl fmt::Display for Error {
     }
 }
 
+/// Whether the database has ended a transaction because of another one. Diesel passes a deadlock
+/// (SQLSTATE 40P01) on without its code, so its words are all there is to go by.
+pub(crate) fn is_conflict(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) => {
+            info.message().starts_with("deadlock detected")
+        }
+        _ => false,
+    }
+}
+
 fn about(f: &mut fmt::Formatter<'_>, row: &Option<Row>) -> fmt::Result {
     match row {
         Some(Row { noun, id }) => write!(f, "{noun} {id}: "),
@@ -457,25 +532,52 @@ impl fmt::Debug for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &*self.0 {
-            Kind::Rule { source, .. } | Kind::Denied { source, .. } | Kind::Database(source) => {
-                Some(source)
-            }
+            Kind::Rule { source, .. }
+            | Kind::Denied { source, .. }
+            | Kind::Role { source, .. }
+            | Kind::Conflict(source)
+            | Kind::Database(source) => Some(source),
             _ => None,
         }
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::By::{Constraint, Trigger};
     use super::RULES;
 
+    /// Whether a trigger of the migrations raises this rule.
+    fn is_raised(rule: &str) -> bool {
+        let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        let folders = fs::read_dir(migrations).unwrap().map(|folder| folder.unwrap().path());
+        let mut texts = folders.filter_map(|folder| fs::read_to_string(folder.join("up.sql")).ok());
+        // The guards put the name of their table before the rest.
+        let quoted = match rule.strip_suffix("_append_only") {
+            Some(_) => "'_append_only'".to_owned(),
+            None => format!("'{rule}'"),
+        };
+        texts.any(|text| text.contains(&quoted))
+    }
+
     #[test]
-    fn every_rule_is_for_a_constraint_of_the_schema() {
+    fn every_rule_is_one_of_the_schema() {
         let catalog = include_str!("catalog.expected");
-        for rule in RULES {
-            let ends = format!(".{}", rule.constraint);
+        let is_in_catalog = |rule: &str| {
+            let ends = format!(".{rule}");
             let mut objects = catalog.lines().filter_map(|line| line.split('\t').next());
-            assert!(objects.any(|object| object.ends_with(&ends)), "{ends}");
+            objects.any(|object| object.ends_with(&ends))
+        };
+        for rule in RULES {
+            let name = rule.constraint;
+            match rule.by {
+                Constraint => assert!(is_in_catalog(name), "{name}"),
+                Trigger => assert!(is_raised(name), "{name}"),
+            }
         }
     }
 }

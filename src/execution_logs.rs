@@ -8,9 +8,10 @@ use uuid::Uuid;
 use crate::enums::{Action, OrderStatus};
 use crate::error::Error;
 use crate::filter::Filter;
-use crate::lifecycle;
 use crate::page::{Cursor, Listing, Page};
+use crate::role::{Engine, Role, Trades};
 use crate::schema::{execution_logs, orders};
+use crate::session::Tx;
 use crate::text;
 
 /// Characters that a reason may have.
@@ -62,7 +63,7 @@ pub struct ExecutionLog {
 pub struct NewExecutionLog<'a> {
     /// The order acted upon.
     pub order_id: Uuid,
-    /// What happened: any action but SUBMITTED and FILLED, which the store logs itself.
+    /// What happened: any action but SUBMITTED and FILLED, which the database logs itself.
     pub action: Action,
     /// Why, in words, up to 1000 characters.
     pub reason: Option<&'a str>,
@@ -79,43 +80,53 @@ impl NewExecutionLog<'_> {
     }
 }
 
-/// The repository of the log, from [`Tx::execution_logs`](crate::Tx::execution_logs).
-pub struct ExecutionLogs<'c> {
+/// The repository of the log, from [`Tx::execution_logs`].
+pub struct ExecutionLogs<'c, R> {
     pub(crate) conn: &'c mut PgConnection,
+    pub(crate) role: R,
 }
 
-impl ExecutionLogs<'_> {
-    /// Logs an action and moves its order accordingly: REJECTED and CANCELLED end it, the others
-    /// leave its status as it is. RECOVERED may be logged on an order in any status, the rest only
-    /// while it is PENDING or PARTIAL.
+impl<R: Role> Tx<'_, R> {
+    /// The execution log: the audit trail.
+    pub fn execution_logs(&mut self) -> ExecutionLogs<'_, R> {
+        ExecutionLogs { role: self.role(), conn: self.connection() }
+    }
+}
+
+impl ExecutionLogs<'_, Engine> {
+    /// Logs an action. The database moves its order accordingly: REJECTED and CANCELLED end it, the
+    /// others leave its status as it is. RECOVERED may be logged on an order in any status, the rest
+    /// only while it is PENDING or PARTIAL.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::is_not_found`]: no such order.
+    /// - [`Error::is_illegal_transition`]: the order is FILLED, REJECTED or CANCELLED.
+    /// - [`Error::is_invalid_input`]: a reason that is blank or longer than 1000 characters; an
+    ///   error code that is blank or longer than 50; a negative retry.
+    /// - [`Error::is_rule_violation`]: SUBMITTED or FILLED, which the database logs itself
+    ///   (`execution_logs_automatic`).
+    pub fn append(&mut self, new: &NewExecutionLog<'_>) -> Result<ExecutionLog, Error> {
+        insert(self.conn, new)
+    }
+}
+
+impl<R: Trades> ExecutionLogs<'_, R> {
+    /// Cancels an order: logs CANCELLED, and the database ends the order. What was filled stays
+    /// filled.
     ///
     /// # Errors
     ///
     /// - [`Error::is_not_found`]: no such order, or another trader's.
     /// - [`Error::is_illegal_transition`]: the order is FILLED, REJECTED or CANCELLED.
-    /// - [`Error::is_invalid_input`]: SUBMITTED or FILLED, which the store logs itself; a reason
-    ///   that is blank or longer than 1000 characters; an error code that is blank or longer than
-    ///   50; a negative retry.
-    pub fn append(&mut self, new: &NewExecutionLog<'_>) -> Result<ExecutionLog, Error> {
-        if let Action::Submitted | Action::Filled = new.action {
-            return Err(Error::invalid(
-                "action",
-                new.action.label(),
-                "is logged by the store itself, when an order is submitted or a fill recorded",
-            ));
-        }
-        if let Some(reason) = new.reason {
-            text::check("reason", reason, MAX_REASON)?;
-        }
-        if let Some(code) = new.error_code {
-            text::check("error code", code, 50)?;
-        }
-        if let Some(attempt) = new.retry_attempt.filter(|attempt| *attempt < 0) {
-            return Err(Error::invalid("retry attempt", &attempt.to_string(), "is less than 0"));
-        }
-        lifecycle::act(self.conn, new)
+    /// - [`Error::is_invalid_input`]: a reason that is blank or longer than 1000 characters.
+    pub fn cancel(&mut self, order_id: Uuid, reason: Option<&str>) -> Result<ExecutionLog, Error> {
+        let new = NewExecutionLog { reason, ..NewExecutionLog::new(order_id, Action::Cancelled) };
+        insert(self.conn, &new)
     }
+}
 
+impl<R: Role> ExecutionLogs<'_, R> {
     /// The audit trail of an order, oldest first; empty for an order this session may not see.
     ///
     /// # Errors
@@ -138,7 +149,7 @@ impl ExecutionLogs<'_> {
         filter: &Filter<'_>,
         page: Page,
     ) -> Result<Listing<ExecutionLog>, Error> {
-        let mut query = matching(filter);
+        let mut query = matching(filter, self.role);
         if let Some(Cursor { at, id }) = page.cursor() {
             query = query
                 .filter(execution_logs::timestamp.le(at))
@@ -159,7 +170,7 @@ impl ExecutionLogs<'_> {
         filter: &Filter<'_>,
         page: Page,
     ) -> Result<Listing<ExecutionLog>, Error> {
-        let mut query = matching(filter);
+        let mut query = matching(filter, self.role);
         if let Some(Cursor { at, id }) = page.cursor() {
             query = query
                 .filter(execution_logs::timestamp.ge(at))
@@ -180,9 +191,26 @@ impl ExecutionLogs<'_> {
     }
 }
 
-fn matching<'f>(filter: &Filter<'f>) -> execution_logs::BoxedQuery<'f, Pg> {
+fn insert(conn: &mut PgConnection, new: &NewExecutionLog<'_>) -> Result<ExecutionLog, Error> {
+    if let Some(reason) = new.reason {
+        text::check("reason", reason, MAX_REASON)?;
+    }
+    if let Some(code) = new.error_code {
+        text::check("error code", code, 50)?;
+    }
+    if let Some(attempt) = new.retry_attempt.filter(|attempt| *attempt < 0) {
+        return Err(Error::invalid("retry attempt", &attempt.to_string(), "is less than 0"));
+    }
+    diesel::insert_into(execution_logs::table)
+        .values((execution_logs::id.eq(Uuid::now_v7()), new))
+        .returning(ExecutionLog::as_returning())
+        .get_result(conn)
+        .map_err(|error| Error::from(error).about_order("log of order", new.order_id))
+}
+
+fn matching<'f>(filter: &Filter<'f>, role: impl Role) -> execution_logs::BoxedQuery<'f, Pg> {
     let mut query = execution_logs::table.into_boxed();
-    if let Some(trader_id) = filter.trader_id {
+    if let Some(trader_id) = filter.trader_besides(role) {
         query = query.filter(execution_logs::trader_id.eq(trader_id));
     }
     if let Some(order_id) = filter.order_id {

@@ -8,10 +8,11 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::filter::Filter;
-use crate::lifecycle;
 use crate::page::{Cursor, Listing, Page};
 use crate::price::{Commission, Price};
+use crate::role::{Engine, Role};
 use crate::schema::{fills, orders};
+use crate::session::Tx;
 use crate::text;
 
 /// One execution of an order, in part or whole.
@@ -24,6 +25,8 @@ pub struct Fill {
     pub id: Uuid,
     /// The order that was filled.
     pub order_id: Uuid,
+    /// The trader whose order it is.
+    pub trader_id: Uuid,
     /// When it occurred at the venue (FIX tag 60, TransactTime).
     pub timestamp: DateTime<Utc>,
     /// Shares filled (FIX tag 32, LastQty).
@@ -57,19 +60,27 @@ pub struct NewFill<'a> {
     pub commission: Commission,
 }
 
-/// The repository of fills, from [`Tx::fills`](crate::Tx::fills).
-pub struct Fills<'c> {
+/// The repository of fills, from [`Tx::fills`].
+pub struct Fills<'c, R> {
     pub(crate) conn: &'c mut PgConnection,
+    pub(crate) role: R,
 }
 
-impl Fills<'_> {
-    /// Records a fill, raises the order's filled quantity, derives its average price, moves it to
-    /// PARTIAL or FILLED and logs FILLED. The order is locked until the transaction ends, so of
-    /// two fills that race for the last shares one is refused.
+impl<R: Role> Tx<'_, R> {
+    /// The fills.
+    pub fn fills(&mut self) -> Fills<'_, R> {
+        Fills { role: self.role(), conn: self.connection() }
+    }
+}
+
+impl Fills<'_, Engine> {
+    /// Records a fill. The database raises the order's filled quantity, derives its average price,
+    /// moves it to PARTIAL or FILLED and logs FILLED. The order is locked until the transaction
+    /// ends, so of two fills that race for the last shares one is refused.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_not_found`]: no such order, or another trader's.
+    /// - [`Error::is_not_found`]: no such order.
     /// - [`Error::is_illegal_transition`]: the order is FILLED, REJECTED or CANCELLED.
     /// - [`Error::is_over_fill`]: it would go beyond the order's quantity.
     /// - [`Error::is_invalid_input`]: a venue that is blank or longer than 50 characters.
@@ -77,16 +88,15 @@ impl Fills<'_> {
     ///   (`ck_fills_quantity_positive`).
     pub fn record(&mut self, new: &NewFill<'_>) -> Result<Fill, Error> {
         text::check("venue", new.venue, 50)?;
-        let order = lifecycle::before_fill(self.conn, new)?;
-        let fill = diesel::insert_into(fills::table)
+        diesel::insert_into(fills::table)
             .values((fills::id.eq(Uuid::now_v7()), new))
             .returning(Fill::as_returning())
             .get_result(self.conn)
-            .map_err(|error| Error::from(error).about("fill of order", new.order_id))?;
-        lifecycle::after_fill(self.conn, &order)?;
-        Ok(fill)
+            .map_err(|error| Error::from(error).about_order("fill of order", new.order_id))
     }
+}
 
+impl<R: Role> Fills<'_, R> {
     /// The fill with this id.
     ///
     /// # Errors
@@ -122,7 +132,10 @@ impl Fills<'_> {
         if let Some(order_id) = filter.order_id {
             query = query.filter(fills::order_id.eq(order_id));
         }
-        if filter.trader_id.is_some() || filter.symbol.is_some() || !filter.statuses.is_empty() {
+        if let Some(trader_id) = filter.trader_besides(self.role) {
+            query = query.filter(fills::trader_id.eq(trader_id));
+        }
+        if filter.symbol.is_some() || !filter.statuses.is_empty() {
             query = query.filter(fills::order_id.eq_any(orders_of(filter)));
         }
         if let Some(from) = filter.from {
@@ -148,9 +161,6 @@ impl Fills<'_> {
 /// The ids of the orders whose fills are asked for.
 fn orders_of<'f>(filter: &Filter<'f>) -> orders::BoxedQuery<'f, Pg, SqlUuid> {
     let mut query = orders::table.select(orders::id).into_boxed();
-    if let Some(trader_id) = filter.trader_id {
-        query = query.filter(orders::trader_id.eq(trader_id));
-    }
     if let Some(symbol) = filter.symbol {
         query = query.filter(orders::symbol.eq(symbol));
     }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::enums::OrderStatus;
+use crate::role::Role;
 
 /// Which orders, fills or log entries to list; what is left at its default does not restrict.
 ///
@@ -40,5 +41,12 @@ impl Filter<'_> {
     /// All that is one trader's.
     pub fn of_trader(trader_id: Uuid) -> Self {
         Self { trader_id: Some(trader_id), ..Self::default() }
+    }
+
+    /// The trader that is asked for, unless row security shows this role no other anyway. Said twice,
+    /// PostgreSQL compares the two in a step of the plan that each row passes through, which costs a
+    /// page a tenth of its time and more.
+    pub(crate) fn trader_besides(&self, role: impl Role) -> Option<Uuid> {
+        self.trader_id.filter(|id| role.trader() != Some(*id))
     }
 }

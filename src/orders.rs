@@ -10,10 +10,11 @@ use crate::error::{Error, OVER_FILL};
 use crate::execution_logs::{ExecutionLog, ExecutionLogs};
 use crate::fills::{Fill, Fills};
 use crate::filter::Filter;
-use crate::lifecycle;
 use crate::page::{Cursor, Listing, Page};
 use crate::price::Price;
+use crate::role::{Role, Trades};
 use crate::schema::orders;
+use crate::session::Tx;
 use crate::text;
 
 /// An order as it stands.
@@ -136,12 +137,25 @@ pub struct OrderHistory {
     pub log: Vec<ExecutionLog>,
 }
 
-/// The repository of orders, from [`Tx::orders`](crate::Tx::orders).
-pub struct Orders<'c> {
-    pub(crate) conn: &'c mut PgConnection,
+// The labels stand in the SQL itself: PostgreSQL takes the partial index of open orders only for a
+// condition that implies the index's own, and in a plan that it keeps it does not know what a
+// parameter will be.
+diesel::postfix_operator!(IsOpen, " IN ('PENDING', 'PARTIAL')", backend: Pg);
+
+/// The repository of orders, from [`Tx::orders`].
+pub struct Orders<'c, R> {
+    conn: &'c mut PgConnection,
+    role: R,
 }
 
-impl Orders<'_> {
+impl<R: Role> Tx<'_, R> {
+    /// The orders.
+    pub fn orders(&mut self) -> Orders<'_, R> {
+        Orders { role: self.role(), conn: self.connection() }
+    }
+}
+
+impl<R: Trades> Orders<'_, R> {
     /// Takes an order into the book as PENDING and logs SUBMITTED.
     ///
     /// # Errors
@@ -152,7 +166,7 @@ impl Orders<'_> {
     ///   (`ck_orders_quantity_positive`), a LIMIT or STOP order has no price
     ///   (`ck_orders_limit_requires_price`), the trader is not registered
     ///   (`fk_orders_trader_id`).
-    /// - [`Error::is_permission_denied`]: the order is another trader's.
+    /// - [`Error::is_permission_denied`]: a trader's session, and the order is another trader's.
     pub fn submit(&mut self, new: &NewOrder<'_>) -> Result<Order, Error> {
         text::check("symbol", new.symbol, 10)?;
         if let (OrderType::Market, Some(price)) = (new.order_type, new.price) {
@@ -163,7 +177,7 @@ impl Orders<'_> {
             ));
         }
         let id = Uuid::now_v7();
-        let order = diesel::insert_into(orders::table)
+        diesel::insert_into(orders::table)
             .values((orders::id.eq(id), new))
             .returning(Order::as_returning())
             .get_result(self.conn)
@@ -173,11 +187,11 @@ impl Orders<'_> {
                 Error::from(error)
                     .meaning(OVER_FILL, "ck_orders_quantity_positive")
                     .about("order of trader", new.trader_id)
-            })?;
-        lifecycle::after_submit(self.conn, &order)?;
-        Ok(order)
+            })
     }
+}
 
+impl<R: Role> Orders<'_, R> {
     /// The order with this id.
     ///
     /// # Errors
@@ -200,8 +214,8 @@ impl Orders<'_> {
     pub fn history(&mut self, id: Uuid) -> Result<OrderHistory, Error> {
         Ok(OrderHistory {
             order: self.get(id)?,
-            fills: Fills { conn: self.conn }.of_order(id)?,
-            log: ExecutionLogs { conn: self.conn }.of_order(id)?,
+            fills: Fills { conn: self.conn, role: self.role }.of_order(id)?,
+            log: ExecutionLogs { conn: self.conn, role: self.role }.of_order(id)?,
         })
     }
 
@@ -213,13 +227,14 @@ impl Orders<'_> {
     ///
     /// ```
     /// # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
-    /// # use tradeblotter::{Blotter, embedded, migrations};
+    /// # use tradeblotter::{Blotter, embedded, migrations, role};
     /// use tradeblotter::{NewOrder, Filter, Page};
     ///
     /// # let server = embedded::Server::start()?;
     /// # migrations::run(&mut server.connect()?)?;
-    /// # let blotter = Blotter::connect(server.url())?;
-    /// # let ada = blotter.anonymous().transaction(|tx| tx.traders().register("Ada"))?;
+    /// # let engine = Blotter::connect(&server.login::<role::Engine>()?)?.engine();
+    /// # let ada = engine.transaction(|tx| tx.traders().register("Ada"))?;
+    /// # let blotter = Blotter::connect(&server.login::<role::Trader>()?)?;
     /// let session = blotter.trader(ada.id)?;
     /// for symbol in ["AAPL", "IBM", "MSFT"] {
     ///     session.transaction(|tx| tx.orders().submit(&NewOrder::market(ada.id, symbol, 10)))?;
@@ -240,7 +255,7 @@ impl Orders<'_> {
     /// ```
     pub fn recent(&mut self, filter: &Filter<'_>, page: Page) -> Result<Listing<Order>, Error> {
         let mut query = Order::query().into_boxed::<Pg>();
-        if let Some(trader_id) = filter.trader_id {
+        if let Some(trader_id) = filter.trader_besides(self.role) {
             query = query.filter(orders::trader_id.eq(trader_id));
         }
         if let Some(order_id) = filter.order_id {
@@ -251,6 +266,9 @@ impl Orders<'_> {
         }
         if !filter.statuses.is_empty() {
             query = query.filter(orders::status.eq_any(filter.statuses));
+            if filter.statuses.iter().all(|status| status.is_open()) {
+                query = query.filter(IsOpen::new(orders::status));
+            }
         }
         if let Some(from) = filter.from {
             query = query.filter(orders::created_at.ge(from));
@@ -278,5 +296,19 @@ impl Orders<'_> {
     pub fn open(&mut self, trader_id: Uuid, page: Page) -> Result<Listing<Order>, Error> {
         let filter = Filter { statuses: OrderStatus::OPEN, ..Filter::of_trader(trader_id) };
         self.recent(&filter, page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_condition_of_open_orders_names_every_open_status() {
+        let labels: Vec<String> =
+            OrderStatus::OPEN.iter().map(|status| format!("'{status}'")).collect();
+        let condition = IsOpen::new(orders::status);
+        let sql = diesel::debug_query::<Pg, _>(&condition).to_string();
+        assert!(sql.contains(&format!("\"status\" IN ({})", labels.join(", "))), "{sql}");
     }
 }

@@ -57,18 +57,6 @@ pub struct Price(i64);
 #[diesel(sql_type = Numeric)]
 pub struct Commission(i64);
 
-impl Price {
-    /// The average price of shares bought at several prices, to two decimal places, halves away
-    /// from zero as PostgreSQL's `numeric` does; `None` for no shares. This is the one value that
-    /// is rounded, because an average seldom has two places; the sum behind it is exact.
-    pub(crate) fn average(parts: &[(Price, i64)]) -> Option<Self> {
-        let shares: i128 = parts.iter().map(|(_, shares)| i128::from(*shares)).sum();
-        let cost: i128 = parts.iter().map(|(at, n)| i128::from(at.0) * i128::from(*n)).sum();
-        let rounded = (2 * cost + shares).checked_div(2 * shares)?;
-        i64::try_from(rounded).ok().map(Self)
-    }
-}
-
 /// Reads a plain decimal: digits, perhaps a sign, perhaps a point. No exponent, no separators.
 fn parse(text: &str) -> Result<BigDecimal, &'static str> {
     let unsigned = text.strip_prefix('-').unwrap_or(text);

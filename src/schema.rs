@@ -65,6 +65,8 @@ diesel::table! {
         commission -> Numeric,
         /// Recorded
         created_at -> Timestamptz,
+        /// Trader of the order, stamped by the database
+        trader_id -> Uuid,
     }
 }
 
@@ -104,6 +106,8 @@ diesel::table! {
         updated_at -> Timestamptz,
         /// Expiration, if a timeout is set
         expires_at -> Nullable<Timestamptz>,
+        /// Sum of quantity x price of all fills, exact (FIX tag 381, GrossTradeAmt)
+        filled_notional -> Numeric,
     }
 }
 

@@ -1,9 +1,10 @@
-//! Who is asking: [`Blotter`] (the pool), [`Session`] (one identity), [`Tx`] (one transaction).
+//! Who is asking: [`Blotter`] (the pool), [`Session`] (one role), [`Tx`] (one transaction).
 //!
-//! The identity rides in the message that begins the transaction and ends with it, so a pooled
+//! Role and identity ride in the message that begins the transaction and end with it, so a pooled
 //! connection carries none over to its next borrower.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread;
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
@@ -12,18 +13,22 @@ use diesel::r2d2::ConnectionManager;
 use r2d2::{Pool, PooledConnection};
 use uuid::Uuid;
 
+use crate::conflict::Conflicts;
 use crate::error::Error;
-use crate::execution_logs::ExecutionLogs;
-use crate::fills::Fills;
-use crate::orders::Orders;
-use crate::system::row_security_active;
-use crate::traders::{self, Traders};
+use crate::login::Login;
+use crate::role::{Compliance, Engine, Reader, Role, Trader};
 
 /// Connections that one [`Blotter::connect`] pool opens at most.
 const MAX_CONNECTIONS: u32 = 10;
 
 /// How long a session waits for a free connection before it fails.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a transaction is tried that conflicts with others.
+const ATTEMPTS: u32 = 5;
+
+/// How long to wait after the first conflict; a multiple of it after each further one.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// What libpq says first of a connection that it tried to make. Other complaints are about the URL,
 /// and repeat parts of it, the password perhaps among them; so may these if the password has an @.
@@ -51,6 +56,8 @@ pub fn connect(url: &str) -> Result<PgConnection, Error> {
         {
             Err(Error::connection(why))
         }
+        // The server has let go of it again, or a pooler had no server to give.
+        Some(Err(ConnectionError::CouldntSetupConfiguration(why))) => Err(Error::connection(why)),
         _ => Err(Error::connection(
             "the URL can't be read; it should look like postgres://user:password@host/database, \
              with special characters percent-encoded, or like host=localhost dbname=blotter",
@@ -89,49 +96,57 @@ impl Blotter {
         Ok(Self { pool })
     }
 
-    /// Uses a pool that the application has built.
+    /// Uses a pool that the application has built. To notice conflicts the store sets an
+    /// instrumentation of its own on each connection when it first uses it; that one passes
+    /// everything on to the one of [`diesel::connection::set_default_instrumentation`]. On a
+    /// connection that is given another later, conflicts are not tried again.
     pub fn with_pool(pool: Pool<ConnectionManager<PgConnection>>) -> Self {
         Self { pool }
     }
 
-    /// A session that acts for one trader: it sees and writes that trader's rows only, as long as
-    /// the connecting role is held by row security (that is: no superuser, no `BYPASSRLS`).
+    /// A session that acts for one trader: it sees that trader's rows only, submits its orders and
+    /// cancels them. Whether the login may act as a trader shows when a transaction begins;
+    /// [`Blotter::login`] tells before, here as for the other roles.
     ///
     /// # Errors
     ///
     /// [`Error::is_invalid_input`] for the nil uuid, which is nobody's.
-    pub fn trader(&self, id: Uuid) -> Result<Session, Error> {
-        traders::check_id(id)?;
-        Ok(Session { blotter: self.clone(), trader: Some(id) })
+    pub fn trader(&self, id: Uuid) -> Result<Session<Trader>, Error> {
+        Ok(self.session(Trader::new(id)?))
     }
 
-    /// A session that acts for no trader: it registers traders, and sees no order at all unless
-    /// the connecting role passes row security.
-    pub fn anonymous(&self) -> Session {
-        Session { blotter: self.clone(), trader: None }
+    /// A session of the engine: it sees every row, registers traders, submits orders, records fills
+    /// and actions.
+    pub fn engine(&self) -> Session<Engine> {
+        self.session(Engine)
     }
 
-    /// Whether the connecting role is one that row security does not hold: a superuser, or one with
-    /// `BYPASSRLS`. Such a login sees every trader's rows whatever the session; a trading backend
-    /// should refuse to start with it.
+    /// A session that reads every row and writes nothing.
+    pub fn compliance(&self) -> Session<Compliance> {
+        self.session(Compliance)
+    }
+
+    fn session<R: Role>(&self, role: R) -> Session<R> {
+        Session { blotter: self.clone(), role }
+    }
+
+    /// Who the connections of this pool are logged in as, and what such a login may do. A backend
+    /// should look at [`Login::warnings`] when it starts, and refuse to go on.
     ///
     /// # Errors
     ///
-    /// Those of [`Session::transaction`].
-    pub fn passes_row_security(&self) -> Result<bool, Error> {
-        self.anonymous().snapshot(|tx| {
-            let held = diesel::select(row_security_active("orders")).get_result(tx.conn);
-            Ok(held.map(|held: bool| !held)?)
-        })
+    /// [`Error::is_connection`] and [`Error::is_exhausted`].
+    pub fn login(&self) -> Result<Login, Error> {
+        Login::of(&mut *self.checkout()?)
     }
 
     /// A connection with a transaction begun on it. An idle connection may have been lost since
     /// it was last used; then nothing has happened yet, and the next one is tried.
-    fn begin(&self, mode: Mode, trader: Option<Uuid>) -> Result<Pooled, Error> {
+    fn begin(&self, mode: Mode, role: impl Role) -> Result<Pooled, Error> {
         let mut perhaps_lost = self.pool.max_size();
         loop {
             let mut conn = self.checkout()?;
-            match begin(&mut conn, mode, trader) {
+            match begin(&mut conn, mode, role) {
                 Err(lost) if lost.is_connection() && perhaps_lost > 0 => perhaps_lost -= 1,
                 begun => return begun.map(|()| conn),
             }
@@ -152,46 +167,54 @@ impl Blotter {
 
 type Pooled = PooledConnection<ConnectionManager<PgConnection>>;
 
-/// One identity on one [`Blotter`]; costs nothing until it begins a transaction.
+/// One role on one [`Blotter`]; costs nothing until it begins a transaction.
 #[derive(Clone, Debug)]
-pub struct Session {
+pub struct Session<R> {
     blotter: Blotter,
-    trader: Option<Uuid>,
+    role: R,
 }
 
-impl Session {
+impl<R: Role> Session<R> {
     /// Runs `work` in one transaction: committed when it returns `Ok`, rolled back when it returns
     /// `Err` or panics.
+    ///
+    /// When a statement fails because of another transaction (a deadlock, a serialization failure)
+    /// and nothing is committed, `work` is run again from the start, up to five times in all. So it
+    /// must be safe to run again: what it does outside of the transaction, such as sending a message
+    /// or counting, is not taken back. A deadlock is told by the server's words, in English.
     ///
     /// # Errors
     ///
     /// What `work` returned; [`Error::is_connection`] when the server can't be reached and
-    /// [`Error::is_exhausted`] when the pool has no free connection; [`Error::is_aborted`] when
-    /// `work` swallowed the error of a failed statement (PostgreSQL would answer that COMMIT with a
-    /// silent rollback) or ended the transaction by itself.
+    /// [`Error::is_exhausted`] when the pool has no free connection; [`Error::is_permission_denied`]
+    /// when the login may not act as this role; [`Error::is_conflict`] when the last attempt met
+    /// another transaction too; [`Error::is_aborted`] when `work` swallowed the error of a failed
+    /// statement (PostgreSQL would answer that COMMIT with a silent rollback), or ended the
+    /// transaction, or changed its role or identity.
     ///
     /// ```
     /// # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
-    /// use tradeblotter::{Blotter, NewOrder, OrderStatus, embedded, migrations};
+    /// use tradeblotter::{Blotter, NewOrder, OrderStatus, embedded, migrations, role};
     ///
     /// let server = embedded::Server::start()?;
     /// migrations::run(&mut server.connect()?)?;
-    /// let blotter = Blotter::connect(server.url())?;
+    /// let engine = Blotter::connect(&server.login::<role::Engine>()?)?.engine();
+    /// let desk = Blotter::connect(&server.login::<role::Trader>()?)?;
     ///
-    /// let trader = blotter.anonymous().transaction(|tx| tx.traders().register("Ada"))?;
-    /// let order = blotter
-    ///     .trader(trader.id)?
-    ///     .transaction(|tx| tx.orders().submit(&NewOrder::market(trader.id, "AAPL", 100)))?;
+    /// let ada = engine.transaction(|tx| tx.traders().register("Ada"))?;
+    /// let order = desk
+    ///     .trader(ada.id)?
+    ///     .transaction(|tx| tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 100)))?;
     /// assert_eq!(order.status, OrderStatus::Pending);
     /// # Ok(()) }
     /// # #[cfg(not(feature = "embedded"))] fn main() {}
     /// ```
     pub fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
     where
-        F: FnOnce(&mut Tx<'_>) -> Result<T, E>,
+        F: FnMut(&mut Tx<'_, R>) -> Result<T, E>,
         E: From<Error>,
     {
-        finish(&mut *self.blotter.begin(Mode::Write, self.trader)?, work)
+        self.run(Mode::Write, work)
     }
 
     /// Runs `work` in one read-only transaction that sees the store as it was at its first query.
@@ -199,15 +222,45 @@ impl Session {
     /// several pages, is read in one of these; in [`Session::transaction`] each query sees what
     /// others have committed meanwhile.
     ///
+    /// [`Orders::history`]: crate::Orders::history
+    ///
     /// # Errors
     ///
-    /// Those of [`Session::transaction`]; a write is refused by the database.
+    /// Those of [`Session::transaction`]; a write is refused by the database
+    /// ([`Error::is_permission_denied`]).
     pub fn snapshot<T, E, F>(&self, work: F) -> Result<T, E>
     where
-        F: FnOnce(&mut Tx<'_>) -> Result<T, E>,
+        F: FnMut(&mut Tx<'_, R>) -> Result<T, E>,
         E: From<Error>,
     {
-        finish(&mut *self.blotter.begin(Mode::Read, self.trader)?, work)
+        self.run(Mode::Read, work)
+    }
+
+    /// The same session for code that only reads, whatever the role.
+    pub fn reader(&self) -> Session<Reader>
+    where
+        Reader: From<R>,
+    {
+        self.blotter.session(Reader::from(self.role))
+    }
+
+    fn run<T, E, F>(&self, mode: Mode, mut work: F) -> Result<T, E>
+    where
+        F: FnMut(&mut Tx<'_, R>) -> Result<T, E>,
+        E: From<Error>,
+    {
+        let mut conn = self.blotter.begin(mode, self.role)?;
+        let conflicts = Conflicts::on(&mut conn);
+        for attempt in 1..ATTEMPTS {
+            conflicts.forget();
+            match finish(&mut conn, self.role, &mut work) {
+                Err(_) if conflicts.noticed() => {}
+                ended => return ended,
+            }
+            thread::sleep(PAUSE * attempt);
+            begin(&mut conn, mode, self.role)?;
+        }
+        finish(&mut conn, self.role, work)
     }
 }
 
@@ -218,49 +271,66 @@ enum Mode {
     Write,
 }
 
-/// Runs `work` as a trader in one transaction on a connection that the application manages itself.
-/// Like [`Session::transaction`] in all else.
+/// Runs `work` in one transaction of this role on a connection that the application manages itself.
+/// Like [`Session::transaction`], but `work` is run once: after a conflict
+/// ([`Error::is_conflict`]) it is for the application to try again.
 ///
 /// # Errors
 ///
-/// Those of [`Session::transaction`]; [`Error::is_invalid_input`] for the nil uuid; and a
-/// connection on which Diesel has begun a transaction already is refused, because the identity of
-/// a transaction can't change halfway.
+/// Those of [`Session::transaction`]; and [`Error::is_invalid_input`] for a connection on which Diesel
+/// has begun a transaction already, because the role of a transaction can't change halfway. One
+/// begun by raw SQL is not noticed.
 ///
 /// ```
 /// # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
+/// use tradeblotter::role;
 /// # use tradeblotter::{embedded, migrations};
 /// # let server = embedded::Server::start()?;
-/// # let conn = &mut server.connect()?;
-/// # migrations::run(conn)?;
-/// # let trader_id = uuid::Uuid::from_u128(1);
-/// let me = tradeblotter::transaction_on(conn, trader_id, |tx| {
-///     tx.traders().register_as(trader_id, "Ada")
-/// })?;
-/// assert_eq!(me.id, trader_id);
+/// # migrations::run(&mut server.connect()?)?;
+///
+/// let conn = &mut tradeblotter::connect(&server.login::<role::Engine>()?)?;
+/// let ada = tradeblotter::transaction_on(conn, role::Engine, |tx| tx.traders().register("Ada"))?;
+/// assert_eq!(ada.name, "Ada");
 /// # Ok(()) }
 /// # #[cfg(not(feature = "embedded"))] fn main() {}
 /// ```
-pub fn transaction_on<T, E, F>(conn: &mut PgConnection, trader: Uuid, work: F) -> Result<T, E>
+pub fn transaction_on<R, T, E, F>(conn: &mut PgConnection, role: R, work: F) -> Result<T, E>
 where
-    F: FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    R: Role,
+    F: FnOnce(&mut Tx<'_, R>) -> Result<T, E>,
     E: From<Error>,
 {
-    traders::check_id(trader)?;
-    begin(conn, Mode::Write, Some(trader))?;
-    finish(conn, work)
+    begin(conn, Mode::Write, role)?;
+    finish(conn, role, work)
+}
+
+/// Like [`transaction_on`], read-only and consistent as a [`Session::snapshot`] is.
+///
+/// # Errors
+///
+/// Those of [`transaction_on`]; a write is refused by the database
+/// ([`Error::is_permission_denied`]).
+pub fn snapshot_on<R, T, E, F>(conn: &mut PgConnection, role: R, work: F) -> Result<T, E>
+where
+    R: Role,
+    F: FnOnce(&mut Tx<'_, R>) -> Result<T, E>,
+    E: From<Error>,
+{
+    begin(conn, Mode::Read, role)?;
+    finish(conn, role, work)
 }
 
 /// Does the work in a transaction that has begun, and ends it.
-fn finish<T, E, F>(conn: &mut PgConnection, work: F) -> Result<T, E>
+fn finish<R, T, E, F>(conn: &mut PgConnection, role: R, work: F) -> Result<T, E>
 where
-    F: FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    R: Role,
+    F: FnOnce(&mut Tx<'_, R>) -> Result<T, E>,
     E: From<Error>,
 {
     // Nothing of `work` is used after a panic but the connection, and that is rolled back.
-    let worked = catch_unwind(AssertUnwindSafe(|| work(&mut Tx { conn: &mut *conn })));
+    let worked = catch_unwind(AssertUnwindSafe(|| work(&mut Tx { conn: &mut *conn, role })));
     match worked {
-        Ok(Ok(done)) => commit(conn).map(|()| done).map_err(E::from),
+        Ok(Ok(done)) => commit(conn, role).map(|()| done).map_err(E::from),
         Ok(Err(refused)) => {
             roll_back(conn);
             Err(refused)
@@ -280,34 +350,56 @@ fn roll_back(conn: &mut PgConnection) {
     let _ = conn.batch_execute("ROLLBACK");
 }
 
-fn begin(conn: &mut PgConnection, mode: Mode, trader: Option<Uuid>) -> Result<(), Error> {
+/// What `app.user_id` says of a role: '' where no one trader is meant.
+fn identity(role: impl Role) -> String {
+    role.trader().map(|id| id.to_string()).unwrap_or_default()
+}
+
+/// Begins a transaction with role and identity in the same message.
+fn begin(conn: &mut PgConnection, mode: Mode, role: impl Role) -> Result<(), Error> {
+    if in_transaction(conn) {
+        return Err(Error::in_transaction());
+    }
     let begin = match mode {
         Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         Mode::Write => "BEGIN",
     };
-    let trader = trader.map(|id| id.to_string()).unwrap_or_default();
-    let sql = format!("{begin}; SET LOCAL app.user_id = '{trader}'");
-    Ok(AnsiTransactionManager::begin_transaction_sql(conn, &sql)?)
+    let name = role.name();
+    let trader = identity(role);
+    let sql = format!("{begin}; SET LOCAL ROLE {name}; SET LOCAL app.user_id = '{trader}'");
+    AnsiTransactionManager::begin_transaction_sql(conn, &sql).map_err(|error| {
+        // The BEGIN of the message may have gone through, which Diesel does not know.
+        roll_back(conn);
+        Error::from(error).of_role(name)
+    })
 }
 
-fn commit(conn: &mut PgConnection) -> Result<(), Error> {
-    if !in_transaction(conn) {
-        return Err(Error::aborted("the transaction was ended inside the closure"));
-    }
-    // PostgreSQL answers the COMMIT of an aborted transaction with a rollback and no error. The
-    // SELECT fails there and stops the message before its COMMIT. Diesel learns from libpq that
-    // the transaction is over.
-    let Err(error) = conn.batch_execute("SELECT 1; COMMIT") else {
-        return Ok(());
-    };
+fn commit(conn: &mut PgConnection, role: impl Role) -> Result<(), Error> {
     if in_transaction(conn) {
+        // PostgreSQL answers the COMMIT of an aborted transaction with a rollback and no error. The
+        // SELECT fails there and stops the message before its COMMIT; and it divides by zero in
+        // another transaction than the one that was begun, whose role and identity are not these.
+        // Diesel learns from libpq whether the transaction is over.
+        let name = role.name();
+        let trader = identity(role);
+        let as_begun = format!(
+            "SELECT 1 / (current_setting('role') = '{name}'
+                AND current_setting('app.user_id') = '{trader}')::int; COMMIT"
+        );
+        let Err(error) = conn.batch_execute(&as_begun) else {
+            return Ok(());
+        };
+        if !in_transaction(conn) {
+            return Err(error.into());
+        }
         roll_back(conn);
-        return Err(Error::aborted(
-            "a statement of this transaction failed and its error was not passed on, so nothing \
-             was stored; return the error from the closure",
-        ));
     }
-    Err(error.into())
+    Err(Error::aborted(
+        "the transaction is not the one that was begun, and the store has committed nothing: a \
+         statement failed and its error was not passed on, or the closure ended the transaction or \
+         changed its role; return errors from the closure, and leave BEGIN, COMMIT, ROLLBACK and \
+         SET ROLE to the store",
+    ))
 }
 
 /// Whether a transaction is open on the connection, as far as Diesel knows.
@@ -316,35 +408,21 @@ pub(crate) fn in_transaction(conn: &mut PgConnection) -> bool {
     matches!(status.transaction_depth(), Ok(Some(_)))
 }
 
-/// One open transaction, with the repositories that work in it.
-pub struct Tx<'c> {
+/// One open transaction. The repositories that its role has are methods of it: [`Tx::traders`],
+/// [`Tx::orders`], [`Tx::fills`], [`Tx::execution_logs`].
+pub struct Tx<'c, R> {
     conn: &'c mut PgConnection,
+    role: R,
 }
 
-impl Tx<'_> {
-    /// The traders.
-    pub fn traders(&mut self) -> Traders<'_> {
-        Traders { conn: self.conn }
-    }
-
-    /// The orders.
-    pub fn orders(&mut self) -> Orders<'_> {
-        Orders { conn: self.conn }
-    }
-
-    /// The fills.
-    pub fn fills(&mut self) -> Fills<'_> {
-        Fills { conn: self.conn }
-    }
-
-    /// The execution log: the audit trail.
-    pub fn execution_logs(&mut self) -> ExecutionLogs<'_> {
-        ExecutionLogs { conn: self.conn }
-    }
-
+impl<R: Role> Tx<'_, R> {
     /// The connection itself, for the application's own queries on [`schema`](crate::schema), in
-    /// this transaction and under this identity.
+    /// this transaction and under this role and identity.
     pub fn connection(&mut self) -> &mut PgConnection {
         self.conn
+    }
+
+    pub(crate) fn role(&self) -> R {
+        self.role
     }
 }

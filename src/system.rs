@@ -12,18 +12,8 @@ diesel::define_sql_function! {
 }
 
 diesel::define_sql_function! {
-    /// The time now; `now()` is the time at which the transaction began.
-    fn clock_timestamp() -> Timestamptz;
-}
-
-diesel::define_sql_function! {
     /// The table of this name along the search path, NULL if there is none.
     fn to_regclass(name: Text) -> Nullable<Oid>;
-}
-
-diesel::define_sql_function! {
-    /// Whether row security holds the current role on this table.
-    fn row_security_active(table: Text) -> Bool;
 }
 
 diesel::table! {

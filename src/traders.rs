@@ -1,14 +1,18 @@
 //! Traders: the owners of orders.
 
+use std::marker::PhantomData;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::role::{Engine, Role, check_id};
 use crate::schema::traders;
+use crate::session::Tx;
 use crate::text;
 
-/// A registered trader.
+/// A registered trader. The row, and not the role [`role::Trader`](crate::role::Trader).
 #[derive(HasQuery, Identifiable, Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[diesel(table_name = traders)]
@@ -29,14 +33,22 @@ struct NewTrader<'a> {
     name: &'a str,
 }
 
-/// The repository of traders, from [`Tx::traders`](crate::Tx::traders). It works on the columns `id`,
-/// `name` and `created_at`; an application whose own `traders` table lacks one of them looks after
-/// its traders itself.
-pub struct Traders<'c> {
-    pub(crate) conn: &'c mut PgConnection,
+/// The repository of traders, from [`Tx::traders`]. It works on the columns `id`, `name` and
+/// `created_at` of the table that the migrations make; an application that has a `traders` table of
+/// its own looks after its traders, and who may see them, itself.
+pub struct Traders<'c, R> {
+    conn: &'c mut PgConnection,
+    role: PhantomData<R>,
 }
 
-impl Traders<'_> {
+impl<R: Role> Tx<'_, R> {
+    /// The traders.
+    pub fn traders(&mut self) -> Traders<'_, R> {
+        Traders { conn: self.connection(), role: PhantomData }
+    }
+}
+
+impl Traders<'_, Engine> {
     /// Registers a trader under a name of 1 to 100 characters and gives it an id.
     ///
     /// # Errors
@@ -61,12 +73,14 @@ impl Traders<'_> {
             .get_result(self.conn)
             .map_err(|error| Error::from(error).about("trader", id))
     }
+}
 
+impl<R: Role> Traders<'_, R> {
     /// The trader with this id.
     ///
     /// # Errors
     ///
-    /// [`Error::is_not_found`].
+    /// [`Error::is_not_found`], also to another trader.
     pub fn get(&mut self, id: Uuid) -> Result<Trader, Error> {
         Trader::query()
             .find(id)
@@ -75,7 +89,8 @@ impl Traders<'_> {
             .ok_or_else(|| Error::not_found("trader", id))
     }
 
-    /// All traders by name, those of one name by id.
+    /// The traders that this session may see, by name, those of one name by id: all of them, or to
+    /// a trader itself.
     ///
     /// # Errors
     ///
@@ -83,12 +98,4 @@ impl Traders<'_> {
     pub fn list(&mut self) -> Result<Vec<Trader>, Error> {
         Ok(Trader::query().order((traders::name, traders::id)).load(self.conn)?)
     }
-}
-
-/// Refuses the nil uuid, which programs use to say "none".
-pub(crate) fn check_id(id: Uuid) -> Result<(), Error> {
-    if id.is_nil() {
-        return Err(Error::invalid("trader id", &id.to_string(), "is the nil uuid, nobody's id"));
-    }
-    Ok(())
 }

@@ -5,10 +5,14 @@ use std::time::Instant;
 
 use chrono::Utc;
 use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
 use tradeblotter::embedded::Server;
+use tradeblotter::migrations::{self, Extent};
+use tradeblotter::role::DatabaseRole;
+use tradeblotter::schema::execution_logs;
 use tradeblotter::{
-    Action, Blotter, Error, Filter, NewExecutionLog, NewFill, NewOrder, Order, Page, Price,
-    Session, Trader, connect, migrations,
+    Action, Blotter, Error, Filter, Login, NewExecutionLog, NewFill, NewOrder, Order, Page, Price,
+    Session, Trader, connect, role,
 };
 use uuid::Uuid;
 
@@ -20,19 +24,19 @@ const ALL: Page = Page::first(100);
 
 pub fn run(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
     let started = Instant::now();
-    let stage = Stage::set(database.given())?;
+    let mut stage = Stage::set(database.given())?;
     writeln!(out, "{}\n", stage.what)?;
     migrate(&stage.url, out)?;
 
     // Dropped before the stage is, so that no connection is left on it.
-    let blotter = Blotter::connect(&stage.audience_url()?)?;
-    let (ada, grace) = blotter.anonymous().transaction(|tx| {
+    let floor = stage.open()?;
+    let (ada, grace) = floor.engine.transaction(|tx| {
         Ok::<_, Error>((tx.traders().register("Ada")?, tx.traders().register("Grace")?))
     })?;
-    let filled = trade(&blotter, &ada)?;
-    show(&blotter, &ada, out)?;
-    show_refusals(&blotter, &ada, &grace, &filled, out)?;
-    show_isolation(&blotter, &ada, &grace, out)?;
+    let filled = trade(&floor.desk_of(&ada)?, &ada)?;
+    show(&floor.desk_of(&ada)?, &ada, out)?;
+    show_refusals(&floor.desk_of(&ada)?, &ada, &grace, &filled, out)?;
+    show_isolation(&floor.desk_of(&grace)?, &ada, &grace, out)?;
     writeln!(out, "\nDone in {:.1} s; nothing is left behind.", started.elapsed().as_secs_f64())?;
     Ok(())
 }
@@ -46,9 +50,7 @@ fn migrate(url: &str, out: &mut impl Write) -> Result<(), Failure> {
 }
 
 /// One order to each ending; returns the one that was filled at once.
-fn trade(blotter: &Blotter, ada: &Trader) -> Result<Order, Error> {
-    let desk = Desk(blotter.trader(ada.id)?);
-
+fn trade(desk: &Desk, ada: &Trader) -> Result<Order, Error> {
     let at_once = desk.submit(&NewOrder::market(ada.id, "AAPL", 100))?;
     desk.fill(&at_once, 100, "229.87", "NASDAQ")?;
 
@@ -63,10 +65,7 @@ fn trade(blotter: &Blotter, ada: &Trader) -> Result<Order, Error> {
 
     let cut_short = desk.submit(&NewOrder::limit(ada.id, "NVDA", 500, "141.20".parse()?))?;
     desk.fill(&cut_short, 200, "141.20", "NASDAQ")?;
-    desk.log(&NewExecutionLog {
-        reason: Some("cancelled by the trader"),
-        ..NewExecutionLog::new(cut_short.id, Action::Cancelled)
-    })?;
+    desk.cancel(&cut_short)?;
 
     let refused = desk.submit(&NewOrder::stop(ada.id, "TSLA", 50, "320.00".parse()?))?;
     desk.log(&NewExecutionLog {
@@ -87,20 +86,41 @@ fn trade(blotter: &Blotter, ada: &Trader) -> Result<Order, Error> {
     desk.order(&at_once)
 }
 
-/// One transaction to each event, as it would be on a trading day.
-struct Desk(Session);
+/// Who trades: the traders, each with its own rows, and the engine.
+struct Floor {
+    traders: Blotter,
+    engine: Session<role::Engine>,
+}
+
+impl Floor {
+    fn desk_of(&self, trader: &Trader) -> Result<Desk, Error> {
+        Ok(Desk { trader: self.traders.trader(trader.id)?, engine: self.engine.clone() })
+    }
+}
+
+/// A trader and the engine that works for it; one transaction to each event, as it would be on a
+/// trading day.
+struct Desk {
+    trader: Session<role::Trader>,
+    engine: Session<role::Engine>,
+}
 
 impl Desk {
     /// Takes an order into the book and routes it.
     fn submit(&self, new: &NewOrder<'_>) -> Result<Order, Error> {
-        let order = self.0.transaction(|tx| tx.orders().submit(new))?;
+        let order = self.trader.transaction(|tx| tx.orders().submit(new))?;
         self.log(&NewExecutionLog::new(order.id, Action::Approved))?;
         self.log(&NewExecutionLog::new(order.id, Action::Executed))?;
         Ok(order)
     }
 
+    fn cancel(&self, order: &Order) -> Result<(), Error> {
+        let reason = Some("cancelled by the trader");
+        self.trader.transaction(|tx| tx.execution_logs().cancel(order.id, reason).map(drop))
+    }
+
     fn log(&self, entry: &NewExecutionLog<'_>) -> Result<(), Error> {
-        self.0.transaction(|tx| tx.execution_logs().append(entry).map(drop))
+        self.engine.transaction(|tx| tx.execution_logs().append(entry).map(drop))
     }
 
     fn fill(&self, order: &Order, quantity: i32, price: &str, venue: &str) -> Result<(), Error> {
@@ -112,16 +132,16 @@ impl Desk {
             venue,
             commission: "0.35".parse()?,
         };
-        self.0.transaction(|tx| tx.fills().record(&fill).map(drop))
+        self.engine.transaction(|tx| tx.fills().record(&fill).map(drop))
     }
 
     fn order(&self, order: &Order) -> Result<Order, Error> {
-        self.0.transaction(|tx| tx.orders().get(order.id))
+        self.trader.transaction(|tx| tx.orders().get(order.id))
     }
 }
 
-fn show(blotter: &Blotter, ada: &Trader, out: &mut impl Write) -> Result<(), Failure> {
-    let (orders, fills, log) = blotter.trader(ada.id)?.snapshot(|tx| {
+fn show(desk: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(), Failure> {
+    let (orders, fills, log) = desk.trader.snapshot(|tx| {
         Ok::<_, Error>((
             tx.orders().recent(&Filter::default(), ALL)?.rows,
             tx.fills().recent(&Filter::default(), ALL)?.rows,
@@ -137,23 +157,26 @@ fn show(blotter: &Blotter, ada: &Trader, out: &mut impl Write) -> Result<(), Fai
 }
 
 fn show_refusals(
-    blotter: &Blotter,
+    desk: &Desk,
     ada: &Trader,
     grace: &Trader,
     filled: &Order,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     writeln!(out, "\nRefused to {}", ada.name)?;
-    let desk = Desk(blotter.trader(ada.id)?);
-    let open = desk.0.transaction(|tx| tx.orders().open(ada.id, ALL))?.rows;
+    let open = desk.trader.transaction(|tx| tx.orders().open(ada.id, ALL))?.rows;
     let over_fill = open.first().map(|open| desk.fill(open, open.quantity + 1, "198.00", "NYSE"));
-    let cancel = NewExecutionLog::new(filled.id, Action::Cancelled);
+    let erase = desk.trader.transaction(|tx| {
+        let erase = diesel::delete(execution_logs::table);
+        Ok::<_, Error>(erase.execute(tx.connection())?)
+    });
     let refusals = [
         "10.005".parse::<Price>().err(),
         desk.submit(&NewOrder::market(ada.id, "AAPL", 0)).err(),
         over_fill.and_then(Result::err),
-        desk.log(&cancel).err(),
+        desk.cancel(filled).err(),
         desk.submit(&NewOrder::market(grace.id, "AAPL", 1)).err(),
+        erase.err(),
     ];
     for refusal in refusals.into_iter().flatten() {
         writeln!(out, "  {refusal}")?;
@@ -162,12 +185,12 @@ fn show_refusals(
 }
 
 fn show_isolation(
-    blotter: &Blotter,
+    graces: &Desk,
     ada: &Trader,
     grace: &Trader,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    let (orders, fills, log) = blotter.trader(grace.id)?.transaction(|tx| {
+    let (orders, fills, log) = graces.trader.transaction(|tx| {
         Ok::<_, Error>((
             tx.orders().recent(&Filter::of_trader(ada.id), ALL)?.rows.len(),
             tx.fills().recent(&Filter::of_trader(ada.id), ALL)?.rows.len(),
@@ -184,13 +207,16 @@ struct Stage {
     what: String,
     url: String,
     scratch: Option<Scratch>,
-    _server: Option<Server>,
+    server: Option<Server>,
 }
 
-/// A database that is dropped with this value, and perhaps a role of the same name.
+/// A database that is dropped with this value.
 struct Scratch {
     name: String,
     server_url: String,
+    url: String,
+    /// The roles that the login was granted for the demo.
+    lent: Vec<&'static str>,
 }
 
 impl Stage {
@@ -201,48 +227,74 @@ impl Stage {
                 what: "A private PostgreSQL, started for this demo".to_owned(),
                 url: server.url().to_owned(),
                 scratch: None,
-                _server: Some(server),
+                server: Some(server),
             });
         };
         let name = format!("blotter_demo_{}", Uuid::now_v7().simple());
         connect(server_url)?
             .batch_execute(&format!("CREATE DATABASE {name}"))
             .map_err(Error::from)?;
+        let url = with_parameter(server_url, "dbname", &name);
         Ok(Self {
             what: format!("Database {name}, created for this demo"),
-            url: with_parameter(server_url, "dbname", &name),
-            scratch: Some(Scratch { name, server_url: server_url.to_owned() }),
-            _server: None,
+            url: url.clone(),
+            scratch: Some(Scratch {
+                name,
+                server_url: server_url.to_owned(),
+                url,
+                lent: Vec::new(),
+            }),
+            server: None,
         })
     }
 
-    /// The URL to trade with. Row security does not hold a superuser, and there would be nothing to
-    /// see; so a superuser puts on an ordinary role for the demo.
-    fn audience_url(&self) -> Result<String, Failure> {
-        let Some(Scratch { name, .. }) = &self.scratch else {
-            return Ok(self.url.clone());
+    /// Connects as each role: on the private server as a login of its own, on another one as whoever
+    /// has connected, who lends itself the roles that it has not.
+    fn open(&mut self) -> Result<Floor, Failure> {
+        let (traders, engine) = match (&self.server, &mut self.scratch) {
+            (Some(server), _) => (server.login::<role::Trader>()?, server.login::<role::Engine>()?),
+            (None, Some(scratch)) => {
+                scratch.lend_roles()?;
+                (self.url.clone(), self.url.clone())
+            }
+            (None, None) => (self.url.clone(), self.url.clone()),
         };
-        let blotter = Blotter::connect(&self.url)?;
-        if !blotter.passes_row_security()? {
-            return Ok(self.url.clone());
+        Ok(Floor {
+            traders: Blotter::connect(&traders)?,
+            engine: Blotter::connect(&engine)?.engine(),
+        })
+    }
+}
+
+impl Scratch {
+    fn lend_roles(&mut self) -> Result<(), Error> {
+        let conn = &mut connect(&self.url)?;
+        let login = Login::of(conn)?;
+        let needed = [
+            (role::Trader::NAME, login.may_act_as::<role::Trader>()),
+            (role::Engine::NAME, login.may_act_as::<role::Engine>()),
+        ];
+        for (role, _) in needed.into_iter().filter(|(_, held)| !held) {
+            conn.batch_execute(&format!("GRANT {role} TO CURRENT_USER"))?;
+            self.lent.push(role);
         }
-        connect(&self.url)?
-            .batch_execute(&format!(
-                "CREATE ROLE {name}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}"
-            ))
-            .map_err(Error::from)?;
-        Ok(with_parameter(&self.url, "options", &format!("-crole={name}")))
+        Ok(())
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let Ok(mut conn) = connect(&self.server_url) else {
-            return;
-        };
-        // There is nobody left to tell if it can't be dropped.
-        let _ = conn.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
-        let _ = conn.batch_execute(&format!("DROP ROLE IF EXISTS {}", self.name));
+        // There is nobody left to tell if something can't be taken back.
+        if let Ok(mut conn) = connect(&self.url) {
+            for role in &self.lent {
+                let _ = conn.batch_execute(&format!("REVOKE {role} FROM CURRENT_USER"));
+            }
+            // With the migrations go the roles that no other database uses.
+            let _ = migrations::revert(&mut conn, Extent::All, |_| ());
+        }
+        if let Ok(mut conn) = connect(&self.server_url) {
+            let _ = conn.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        }
     }
 }
 

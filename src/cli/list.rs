@@ -9,9 +9,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use diesel::prelude::*;
 use diesel::sql_types::Timestamptz;
-use tradeblotter::{
-    Blotter, Cursor, Error, ExecutionLog, Filter, Listing, OrderStatus, Page, Session, Tx,
-};
+use tradeblotter::role::Reader;
+use tradeblotter::{Cursor, Error, ExecutionLog, Filter, Listing, OrderStatus, Page, Session, Tx};
 use uuid::Uuid;
 
 use super::output::{self, Format, Row};
@@ -26,7 +25,7 @@ const OVERLAP: TimeDelta = TimeDelta::seconds(60);
 
 #[derive(Args)]
 struct Which {
-    /// Only this trader's; needed unless the login passes row security.
+    /// Only this trader's; needed by a login that is a trader's only.
     #[arg(long, value_name = "UUID")]
     trader: Option<Uuid>,
     /// Only this order, its fills or its log.
@@ -93,10 +92,10 @@ impl Listed {
         &self,
         database: &Database,
         out: &mut impl Write,
-        query: impl FnMut(&mut Tx<'_>, Page) -> Result<Listing<R>, Error>,
+        mut query: impl FnMut(&mut Tx<'_, Reader>, Page) -> Result<Listing<R>, Error>,
     ) -> Result<(), Failure> {
-        let session = self.which.session(&database.blotter()?)?;
-        let listing = session.snapshot(|tx| self.printing.load(tx, query))?;
+        let session = database.reader(self.which.trader)?;
+        let listing = session.snapshot(|tx| self.printing.load(tx, &mut query))?;
         self.printing.print(out, &listing)
     }
 }
@@ -105,7 +104,7 @@ impl Log {
     pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
         let Listed { which, printing } = &self.listed;
         let filter = which.filter();
-        let session = which.session(&database.blotter()?)?;
+        let session = database.reader(which.trader)?;
         // In one snapshot, so that no entry falls between what is listed and what is followed.
         let (mut listing, tail) = session.snapshot(|tx| {
             let listing =
@@ -137,28 +136,14 @@ impl Which {
             until: self.until,
         }
     }
-
-    /// The trader's session; without one, nobody's, which sees every row or none.
-    fn session(&self, blotter: &Blotter) -> Result<Session, Failure> {
-        if let Some(trader) = self.trader {
-            return Ok(blotter.trader(trader)?);
-        }
-        if blotter.passes_row_security()? {
-            Ok(blotter.anonymous())
-        } else {
-            Err(Failure::Usage(
-                "whose rows? This login sees one trader's at a time: pass --trader".to_owned(),
-            ))
-        }
-    }
 }
 
 impl Printing {
     /// Reads pages until there are as many rows as were asked for.
     fn load<R>(
         &self,
-        tx: &mut Tx<'_>,
-        mut query: impl FnMut(&mut Tx<'_>, Page) -> Result<Listing<R>, Error>,
+        tx: &mut Tx<'_, Reader>,
+        mut query: impl FnMut(&mut Tx<'_, Reader>, Page) -> Result<Listing<R>, Error>,
     ) -> Result<Listing<R>, Error> {
         let mut rows = Vec::new();
         let mut next = self.after;
@@ -200,7 +185,7 @@ struct Tail<'f> {
 
 impl<'f> Tail<'f> {
     /// Takes note of what is there, as old.
-    fn begin(tx: &mut Tx<'_>, filter: Filter<'f>) -> Result<Self, Error> {
+    fn begin(tx: &mut Tx<'_, Reader>, filter: Filter<'f>) -> Result<Self, Error> {
         let mut tail = Self { filter, read: now(tx)?, seen: HashSet::new() };
         tail.fresh(tx)?;
         Ok(tail)
@@ -209,7 +194,7 @@ impl<'f> Tail<'f> {
     fn follow(
         mut self,
         out: &mut impl Write,
-        session: &Session,
+        session: &Session<Reader>,
         format: Format,
     ) -> Result<(), Failure> {
         loop {
@@ -220,7 +205,7 @@ impl<'f> Tail<'f> {
     }
 
     /// The entries that were not there before, oldest first.
-    fn fresh(&mut self, tx: &mut Tx<'_>) -> Result<Vec<ExecutionLog>, Error> {
+    fn fresh(&mut self, tx: &mut Tx<'_, Reader>) -> Result<Vec<ExecutionLog>, Error> {
         let since = self.read - OVERLAP;
         self.read = now(tx)?;
         self.seen.retain(|(at, _)| *at >= since);
@@ -240,6 +225,6 @@ impl<'f> Tail<'f> {
 }
 
 /// The database's own time, which the entries bear.
-fn now(tx: &mut Tx<'_>) -> Result<DateTime<Utc>, Error> {
+fn now(tx: &mut Tx<'_, Reader>) -> Result<DateTime<Utc>, Error> {
     Ok(diesel::select(diesel::dsl::now.into_sql::<Timestamptz>()).get_result(tx.connection())?)
 }

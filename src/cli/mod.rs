@@ -7,6 +7,7 @@ mod migrate;
 mod output;
 mod sandbox;
 mod schema;
+mod whoami;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -15,7 +16,9 @@ use std::process::ExitCode;
 use anstream::eprintln;
 use clap::{Parser, Subcommand};
 use diesel::prelude::*;
-use tradeblotter::{Blotter, Error, migrations};
+use tradeblotter::role::{Compliance, Engine, Reader, Trader};
+use tradeblotter::{Blotter, Error, Login, Session, migrations};
+use uuid::Uuid;
 
 /// A check or an order failed, or the database did.
 const FAILED: u8 = 1;
@@ -54,11 +57,14 @@ enum Command {
     /// Look after the schema.
     #[command(subcommand)]
     Schema(schema::Schema),
+    /// Show who the connection is logged in as, and what such a login may do.
+    Whoami,
     /// Watch orders of every type go through every ending, in a database of their own.
     ///
     /// Without a database URL a private PostgreSQL is started for it; with one, a database is
-    /// created on that server. Either is removed at the end; only when the command is killed does
-    /// that database, `blotter_demo_` and a number, stay behind.
+    /// created on that server, and the login takes on the roles of a trader and of the engine. All of
+    /// it is removed at the end; only when the command is killed do that database, `blotter_demo_` and
+    /// a number, and the roles stay behind.
     Demo,
     /// List orders, newest first.
     Orders(list::Listed),
@@ -107,6 +113,7 @@ pub fn run() -> ExitCode {
     let done = match command {
         Command::Migrate(command) => command.run(&database, &mut out),
         Command::Schema(command) => command.run(&database, &mut out),
+        Command::Whoami => whoami::run(&database, &mut out),
         Command::Demo => demo::run(&database, &mut out),
         Command::Orders(listed) => listed.orders(&database, &mut out),
         Command::Fills(listed) => listed.fills(&database, &mut out),
@@ -119,6 +126,13 @@ pub fn run() -> ExitCode {
         Err(Failure::Failed(Some(why))) => complain(FAILED, &why),
         Err(Failure::Failed(None)) => ExitCode::from(FAILED),
         Err(Failure::Exit(code)) => ExitCode::from(code),
+    }
+}
+
+/// Says what is wrong with a login, beside what the command prints.
+fn warn(login: &Login) {
+    for warning in login.warnings() {
+        eprintln!("warning: {warning}");
     }
 }
 
@@ -148,10 +162,24 @@ impl Database {
         Ok(tradeblotter::connect(self.url()?)?)
     }
 
-    /// The store, once its database has been found to be migrated.
-    fn blotter(&self) -> Result<Blotter, Failure> {
+    /// A session that reads this trader's rows, or everybody's, as whichever role the login may act
+    /// as; once the database has been found to be migrated.
+    fn reader(&self, trader: Option<Uuid>) -> Result<Session<Reader>, Failure> {
+        migrations::require(&mut self.connect()?)?;
         let blotter = Blotter::connect(self.url()?)?;
-        blotter.anonymous().snapshot(|tx| migrations::require(tx.connection()))?;
-        Ok(blotter)
+        let login = blotter.login()?;
+        match trader {
+            _ if login.may_act_as::<Compliance>() => Ok(blotter.compliance().reader()),
+            _ if login.may_act_as::<Engine>() => Ok(blotter.engine().reader()),
+            Some(trader) if login.may_act_as::<Trader>() => Ok(blotter.trader(trader)?.reader()),
+            None if login.may_act_as::<Trader>() => Err(Failure::Usage(
+                "whose rows? This login sees one trader's at a time: pass --trader".to_owned(),
+            )),
+            _ => Err(Failure::Failed(Some(format!(
+                "{name} may act as none of the blotter roles and sees no rows; \
+                 GRANT blotter_compliance TO {name}, or connect as another login",
+                name = login.name
+            )))),
+        }
     }
 }

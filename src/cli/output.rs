@@ -103,6 +103,7 @@ impl Row for Fill {
     const FIELDS: &'static [&'static str] = &[
         "id",
         "order_id",
+        "trader_id",
         "timestamp",
         "quantity_filled",
         "price_at_fill",

@@ -3,16 +3,17 @@
 use std::io::Write;
 
 use clap::Subcommand;
-use tradeblotter::{catalog, migrations};
+use tradeblotter::{Login, catalog, migrations};
 
-use super::{Database, Failure};
+use super::{Database, Failure, warn};
 
 #[derive(Subcommand)]
 pub enum Schema {
     /// Compare the live database with what this build expects, one line for each difference.
     ///
-    /// Covers tables, columns, enums, constraints, indexes, row security, policies, triggers and
-    /// comments. Prints nothing and exits with 0 when all is as expected, with 1 when not.
+    /// Covers tables, columns, enums, constraints, indexes, row security, policies, triggers,
+    /// functions, roles, grants and comments. Prints nothing and exits with 0 when all is as expected,
+    /// with 1 when not. Warns when the login is one that a backend should not use.
     Check,
 }
 
@@ -21,6 +22,7 @@ impl Schema {
         let Self::Check = self;
         let conn = &mut database.connect()?;
         migrations::require(conn)?;
+        warn(&Login::of(conn)?);
         let differences = catalog::differences(conn)?;
         if differences.is_empty() {
             return Ok(());

@@ -5,15 +5,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool};
+use tradeblotter::role::Engine;
 use tradeblotter::{
-    Action, Blotter, Error, NewExecutionLog, NewOrder, Order, Session, Trader, Tx, transaction_on,
+    Action, Blotter, Error, NewExecutionLog, NewOrder, Order, Session, Trader, Tx, connect,
+    transaction_on,
 };
 
 use crate::support::{Database, assert_refused, fill_of, history, record, submit, trader};
 
 /// A store with a single connection, so that what one transaction leaves on it meets the next.
 fn single(db: &Database) -> Blotter {
-    let manager = ConnectionManager::new(db.url());
+    let manager = ConnectionManager::new(db.app_url());
     Blotter::with_pool(Pool::builder().max_size(1).build(manager).unwrap())
 }
 
@@ -25,7 +27,7 @@ fn with_trader() -> (Database, Blotter, Trader) {
 }
 
 /// A trading day in little: an order, a fill and an action.
-fn work(tx: &mut Tx<'_>, trader: &Trader) -> Result<Order, Error> {
+fn work(tx: &mut Tx<'_, Engine>, trader: &Trader) -> Result<Order, Error> {
     let order = tx.orders().submit(&NewOrder::market(trader.id, "AAPL", 100))?;
     tx.fills().record(&fill_of(&order, 40, "10.00"))?;
     tx.execution_logs().append(&NewExecutionLog::new(order.id, Action::Cancelled))?;
@@ -34,7 +36,7 @@ fn work(tx: &mut Tx<'_>, trader: &Trader) -> Result<Order, Error> {
 
 /// Asserts that the next transaction has a connection that works.
 #[track_caller]
-fn assert_usable(session: Session, trader: &Trader) {
+fn assert_usable(session: Session<Engine>, trader: &Trader) {
     let order = session.transaction(|tx| work(tx, trader)).unwrap();
     assert!(session.transaction(|tx| tx.orders().get(order.id)).is_ok());
 }
@@ -42,7 +44,7 @@ fn assert_usable(session: Session, trader: &Trader) {
 #[test]
 fn many_writes_of_one_transaction_are_stored_together() {
     let (db, blotter, ada) = with_trader();
-    let order = blotter.trader(ada.id).unwrap().transaction(|tx| work(tx, &ada)).unwrap();
+    let order = blotter.engine().transaction(|tx| work(tx, &ada)).unwrap();
     let history = history(&blotter, &order);
     assert_eq!(history.fills.len(), 1);
     let actions: Vec<_> = history.log.iter().map(|entry| entry.action).collect();
@@ -66,7 +68,7 @@ fn nothing_is_stored_when_the_closure_returns_an_error() {
 
     let (db, blotter, ada) = with_trader();
     let before = db.contents();
-    let session = blotter.trader(ada.id).unwrap();
+    let session = blotter.engine();
     let refused = session.transaction(|tx| {
         work(tx, &ada)?;
         Err::<(), _>(Refused::ByTheApplication)
@@ -80,7 +82,7 @@ fn nothing_is_stored_when_the_closure_returns_an_error() {
 fn nothing_is_stored_when_a_later_write_is_refused() {
     let (db, blotter, ada) = with_trader();
     let before = db.contents();
-    let session = blotter.trader(ada.id).unwrap();
+    let session = blotter.engine();
     let refused = session.transaction(|tx| {
         work(tx, &ada)?;
         tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0))
@@ -95,7 +97,7 @@ fn nothing_is_stored_when_a_later_write_is_refused() {
 fn a_swallowed_error_of_the_database_is_told_and_nothing_is_stored() {
     let (db, blotter, ada) = with_trader();
     let before = db.contents();
-    let session = blotter.trader(ada.id).unwrap();
+    let session = blotter.engine();
     let aborted = session.transaction(|tx| {
         work(tx, &ada)?;
         let _ = tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0));
@@ -109,12 +111,12 @@ fn a_swallowed_error_of_the_database_is_told_and_nothing_is_stored() {
 #[test]
 fn a_refusal_that_the_database_never_saw_may_be_swallowed() {
     let (_db, blotter, ada) = with_trader();
-    let session = blotter.trader(ada.id).unwrap();
+    let session = blotter.engine();
     let order = session
         .transaction(|tx| {
             let order = work(tx, &ada)?;
-            let late = tx.fills().record(&fill_of(&order, 1, "10.00")).unwrap_err();
-            assert_refused(&late, Error::is_illegal_transition, None);
+            let nameless = tx.traders().register(" ").unwrap_err();
+            assert_refused(&nameless, Error::is_invalid_input, None);
             Ok::<_, Error>(order)
         })
         .unwrap();
@@ -124,7 +126,7 @@ fn a_refusal_that_the_database_never_saw_may_be_swallowed() {
 #[test]
 fn a_savepoint_keeps_a_failure_to_itself() {
     let (db, blotter, ada) = with_trader();
-    let session = blotter.trader(ada.id).unwrap();
+    let session = blotter.engine();
     let order = session
         .transaction(|tx| {
             let order = work(tx, &ada)?;
@@ -142,7 +144,7 @@ fn a_savepoint_keeps_a_failure_to_itself() {
 fn nothing_is_stored_when_the_closure_panics_and_the_pool_goes_on() {
     let (db, blotter, ada) = with_trader();
     let before = db.contents();
-    let session = blotter.trader(ada.id).unwrap();
+    let session = blotter.engine();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         session.transaction(|tx| -> Result<(), Error> {
             work(tx, &ada)?;
@@ -158,37 +160,37 @@ fn nothing_is_stored_when_the_closure_panics_and_the_pool_goes_on() {
 fn a_panic_on_a_connection_of_the_application_rolls_back_too() {
     let (db, _, ada) = with_trader();
     let before = db.contents();
-    let conn = &mut db.connect();
+    let conn = &mut connect(&db.app_url()).unwrap();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        transaction_on(conn, ada.id, |tx| -> Result<(), Error> {
+        transaction_on(conn, Engine, |tx| -> Result<(), Error> {
             work(tx, &ada)?;
             panic!("on purpose")
         })
     }));
     assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&"on purpose"));
     assert_eq!(db.contents(), before);
-    transaction_on(conn, ada.id, |tx| work(tx, &ada)).unwrap();
+    transaction_on(conn, Engine, |tx| work(tx, &ada)).unwrap();
 }
 
 #[test]
 fn savepoints_that_were_left_open_are_rolled_back_too() {
     let (db, _, ada) = with_trader();
     let before = db.contents();
-    let conn = &mut db.connect();
+    let conn = &mut connect(&db.app_url()).unwrap();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        transaction_on(conn, ada.id, |tx| -> Result<(), Error> {
+        transaction_on(conn, Engine, |tx| -> Result<(), Error> {
             work(tx, &ada)?;
             tx.connection().transaction(|_| panic!("on purpose"))
         })
     }));
     assert!(panicked.is_err());
-    let refused = transaction_on(conn, ada.id, |tx| {
+    let refused = transaction_on(conn, Engine, |tx| {
         work(tx, &ada)?;
         AnsiTransactionManager::begin_transaction(tx.connection())?;
         tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0))
     });
     assert!(refused.unwrap_err().is_rule_violation());
-    let swallowed = transaction_on(conn, ada.id, |tx| {
+    let swallowed = transaction_on(conn, Engine, |tx| {
         work(tx, &ada)?;
         AnsiTransactionManager::begin_transaction(tx.connection())?;
         let _ = tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0));
@@ -196,20 +198,40 @@ fn savepoints_that_were_left_open_are_rolled_back_too() {
     });
     assert!(swallowed.unwrap_err().is_aborted());
     assert_eq!(db.contents(), before);
-    transaction_on(conn, ada.id, |tx| work(tx, &ada)).unwrap();
+    transaction_on(conn, Engine, |tx| work(tx, &ada)).unwrap();
 }
 
 #[test]
-fn a_closure_that_ends_the_transaction_by_itself_is_told_so() {
+fn a_closure_that_ends_the_transaction_or_leaves_its_role_is_told_so() {
     let (db, blotter, ada) = with_trader();
     let before = db.contents();
-    let session = blotter.trader(ada.id).unwrap();
-    let ended = session.transaction(|tx| {
-        work(tx, &ada)?;
-        Ok::<_, Error>(tx.connection().batch_execute("ROLLBACK")?)
-    });
-    assert!(ended.unwrap_err().is_aborted());
+    for end in [
+        "ROLLBACK",
+        "ROLLBACK; BEGIN",
+        "ROLLBACK AND CHAIN",
+        "RESET ROLE",
+        "SET LOCAL ROLE blotter_trader",
+        "SET LOCAL app.user_id = '00000000-0000-0000-0000-000000000001'",
+    ] {
+        let ended = blotter.engine().transaction(|tx| {
+            work(tx, &ada)?;
+            Ok::<_, Error>(tx.connection().batch_execute(end)?)
+        });
+        assert_refused(&ended.expect_err(end), Error::is_aborted, None);
+        assert_eq!(db.contents(), before, "{end}");
+        let seen = blotter.trader(ada.id).unwrap().snapshot(|tx| tx.traders().list());
+        assert_eq!(seen.unwrap(), std::slice::from_ref(&ada), "{end}");
+    }
+    // What the closure has committed by itself is stored; what came after is not.
+    for end in ["COMMIT", "COMMIT; BEGIN", "COMMIT AND CHAIN"] {
+        let ended = blotter.engine().transaction(|tx| {
+            tx.connection().batch_execute(end)?;
+            Ok::<_, Error>(())
+        });
+        assert_refused(&ended.expect_err(end), Error::is_aborted, None);
+    }
     assert_eq!(db.contents(), before);
+    assert_usable(blotter.engine(), &ada);
 }
 
 #[test]
@@ -217,7 +239,7 @@ fn a_lost_connection_is_told_and_replaced() {
     let (db, blotter, ada) = with_trader();
     let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
     let before = db.contents();
-    let session = blotter.trader(ada.id).unwrap();
+    let session = blotter.engine();
     let lost = session.transaction(|tx| {
         tx.fills().record(&fill_of(&order, 40, "10.00"))?;
         let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -227,5 +249,5 @@ fn a_lost_connection_is_told_and_replaced() {
     });
     assert_refused(&lost.unwrap_err(), Error::is_connection, None);
     assert_eq!(db.contents(), before);
-    record(&blotter, ada.id, &fill_of(&order, 100, "10.00")).unwrap();
+    record(&blotter, &fill_of(&order, 100, "10.00")).unwrap();
 }

@@ -7,9 +7,8 @@ use tradeblotter::catalog;
 
 use crate::support::{Database, texts};
 
-/// What the policies compare a trader's id with: '' and no setting at all are nobody.
-const ME: &str = "( SELECT (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid \
-                  AS \"nullif\")";
+/// What the policies compare a trader's id with.
+const ME: &str = "( SELECT blotter_trader_id() AS blotter_trader_id)";
 
 /// The columns of a table, in order: name, type, nullability, default.
 fn columns(table: &str) -> Vec<String> {
@@ -21,7 +20,7 @@ fn columns(table: &str) -> Vec<String> {
          WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped
          ORDER BY attnum"
     );
-    texts(&mut Database::migrated().connect(), &sql)
+    texts(&mut Database::migrated().owner(), &sql)
 }
 
 /// The constraints of one kind on the tables of this schema, by name.
@@ -34,7 +33,7 @@ fn constraints(kind: &str) -> Vec<String> {
              AND conrelid <> '__diesel_schema_migrations'::regclass
          ORDER BY conname"
     );
-    texts(&mut Database::migrated().connect(), &sql)
+    texts(&mut Database::migrated().owner(), &sql)
 }
 
 #[test]
@@ -43,7 +42,7 @@ fn the_tables_are_these_four() {
                   WHERE relnamespace = 'public'::regnamespace AND relkind NOT IN ('i', 'I')
                       AND relname <> '__diesel_schema_migrations' ORDER BY 1";
     assert_eq!(
-        texts(&mut Database::migrated().connect(), tables),
+        texts(&mut Database::migrated().owner(), tables),
         ["execution_logs", "fills", "orders", "traders"],
     );
 }
@@ -54,7 +53,7 @@ fn the_enums_have_these_labels_in_this_order() {
                     string_agg(enumlabel, ', ' ORDER BY enumsortorder)) AS text
                  FROM pg_enum GROUP BY enumtypid ORDER BY 1";
     assert_eq!(
-        texts(&mut Database::migrated().connect(), enums),
+        texts(&mut Database::migrated().owner(), enums),
         [
             "action_enum: SUBMITTED, APPROVED, EXECUTED, FILLED, REJECTED, CANCELLED, RECOVERED",
             "order_status_enum: PENDING, FILLED, PARTIAL, REJECTED, CANCELLED",
@@ -76,7 +75,7 @@ fn traders_have_these_columns() {
 }
 
 #[test]
-fn orders_have_these_fourteen_columns() {
+fn orders_have_the_fourteen_columns_of_the_base_and_one_more() {
     assert_eq!(
         columns("orders"),
         [
@@ -94,12 +93,13 @@ fn orders_have_these_fourteen_columns() {
             "created_at, timestamp with time zone, not null, now()",
             "updated_at, timestamp with time zone, not null, now()",
             "expires_at, timestamp with time zone, null",
+            "filled_notional, numeric, not null, 0",
         ],
     );
 }
 
 #[test]
-fn fills_have_these_columns() {
+fn fills_have_the_columns_of_the_base_and_one_more() {
     assert_eq!(
         columns("fills"),
         [
@@ -111,6 +111,7 @@ fn fills_have_these_columns() {
             "venue, character varying(50), not null",
             "commission, numeric(10,2), not null, 0",
             "created_at, timestamp with time zone, not null, now()",
+            "trader_id, uuid, not null",
         ],
     );
 }
@@ -141,7 +142,7 @@ fn the_columns_of_orders_say_what_they_are() {
                     WHERE attrelid = 'orders'::regclass AND attnum > 0 AND NOT attisdropped
                     ORDER BY attnum";
     assert_eq!(
-        texts(&mut Database::migrated().connect(), comments),
+        texts(&mut Database::migrated().owner(), comments),
         [
             "id: Unique order identifier",
             "trader_id: Reference to trader",
@@ -157,6 +158,8 @@ fn the_columns_of_orders_say_what_they_are() {
             "created_at: Submitted",
             "updated_at: Last modified",
             "expires_at: Expiration, if a timeout is set",
+            "filled_notional: Sum of quantity x price of all fills, exact \
+             (FIX tag 381, GrossTradeAmt)",
         ],
     );
 }
@@ -175,21 +178,34 @@ fn the_primary_keys_are_the_ids() {
 }
 
 #[test]
-fn the_checks_are_the_eight_of_the_base_and_six_against_unreadable_amounts() {
+fn the_checks_are_the_eight_of_the_base_and_those_against_unreadable_values() {
     let limit = "order_type = 'MARKET'::order_type_enum OR price IS NOT NULL";
     let positive = |column: &str| {
         let check = format!("{column} > 0::numeric AND {column} <> 'NaN'::numeric");
         format!("ck_orders_{column}_positive on orders: CHECK ({check})")
     };
+    let readable = |table: &str, column: &str| {
+        format!(
+            "ck_{table}_{}_readable on {table}: CHECK ({column} > '-infinity'::timestamp with time \
+             zone AND {column} < '262143-01-01 00:00:00+00'::timestamp with time zone)",
+            column.trim_matches('"')
+        )
+    };
     assert_eq!(
         constraints("c"),
         [
+            "ck_execution_logs_reason_short on execution_logs: CHECK (char_length(reason) <= 1000)",
+            "ck_execution_logs_retry_attempt_nonnegative on execution_logs: \
+             CHECK (retry_attempt >= 0)",
             "ck_fills_commission_nonnegative on fills: CHECK (commission >= 0::numeric)",
             "ck_fills_commission_not_nan on fills: CHECK (commission <> 'NaN'::numeric)",
             "ck_fills_price_not_nan on fills: CHECK (price_at_fill <> 'NaN'::numeric)",
             "ck_fills_price_positive on fills: CHECK (price_at_fill > 0::numeric)",
             "ck_fills_quantity_positive on fills: CHECK (quantity_filled > 0)",
+            &readable("fills", "\"timestamp\""),
+            "ck_fills_venue_not_blank on fills: CHECK (venue::text ~ '[^[:space:]]'::text)",
             &positive("average_fill_price"),
+            &readable("orders", "expires_at"),
             "ck_orders_filled_lte_quantity on orders: CHECK (filled_quantity <= quantity)",
             "ck_orders_filled_quantity_nonnegative on orders: CHECK (filled_quantity >= 0)",
             &format!("ck_orders_limit_requires_price on orders: CHECK ({limit})"),
@@ -197,7 +213,9 @@ fn the_checks_are_the_eight_of_the_base_and_six_against_unreadable_amounts() {
             "ck_orders_price_positive on orders: CHECK (price IS NULL OR price > 0::numeric)",
             "ck_orders_quantity_positive on orders: CHECK (quantity > 0)",
             &positive("stop_loss"),
+            "ck_orders_symbol_not_blank on orders: CHECK (symbol::text ~ '[^[:space:]]'::text)",
             &positive("take_profit"),
+            &readable("traders", "created_at"),
         ],
     );
 }
@@ -225,7 +243,7 @@ fn there_are_no_other_kinds_of_constraint() {
 }
 
 #[test]
-fn the_indexes_are_these_eight() {
+fn the_indexes_are_the_eight_of_the_base_and_two_for_traders() {
     // The keys' own are told by the constraints.
     let indexes = r#"SELECT replace(pg_get_indexdef(indexrelid, 0, true), '"', '') AS text
                      FROM pg_index JOIN pg_class ON oid = indexrelid
@@ -236,31 +254,36 @@ fn the_indexes_are_these_eight() {
     };
     let log = "execution_logs";
     assert_eq!(
-        texts(&mut Database::migrated().connect(), indexes),
+        texts(&mut Database::migrated().owner(), indexes),
         [
             on("idx_execution_logs_action", log, "action"),
             on("idx_execution_logs_order", log, "order_id"),
             on("idx_execution_logs_trader_timestamp", log, "trader_id, timestamp DESC"),
             on("idx_fills_order", "fills", "order_id"),
             on("idx_fills_timestamp", "fills", "timestamp DESC"),
+            on("idx_fills_trader_timestamp", "fills", "trader_id, timestamp DESC"),
             on("idx_orders_status", "orders", "status"),
             on("idx_orders_trader_created", "orders", "trader_id, created_at DESC"),
+            on("idx_orders_trader_open", "orders", "trader_id, created_at DESC")
+                + " WHERE status = ANY (ARRAY['PENDING'::order_status_enum, \
+                   'PARTIAL'::order_status_enum])",
             on("idx_orders_trader_status", "orders", "trader_id, status"),
         ],
     );
 }
 
 #[test]
-fn the_policies_are_these_five() {
+fn the_five_policies_of_the_base_are_there_by_their_names() {
     let policies = r"SELECT concat_ws(', ', policyname, tablename, permissive, cmd,
                         array_to_string(roles, ' '),
                         'USING ' || regexp_replace(qual, '\s+', ' ', 'g'),
                         'CHECK ' || regexp_replace(with_check, '\s+', ' ', 'g')) AS text
-                     FROM pg_policies ORDER BY policyname";
+                     FROM pg_policies
+                     WHERE policyname ~ '_trader_isolation$|_immutable' AND tablename <> 'traders'
+                     ORDER BY policyname";
     let log = "execution_logs";
-    let order_of = "SELECT FROM orders WHERE ((orders.id =";
     assert_eq!(
-        texts(&mut Database::migrated().connect(), policies),
+        texts(&mut Database::migrated().owner(), policies),
         [
             format!("execution_logs_immutable, {log}, RESTRICTIVE, UPDATE, public, USING false"),
             format!(
@@ -268,27 +291,16 @@ fn the_policies_are_these_five() {
             ),
             format!(
                 "execution_logs_trader_isolation, {log}, PERMISSIVE, ALL, public, \
-                 USING (trader_id = {ME}), CHECK ((trader_id = {ME}) AND (EXISTS ( {order_of} \
-                 {log}.order_id) AND (orders.trader_id = {log}.trader_id)))))"
+                 USING (trader_id = {ME}), CHECK (trader_id = {ME})"
             ),
             format!(
-                "fills_trader_isolation, fills, PERMISSIVE, ALL, public, USING (EXISTS ( \
-                 {order_of} fills.order_id) AND (orders.trader_id = {ME}))))"
+                "fills_trader_isolation, fills, PERMISSIVE, ALL, public, USING (trader_id = {ME})"
             ),
             format!(
                 "orders_trader_isolation, orders, PERMISSIVE, ALL, public, USING (trader_id = {ME})"
             ),
         ],
     );
-}
-
-#[test]
-fn row_security_is_on_and_forced_on_every_table_but_traders() {
-    let unforced = "SELECT relname::text AS text FROM pg_class
-                    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
-                        AND relname <> '__diesel_schema_migrations'
-                        AND NOT (relrowsecurity AND relforcerowsecurity)";
-    assert_eq!(texts(&mut Database::migrated().connect(), unforced), ["traders"]);
 }
 
 #[test]
@@ -300,7 +312,7 @@ fn every_foreign_key_has_an_index_that_begins_with_its_column() {
                         WHERE indrelid = conrelid AND indkey[0] = conkey[1]
                             AND indisvalid AND indpred IS NULL
                      )";
-    assert_eq!(texts(&mut Database::migrated().connect(), unindexed), [""; 0]);
+    assert_eq!(texts(&mut Database::migrated().owner(), unindexed), [""; 0]);
 }
 
 #[test]
@@ -324,13 +336,13 @@ fn every_table_column_and_enum_has_a_comment() {
                     WHERE classoid = catalog AND objoid = oid AND objsubid = part
                         AND description ~ '[^[:space:]]'
                   )";
-    assert_eq!(texts(&mut Database::migrated().connect(), silent), [""; 0]);
+    assert_eq!(texts(&mut Database::migrated().owner(), silent), [""; 0]);
 }
 
 #[test]
 fn catalog_expected_is_what_a_fresh_database_says() {
     let database = Database::migrated();
-    let conn = &mut database.connect();
+    let conn = &mut database.owner();
     expect_file!["../../src/catalog.expected"].assert_eq(&catalog::facts(conn).unwrap());
     assert_eq!(catalog::differences(conn).unwrap(), []);
 }
@@ -364,6 +376,14 @@ fn a_changed_table_is_told_in_one_line() {
             &["table execution_logs: kind is unlogged table, expected table"],
         ),
         (
+            "ALTER TABLE fills OWNER TO postgres",
+            &["table fills: owner is postgres, expected owner of the tables"],
+        ),
+        (
+            "CREATE TABLE more () INHERITS (execution_logs)",
+            &["table execution_logs: inheritance is more, expected none"],
+        ),
+        (
             "COMMENT ON TABLE orders IS 'Baskets'",
             &["table orders: comment is Baskets, expected \
                Orders: the terms as submitted, and what has become of them"],
@@ -375,24 +395,31 @@ fn a_changed_table_is_told_in_one_line() {
 fn a_changed_column_is_told_in_one_line() {
     tells(&[
         ("ALTER TABLE orders ADD side text", &["column orders.side: not expected"]),
-        ("ALTER TABLE orders DROP expires_at", &["column orders.expires_at: missing"]),
         (
-            "ALTER TABLE orders RENAME expires_at TO expiry",
-            &["column orders.expires_at: missing", "column orders.expiry: not expected"],
+            "ALTER TABLE fills DROP commission",
+            &[
+                "column fills.commission: missing",
+                "constraint fills.ck_fills_commission_nonnegative: missing",
+                "constraint fills.ck_fills_commission_not_nan: missing",
+            ],
         ),
         (
-            "ALTER TABLE orders ALTER symbol TYPE varchar(12)",
-            &["column orders.symbol: type is character varying(12), \
-               expected character varying(10)"],
+            "ALTER TABLE fills RENAME created_at TO recorded_at",
+            &["column fills.created_at: missing", "column fills.recorded_at: not expected"],
+        ),
+        (
+            "ALTER TABLE fills ALTER venue TYPE varchar(12)",
+            &["column fills.venue: type is character varying(12), \
+               expected character varying(50)"],
         ),
         (
             "ALTER TABLE fills ALTER commission TYPE numeric(12, 4)",
             &["column fills.commission: type is numeric(12,4), expected numeric(10,2)"],
         ),
         (
-            r#"ALTER TABLE orders ALTER symbol TYPE varchar(10) COLLATE "C""#,
+            r#"ALTER TABLE fills ALTER venue TYPE varchar(50) COLLATE "C""#,
             &[
-                r#"column orders.symbol: type is character varying(10) COLLATE "C", expected character varying(10)"#,
+                r#"column fills.venue: type is character varying(50) COLLATE "C", expected character varying(50)"#,
             ],
         ),
         (
@@ -451,25 +478,34 @@ fn a_changed_enum_is_told_in_one_line() {
                expected MARKET, LIMIT, STOP"],
         ),
         (
+            "ALTER TYPE action_enum OWNER TO postgres",
+            &["enum action_enum: owner is postgres, expected owner of the tables"],
+        ),
+        (
             "COMMENT ON TYPE action_enum IS NULL",
             &["enum action_enum: comment is none, expected What happened to an order"],
         ),
         (
-            "ALTER TABLE execution_logs DROP action; DROP TYPE action_enum",
+            "DROP TYPE action_enum CASCADE",
             &[
                 "column execution_logs.action: missing",
                 "enum action_enum: missing",
+                "function blotter_refuse_transition(order_id uuid, status order_status_enum, action action_enum): missing",
                 "index execution_logs.idx_execution_logs_action: missing",
+                "policy execution_logs.execution_logs_trader_cancels: missing",
             ],
         ),
         (
-            "ALTER TABLE execution_logs ALTER action TYPE text; DROP TYPE action_enum;
-             CREATE DOMAIN action_enum AS text",
+            "DROP TYPE action_enum CASCADE; CREATE DOMAIN action_enum AS text",
             &[
-                "column execution_logs.action: type is text, expected action_enum",
+                "column execution_logs.action: missing",
                 "enum action_enum: comment is none, expected What happened to an order",
                 "enum action_enum: labels is none, expected SUBMITTED, APPROVED, EXECUTED, \
                  FILLED, REJECTED, CANCELLED, RECOVERED",
+                "enum action_enum: owner is postgres, expected owner of the tables",
+                "function blotter_refuse_transition(order_id uuid, status order_status_enum, action action_enum): missing",
+                "index execution_logs.idx_execution_logs_action: missing",
+                "policy execution_logs.execution_logs_trader_cancels: missing",
             ],
         ),
     ]);
@@ -509,7 +545,14 @@ fn a_changed_constraint_is_told_in_one_line() {
         ),
         (
             "ALTER TABLE fills DISABLE TRIGGER ALL",
-            &["constraint fills.fk_fills_order_id: enforced is no, expected yes"],
+            &[
+                "constraint fills.fk_fills_order_id: enforced is no, expected yes",
+                "trigger fills.fills_derive: enabled is disabled, expected origin",
+                "trigger fills.fills_keep_all: enabled is disabled, expected always",
+                "trigger fills.fills_keep_row: enabled is disabled, expected always",
+                "trigger fills.fills_keep_values: enabled is disabled, expected always",
+                "trigger fills.fills_stamp: enabled is disabled, expected origin",
+            ],
         ),
         (
             "ALTER TABLE execution_logs DROP CONSTRAINT execution_logs_pkey",
@@ -555,8 +598,8 @@ fn changed_row_security_is_told_in_one_line() {
             &["table orders: force row security is disabled, expected enabled"],
         ),
         (
-            "ALTER TABLE traders ENABLE ROW LEVEL SECURITY",
-            &["table traders: row security is enabled, expected disabled"],
+            "ALTER TABLE traders DISABLE ROW LEVEL SECURITY",
+            &["table traders: row security is disabled, expected enabled"],
         ),
     ]);
 }
@@ -604,6 +647,11 @@ fn a_changed_policy_is_told_in_one_line() {
 #[test]
 fn a_trigger_or_a_rule_is_told_in_one_line() {
     tells(&[
+        ("DROP TRIGGER fills_derive ON fills", &["trigger fills.fills_derive: missing"]),
+        (
+            "ALTER TABLE orders ENABLE TRIGGER orders_keep_all",
+            &["trigger orders.orders_keep_all: enabled is origin, expected always"],
+        ),
         (
             "CREATE TRIGGER quiet BEFORE UPDATE ON orders FOR EACH ROW
              EXECUTE FUNCTION suppress_redundant_updates_trigger()",
@@ -612,6 +660,94 @@ fn a_trigger_or_a_rule_is_told_in_one_line() {
         (
             "CREATE RULE silence AS ON INSERT TO execution_logs DO INSTEAD NOTHING",
             &["rule execution_logs.silence: not expected"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_changed_function_is_told_in_one_line() {
+    let body = "CREATE OR REPLACE FUNCTION fills_stamp() RETURNS trigger LANGUAGE plpgsql
+                SET search_path = pg_catalog, public, pg_temp AS 'BEGIN RETURN NEW; END'";
+    tells(&[
+        (
+            body,
+            &["function fills_stamp(): body is f3b69a4489d632242cc6d0debb72b946, \
+               expected 258e0aa17321bf7d3c97cfab675f9eb7"],
+        ),
+        (
+            "ALTER FUNCTION fills_derive() SECURITY INVOKER",
+            &["function fills_derive(): kind is volatile security invoker, \
+               expected volatile security definer"],
+        ),
+        (
+            "ALTER FUNCTION fills_derive() OWNER TO postgres",
+            &["function fills_derive(): owner is postgres, expected blotter_ledger"],
+        ),
+        (
+            "ALTER FUNCTION fills_derive() RESET search_path",
+            &["function fills_derive(): settings is none, \
+               expected search_path=pg_catalog, (its schema), pg_temp"],
+        ),
+        (
+            "ALTER FUNCTION blotter_trader_id() LEAKPROOF",
+            &["function blotter_trader_id(): kind is stable security invoker leakproof, \
+               expected stable security invoker"],
+        ),
+        (
+            "CREATE FUNCTION fills_stamp(integer) RETURNS integer LANGUAGE sql RETURN 1",
+            &["function fills_stamp(integer): not expected"],
+        ),
+        (
+            "DO $$ BEGIN EXECUTE format(
+                'ALTER DATABASE %I SET session_replication_role = replica', current_database()
+             ); END $$",
+            &["schema of the tables: settings is session_replication_role=replica, expected none"],
+        ),
+        (
+            "GRANT EXECUTE ON FUNCTION fills_derive() TO PUBLIC",
+            &["function fills_derive(): execute granted to is public, expected nobody"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_changed_grant_or_role_is_told_in_one_line() {
+    tells(&[
+        (
+            "GRANT UPDATE, DELETE ON orders TO blotter_trader",
+            &["grant orders.blotter_trader: privileges is DELETE, INSERT, SELECT, UPDATE, \
+               expected INSERT, SELECT"],
+        ),
+        (
+            "GRANT SELECT ON orders TO blotter_trader WITH GRANT OPTION",
+            &["grant orders.blotter_trader: privileges is INSERT, SELECT WITH GRANT OPTION, \
+               expected INSERT, SELECT"],
+        ),
+        (
+            "GRANT UPDATE (reason) ON execution_logs TO blotter_engine",
+            &["grant execution_logs.blotter_engine: privileges is \
+               INSERT, SELECT, UPDATE (reason), expected INSERT, SELECT"],
+        ),
+        (
+            "REVOKE ALL ON fills FROM blotter_compliance",
+            &["grant fills.blotter_compliance: missing"],
+        ),
+        ("GRANT SELECT ON fills TO PUBLIC", &["grant fills.public: not expected"]),
+        (
+            "GRANT CREATE ON SCHEMA public TO PUBLIC",
+            &["schema of the tables: create granted to is public, expected nobody"],
+        ),
+        (
+            "ALTER ROLE blotter_trader LOGIN BYPASSRLS",
+            &["role blotter_trader: attributes is login bypassrls, expected none"],
+        ),
+        (
+            "GRANT blotter_trader TO blotter_engine",
+            &["role blotter_engine: member of is blotter_trader, expected none"],
+        ),
+        (
+            "CREATE ROLE helper IN ROLE blotter_ledger",
+            &["role blotter_ledger: acted as by is helper, expected nobody"],
         ),
     ]);
 }
@@ -629,6 +765,7 @@ fn of_a_hosts_own_traders_only_the_id_matters() {
     let freed = format!(
         "{own} ALTER TABLE orders DROP CONSTRAINT fk_orders_trader_id;
          ALTER TABLE execution_logs DROP CONSTRAINT fk_execution_logs_trader_id;
+         DROP POLICY traders_trader_isolation ON traders;
          ALTER TABLE traders DROP CONSTRAINT traders_pkey"
     );
     let text = format!("{freed}, ALTER id DROP DEFAULT, ALTER id TYPE text");

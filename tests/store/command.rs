@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
-use tradeblotter::{Action, Blotter, NewExecutionLog, NewOrder, Trader};
+use tradeblotter::embedded::Server;
+use tradeblotter::{Action, Blotter, NewExecutionLog, NewOrder, Trader, connect};
 
-use crate::support::{Database, fill_of, price, submit, texts, trader};
+use crate::support::{Database, append, fill_of, price, record, submit, texts, trader};
 
 /// Where the programs of the server are.
 const BINDIR: &str = "SELECT setting AS text FROM pg_config WHERE name = 'BINDIR'";
@@ -23,8 +24,13 @@ fn blotter(arguments: &[&str]) -> Command {
     command
 }
 
+/// As a login that may act as every role.
 fn on(database: &Database, arguments: &[&str]) -> Output {
-    blotter(arguments).env("DATABASE_URL", database.url()).output().unwrap()
+    blotter(arguments).env("DATABASE_URL", database.app_url()).output().unwrap()
+}
+
+fn as_owner(database: &Database, arguments: &[&str]) -> Output {
+    blotter(arguments).env("DATABASE_URL", database.owner_url()).output().unwrap()
 }
 
 #[track_caller]
@@ -38,15 +44,14 @@ fn text(output: Output, code: i32) -> String {
 /// One order partly filled and cancelled, one open.
 fn two_orders(store: &Blotter) -> Trader {
     let ada = trader(store, "Ada");
-    let session = store.trader(ada.id).unwrap();
     let limit = NewOrder::limit(ada.id, "AAPL", 100, price("10.50"));
     let order = submit(store, &limit).unwrap();
-    session.transaction(|tx| tx.fills().record(&fill_of(&order, 40, "10.45"))).unwrap();
+    record(store, &fill_of(&order, 40, "10.45")).unwrap();
     let cancel = NewExecutionLog {
         reason: Some("\u{1b}[2Jchanged, her \"mind\""),
         ..NewExecutionLog::new(order.id, Action::Cancelled)
     };
-    session.transaction(|tx| tx.execution_logs().append(&cancel)).unwrap();
+    append(store, &cancel).unwrap();
     submit(store, &NewOrder::market(ada.id, "IBM", 7)).unwrap();
     ada
 }
@@ -75,13 +80,18 @@ fn settings_for_other_servers_in_the_environment_do_not_reach_the_private_one() 
 
 #[test]
 fn the_demo_on_a_running_server_leaves_that_server_as_it_was() {
-    let database = Database::empty();
-    let inventory = "SELECT datname::text AS text FROM pg_database WHERE datname ~ '^blotter_demo'
-        UNION ALL SELECT rolname::text FROM pg_roles WHERE rolname ~ '^blotter_demo'";
-    for url in [database.url(), database.admin_url()] {
+    // One of its own, because the demo takes on roles that belong to all of its databases.
+    let server = Server::start().unwrap();
+    let admin = &mut connect(&server.admin_url()).unwrap();
+    let inventory = "SELECT datname::text AS text FROM pg_database
+        UNION ALL SELECT rolname FROM pg_roles
+        UNION ALL SELECT roleid::regrole || ' to ' || member::regrole FROM pg_auth_members
+        ORDER BY 1";
+    let before = texts(admin, inventory);
+    for url in [server.url().to_owned(), server.admin_url()] {
         let shown = text(blotter(&["demo", "--database-url", &url]).output().unwrap(), 0);
         assert!(shown.contains("0 orders, 0 fills, 0 log entries"), "{shown}");
-        assert_eq!(texts(&mut database.admin(), inventory), [""; 0]);
+        assert_eq!(texts(admin, inventory), before);
     }
 }
 
@@ -92,7 +102,7 @@ fn without_a_terminal_nothing_is_coloured_unless_forced() {
     let arguments = ["orders", "--trader", &ada.id.to_string()];
     assert!(!text(on(&database, &arguments), 0).contains('\u{1b}'));
     let forced = blotter(&arguments)
-        .env("DATABASE_URL", database.url())
+        .env("DATABASE_URL", database.app_url())
         .env("CLICOLOR_FORCE", "1")
         .output()
         .unwrap();
@@ -181,12 +191,56 @@ fn a_listing_that_was_cut_names_the_cursor_that_continues_it() {
 }
 
 #[test]
-fn a_login_that_row_security_holds_must_name_the_trader_and_a_superuser_need_not() {
+fn a_listing_is_read_as_the_role_that_the_login_has() {
     let database = Database::migrated();
-    two_orders(&database.blotter());
-    assert!(text(on(&database, &["orders"]), 2).contains("pass --trader"));
-    let all = blotter(&["orders", "--database-url", &database.admin_url()]).output().unwrap();
-    assert!(text(all, 0).contains("IBM"));
+    let ada = two_orders(&database.blotter()).id.to_string();
+    let list = |role: &str, arguments: &[&str], code| {
+        let mut command = blotter(arguments);
+        command.env("DATABASE_URL", database.login_url(role));
+        text(command.output().unwrap(), code)
+    };
+    for role in ["blotter_compliance", "blotter_engine"] {
+        assert!(list(role, &["orders"], 0).contains("IBM"));
+        assert!(list(role, &["orders", "--trader", &ada], 0).contains("IBM"));
+    }
+    assert!(list("blotter_trader", &["orders", "--trader", &ada], 0).contains("IBM"));
+    assert!(list("blotter_trader", &["orders"], 2).contains("pass --trader"));
+
+    let mut owner = blotter(&["orders"]);
+    owner.env("DATABASE_URL", database.owner_url());
+    let refused = text(owner.output().unwrap(), 1);
+    assert!(refused.contains("GRANT blotter_compliance TO blotter"), "{refused}");
+}
+
+#[test]
+fn whoami_says_what_the_login_may_do_and_what_is_wrong_with_it() {
+    let database = Database::migrated();
+    let whoami =
+        |url: String| text(blotter(&["whoami"]).env("DATABASE_URL", url).output().unwrap(), 0);
+    assert_eq!(
+        whoami(database.login_url("blotter_trader")),
+        "blotter_trader_login\n  may act as blotter_trader: \
+         sees its own rows, submits its own orders and cancels them\n"
+    );
+    let owner = whoami(database.owner_url());
+    assert!(owner.contains("owns the tables") && !owner.contains("warning"), "{owner}");
+    assert!(owner.contains("may act as none of the blotter roles"), "{owner}");
+    let superuser = whoami(database.admin_url());
+    assert!(superuser.contains("warning: postgres is a superuser"), "{superuser}");
+    let app = whoami(database.app_url());
+    assert!(app.contains("blotter_trader and as blotter_engine and as"), "{app}");
+}
+
+#[test]
+fn schema_check_warns_of_a_login_that_no_backend_should_use() {
+    let database = Database::migrated();
+    let check = |url: String| {
+        text(blotter(&["schema", "check"]).env("DATABASE_URL", url).output().unwrap(), 0)
+    };
+    assert_eq!(check(database.owner_url()), "");
+    assert_eq!(check(database.login_url("blotter_engine")), "");
+    assert!(check(database.admin_url()).starts_with("warning: postgres is a superuser"));
+    assert!(check(database.app_url()).starts_with("warning: app may act as"));
 }
 
 /// Kills the command when the test is over, however it ends.
@@ -204,10 +258,9 @@ fn a_followed_log_shows_entries_as_they_are_written_even_when_committed_out_of_o
     let database = Database::migrated();
     let store = database.blotter();
     let ada = two_orders(&store);
-    let session = store.trader(ada.id).unwrap();
     let id = ada.id.to_string();
     let mut command = blotter(&["log", "--follow", "--format", "csv", "--limit", "1"]);
-    command.args(["--trader", &id]).env("DATABASE_URL", database.url());
+    command.args(["--trader", &id]).env("DATABASE_URL", database.app_url());
     command.stdout(Stdio::piped()).stderr(Stdio::null());
     let mut running = Running(command.spawn().unwrap());
     let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
@@ -216,7 +269,8 @@ fn a_followed_log_shows_entries_as_they_are_written_even_when_committed_out_of_o
     assert!(next().contains("SUBMITTED"));
 
     // The outer transaction begins first and commits last.
-    session
+    store
+        .engine()
         .transaction(|tx| {
             tx.orders().submit(&NewOrder::market(ada.id, "EARLY", 1))?;
             submit(&store, &NewOrder::market(ada.id, "LATE", 1))?;
@@ -232,7 +286,7 @@ fn output_that_nobody_reads_any_more_ends_the_command_quietly() {
     let database = Database::migrated();
     let ada = two_orders(&database.blotter()).id.to_string();
     let mut command = blotter(&["orders", "--trader", &ada]);
-    command.env("DATABASE_URL", database.url()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env("DATABASE_URL", database.app_url()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(text(child.wait_with_output().unwrap(), 0), "");
@@ -243,11 +297,11 @@ fn each_wrong_database_has_a_sentence_of_its_own() {
     let empty = Database::empty();
     let ahead = Database::migrated();
     let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')";
-    ahead.connect().batch_execute(newer).unwrap();
+    ahead.owner().batch_execute(newer).unwrap();
     let elsewhere = "postgres://nobody@127.0.0.1:1/nothing";
     let secret = "mysql://root:secret@localhost/orders";
     for command in [["orders"].as_slice(), &["schema", "check"]] {
-        assert!(text(on(&empty, command), 1).contains("is not migrated: 3 migrations are missing"));
+        assert!(text(on(&empty, command), 1).contains("is not migrated: 9 migrations are missing"));
         assert!(text(on(&ahead, command), 1).contains("is ahead of this build: 1 migration is"));
         assert!(text(blotter(command).output().unwrap(), 2).contains("Set DATABASE_URL"));
         let blank = blotter(command).env("DATABASE_URL", "").output().unwrap();
@@ -276,28 +330,28 @@ fn a_command_line_that_makes_no_sense_is_a_usage_error() {
 #[test]
 fn migrate_says_what_it_runs_in_order_and_how_long_it_took() {
     let database = Database::empty();
-    let run = text(on(&database, &["migrate", "run"]), 0);
+    let run = text(as_owner(&database, &["migrate", "run"]), 0);
     let lines: Vec<&str> = run.lines().collect();
     assert!(lines[0].starts_with("applied") && lines[0].contains("create_traders"));
     assert!(lines[1].contains("create_order_tables") && lines[1].ends_with(" ms"));
-    assert_eq!(text(on(&database, &["migrate", "run"]), 0), "nothing to do\n");
+    assert_eq!(text(as_owner(&database, &["migrate", "run"]), 0), "nothing to do\n");
 
-    let redo = text(on(&database, &["migrate", "redo", "--all"]), 0);
+    let redo = text(as_owner(&database, &["migrate", "redo", "--all"]), 0);
     let directions: Vec<&str> = redo.lines().map(|l| l.split(' ').next().unwrap()).collect();
-    assert_eq!(directions, [["reverted"; 3], ["applied"; 3]].concat());
+    assert_eq!(directions, [["reverted"; 9], ["applied"; 9]].concat());
 
-    assert!(text(on(&database, &["migrate", "revert"]), 0).contains("refuse_unreadable_amounts"));
-    let status = text(on(&database, &["migrate", "status"]), 1);
+    assert!(text(as_owner(&database, &["migrate", "revert"]), 0).contains("bound_values"));
+    let status = text(as_owner(&database, &["migrate", "status"]), 1);
     assert!(status.contains("applied  2026") && status.contains("pending  2026"), "{status}");
 }
 
 #[test]
 fn schema_check_prints_a_line_for_each_difference_and_fails() {
     let database = Database::migrated();
-    assert_eq!(text(on(&database, &["schema", "check"]), 0), "");
+    assert_eq!(text(as_owner(&database, &["schema", "check"]), 0), "");
     let weaken = "DROP INDEX idx_fills_order; ALTER TABLE orders NO FORCE ROW LEVEL SECURITY";
-    database.connect().batch_execute(weaken).unwrap();
-    let lines = text(on(&database, &["schema", "check"]), 1);
+    database.owner().batch_execute(weaken).unwrap();
+    let lines = text(as_owner(&database, &["schema", "check"]), 1);
     assert_eq!(
         lines,
         "index fills.idx_fills_order: missing\n\

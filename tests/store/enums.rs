@@ -35,7 +35,7 @@ macro_rules! assert_agrees_with_postgresql {
 #[test]
 fn every_variant_has_its_label_and_its_place_in_postgresql() {
     let db = Database::migrated();
-    let conn = &mut db.connect();
+    let conn = &mut db.owner();
     assert_agrees_with_postgresql!(conn, OrderType, OrderTypeEnum, "order_type_enum");
     assert_agrees_with_postgresql!(conn, OrderStatus, OrderStatusEnum, "order_status_enum");
     assert_agrees_with_postgresql!(conn, Action, ActionEnum, "action_enum");
@@ -59,7 +59,7 @@ fn a_label_that_this_build_does_not_know_is_an_error_and_no_panic() {
     let ada = trader(&blotter, "Ada");
     let known = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 1)).unwrap();
     let changed = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 1)).unwrap();
-    let admin = &mut db.admin();
+    let admin = &mut db.unguarded();
     let session = blotter.trader(ada.id).unwrap();
     let order = || session.transaction(|tx| tx.orders().get(changed.id));
     let entries = || {

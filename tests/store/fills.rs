@@ -39,7 +39,7 @@ fn a_fill_is_stored_as_it_was_reported() {
         commission: "0.35".parse().unwrap(),
         ..fill_of(&order, 60, "99999999.99")
     };
-    let fill = record(&blotter, order.trader_id, &new).unwrap();
+    let fill = record(&blotter, &new).unwrap();
     let stored = NewFill {
         order_id: fill.order_id,
         timestamp: fill.timestamp,
@@ -61,7 +61,7 @@ fn the_time_of_a_fill_is_kept_to_the_microsecond() {
         timestamp: noon() + TimeDelta::nanoseconds(1_999),
         ..fill_of(&order, 1, "10.00")
     };
-    let fill = record(&blotter, order.trader_id, &new).unwrap();
+    let fill = record(&blotter, &new).unwrap();
     assert_eq!(fill.timestamp, noon() + TimeDelta::microseconds(1));
 }
 
@@ -70,13 +70,13 @@ fn fills_make_an_order_partial_and_then_filled_and_are_logged() {
     let (_db, blotter, order) = with_order_of(100);
     assert_eq!(order.status, OrderStatus::Pending);
 
-    record(&blotter, order.trader_id, &fill_of(&order, 99, "10.00")).unwrap();
+    record(&blotter, &fill_of(&order, 99, "10.00")).unwrap();
     let partial = history(&blotter, &order);
     assert_eq!(partial.order.status, OrderStatus::Partial);
     assert_eq!(partial.order.filled_quantity, 99);
     assert_eq!(partial.order.average_fill_price, Some(price("10.00")));
 
-    record(&blotter, order.trader_id, &fill_of(&order, 1, "11.00")).unwrap();
+    record(&blotter, &fill_of(&order, 1, "11.00")).unwrap();
     let filled = history(&blotter, &order);
     assert_eq!(filled.order.status, OrderStatus::Filled);
     assert_eq!(filled.order.filled_quantity, 100);
@@ -97,7 +97,7 @@ fn fills_make_an_order_partial_and_then_filled_and_are_logged() {
 #[test]
 fn an_order_of_the_largest_quantity_can_be_filled_at_the_highest_price() {
     let (_db, blotter, order) = with_order_of(i32::MAX);
-    let fill = |quantity, at| record(&blotter, order.trader_id, &fill_of(&order, quantity, at));
+    let fill = |quantity, at| record(&blotter, &fill_of(&order, quantity, at));
     fill(i32::MAX - 1, "99999999.99").unwrap();
     fill(1, "99999999.98").unwrap();
     let order = history(&blotter, &order).order;
@@ -123,7 +123,7 @@ fn the_average_price_is_exact_with_halves_away_from_zero_as_postgresql_rounds() 
         let new = NewOrder::market(order.trader_id, "AAPL", 2_000_000);
         let order = submit(&blotter, &new).unwrap();
         for (quantity, at) in parts {
-            record(&blotter, order.trader_id, &fill_of(&order, *quantity, at)).unwrap();
+            record(&blotter, &fill_of(&order, *quantity, at)).unwrap();
         }
         let stored = history(&blotter, &order).order.average_fill_price.unwrap();
         assert_eq!(stored, price(expected), "{parts:?}");
@@ -145,10 +145,10 @@ fn average_by_postgresql(db: &Database, order: Uuid) -> Price {
 #[test]
 fn a_fill_beyond_the_order_is_refused_with_the_numbers_and_leaves_nothing_behind() {
     let (db, blotter, order) = with_order_of(100);
-    record(&blotter, order.trader_id, &fill_of(&order, 60, "10.00")).unwrap();
+    record(&blotter, &fill_of(&order, 60, "10.00")).unwrap();
     let before = db.contents();
     for quantity in [41, 100, i32::MAX] {
-        let refused = record(&blotter, order.trader_id, &fill_of(&order, quantity, "10.00"));
+        let refused = record(&blotter, &fill_of(&order, quantity, "10.00"));
         let error = refused.unwrap_err();
         assert_refused(&error, Error::is_over_fill, Some("ck_orders_filled_lte_quantity"));
         let text = error.to_string();
@@ -164,7 +164,7 @@ fn a_fill_of_less_than_one_share_is_refused_and_leaves_nothing_behind() {
     let (db, blotter, order) = with_order_of(100);
     let before = db.contents();
     for quantity in [0, -1, i32::MIN] {
-        let refused = record(&blotter, order.trader_id, &fill_of(&order, quantity, "10.00"));
+        let refused = record(&blotter, &fill_of(&order, quantity, "10.00"));
         let error = refused.unwrap_err();
         assert_refused(&error, Error::is_rule_violation, Some("ck_fills_quantity_positive"));
         assert!(error.to_string().contains(&order.id.to_string()), "{error}");
@@ -178,7 +178,7 @@ fn a_venue_has_1_to_50_characters() {
     let before = db.contents();
     for venue in ["", " \n", &"v".repeat(51), "NAS\0DAQ"] {
         let new = NewFill { venue, ..fill_of(&order, 1, "10.00") };
-        let error = record(&blotter, order.trader_id, &new).unwrap_err();
+        let error = record(&blotter, &new).unwrap_err();
         assert_refused(&error, Error::is_invalid_input, None);
     }
     assert_eq!(db.contents(), before);
@@ -188,11 +188,11 @@ fn a_venue_has_1_to_50_characters() {
 fn an_order_that_has_ended_takes_no_fill() {
     let (db, blotter, filled) = with_order_of(100);
     let ada = filled.trader_id;
-    record(&blotter, ada, &fill_of(&filled, 100, "10.00")).unwrap();
+    record(&blotter, &fill_of(&filled, 100, "10.00")).unwrap();
     let ended_by = |action| {
         let order = submit(&blotter, &NewOrder::market(ada, "AAPL", 100)).unwrap();
-        record(&blotter, ada, &fill_of(&order, 1, "10.00")).unwrap();
-        append(&blotter, ada, &NewExecutionLog::new(order.id, action)).unwrap();
+        record(&blotter, &fill_of(&order, 1, "10.00")).unwrap();
+        append(&blotter, &NewExecutionLog::new(order.id, action)).unwrap();
         order
     };
     let ended = [
@@ -202,8 +202,8 @@ fn an_order_that_has_ended_takes_no_fill() {
     ];
     let before = db.contents();
     for (order, status) in ended {
-        let error = record(&blotter, ada, &fill_of(order, 1, "10.00")).unwrap_err();
-        assert_refused(&error, Error::is_illegal_transition, None);
+        let error = record(&blotter, &fill_of(order, 1, "10.00")).unwrap_err();
+        assert_refused(&error, Error::is_illegal_transition, Some("orders_transition"));
         let expected = format!("order {} is {status}, which does not allow FILLED", order.id);
         assert!(error.to_string().starts_with(&expected), "{error}");
     }
@@ -216,7 +216,7 @@ fn a_fill_of_an_unknown_order_is_refused() {
     let unknown = Uuid::now_v7();
     let new = NewFill { order_id: unknown, ..fill_of(&order, 1, "10.00") };
     let before = db.contents();
-    let error = record(&blotter, order.trader_id, &new).unwrap_err();
+    let error = record(&blotter, &new).unwrap_err();
     assert_refused(&error, Error::is_not_found, None);
     assert!(error.to_string().contains(&unknown.to_string()), "{error}");
     assert_eq!(db.contents(), before);
@@ -252,7 +252,7 @@ fn race(blotter: &Blotter, order: &Order, quantities: &[i32]) -> Vec<Result<Fill
         let run = |quantity| {
             let begun = &begun;
             scope.spawn(move || {
-                blotter.trader(order.trader_id)?.transaction(|tx| {
+                blotter.engine().transaction(|tx| {
                     begun.wait();
                     tx.fills().record(&fill_of(order, quantity, "10.00"))
                 })
@@ -266,8 +266,8 @@ fn race(blotter: &Blotter, order: &Order, quantities: &[i32]) -> Vec<Result<Fill
 #[test]
 fn a_fill_of_an_order_of_the_same_transaction_counts() {
     let (_db, blotter, order) = with_order_of(1);
-    let session = blotter.trader(order.trader_id).unwrap();
-    let order = session
+    let order = blotter
+        .engine()
         .transaction(|tx| {
             let order = tx.orders().submit(&NewOrder::market(order.trader_id, "MSFT", 100))?;
             tx.fills().record(&fill_of(&order, 30, "10.00"))?;
@@ -299,7 +299,7 @@ fn a_listing_has_the_fills_that_match_every_part_of_the_filter_newest_first() {
     let minute = |minutes| noon() + TimeDelta::minutes(minutes);
     let fill = |order: &Order, at| {
         let new = NewFill { timestamp: minute(at), ..fill_of(order, 1, "10.00") };
-        record(&blotter, order.trader_id, &new).unwrap()
+        record(&blotter, &new).unwrap()
     };
     let (whole, part, graces) = (order(ada, "AAPL"), order(ada, "MSFT"), order(grace, "MSFT"));
     let [first, second, third, fourth] =
@@ -330,10 +330,10 @@ fn a_listing_has_the_fills_that_match_every_part_of_the_filter_newest_first() {
             &[&third],
         ),
     ];
-    let everyones = db.admin_blotter();
+    let everyones = db.blotter();
     for (filter, expected) in cases {
         let listing =
-            everyones.anonymous().transaction(|tx| tx.fills().recent(filter, ALL)).unwrap();
+            everyones.compliance().transaction(|tx| tx.fills().recent(filter, ALL)).unwrap();
         assert_eq!(listing.rows.iter().collect::<Vec<_>>(), *expected, "{filter:?}");
         assert_eq!(listing.next, None);
     }

@@ -1,12 +1,15 @@
 //! The lifecycle of an order, against a model of it: after every step the store and the model say
 //! the same of the order and its log, and refuse the same steps for the same reason.
 
+use diesel::connection::SimpleConnection;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tradeblotter::{Action, Blotter, Error, NewExecutionLog, NewOrder, OrderStatus};
 use uuid::Uuid;
 
-use crate::support::{Database, append, check, fill_of, history, record, submit, trader};
+use crate::support::{
+    Database, append, assert_refused, check, fill_of, history, record, submit, trader,
+};
 
 /// What a client does to an order.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +58,7 @@ impl Model {
         let open = matches!(self.status, OrderStatus::Pending | OrderStatus::Partial);
         let (action, status) = match step {
             Step::Log(Action::Submitted | Action::Filled) => return Err(Refusal::NotByHand),
+            Step::Fill { quantity, .. } if quantity < 1 => return Err(Refusal::NoShares),
             Step::Log(Action::Recovered) => (Action::Recovered, self.status),
             _ if !open => return Err(Refusal::Ended),
             Step::Log(Action::Rejected) => (Action::Rejected, OrderStatus::Rejected),
@@ -63,7 +67,6 @@ impl Model {
             Step::Fill { quantity, .. } if quantity > self.quantity - self.filled() => {
                 return Err(Refusal::OverFill);
             }
-            Step::Fill { quantity, .. } if quantity < 1 => return Err(Refusal::NoShares),
             Step::Fill { quantity, cents } => {
                 self.fills.push((quantity, cents));
                 let whole = self.filled() == self.quantity;
@@ -88,11 +91,11 @@ fn take(blotter: &Blotter, order: &tradeblotter::Order, step: Step) -> Result<()
     match step {
         Step::Fill { quantity, cents } => {
             let at = format!("{}.{:02}", cents / 100, cents % 100);
-            record(blotter, order.trader_id, &fill_of(order, quantity, &at)).map(drop)
+            record(blotter, &fill_of(order, quantity, &at)).map(drop)
         }
         Step::Log(action) => {
             let new = NewExecutionLog::new(order.id, action);
-            append(blotter, order.trader_id, &new).map(drop)
+            append(blotter, &new).map(drop)
         }
     }
 }
@@ -104,7 +107,7 @@ fn reason(error: &Error) -> Option<Refusal> {
         Some(Refusal::OverFill)
     } else if error.constraint() == Some("ck_fills_quantity_positive") {
         Some(Refusal::NoShares)
-    } else if error.is_invalid_input() {
+    } else if error.constraint() == Some("execution_logs_automatic") {
         Some(Refusal::NotByHand)
     } else {
         None
@@ -148,4 +151,79 @@ fn an_order_lives_as_the_model_says_whatever_is_done_to_it() {
     check(48, (1..150, vec(step(), 1..12)), |(quantity, steps)| {
         follow(&blotter, ada.id, quantity, &steps)
     });
+}
+
+#[test]
+fn rows_of_one_statement_move_an_order_in_the_order_in_which_they_happen_or_not_at_all() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let fill = "INSERT INTO fills (order_id, quantity_filled, price_at_fill, venue)";
+    let log = "INSERT INTO execution_logs (order_id, action)";
+    for (statement, rule) in [
+        ("{log} VALUES ('{id}', 'CANCELLED'), ('{id}', 'REJECTED')", Some("orders_transition")),
+        ("{log} VALUES ('{id}', 'CANCELLED'), ('{id}', 'APPROVED')", Some("orders_transition")),
+        (
+            "WITH f AS ({fill} VALUES ('{id}', 4, 10, 'X') RETURNING order_id)
+             {log} SELECT order_id, 'CANCELLED' FROM f",
+            Some("orders_transition"),
+        ),
+        (
+            "WITH f AS ({fill} VALUES ('{id}', 4, 10, 'X') RETURNING order_id)
+             {log} SELECT order_id, 'EXECUTED' FROM f",
+            Some("orders_transition"),
+        ),
+        // Nothing asks for the fill, so it comes last.
+        (
+            "WITH f AS ({fill} VALUES ('{id}', 4, 10, 'X')) {log} VALUES ('{id}', 'CANCELLED')",
+            Some("orders_transition"),
+        ),
+        ("WITH f AS ({fill} VALUES ('{id}', 4, 10, 'X')) {log} VALUES ('{id}', 'EXECUTED')", None),
+        (
+            "{fill} VALUES ('{id}', 60, 10, 'X'), ('{id}', 60, 10, 'X')",
+            Some("ck_orders_filled_lte_quantity"),
+        ),
+        ("{fill} VALUES ('{id}', 60, 10, 'X'), ('{id}', 40, 10, 'X')", None),
+        ("{log} VALUES ('{id}', 'APPROVED'), ('{id}', 'EXECUTED'), ('{id}', 'CANCELLED')", None),
+    ] {
+        let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+        let before = db.contents();
+        let id = order.id.to_string();
+        let sql = statement.replace("{fill}", fill).replace("{log}", log).replace("{id}", &id);
+        let done =
+            blotter.engine().transaction(|tx| Ok::<_, Error>(tx.connection().batch_execute(&sql)?));
+        match rule {
+            Some(rule) => {
+                assert_refused(&done.expect_err(&sql), Error::is_rule_violation, Some(rule));
+                assert_eq!(db.contents(), before, "{sql}");
+            }
+            None => {
+                done.unwrap();
+                let history = history(&blotter, &order);
+                let last = history.log.last().and_then(|entry| entry.status);
+                assert_eq!(last, Some(history.order.status), "{sql}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_trail_is_in_order_although_the_clock_is_set_back() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    // As if the last thing that happened to the order had been dated by a clock an hour ahead.
+    let ahead = "UPDATE orders SET updated_at = now() + interval '1 hour'";
+    let admin = &mut db.unguarded();
+    admin.batch_execute(ahead).unwrap();
+    for table in ["orders", "fills", "execution_logs"] {
+        admin.batch_execute(&format!("ALTER TABLE {table} ENABLE TRIGGER USER")).unwrap();
+    }
+    record(&blotter, &fill_of(&order, 40, "10.00")).unwrap();
+    append(&blotter, &NewExecutionLog::new(order.id, Action::Cancelled)).unwrap();
+    let history = history(&blotter, &order);
+    let actions: Vec<_> = history.log.iter().map(|entry| entry.action).collect();
+    assert_eq!(actions, [Action::Submitted, Action::Filled, Action::Cancelled]);
+    assert_eq!(history.order.status, OrderStatus::Cancelled);
 }

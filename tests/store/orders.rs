@@ -3,6 +3,7 @@
 use std::slice;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tradeblotter::schema::orders;
 use tradeblotter::{
@@ -129,11 +130,10 @@ fn an_order_for_another_trader_is_denied_and_leaves_nothing_behind() {
     let (ada, grace) = (trader(&blotter, "Ada"), trader(&blotter, "Grace"));
     let graces = NewOrder::market(grace.id, "AAPL", 100);
     let before = db.contents();
-    for session in [blotter.trader(ada.id).unwrap(), blotter.anonymous()] {
-        let error = session.transaction(|tx| tx.orders().submit(&graces)).unwrap_err();
-        assert_refused(&error, Error::is_permission_denied, None);
-        assert!(error.to_string().contains(&grace.id.to_string()), "{error}");
-    }
+    let session = blotter.trader(ada.id).unwrap();
+    let error = session.transaction(|tx| tx.orders().submit(&graces)).unwrap_err();
+    assert_refused(&error, Error::is_permission_denied, None);
+    assert!(error.to_string().contains(&grace.id.to_string()), "{error}");
     assert_eq!(db.contents(), before);
 }
 
@@ -158,14 +158,14 @@ fn a_history_has_the_order_its_fills_and_its_log_oldest_first() {
     let ada = trader(&blotter, "Ada");
     let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
     let other = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
-    record(&blotter, ada.id, &fill_of(&other, 1, "9.00")).unwrap();
+    record(&blotter, &fill_of(&other, 1, "9.00")).unwrap();
 
     let early = fill_of(&order, 40, "10.00");
     let mut late = fill_of(&order, 60, "11.00");
     late.timestamp += TimeDelta::microseconds(1);
     // Venues report out of order; a history does not.
-    let late = record(&blotter, ada.id, &late).unwrap();
-    let early = record(&blotter, ada.id, &early).unwrap();
+    let late = record(&blotter, &late).unwrap();
+    let early = record(&blotter, &early).unwrap();
 
     let history = history(&blotter, &order);
     assert_eq!(history.order.status, OrderStatus::Filled);
@@ -221,10 +221,10 @@ fn a_listing_has_the_orders_that_match_every_part_of_the_filter_newest_first() {
             &[partial],
         ),
     ];
-    let everyones = db.admin_blotter();
+    let everyones = db.blotter();
     for (filter, expected) in cases {
         let listing =
-            everyones.anonymous().transaction(|tx| tx.orders().recent(filter, ALL)).unwrap();
+            everyones.compliance().transaction(|tx| tx.orders().recent(filter, ALL)).unwrap();
         assert_eq!(listing.rows.iter().collect::<Vec<_>>(), *expected, "{filter:?}");
         assert_eq!(listing.next, None);
     }
@@ -252,10 +252,10 @@ fn book(db: &Database) -> (Trader, Trader, [Order; 6]) {
         submit(&blotter, &NewOrder::market(trader.id, symbol, 100)).unwrap()
     };
     let fill = |order: &Order, quantity| {
-        record(&blotter, ada.id, &fill_of(order, quantity, "10.00")).unwrap();
+        record(&blotter, &fill_of(order, quantity, "10.00")).unwrap();
     };
     let end = |order: &Order, action| {
-        append(&blotter, ada.id, &NewExecutionLog::new(order.id, action)).unwrap();
+        append(&blotter, &NewExecutionLog::new(order.id, action)).unwrap();
     };
     let pending = new(&ada, "AAPL");
     let partial = new(&ada, "MSFT");
@@ -280,7 +280,7 @@ fn book(db: &Database) -> (Trader, Trader, [Order; 6]) {
 /// Dates an order as a client can't.
 fn submitted_at(db: &Database, order: &Order, at: DateTime<Utc>) {
     let changed = diesel::update(orders::table.find(order.id)).set(orders::created_at.eq(at));
-    assert_eq!(changed.execute(&mut db.admin()), Ok(1));
+    assert_eq!(changed.execute(&mut db.unguarded()), Ok(1));
 }
 
 fn current(blotter: &Blotter, order: &Order) -> Order {
@@ -299,4 +299,50 @@ fn terms(order: &Order) -> NewOrder<'_> {
         take_profit: order.take_profit,
         expires_at: order.expires_at,
     }
+}
+
+#[test]
+fn a_value_that_no_listing_could_be_read_for_is_stored_for_no_client() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let (id, trader) = (order.id, ada.id);
+    let new_order = |column: &str, value: &str| {
+        let symbol = if column == "symbol" { value } else { "'AAPL'" };
+        let expires_at = if column == "expires_at" { value } else { "NULL" };
+        format!(
+            "INSERT INTO orders (trader_id, symbol, quantity, order_type, expires_at)
+             VALUES ('{trader}', {symbol}, 1, 'MARKET', {expires_at})"
+        )
+    };
+    let new_fill = |venue: &str, at: &str| {
+        format!(
+            "INSERT INTO fills (order_id, quantity_filled, price_at_fill, venue, timestamp)
+             VALUES ('{id}', 1, 10, {venue}, {at})"
+        )
+    };
+    let new_entry = |column: &str, value: &str| {
+        format!(
+            "INSERT INTO execution_logs (order_id, action, {column})
+             VALUES ('{id}', 'RECOVERED', {value})"
+        )
+    };
+    let before = db.contents();
+    for (sql, rule) in [
+        (new_order("expires_at", "'infinity'"), "ck_orders_expires_at_readable"),
+        (new_order("expires_at", "'-infinity'"), "ck_orders_expires_at_readable"),
+        (new_order("expires_at", "'294000-01-01'"), "ck_orders_expires_at_readable"),
+        (new_order("symbol", "' '"), "ck_orders_symbol_not_blank"),
+        (new_fill("'X'", "'infinity'"), "ck_fills_timestamp_readable"),
+        (new_fill("'X'", "'-infinity'"), "ck_fills_timestamp_readable"),
+        (new_fill("''", "now()"), "ck_fills_venue_not_blank"),
+        (new_entry("reason", "repeat('x', 1001)"), "ck_execution_logs_reason_short"),
+        (new_entry("retry_attempt", "-1"), "ck_execution_logs_retry_attempt_nonnegative"),
+    ] {
+        let refused =
+            blotter.engine().transaction(|tx| Ok::<_, Error>(tx.connection().batch_execute(&sql)?));
+        assert_refused(&refused.expect_err(&sql), Error::is_rule_violation, Some(rule));
+    }
+    assert_eq!(db.contents(), before);
 }

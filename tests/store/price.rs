@@ -48,7 +48,7 @@ macro_rules! promises {
             #[test]
             fn every_value_of_the_range_prints_and_reads_as_itself() {
                 let db = Database::empty();
-                let conn = RefCell::new(db.connect());
+                let conn = RefCell::new(db.owner());
                 check(256, cents($least), |cents| {
                     let text = text(cents);
                     let value: $type = text.parse().unwrap();
@@ -78,7 +78,7 @@ macro_rules! promises {
             #[test]
             fn a_plain_decimal_is_accepted_exactly_if_the_column_keeps_it_exactly() {
                 let db = Database::empty();
-                let conn = RefCell::new(db.connect());
+                let conn = RefCell::new(db.owner());
                 check(256, decimal(), |text| {
                     let kept: bool = diesel::select(
                         sql::<Bool>("n = round(n, 2) AND n < 1e8 AND n * 100 >= ")
@@ -97,7 +97,7 @@ macro_rules! promises {
             #[test]
             fn no_text_makes_it_panic_and_what_it_accepts_postgresql_reads_alike() {
                 let db = Database::empty();
-                let conn = RefCell::new(db.connect());
+                let conn = RefCell::new(db.owner());
                 check(1_000, anything(), |text| {
                     let Ok(value) = text.parse::<$type>() else {
                         return Ok(());
@@ -259,6 +259,7 @@ fn an_amount_that_could_not_be_read_is_not_stored_by_any_client() {
     let ada = trader(&blotter, "Ada");
     let limit = NewOrder::limit(ada.id, "AAPL", 1, "1.00".parse().unwrap());
     submit(&blotter, &limit).unwrap();
+    let client = &mut db.unguarded();
     for (column, values) in [
         ("price", ["'NaN'", "0", "-1"]),
         ("stop_loss", ["'NaN'", "0", "-1"]),
@@ -267,16 +268,17 @@ fn an_amount_that_could_not_be_read_is_not_stored_by_any_client() {
     ] {
         for value in values {
             let set = format!("UPDATE orders SET {column} = {value}");
-            let refused = Error::from(db.admin().batch_execute(&set).unwrap_err());
+            let refused = Error::from(client.batch_execute(&set).unwrap_err());
             assert!(refused.constraint().unwrap().contains(column), "{set}: {refused}");
         }
     }
     for (price, commission) in [("'NaN'", "0"), ("1", "'NaN'")] {
         let insert = format!(
-            "INSERT INTO fills (order_id, quantity_filled, price_at_fill, venue, commission)
-             SELECT id, 1, {price}, 'NYSE', {commission} FROM orders"
+            "INSERT INTO fills
+                 (order_id, trader_id, quantity_filled, price_at_fill, venue, commission)
+             SELECT id, trader_id, 1, {price}, 'NYSE', {commission} FROM orders"
         );
-        let refused = Error::from(db.admin().batch_execute(&insert).unwrap_err());
+        let refused = Error::from(client.batch_execute(&insert).unwrap_err());
         assert!(refused.constraint().unwrap().ends_with("_not_nan"), "{insert}: {refused}");
     }
 }
@@ -288,11 +290,12 @@ fn a_stored_value_that_is_no_price_is_an_error_and_no_panic() {
     let ada = trader(&blotter, "Ada");
     let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 1)).unwrap();
     let session = blotter.trader(ada.id).unwrap();
-    let unguarded = "ALTER TABLE orders DROP CONSTRAINT ck_orders_stop_loss_positive";
-    db.admin().batch_execute(unguarded).unwrap();
+    let client = &mut db.unguarded();
+    let unchecked = "ALTER TABLE orders DROP CONSTRAINT ck_orders_stop_loss_positive";
+    client.batch_execute(unchecked).unwrap();
     for stored in ["'NaN'", "0", "-1"] {
         let set = format!("UPDATE orders SET stop_loss = {stored}");
-        db.admin().batch_execute(&set).unwrap();
+        client.batch_execute(&set).unwrap();
         let error = session.transaction(|tx| tx.orders().get(order.id)).unwrap_err();
         assert!(!error.is_not_found(), "{error:?}");
     }

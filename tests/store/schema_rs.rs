@@ -72,7 +72,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
 #[test]
 fn schema_rs_has_the_tables_of_the_catalog() {
     let database = Database::migrated();
-    let (written, catalog) = (tables(), tables_of(&mut database.connect()));
+    let (written, catalog) = (tables(), tables_of(&mut database.owner()));
     for (written, catalog) in written.iter().zip(&catalog) {
         assert_eq!(written, catalog);
     }
@@ -84,7 +84,7 @@ fn schema_rs_has_the_enums_of_the_catalog() {
     let database = Database::migrated();
     let enums = "SELECT typname::text AS text FROM pg_type WHERE typtype = 'e' ORDER BY 1";
     let written = between(SCHEMA, "postgres_type(name = \"", "\"");
-    assert_eq!(written, texts(&mut database.connect(), enums));
+    assert_eq!(written, texts(&mut database.owner(), enums));
 }
 
 #[test]
@@ -96,5 +96,5 @@ fn schema_rs_joins_what_the_foreign_keys_join() {
                  JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
                  WHERE contype = 'f' ORDER BY 1";
     let written = between(SCHEMA, "joinable!(", ");");
-    assert_eq!(written, texts(&mut database.connect(), joins));
+    assert_eq!(written, texts(&mut database.owner(), joins));
 }

@@ -1,12 +1,20 @@
-//! The pool and its connections.
+//! Sessions: the pool, retries, roles, snapshots, and what errors tell of a URL.
 
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{
+    Instrumentation, InstrumentationEvent, SimpleConnection, set_default_instrumentation,
+};
 use diesel::r2d2::{ConnectionManager, Pool};
-use tradeblotter::{Blotter, Error, NewOrder};
+use tradeblotter::{
+    Blotter, Error, Fill, NewOrder, Order, Tx, connect, role, snapshot_on, transaction_on,
+};
+use uuid::Uuid;
 
-use crate::support::{Database, fill_of, record, submit, trader};
+use crate::support::{Database, assert_refused, fill_of, history, record, submit, trader};
 
 #[test]
 fn a_session_works_although_every_idle_connection_was_lost() {
@@ -14,30 +22,13 @@ fn a_session_works_although_every_idle_connection_was_lost() {
     let pool = Pool::builder()
         .max_size(3)
         .test_on_check_out(false)
-        .build(ConnectionManager::new(database.url()))
+        .build(ConnectionManager::new(database.app_url()))
         .unwrap();
     let blotter = Blotter::with_pool(pool);
     let others = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()";
     database.admin().batch_execute(others).unwrap();
-    blotter.anonymous().transaction(|tx| tx.traders().register("Ada")).unwrap();
-}
-
-#[test]
-fn a_connection_lost_in_the_middle_is_an_error_and_stores_nothing() {
-    let database = Database::migrated();
-    let blotter = database.blotter();
-    let lost = blotter
-        .anonymous()
-        .transaction(|tx| {
-            tx.traders().register("Ada")?;
-            tx.connection().batch_execute("SELECT pg_terminate_backend(pg_backend_pid())")?;
-            Ok::<_, Error>(())
-        })
-        .unwrap_err();
-    assert!(lost.is_connection(), "{lost}");
-    let traders = blotter.anonymous().transaction(|tx| tx.traders().list()).unwrap();
-    assert_eq!(traders, []);
+    blotter.engine().transaction(|tx| tx.traders().register("Ada")).unwrap();
 }
 
 #[test]
@@ -47,25 +38,185 @@ fn an_exhausted_pool_is_an_error_and_not_a_wait_for_ever() {
         .max_size(1)
         // Long enough to connect, since the pool waits no longer for that either.
         .connection_timeout(Duration::from_secs(2))
-        .build(ConnectionManager::new(database.url()))
+        .build(ConnectionManager::new(database.app_url()))
         .unwrap();
     let blotter = Blotter::with_pool(pool);
-    let session = blotter.anonymous();
+    let session = blotter.engine();
     let inner = session
         .transaction(|_| Ok::<_, Error>(session.transaction(|tx| tx.traders().list())))
         .unwrap();
     assert!(inner.unwrap_err().is_exhausted());
 }
 
+/// An error of an application that keeps nothing of the store's.
+#[derive(Debug)]
+struct Vague;
+
+impl From<Error> for Vague {
+    fn from(_: Error) -> Self {
+        Self
+    }
+}
+
+/// A transaction that reads an order, lets another one fill it, and then fills it too: on the level
+/// of isolation that it asks for that can't be.
+fn outdated(
+    tx: &mut Tx<'_, role::Engine>,
+    blotter: &Blotter,
+    order: &Order,
+) -> Result<Fill, Error> {
+    let level = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+    tx.connection().batch_execute(level)?;
+    tx.orders().get(order.id)?;
+    record(blotter, &fill_of(order, 1, "10.00"))?;
+    tx.fills().record(&fill_of(order, 1, "10.00"))
+}
+
 #[test]
-fn a_login_tells_whether_row_security_holds_it() {
+fn a_transaction_that_met_another_is_run_again_whatever_the_closure_makes_of_the_error() {
     let database = Database::migrated();
-    let passes = |url: &str| {
-        let blotter = Blotter::connect(url).unwrap();
-        blotter.passes_row_security().unwrap()
+    let blotter = database.blotter();
+    let ada = trader(&blotter, "Ada");
+    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let mut runs = 0;
+    let work = |tx: &mut Tx<'_, role::Engine>| {
+        runs += 1;
+        if runs == 1 {
+            outdated(tx, &blotter, &order).map_err(|_| Vague)
+        } else {
+            Ok(tx.fills().record(&fill_of(&order, 1, "10.00"))?)
+        }
     };
-    assert!(!passes(&database.url()));
-    assert!(passes(&database.admin_url()));
+    blotter.engine().transaction(work).unwrap();
+    assert_eq!(runs, 2);
+    assert_eq!(history(&blotter, &order).order.filled_quantity, 2);
+
+    // One that swallows it, too: nothing of that attempt can be stored.
+    let mut runs = 0;
+    let work = |tx: &mut Tx<'_, role::Engine>| {
+        runs += 1;
+        let _ = if runs == 1 { outdated(tx, &blotter, &order).map(drop) } else { Ok(()) };
+        Ok::<_, Error>(())
+    };
+    blotter.engine().transaction(work).unwrap();
+    assert_eq!(runs, 2);
+}
+
+#[test]
+fn a_transaction_that_always_meets_another_is_given_up_after_five_runs() {
+    let database = Database::migrated();
+    let blotter = database.blotter();
+    let ada = trader(&blotter, "Ada");
+    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let mut runs = 0;
+    let work = |tx: &mut Tx<'_, role::Engine>| {
+        runs += 1;
+        outdated(tx, &blotter, &order)
+    };
+    let error = blotter.engine().transaction(work).unwrap_err();
+    assert_refused(&error, Error::is_conflict, None);
+    assert_eq!(runs, 5);
+    assert_eq!(history(&blotter, &order).fills.len(), 5);
+}
+
+#[test]
+fn an_error_that_is_no_conflict_is_not_tried_again() {
+    let database = Database::migrated();
+    let blotter = database.blotter();
+    let mut runs = 0;
+    let work = |tx: &mut Tx<'_, role::Engine>| {
+        runs += 1;
+        tx.traders().register_as(Uuid::from_u128(1), "Ada")?;
+        tx.traders().register_as(Uuid::from_u128(1), "Ada")
+    };
+    assert!(blotter.engine().transaction(work).unwrap_err().is_duplicate());
+    assert_eq!(runs, 1);
+}
+
+#[test]
+fn of_two_transactions_that_wait_for_each_other_both_are_stored_in_the_end() {
+    let database = Database::migrated();
+    let soon = "DO $$ BEGIN
+        EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = 20', current_database());
+    END $$";
+    database.admin().batch_execute(soon).unwrap();
+    let blotter = database.blotter();
+    let ada = trader(&blotter, "Ada");
+    let order = || submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let orders = [order(), order()];
+    let both_hold_one = Barrier::new(2);
+    let runs = AtomicU32::new(0);
+    let fill_both = |first: &Order, second: &Order| {
+        let mut run = 0;
+        blotter.engine().transaction(|tx| {
+            run += 1;
+            runs.fetch_add(1, Ordering::Relaxed);
+            tx.fills().record(&fill_of(first, 1, "10.00"))?;
+            if run == 1 {
+                both_hold_one.wait();
+            }
+            tx.fills().record(&fill_of(second, 1, "10.00"))
+        })
+    };
+    thread::scope(|scope| {
+        let other = scope.spawn(|| fill_both(&orders[1], &orders[0]));
+        fill_both(&orders[0], &orders[1]).unwrap();
+        other.join().unwrap().unwrap();
+    });
+    assert_eq!(runs.into_inner(), 3);
+    for order in &orders {
+        assert_eq!(history(&blotter, order).order.filled_quantity, 2);
+    }
+}
+
+#[test]
+fn on_a_connection_of_the_application_a_conflict_is_told_and_not_tried_again() {
+    let database = Database::migrated();
+    let blotter = database.blotter();
+    let ada = trader(&blotter, "Ada");
+    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let conn = &mut connect(&database.app_url()).unwrap();
+    let mut runs = 0;
+    let error = transaction_on(conn, role::Engine, |tx| {
+        runs += 1;
+        outdated(tx, &blotter, &order)
+    })
+    .unwrap_err();
+    assert_refused(&error, Error::is_conflict, None);
+    assert_eq!(runs, 1);
+}
+
+#[test]
+fn what_happens_on_a_connection_reaches_the_applications_own_instrumentation() {
+    static SEEN: AtomicU32 = AtomicU32::new(0);
+    struct Seen;
+    impl Instrumentation for Seen {
+        fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+            if let InstrumentationEvent::StartQuery { query, .. } = event
+                && query.to_string().contains("seen by the application")
+            {
+                SEEN.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+    set_default_instrumentation(|| Some(Box::new(Seen))).unwrap();
+    let database = Database::migrated();
+    let look = |tx: &mut Tx<'_, role::Engine>| {
+        Ok::<_, Error>(tx.connection().batch_execute("SELECT 'seen by the application'")?)
+    };
+    database.blotter().engine().transaction(look).unwrap();
+    assert_eq!(SEEN.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_login_that_may_not_act_as_the_role_is_denied_by_name_and_its_pool_goes_on() {
+    let database = Database::migrated();
+    let manager = ConnectionManager::new(database.login_url("blotter_compliance"));
+    let blotter = Blotter::with_pool(Pool::builder().max_size(1).build(manager).unwrap());
+    let denied = blotter.engine().transaction(|tx| tx.traders().register("Ada")).unwrap_err();
+    assert_refused(&denied, Error::is_permission_denied, None);
+    assert!(denied.to_string().contains("blotter_engine"), "{denied}");
+    assert_eq!(blotter.compliance().snapshot(|tx| tx.traders().list()).unwrap(), []);
 }
 
 #[test]
@@ -78,16 +229,29 @@ fn a_snapshot_agrees_with_itself_whoever_writes_meanwhile_and_writes_nothing() {
     let history = session
         .snapshot(|tx| {
             tx.orders().get(order.id)?;
-            record(&blotter, ada.id, &fill_of(&order, 40, "10.00"))?;
+            record(&blotter, &fill_of(&order, 40, "10.00"))?;
             tx.orders().history(order.id)
         })
         .unwrap();
     assert_eq!((history.order.filled_quantity, history.fills.len(), history.log.len()), (0, 0, 1));
 
-    let written = session.snapshot(|tx| tx.fills().record(&fill_of(&order, 40, "10.00")));
-    assert!(written.unwrap_err().to_string().contains("read-only transaction"));
+    let written = session.snapshot(|tx| tx.orders().submit(&NewOrder::market(ada.id, "IBM", 1)));
+    let error = written.unwrap_err();
+    assert_refused(&error, Error::is_permission_denied, None);
+    assert!(error.to_string().contains("read-only transaction"), "{error}");
     let now = session.snapshot(|tx| tx.orders().history(order.id)).unwrap();
     assert_eq!((now.order.filled_quantity, now.fills.len(), now.log.len()), (40, 1, 2));
+}
+
+#[test]
+fn a_snapshot_on_a_connection_of_the_application_writes_nothing_either() {
+    let database = Database::migrated();
+    let conn = &mut connect(&database.app_url()).unwrap();
+    let ada = transaction_on(conn, role::Engine, |tx| tx.traders().register("Ada")).unwrap();
+    let seen = snapshot_on(conn, role::Compliance, |tx| tx.traders().list()).unwrap();
+    assert_eq!(seen, [ada]);
+    let written = snapshot_on(conn, role::Engine, |tx| tx.traders().register("Grace"));
+    assert_refused(&written.unwrap_err(), Error::is_permission_denied, None);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use bigdecimal::BigDecimal;
 use chrono::{DateTime, TimeZone, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -9,9 +10,10 @@ use diesel::sql_types::Text;
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use tradeblotter::embedded::Server;
+use tradeblotter::role::{Compliance, DatabaseRole, Engine, Trader};
 use tradeblotter::{
     Blotter, Commission, Error, ExecutionLog, Fill, NewExecutionLog, NewFill, NewOrder, Order,
-    OrderHistory, Price, Trader, connect, migrations, schema,
+    OrderHistory, Price, connect, migrations, schema,
 };
 use uuid::Uuid;
 
@@ -29,6 +31,9 @@ impl Database {
         MIGRATED.get_or_init(|| {
             create(TEMPLATE, "template1");
             migrations::run(&mut connect(&url(server().url(), TEMPLATE)).unwrap()).unwrap();
+            let login = "CREATE ROLE app LOGIN IN ROLE
+                         blotter_trader, blotter_engine, blotter_compliance";
+            connect(&server().admin_url()).unwrap().batch_execute(login).unwrap();
         });
         Self::copy_of(TEMPLATE)
     }
@@ -45,8 +50,24 @@ impl Database {
     }
 
     /// For the login that owns the database and that row security holds.
-    pub fn url(&self) -> String {
+    pub fn owner_url(&self) -> String {
         url(server().url(), &self.name)
+    }
+
+    /// For a login that may act as a trader, as the engine and as compliance.
+    pub fn app_url(&self) -> String {
+        self.owner_url().replace("//blotter@", "//app@")
+    }
+
+    /// For a login that may act as this role only.
+    pub fn login_url(&self, role: &str) -> String {
+        let login = match role {
+            Trader::NAME => server().login::<Trader>(),
+            Engine::NAME => server().login::<Engine>(),
+            Compliance::NAME => server().login::<Compliance>(),
+            other => panic!("no login has the role {other}"),
+        };
+        url(&login.unwrap(), &self.name)
     }
 
     /// For the superuser, whom row security does not hold.
@@ -55,8 +76,8 @@ impl Database {
     }
 
     /// A connection as the owner.
-    pub fn connect(&self) -> PgConnection {
-        connect(&self.url()).unwrap()
+    pub fn owner(&self) -> PgConnection {
+        connect(&self.owner_url()).unwrap()
     }
 
     /// A connection as the superuser.
@@ -64,22 +85,32 @@ impl Database {
         connect(&self.admin_url()).unwrap()
     }
 
-    /// The store, connected as the owner.
-    pub fn blotter(&self) -> Blotter {
-        Blotter::connect(&self.url()).unwrap()
+    /// A connection as the superuser to a database without its triggers, to write what no client
+    /// can.
+    pub fn unguarded(&self) -> PgConnection {
+        let mut admin = self.admin();
+        for table in ["orders", "fills", "execution_logs"] {
+            admin.batch_execute(&format!("ALTER TABLE {table} DISABLE TRIGGER USER")).unwrap();
+        }
+        admin
     }
 
-    /// The store, connected as the superuser, who sees the rows of every trader.
-    pub fn admin_blotter(&self) -> Blotter {
-        Blotter::connect(&self.admin_url()).unwrap()
+    /// The store, for sessions of every role.
+    pub fn blotter(&self) -> Blotter {
+        Blotter::connect(&self.app_url()).unwrap()
     }
 
     /// Every row that is stored, whoever's it is: equal before and after means nothing changed.
     pub fn contents(&self) -> Contents {
         let conn = &mut self.admin();
         Contents {
-            traders: Trader::query().order(schema::traders::id).load(conn).unwrap(),
+            traders: tradeblotter::Trader::query().order(schema::traders::id).load(conn).unwrap(),
             orders: Order::query().order(schema::orders::id).load(conn).unwrap(),
+            notionals: schema::orders::table
+                .order(schema::orders::id)
+                .select(schema::orders::filled_notional)
+                .load(conn)
+                .unwrap(),
             fills: Fill::query().order(schema::fills::id).load(conn).unwrap(),
             log: ExecutionLog::query().order(schema::execution_logs::id).load(conn).unwrap(),
         }
@@ -89,8 +120,9 @@ impl Database {
 /// The rows of a database, by id.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Contents {
-    pub traders: Vec<Trader>,
+    pub traders: Vec<tradeblotter::Trader>,
     pub orders: Vec<Order>,
+    pub notionals: Vec<BigDecimal>,
     pub fills: Vec<Fill>,
     pub log: Vec<ExecutionLog>,
 }
@@ -130,8 +162,8 @@ pub fn texts(conn: &mut PgConnection, sql: &str) -> Vec<String> {
 }
 
 /// Registers a trader.
-pub fn trader(blotter: &Blotter, name: &str) -> Trader {
-    blotter.anonymous().transaction(|tx| tx.traders().register(name)).unwrap()
+pub fn trader(blotter: &Blotter, name: &str) -> tradeblotter::Trader {
+    blotter.engine().transaction(|tx| tx.traders().register(name)).unwrap()
 }
 
 /// Submits an order in its trader's session.
@@ -139,18 +171,14 @@ pub fn submit(blotter: &Blotter, new: &NewOrder<'_>) -> Result<Order, Error> {
     blotter.trader(new.trader_id).unwrap().transaction(|tx| tx.orders().submit(new))
 }
 
-/// Records a fill in a trader's session.
-pub fn record(blotter: &Blotter, trader: Uuid, new: &NewFill<'_>) -> Result<Fill, Error> {
-    blotter.trader(trader).unwrap().transaction(|tx| tx.fills().record(new))
+/// Records a fill in the engine's session.
+pub fn record(blotter: &Blotter, new: &NewFill<'_>) -> Result<Fill, Error> {
+    blotter.engine().transaction(|tx| tx.fills().record(new))
 }
 
-/// Logs an action in a trader's session.
-pub fn append(
-    blotter: &Blotter,
-    trader: Uuid,
-    new: &NewExecutionLog<'_>,
-) -> Result<ExecutionLog, Error> {
-    blotter.trader(trader).unwrap().transaction(|tx| tx.execution_logs().append(new))
+/// Logs an action in the engine's session.
+pub fn append(blotter: &Blotter, new: &NewExecutionLog<'_>) -> Result<ExecutionLog, Error> {
+    blotter.engine().transaction(|tx| tx.execution_logs().append(new))
 }
 
 /// The order as it stands now, with all that happened to it.

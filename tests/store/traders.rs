@@ -11,7 +11,7 @@ fn a_registered_trader_is_found_by_its_id() {
     let blotter = db.blotter();
     let id = Uuid::from_u128(7);
     let (ada, grace, found) = blotter
-        .anonymous()
+        .engine()
         .transaction(|tx| {
             let ada = tx.traders().register("Ada")?;
             let grace = tx.traders().register_as(id, "Grace")?;
@@ -29,7 +29,7 @@ fn traders_are_listed_by_name_and_those_of_one_name_by_id() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let listed = blotter
-        .anonymous()
+        .engine()
         .transaction(|tx| {
             for (id, name) in [(3, "Grace"), (2, "Ada"), (4, "Barbara"), (1, "Grace")] {
                 tx.traders().register_as(Uuid::from_u128(id), name)?;
@@ -45,7 +45,7 @@ fn traders_are_listed_by_name_and_those_of_one_name_by_id() {
 fn an_unknown_trader_is_not_found() {
     let db = Database::migrated();
     let id = Uuid::now_v7();
-    let error = db.blotter().anonymous().transaction(|tx| tx.traders().get(id)).unwrap_err();
+    let error = db.blotter().engine().transaction(|tx| tx.traders().get(id)).unwrap_err();
     assert_refused(&error, Error::is_not_found, None);
     assert!(error.to_string().contains(&id.to_string()), "{error}");
 }
@@ -55,7 +55,7 @@ fn a_name_has_1_to_100_characters() {
     let db = Database::migrated();
     let blotter = db.blotter();
     for name in ["", " \t\n", &"n".repeat(101), "A\0da"] {
-        let register = blotter.anonymous().transaction(|tx| tx.traders().register(name));
+        let register = blotter.engine().transaction(|tx| tx.traders().register(name));
         assert_refused(&register.unwrap_err(), Error::is_invalid_input, None);
     }
     assert_eq!(db.contents().traders, []);
@@ -69,7 +69,7 @@ fn an_id_is_registered_once_and_never_the_nil_uuid() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
-    let register = |id| blotter.anonymous().transaction(|tx| tx.traders().register_as(id, "Eve"));
+    let register = |id| blotter.engine().transaction(|tx| tx.traders().register_as(id, "Eve"));
 
     let taken = register(ada.id).unwrap_err();
     assert_refused(&taken, Error::is_duplicate, Some("traders_pkey"));

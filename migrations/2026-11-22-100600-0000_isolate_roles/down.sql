@@ -1,0 +1,64 @@
+-- Promises that nothing of up.sql is left and that the five policies are those of the base schema.
+-- The right to use the schema goes too, whoever granted it to these roles.
+
+DO $$
+BEGIN
+    EXECUTE format(
+        'REVOKE USAGE ON SCHEMA %I FROM blotter_trader, blotter_engine, blotter_compliance',
+        current_schema()
+    );
+    IF to_regclass('__diesel_schema_migrations') IS NOT NULL THEN
+        REVOKE ALL ON __diesel_schema_migrations
+            FROM blotter_trader, blotter_engine, blotter_compliance;
+    END IF;
+    IF obj_description(to_regclass(format('%I.traders', current_schema())), 'pg_class')
+        = 'Traders, the owners of orders (table created by tradeblotter)'
+    THEN
+        REVOKE ALL ON traders FROM blotter_trader, blotter_engine, blotter_compliance;
+        DROP POLICY traders_compliance_reads ON traders;
+        DROP POLICY traders_engine_registers ON traders;
+        DROP POLICY traders_engine_reads ON traders;
+        DROP POLICY traders_trader_isolation ON traders;
+        ALTER TABLE traders NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
+    END IF;
+END
+$$;
+
+REVOKE ALL ON orders, fills, execution_logs
+    FROM blotter_trader, blotter_engine, blotter_compliance;
+
+DROP POLICY execution_logs_compliance_logs_nothing ON execution_logs;
+DROP POLICY fills_compliance_records_nothing ON fills;
+DROP POLICY orders_compliance_submits_nothing ON orders;
+DROP POLICY execution_logs_trader_cancels ON execution_logs;
+DROP POLICY fills_trader_records_nothing ON fills;
+DROP POLICY execution_logs_compliance_reads ON execution_logs;
+DROP POLICY fills_compliance_reads ON fills;
+DROP POLICY orders_compliance_reads ON orders;
+DROP POLICY execution_logs_engine_logs ON execution_logs;
+DROP POLICY fills_engine_records ON fills;
+DROP POLICY orders_engine_submits ON orders;
+DROP POLICY execution_logs_engine_reads ON execution_logs;
+DROP POLICY fills_engine_reads ON fills;
+DROP POLICY orders_engine_reads ON orders;
+
+ALTER POLICY orders_trader_isolation ON orders
+    USING (trader_id = (SELECT NULLIF(current_setting('app.user_id', true), '')::uuid));
+ALTER POLICY fills_trader_isolation ON fills
+    USING (EXISTS (
+        SELECT FROM orders
+        WHERE orders.id = fills.order_id
+            AND orders.trader_id = (SELECT NULLIF(current_setting('app.user_id', true), '')::uuid)
+    ));
+ALTER POLICY execution_logs_trader_isolation ON execution_logs
+    USING (trader_id = (SELECT NULLIF(current_setting('app.user_id', true), '')::uuid))
+    WITH CHECK (
+        trader_id = (SELECT NULLIF(current_setting('app.user_id', true), '')::uuid)
+        AND EXISTS (
+            SELECT FROM orders
+            WHERE orders.id = execution_logs.order_id
+                AND orders.trader_id = execution_logs.trader_id
+        )
+    );
+
+DROP FUNCTION blotter_trader_id();

@@ -1,0 +1,28 @@
+//! What each role may do does build.
+
+use tradeblotter::{Blotter, Error, NewExecutionLog, NewFill, NewOrder};
+
+fn trade(
+    blotter: &Blotter,
+    order: &NewOrder<'_>,
+    fill: &NewFill<'_>,
+    entry: &NewExecutionLog<'_>,
+) -> Result<(), Error> {
+    blotter.trader(order.trader_id)?.transaction(|tx| {
+        let order = tx.orders().submit(order)?;
+        tx.execution_logs().cancel(order.id, None)
+    })?;
+    blotter.engine().transaction(|tx| {
+        tx.traders().register("Ada")?;
+        tx.orders().submit(order)?;
+        tx.fills().record(fill)?;
+        tx.execution_logs().append(entry)
+    })?;
+    blotter.compliance().snapshot(|tx| tx.orders().history(entry.order_id))?;
+    blotter.engine().reader().snapshot(|tx| tx.traders().list())?;
+    Ok(())
+}
+
+fn main() {
+    let _ = trade;
+}

@@ -1,0 +1,6 @@
+#[derive(Clone, Copy)]
+struct Superuser;
+
+impl tradeblotter::role::Role for Superuser {}
+
+fn main() {}

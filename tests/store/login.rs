@@ -1,0 +1,102 @@
+//! What a login is told it may do.
+
+use diesel::connection::SimpleConnection;
+use tradeblotter::{Blotter, Login};
+use uuid::Uuid;
+
+use crate::support::Database;
+
+/// A login of its own, with these attributes, gone with this value.
+struct Own {
+    name: String,
+    database: Database,
+}
+
+impl Own {
+    fn with(attributes: &str) -> Self {
+        let name = format!("own_{}", Uuid::now_v7().simple());
+        let database = Database::migrated();
+        let create = format!("CREATE ROLE {name} LOGIN {attributes}");
+        database.admin().batch_execute(&create).unwrap();
+        Self { name, database }
+    }
+
+    fn login(&self) -> Login {
+        let url = self.database.owner_url().replace("//blotter@", &format!("//{}@", self.name));
+        Blotter::connect(&url).unwrap().login().unwrap()
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.database.admin().batch_execute(&format!("DROP ROLE {}", self.name)).unwrap();
+    }
+}
+
+#[test]
+fn a_login_with_one_role_has_that_role_and_nothing_wrong_with_it() {
+    for role in ["blotter_trader", "blotter_engine", "blotter_compliance"] {
+        let own = Own::with(&format!("IN ROLE {role}"));
+        let login = own.login();
+        assert_eq!(login.name, own.name);
+        assert_eq!(login.roles, [role]);
+        assert!(!login.superuser && !login.bypasses_row_security && !login.owns_tables);
+        assert_eq!(login.warnings(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_role_held_by_way_of_another_role_counts() {
+    let desk = Own::with("IN ROLE blotter_trader");
+    let own = Own::with(&format!("IN ROLE {}", desk.name));
+    assert_eq!(own.login().roles, ["blotter_trader"]);
+}
+
+#[test]
+fn what_makes_a_login_dangerous_is_warned_of_in_a_sentence_each() {
+    let superuser = Own::with("SUPERUSER");
+    let passes = Own::with("BYPASSRLS");
+    let reaches = |role: &Own| format!("IN ROLE blotter_trader, {}", role.name);
+    for (attributes, says) in [
+        (
+            "IN ROLE blotter_trader, blotter_engine".to_owned(),
+            "blotter_trader and as blotter_engine",
+        ),
+        ("BYPASSRLS IN ROLE blotter_trader".to_owned(), "BYPASSRLS"),
+        ("SUPERUSER".to_owned(), "is a superuser"),
+        ("CREATEROLE IN ROLE blotter_engine".to_owned(), "has CREATEROLE"),
+        ("IN ROLE blotter_trader, pg_read_all_data".to_owned(), "has pg_read_all_data"),
+        ("IN ROLE blotter_trader, blotter".to_owned(), "owns the tables"),
+        (reaches(&superuser), "is a superuser"),
+        (reaches(&passes), "BYPASSRLS"),
+    ] {
+        let own = Own::with(&attributes);
+        let warnings = own.login().warnings();
+        assert!(
+            warnings.iter().any(|warning| warning.contains(says)),
+            "{attributes}: {warnings:?}"
+        );
+    }
+}
+
+#[test]
+fn a_name_that_a_statement_has_to_quote_is_quoted() {
+    let database = Database::migrated();
+    let odd = format!("Odd {}", Uuid::now_v7().simple());
+    let role = format!("CREATE ROLE \"{odd}\" LOGIN IN ROLE blotter_trader, blotter_engine");
+    database.admin().batch_execute(&role).unwrap();
+    let url =
+        database.owner_url().replace("//blotter@", &format!("//{}@", odd.replace(' ', "%20")));
+    let login = Blotter::connect(&url).unwrap().login().unwrap();
+    assert_eq!(login.name, format!("\"{odd}\""));
+    database.admin().batch_execute(&format!("DROP ROLE \"{odd}\"")).unwrap();
+}
+
+#[test]
+fn before_the_migrations_a_login_has_no_tables_and_is_told_all_the_same() {
+    let database = Database::empty();
+    let login = Login::of(&mut database.owner()).unwrap();
+    assert_eq!(login.name, "blotter");
+    assert!(!login.owns_tables);
+    assert!(Login::of(&mut Database::migrated().owner()).unwrap().owns_tables);
+}
