@@ -4,6 +4,8 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod atomicity;
+#[path = "../attacks/mod.rs"]
+mod attacks;
 mod catalog;
 mod command;
 mod compile;

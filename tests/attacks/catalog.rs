@@ -1,0 +1,166 @@
+//! What the catalog says of all this, word for word: what no statement can show, such as a role
+//! that could log in, or a policy that nobody has asked for, shows here.
+
+use crate::attacks::scene::{Held, Scene};
+
+attacks! {
+    row_security_is_on_and_forced_on_every_table,
+    the_policies_are_those_that_are_promised,
+    functions_have_a_fixed_search_path_and_run_for_nobody_else,
+    the_grants_are_those_that_are_promised,
+    nobody_logs_in_as_a_role_and_no_role_is_another_or_has_an_attribute,
+    no_view_and_no_rule_leads_around_row_security,
+    what_is_created_later_is_granted_to_nobody,
+}
+
+pub fn row_security_is_on_and_forced_on_every_table(scene: &Scene) -> Held {
+    scene.superuser().sees(
+        &["__diesel_schema_migrations"],
+        "SELECT relname::text AS text FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+            AND NOT (relrowsecurity AND relforcerowsecurity)
+        ORDER BY relname",
+    )
+}
+
+pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
+    scene.superuser().sees(
+        &[
+            "execution_logs_compliance_logs_nothing: RESTRICTIVE INSERT blotter_compliance",
+            "execution_logs_compliance_reads: PERMISSIVE SELECT blotter_compliance",
+            "execution_logs_engine_logs: PERMISSIVE INSERT blotter_engine",
+            "execution_logs_engine_reads: PERMISSIVE SELECT blotter_engine",
+            "execution_logs_immutable: RESTRICTIVE UPDATE public",
+            "execution_logs_immutable_delete: RESTRICTIVE DELETE public",
+            "execution_logs_ledger_logs: PERMISSIVE INSERT blotter_ledger",
+            "execution_logs_trader_cancels: RESTRICTIVE INSERT blotter_trader",
+            "execution_logs_trader_isolation: PERMISSIVE ALL public",
+            "fills_compliance_reads: PERMISSIVE SELECT blotter_compliance",
+            "fills_compliance_records_nothing: RESTRICTIVE INSERT blotter_compliance",
+            "fills_engine_reads: PERMISSIVE SELECT blotter_engine",
+            "fills_engine_records: PERMISSIVE INSERT blotter_engine",
+            "fills_trader_isolation: PERMISSIVE ALL public",
+            "fills_trader_records_nothing: RESTRICTIVE INSERT blotter_trader",
+            "orders_compliance_reads: PERMISSIVE SELECT blotter_compliance",
+            "orders_compliance_submits_nothing: RESTRICTIVE INSERT blotter_compliance",
+            "orders_engine_reads: PERMISSIVE SELECT blotter_engine",
+            "orders_engine_submits: PERMISSIVE INSERT blotter_engine",
+            "orders_ledger_derives: PERMISSIVE UPDATE blotter_ledger",
+            "orders_ledger_reads: PERMISSIVE SELECT blotter_ledger",
+            "orders_trader_isolation: PERMISSIVE ALL public",
+            "traders_compliance_reads: PERMISSIVE SELECT blotter_compliance",
+            "traders_engine_reads: PERMISSIVE SELECT blotter_engine",
+            "traders_engine_registers: PERMISSIVE INSERT blotter_engine",
+            "traders_trader_isolation: PERMISSIVE SELECT public",
+        ],
+        r#"SELECT policyname || ': '
+            || concat_ws(' ', permissive, cmd, array_to_string(roles, ', ')) AS text
+        FROM pg_policies ORDER BY policyname COLLATE "C""#,
+    )
+}
+
+/// Only blotter_trader_id, which policies call for everybody, may be run by everybody.
+pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene) -> Held {
+    let path = "search_path=pg_catalog, public, pg_temp";
+    scene.superuser().sees(
+        &[
+            format!("blotter_refuse_change of blotter: invoker, private, {path}"),
+            format!("blotter_refuse_transition of blotter_ledger: invoker, private, {path}"),
+            "blotter_trader_id of blotter: invoker, public".to_owned(),
+            format!("execution_logs_derive of blotter_ledger: definer, private, {path}"),
+            format!("execution_logs_require_order of blotter_ledger: invoker, private, {path}"),
+            format!("execution_logs_stamp of blotter_ledger: definer, private, {path}"),
+            format!("fills_derive of blotter_ledger: definer, private, {path}"),
+            format!("fills_stamp of blotter_ledger: invoker, private, {path}"),
+            format!("orders_admit of blotter_ledger: invoker, private, {path}"),
+            format!("orders_log_submitted of blotter_ledger: definer, private, {path}"),
+        ],
+        r#"SELECT proname || ' of ' || pg_get_userbyid(proowner) || ': ' || concat_ws(', ',
+            CASE WHEN prosecdef THEN 'definer' ELSE 'invoker' END,
+            CASE WHEN EXISTS (
+                SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner)))
+                WHERE grantee <> proowner
+            ) THEN 'public' ELSE 'private' END,
+            array_to_string(proconfig, ', ')) AS text
+        FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND proname !~ '^diesel_'
+        ORDER BY proname COLLATE "C""#,
+    )
+}
+
+pub fn the_grants_are_those_that_are_promised(scene: &Scene) -> Held {
+    scene.superuser().sees(
+        &[
+            "__diesel_schema_migrations: blotter_compliance SELECT",
+            "__diesel_schema_migrations: blotter_engine SELECT",
+            "__diesel_schema_migrations: blotter_trader SELECT",
+            "execution_logs: blotter_compliance SELECT",
+            "execution_logs: blotter_engine INSERT, SELECT",
+            "execution_logs: blotter_ledger INSERT",
+            "execution_logs: blotter_trader INSERT, SELECT",
+            "fills: blotter_compliance SELECT",
+            "fills: blotter_engine INSERT, SELECT",
+            "fills: blotter_trader SELECT",
+            "orders.average_fill_price: blotter_ledger UPDATE",
+            "orders.filled_notional: blotter_ledger UPDATE",
+            "orders.filled_quantity: blotter_ledger UPDATE",
+            "orders.status: blotter_ledger UPDATE",
+            "orders.updated_at: blotter_ledger UPDATE",
+            "orders: blotter_compliance SELECT",
+            "orders: blotter_engine INSERT, SELECT",
+            "orders: blotter_ledger SELECT",
+            "orders: blotter_trader INSERT, SELECT",
+            "traders: blotter_compliance SELECT",
+            "traders: blotter_engine INSERT, SELECT",
+            "traders: blotter_trader SELECT",
+        ],
+        r#"SELECT object || ': ' || grantee || ' '
+            || string_agg(privilege || grantable, ', ' ORDER BY privilege) AS text
+        FROM (
+            SELECT object, privilege_type AS privilege,
+                CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS grantable,
+                CASE acl.grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(acl.grantee) END
+                    AS grantee
+            FROM (
+                SELECT relname::text AS object, relowner, relacl AS acl FROM pg_class
+                WHERE relnamespace = 'public'::regnamespace
+                UNION ALL
+                SELECT relname || '.' || attname, relowner, attacl
+                FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+                WHERE relnamespace = 'public'::regnamespace
+            ) AS objects
+            CROSS JOIN aclexplode(objects.acl) AS acl
+            WHERE acl.grantee <> relowner
+        ) AS grants
+        GROUP BY object, grantee
+        ORDER BY (object || ': ' || grantee) COLLATE "C""#,
+    )
+}
+
+pub fn nobody_logs_in_as_a_role_and_no_role_is_another_or_has_an_attribute(scene: &Scene) -> Held {
+    scene.superuser().sees(
+        &["blotter_compliance", "blotter_engine", "blotter_ledger", "blotter_trader"],
+        "SELECT rolname::text AS text FROM pg_roles
+         WHERE rolname ~ '^blotter_(trader|engine|compliance|ledger)$'
+             AND NOT (rolcanlogin OR rolsuper OR rolbypassrls)
+             AND NOT (rolcreaterole OR rolcreatedb OR rolreplication)
+             AND NOT EXISTS (SELECT FROM pg_auth_members WHERE member = pg_roles.oid)
+         ORDER BY rolname",
+    )
+}
+
+/// A view passes the rows that its owner sees, and a rule or a matview has no row security.
+pub fn no_view_and_no_rule_leads_around_row_security(scene: &Scene) -> Held {
+    scene.superuser().sees(
+        &[""; 0],
+        "SELECT relname::text AS text FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('v', 'm', 'f')
+        UNION ALL
+        SELECT rulename::text FROM pg_rewrite JOIN pg_class c ON c.oid = ev_class
+        WHERE relnamespace = 'public'::regnamespace",
+    )
+}
+
+pub fn what_is_created_later_is_granted_to_nobody(scene: &Scene) -> Held {
+    scene.superuser().sees(&[""; 0], "SELECT defaclacl::text AS text FROM pg_default_acl")
+}

@@ -1,0 +1,160 @@
+//! Writing in another's name, or what is another's to write.
+
+use crate::attacks::scene::{
+    ADA, ADAS_PARTIAL, ADAS_PENDING, By, GRACE, GRACES_PENDING, Held, RECORDS, Scene, fill_of,
+    log_of, order_of,
+};
+
+attacks! {
+    a_trader_submits_no_order_for_another,
+    an_order_begins_with_nothing_filled_whoever_submits_it,
+    an_order_was_submitted_when_it_was_stored,
+    a_trader_records_no_fill_not_even_of_its_own_order,
+    a_fill_is_shown_to_the_trader_of_its_order_whatever_the_engine_says,
+    a_trader_logs_nothing_for_another,
+    without_the_triggers_row_security_keeps_traders_apart,
+    what_the_database_logs_by_itself_is_logged_by_nobody_else,
+    a_trader_approves_executes_rejects_and_repairs_none_of_its_orders,
+    a_trader_gives_no_code_of_a_venue_and_counts_no_retry,
+    an_action_tells_the_status_and_the_time_that_the_database_knows,
+    an_order_moves_to_no_other_trader,
+    a_trader_is_registered_by_the_engine_only,
+}
+
+pub fn a_trader_submits_no_order_for_another(scene: &Scene) -> Held {
+    scene.ada().refused(By::Policy("orders"), order_of(GRACE))?;
+    scene.trader("").refused(By::Policy("orders"), order_of(ADA))?;
+    scene.owner(ADA).refused(By::Policy("orders"), order_of(GRACE))
+}
+
+pub fn an_order_begins_with_nothing_filled_whoever_submits_it(scene: &Scene) -> Held {
+    for (column, value) in [
+        ("status", "'FILLED'"),
+        ("status", "'CANCELLED'"),
+        ("filled_quantity", "1"),
+        ("filled_notional", "1"),
+        ("average_fill_price", "1"),
+    ] {
+        let sql = format!(
+            "INSERT INTO orders (trader_id, symbol, quantity, order_type, {column})
+             VALUES ('{ADA}', 'X', 1, 'MARKET', {value})"
+        );
+        scene.ada().refused(By::Rule("orders_begin_pending"), &sql)?;
+        scene.engine().refused(By::Rule("orders_begin_pending"), &sql)?;
+    }
+    Ok(())
+}
+
+pub fn an_order_was_submitted_when_it_was_stored(scene: &Scene) -> Held {
+    let backdated = format!(
+        "INSERT INTO orders (trader_id, symbol, quantity, order_type, created_at)
+         VALUES ('{ADA}', 'X', 1, 'MARKET', '2000-01-01')"
+    );
+    let late = "SELECT (created_at >= now())::text AS text FROM orders WHERE symbol = 'X'";
+    scene.ada().brings(&["true"], backdated, late)
+}
+
+pub fn a_trader_records_no_fill_not_even_of_its_own_order(scene: &Scene) -> Held {
+    scene.ada().refused(By::Grant("fills"), fill_of(ADAS_PENDING, ADA))?;
+    scene.run("GRANT INSERT ON fills TO blotter_trader");
+    let restriction = By::Restriction("fills_trader_records_nothing");
+    scene.ada().refused(restriction, fill_of(ADAS_PENDING, ADA))
+}
+
+pub fn a_fill_is_shown_to_the_trader_of_its_order_whatever_the_engine_says(scene: &Scene) -> Held {
+    let shown = "SELECT trader_id::text AS text FROM fills WHERE venue = 'X'";
+    scene.engine().brings(&[ADA], fill_of(ADAS_PENDING, GRACE), shown)
+}
+
+pub fn a_trader_logs_nothing_for_another(scene: &Scene) -> Held {
+    let same = By::Rule("execution_logs_same_trader");
+    scene.ada().refused(same, log_of(ADAS_PENDING, GRACE, "CANCELLED"))?;
+    let absent = By::Rule("fk_execution_logs_order_id");
+    scene.ada().refused(absent, log_of(GRACES_PENDING, ADA, "CANCELLED"))?;
+    scene.ada().refused(absent, log_of(GRACES_PENDING, GRACE, "CANCELLED"))?;
+    scene.owner(ADA).refused(absent, log_of(GRACES_PENDING, GRACE, "CANCELLED"))?;
+    scene.engine().refused(same, log_of(GRACES_PENDING, ADA, "CANCELLED"))
+}
+
+/// The triggers say it first; behind them stand the policies.
+pub fn without_the_triggers_row_security_keeps_traders_apart(scene: &Scene) -> Held {
+    for table in RECORDS {
+        scene.run(&format!("ALTER TABLE {table} DISABLE TRIGGER USER"));
+    }
+    scene.ada().refused(By::Policy("orders"), order_of(GRACE))?;
+    scene
+        .ada()
+        .refused(By::Policy("execution_logs"), log_of(GRACES_PENDING, GRACE, "CANCELLED"))?;
+    scene.owner(ADA).refused(By::Policy("fills"), fill_of(GRACES_PENDING, GRACE))
+}
+
+pub fn what_the_database_logs_by_itself_is_logged_by_nobody_else(scene: &Scene) -> Held {
+    for action in ["SUBMITTED", "FILLED"] {
+        let automatic = By::Rule("execution_logs_automatic");
+        let sql = log_of(ADAS_PENDING, ADA, action);
+        scene.ada().refused(automatic, &sql)?;
+        scene.engine().refused(automatic, &sql)?;
+        scene.superuser().refused(automatic, &sql)?;
+    }
+    Ok(())
+}
+
+pub fn a_trader_approves_executes_rejects_and_repairs_none_of_its_orders(scene: &Scene) -> Held {
+    for action in ["APPROVED", "EXECUTED", "REJECTED", "RECOVERED"] {
+        let restriction = By::Restriction("execution_logs_trader_cancels");
+        scene.ada().refused(restriction, log_of(ADAS_PENDING, ADA, action))?;
+    }
+    Ok(())
+}
+
+pub fn a_trader_gives_no_code_of_a_venue_and_counts_no_retry(scene: &Scene) -> Held {
+    for (column, value) in [("error_code", "'99'"), ("retry_attempt", "1")] {
+        let cancel = format!(
+            "INSERT INTO execution_logs (order_id, action, {column})
+             VALUES ('{ADAS_PENDING}', 'CANCELLED', {value})"
+        );
+        scene.ada().refused(By::Restriction("execution_logs_trader_cancels"), cancel)?;
+    }
+    Ok(())
+}
+
+pub fn an_action_tells_the_status_and_the_time_that_the_database_knows(scene: &Scene) -> Held {
+    let told = |columns: &str, values: &str| {
+        format!(
+            "INSERT INTO execution_logs (order_id, trader_id, action, {columns})
+             VALUES ('{ADAS_PARTIAL}', '{ADA}', 'CANCELLED', {values})"
+        )
+    };
+    let derived = By::Rule("execution_logs_status_derived");
+    scene.ada().refused(derived, told("status", "'FILLED'"))?;
+    let late = format!(
+        "SELECT (timestamp >= now() AND created_at >= now())::text AS text
+         FROM execution_logs WHERE order_id = '{ADAS_PARTIAL}' AND action = 'CANCELLED'"
+    );
+    let backdated = told("timestamp, created_at", "'2000-01-01', '2000-01-01'");
+    scene.ada().brings(&["true"], backdated, late)
+}
+
+pub fn an_order_moves_to_no_other_trader(scene: &Scene) -> Held {
+    let gift = format!("UPDATE orders SET trader_id = '{GRACE}' WHERE id = '{ADAS_PENDING}'");
+    for attacker in [Scene::ada, Scene::engine, Scene::compliance, Scene::ledger] {
+        attacker(scene).refused(By::Grant("orders"), &gift)?;
+    }
+    scene.run("GRANT UPDATE ON orders TO blotter_trader, blotter_ledger");
+    for attacker in [Scene::ada, Scene::ledger, Scene::superuser, Scene::replica] {
+        attacker(scene).refused(By::Rule("orders_append_only"), &gift)?;
+    }
+    // Without the guards the policy has the last word.
+    scene.run("ALTER TABLE orders DISABLE TRIGGER USER");
+    scene.ada().refused(By::Policy("orders"), &gift)
+}
+
+pub fn a_trader_is_registered_by_the_engine_only(scene: &Scene) -> Held {
+    let register = "INSERT INTO traders (name) VALUES ('X')";
+    scene.ada().refused(By::Grant("traders"), register)?;
+    scene.compliance().refused(By::Grant("traders"), register)?;
+    scene.owner(ADA).refused(By::Policy("traders"), register)?;
+    scene.run("GRANT INSERT ON traders TO blotter_trader, blotter_compliance");
+    scene.ada().refused(By::Policy("traders"), register)?;
+    scene.compliance().refused(By::Policy("traders"), register)
+}

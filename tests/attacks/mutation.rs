@@ -1,0 +1,632 @@
+//! Every defence is needed: each is taken away in turn, and every attack that is named for it has
+//! to notice, because something gets through or because a role lacks what it needs.
+//!
+//! The policies, triggers, grants and properties of functions to take away are read from the
+//! catalog, so one that is added to the schema is a failure here until an attack notices that it is
+//! gone; [`WIDENED`] lists what could be wider. An attack that is named for nothing is a failure
+//! too: it might be one that can't fail.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+use super::scene::{Attack, Scene};
+use super::{
+    catalog, functions, history, identity, impersonation, oracles, plans, pool, queries, roles,
+    truncation,
+};
+
+/// The policies, which of them take away, and row security itself.
+const POLICIES: &str = "
+    SELECT 'policy' AS kind, policyname AS name,
+        format('DROP POLICY %I ON %I', policyname, tablename) AS weakening
+    FROM pg_policies
+    UNION ALL
+    SELECT 'restriction', policyname, format(
+        'DROP POLICY %1$I ON %2$I; CREATE POLICY %1$I ON %2$I FOR %3$s TO %4$s %5$s %6$s',
+        policyname, tablename, cmd, array_to_string(roles, ', '),
+        'USING (' || qual || ')', 'WITH CHECK (' || with_check || ')'
+    )
+    FROM pg_policies
+    WHERE permissive = 'RESTRICTIVE'
+    UNION ALL
+    SELECT 'row security', relname, format('ALTER TABLE %I DISABLE ROW LEVEL SECURITY', relname)
+    FROM pg_class WHERE relrowsecurity
+    UNION ALL
+    SELECT 'force', relname, format('ALTER TABLE %I NO FORCE ROW LEVEL SECURITY', relname)
+    FROM pg_class WHERE relforcerowsecurity";
+
+/// The triggers, which of them fire for a replica too, and which columns they watch.
+const TRIGGERS: &str = "
+    SELECT 'trigger' AS kind, tgname AS name,
+        format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass) AS weakening
+    FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL
+    SELECT 'always', tgname,
+        format('ALTER TABLE %s ENABLE TRIGGER %I', tgrelid::regclass, tgname)
+    FROM pg_trigger WHERE tgenabled = 'A'
+    UNION ALL
+    SELECT 'column', attname, format(
+        'CREATE OR REPLACE TRIGGER %I BEFORE UPDATE OF %s ON %s FOR EACH ROW EXECUTE FUNCTION %s',
+        tgname,
+        (
+            SELECT string_agg(quote_ident(other.attname), ', ') FROM pg_attribute AS other
+            WHERE other.attrelid = tgrelid AND other.attnum = ANY (tgattr)
+                AND other.attnum <> watched.attnum
+        ),
+        tgrelid::regclass, tgfoid::regprocedure
+    )
+    FROM pg_trigger
+    JOIN pg_attribute AS watched ON attrelid = tgrelid AND attnum = ANY (tgattr)
+    WHERE tgname = 'orders_keep_terms'";
+
+/// The functions: who may run them, as whom they run, and what their names mean.
+const FUNCTIONS: &str = "
+    WITH functions AS (
+        SELECT *, oid::regprocedure AS signature FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND proname !~ '^diesel_'
+    )
+    SELECT 'execute' AS kind, proname AS name,
+        format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', signature) AS weakening
+    FROM functions
+    WHERE NOT has_function_privilege('pg_signal_backend', oid, 'EXECUTE')
+    UNION ALL
+    SELECT 'search path', proname, format('ALTER FUNCTION %s RESET search_path', signature)
+    FROM functions
+    WHERE proconfig IS NOT NULL
+    UNION ALL
+    SELECT CASE WHEN prosecdef THEN 'definer' ELSE 'invoker' END, proname, format(
+        'ALTER FUNCTION %s SECURITY %s',
+        signature, CASE WHEN prosecdef THEN 'INVOKER' ELSE 'DEFINER' END
+    )
+    FROM functions
+    UNION ALL
+    SELECT 'owner', proname, format('ALTER FUNCTION %s OWNER TO postgres', signature)
+    FROM functions
+    WHERE prosecdef";
+
+/// The grants of the roles, each of which is needed, and every one that they lack.
+const GRANTS: &str = "
+    WITH grants AS (
+        SELECT relname::text AS object, '' AS part, acl.*
+        FROM pg_class CROSS JOIN aclexplode(relacl) AS acl
+        WHERE relnamespace = 'public'::regnamespace AND grantee <> relowner
+        UNION ALL
+        SELECT relname, format(' (%I)', attname), acl.*
+        FROM pg_attribute
+        JOIN pg_class c ON c.oid = attrelid
+        CROSS JOIN aclexplode(attacl) AS acl
+        WHERE relnamespace = 'public'::regnamespace
+    )
+    SELECT 'grant' AS kind,
+        format('%s on %s to %s', privilege_type, object, grantee::regrole) AS name,
+        format('REVOKE %s%s ON %I FROM %s', privilege_type, part, object, grantee::regrole)
+            AS weakening
+    FROM grants
+    UNION ALL
+    SELECT 'no grant', 'to ' || role,
+        format('GRANT %s ON %I TO %s', privilege, relname, role)
+    FROM pg_class
+    CROSS JOIN unnest(ARRAY[
+        'blotter_trader', 'blotter_engine', 'blotter_compliance', 'blotter_ledger', 'public'
+    ]) AS role
+    CROSS JOIN unnest(ARRAY[
+        'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER'
+    ]) AS privilege
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname !~ '^__diesel'
+        AND NOT has_table_privilege(
+            CASE role WHEN 'public' THEN 'pg_signal_backend' ELSE role END, oid, privilege
+        )";
+
+type Named = (&'static str, Attack);
+
+macro_rules! attacks_of {
+    ($($theme:ident :: $name:ident),+ $(,)?) => {
+        &[$((concat!(stringify!($theme), "::", stringify!($name)), $theme::$name)),+]
+    };
+}
+
+/// The attacks that notice when this is taken away.
+fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
+    match (kind, name) {
+        ("policy", name) if name.ends_with("_trader_isolation") => {
+            attacks_of![roles::a_trader_sees_its_own_rows_and_no_others]
+        }
+        ("policy", name) if name.ends_with("_engine_reads") => {
+            attacks_of![roles::the_engine_sees_everything_without_an_identity]
+        }
+        ("policy", name) if name.ends_with("_compliance_reads") => {
+            attacks_of![roles::compliance_sees_everything_without_an_identity]
+        }
+        // The ledger logs for the engine too, under no trader's identity.
+        (
+            "policy",
+            "traders_engine_registers" | "orders_engine_submits" | "execution_logs_ledger_logs",
+        ) => {
+            attacks_of![roles::the_engine_registers_traders_and_submits_their_orders]
+        }
+        ("policy", "fills_engine_records" | "orders_ledger_reads" | "orders_ledger_derives") => {
+            attacks_of![roles::the_engine_records_fills_and_what_follows_from_them_is_derived]
+        }
+        ("policy", "execution_logs_engine_logs") => {
+            attacks_of![roles::the_engine_logs_every_action_on_every_traders_order]
+        }
+        ("policy" | "restriction", "execution_logs_immutable") => {
+            attacks_of![history::with_the_grant_an_update_of_the_log_finds_no_row]
+        }
+        ("policy" | "restriction", "execution_logs_immutable_delete") => {
+            attacks_of![history::with_the_grant_a_delete_from_the_log_finds_no_row]
+        }
+        ("policy" | "restriction", "fills_trader_records_nothing") => {
+            attacks_of![impersonation::a_trader_records_no_fill_not_even_of_its_own_order]
+        }
+        ("policy" | "restriction", "execution_logs_trader_cancels") => attacks_of![
+            impersonation::a_trader_approves_executes_rejects_and_repairs_none_of_its_orders,
+        ],
+        (
+            "policy" | "restriction",
+            "orders_compliance_submits_nothing"
+            | "fills_compliance_records_nothing"
+            | "execution_logs_compliance_logs_nothing",
+        ) => attacks_of![roles::compliance_writes_nothing_whatever_is_granted],
+        ("row security", _) => attacks_of![
+            roles::a_trader_sees_its_own_rows_and_no_others,
+            identity::without_an_identity_there_is_nothing_to_see_and_nothing_to_write,
+        ],
+        ("force", "traders") => {
+            attacks_of![identity::without_an_identity_there_is_nothing_to_see_and_nothing_to_write]
+        }
+        ("force", _) => attacks_of![
+            identity::without_an_identity_there_is_nothing_to_see_and_nothing_to_write,
+            queries::a_view_of_the_owners_shows_exactly_the_own_rows,
+        ],
+
+        ("trigger", "orders_admit") => attacks_of![
+            impersonation::an_order_begins_with_nothing_filled_whoever_submits_it,
+            impersonation::an_order_was_submitted_when_it_was_stored,
+        ],
+        ("trigger" | "definer" | "owner", "orders_log_submitted") => {
+            attacks_of![roles::a_trader_submits_its_orders_and_cancels_them]
+        }
+        ("trigger" | "invoker", "fills_stamp") => {
+            attacks_of![oracles::a_fill_of_anothers_order_meets_an_order_that_is_not_there]
+        }
+        ("trigger" | "definer" | "owner", "fills_derive") => {
+            attacks_of![roles::the_engine_records_fills_and_what_follows_from_them_is_derived]
+        }
+        ("trigger" | "invoker", "execution_logs_require_order") => attacks_of![
+            oracles::an_action_on_anothers_order_meets_an_order_that_is_not_there,
+            impersonation::a_trader_logs_nothing_for_another,
+        ],
+        ("trigger", "execution_logs_stamp") => attacks_of![
+            impersonation::what_the_database_logs_by_itself_is_logged_by_nobody_else,
+            impersonation::an_action_tells_the_status_and_the_time_that_the_database_knows,
+            impersonation::a_trader_logs_nothing_for_another,
+        ],
+        ("definer", "execution_logs_stamp")
+        | ("trigger" | "definer" | "owner", "execution_logs_derive") => {
+            attacks_of![roles::a_trader_submits_its_orders_and_cancels_them]
+        }
+        ("trigger", "orders_keep_terms") | ("column", _) => {
+            attacks_of![history::not_even_the_ledger_changes_the_terms_of_an_order]
+        }
+        ("always", "orders_keep_terms") => {
+            attacks_of![history::the_ledger_changes_no_terms_as_a_replica_either]
+        }
+        ("trigger", "orders_keep_row") => attacks_of![
+            history::an_order_that_has_a_log_is_deleted_by_nobody,
+            history::a_superuser_rewrites_nothing_that_is_recorded,
+        ],
+        ("trigger", name) if name.ends_with("_keep_all") => attacks_of![
+            truncation::no_role_truncates_a_table_whatever_is_granted,
+            truncation::the_owner_truncates_no_table,
+            truncation::a_superuser_truncates_no_table,
+        ],
+        ("always", name) if name.ends_with("_keep_all") => attacks_of![
+            truncation::a_superuser_who_passes_over_ordinary_triggers_truncates_no_table,
+        ],
+        ("trigger", name) if name.contains("_keep_") => {
+            attacks_of![history::a_superuser_rewrites_nothing_that_is_recorded]
+        }
+        ("always", name) if name.contains("_keep_") => attacks_of![
+            history::a_superuser_who_passes_over_ordinary_triggers_rewrites_nothing_either,
+        ],
+
+        ("execute", _) => attacks_of![
+            functions::no_function_that_derives_runs_on_a_table_of_the_callers,
+        ],
+        ("search path", "orders_log_submitted") => attacks_of![
+            functions::a_table_of_the_callers_stands_in_for_none_when_an_order_is_submitted,
+        ],
+        (
+            "search path",
+            "execution_logs_require_order" | "execution_logs_stamp" | "execution_logs_derive",
+        ) => attacks_of![
+            functions::a_table_of_the_callers_stands_in_for_none_when_an_order_is_cancelled,
+        ],
+        ("search path", "fills_stamp" | "fills_derive") => attacks_of![
+            functions::a_table_of_the_callers_stands_in_for_none_when_a_fill_is_recorded,
+        ],
+        ("search path", "orders_admit") => {
+            attacks_of![functions::an_operator_of_the_callers_admits_no_order_that_has_begun]
+        }
+        ("search path", "blotter_refuse_change") => {
+            attacks_of![functions::an_operator_of_the_callers_is_not_called_by_the_guards]
+        }
+        // It names nothing that could be looked up elsewhere.
+        ("search path", "blotter_refuse_transition")
+        // These do the same whoever they run as: they raise, or read nothing but the new row.
+        | (
+            "invoker",
+            "blotter_refuse_transition"
+            | "blotter_refuse_change"
+            | "blotter_trader_id"
+            | "orders_admit",
+        )
+        // It only reads and locks, which a superuser may as well as the ledger.
+        | ("owner", "execution_logs_stamp") => {
+            attacks_of![catalog::functions_have_a_fixed_search_path_and_run_for_nobody_else]
+        }
+
+        ("grant", name) if name.starts_with("SELECT on") && name.ends_with("trader") => {
+            attacks_of![roles::a_trader_sees_its_own_rows_and_no_others]
+        }
+        ("grant", name) if name.starts_with("SELECT on") && name.ends_with("engine") => {
+            attacks_of![roles::the_engine_sees_everything_without_an_identity]
+        }
+        ("grant", name) if name.starts_with("SELECT on") && name.ends_with("compliance") => {
+            attacks_of![roles::compliance_sees_everything_without_an_identity]
+        }
+        (
+            "grant",
+            "INSERT on orders to blotter_trader"
+            | "INSERT on execution_logs to blotter_trader"
+            | "INSERT on execution_logs to blotter_ledger",
+        ) => attacks_of![roles::a_trader_submits_its_orders_and_cancels_them],
+        ("grant", "INSERT on traders to blotter_engine" | "INSERT on orders to blotter_engine") => {
+            attacks_of![roles::the_engine_registers_traders_and_submits_their_orders]
+        }
+        ("grant", "INSERT on execution_logs to blotter_engine") => {
+            attacks_of![roles::the_engine_logs_every_action_on_every_traders_order]
+        }
+        (
+            "grant",
+            "INSERT on fills to blotter_engine"
+            | "SELECT on orders to blotter_ledger"
+            | "UPDATE on orders to blotter_ledger",
+        ) => attacks_of![roles::the_engine_records_fills_and_what_follows_from_them_is_derived],
+        ("no grant", "to blotter_trader") => attacks_of![
+            roles::a_trader_is_granted_nothing_beyond_that,
+        ],
+        ("no grant", "to blotter_engine") => attacks_of![
+            roles::the_engine_is_granted_nothing_beyond_that,
+        ],
+        ("no grant", "to blotter_compliance") => {
+            attacks_of![roles::compliance_is_granted_nothing_at_all_but_to_read]
+        }
+        ("no grant", "to blotter_ledger") => {
+            attacks_of![roles::the_ledger_is_granted_what_it_derives_and_nothing_else]
+        }
+        ("no grant", "to public") => attacks_of![
+            roles::who_has_none_of_the_roles_is_granted_nothing,
+        ],
+        _ => &[],
+    }
+}
+
+/// Defences that are not gone but wider than they should be.
+const WIDENED: &[(&str, &[Named])] = &[
+    (
+        "ALTER POLICY execution_logs_trader_cancels ON execution_logs
+         WITH CHECK (action = 'CANCELLED')",
+        attacks_of![impersonation::a_trader_gives_no_code_of_a_venue_and_counts_no_retry],
+    ),
+    (
+        "ALTER POLICY orders_trader_isolation ON orders USING (true)",
+        attacks_of![roles::a_trader_sees_its_own_rows_and_no_others],
+    ),
+    (
+        "ALTER POLICY orders_trader_isolation ON orders WITH CHECK (true)",
+        attacks_of![
+            impersonation::a_trader_submits_no_order_for_another,
+            oracles::an_order_for_another_is_refused_whether_or_not_there_is_such_a_trader,
+        ],
+    ),
+    (
+        "ALTER POLICY fills_trader_isolation ON fills WITH CHECK (true)",
+        attacks_of![impersonation::without_the_triggers_row_security_keeps_traders_apart],
+    ),
+    (
+        "ALTER POLICY execution_logs_trader_isolation ON execution_logs WITH CHECK (true)",
+        attacks_of![impersonation::without_the_triggers_row_security_keeps_traders_apart],
+    ),
+    (
+        "ALTER POLICY orders_engine_reads ON orders TO PUBLIC",
+        attacks_of![roles::a_trader_sees_its_own_rows_and_no_others],
+    ),
+    (
+        "ALTER POLICY fills_compliance_reads ON fills TO PUBLIC",
+        attacks_of![roles::a_trader_sees_its_own_rows_and_no_others],
+    ),
+    (
+        "ALTER POLICY orders_ledger_reads ON orders TO PUBLIC",
+        attacks_of![roles::a_trader_sees_its_own_rows_and_no_others],
+    ),
+    (
+        "ALTER POLICY orders_ledger_derives ON orders TO PUBLIC",
+        attacks_of![
+            history::the_engine_and_compliance_change_no_order_and_no_fill_whatever_is_granted,
+        ],
+    ),
+    (
+        "ALTER POLICY execution_logs_ledger_logs ON execution_logs TO PUBLIC",
+        attacks_of![impersonation::without_the_triggers_row_security_keeps_traders_apart],
+    ),
+    (
+        "ALTER POLICY orders_engine_submits ON orders TO PUBLIC",
+        attacks_of![impersonation::a_trader_submits_no_order_for_another],
+    ),
+    (
+        "ALTER POLICY fills_engine_records ON fills TO PUBLIC",
+        attacks_of![impersonation::without_the_triggers_row_security_keeps_traders_apart],
+    ),
+    (
+        "ALTER POLICY traders_engine_registers ON traders TO PUBLIC",
+        attacks_of![impersonation::a_trader_is_registered_by_the_engine_only],
+    ),
+    (
+        "DROP POLICY orders_engine_reads ON orders;
+         CREATE POLICY orders_engine_reads ON orders TO blotter_engine USING (true)",
+        attacks_of![
+            history::the_engine_and_compliance_change_no_order_and_no_fill_whatever_is_granted,
+        ],
+    ),
+    (
+        "DROP POLICY traders_compliance_reads ON traders;
+         CREATE POLICY traders_compliance_reads ON traders TO blotter_compliance USING (true)",
+        attacks_of![
+            history::the_engine_and_compliance_change_no_order_and_no_fill_whatever_is_granted,
+            roles::compliance_writes_nothing_whatever_is_granted,
+        ],
+    ),
+    (
+        "CREATE POLICY orders_everything ON orders USING (true)",
+        attacks_of![
+            roles::a_trader_sees_its_own_rows_and_no_others,
+            catalog::the_policies_are_those_that_are_promised,
+        ],
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION blotter_trader_id() RETURNS uuid LANGUAGE sql STABLE
+         RETURN nullif(current_setting('app.user_id', true), '')::uuid",
+        attacks_of![identity::the_nil_uuid_is_nobodys_identity],
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION blotter_trader_id() RETURNS uuid LANGUAGE sql STABLE
+         RETURN nullif(current_setting('app.user_id', true)::uuid,
+             '00000000-0000-0000-0000-000000000000')",
+        attacks_of![identity::without_an_identity_there_is_nothing_to_see_and_nothing_to_write],
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION blotter_trader_id() RETURNS uuid LANGUAGE plpgsql STABLE AS
+         'BEGIN
+              RETURN current_setting(''app.user_id'', true)::uuid;
+          EXCEPTION WHEN OTHERS THEN RETURN NULL; END'",
+        attacks_of![identity::a_malformed_identity_is_an_error_and_shows_nothing],
+    ),
+    (
+        "CREATE OR REPLACE TRIGGER orders_keep_derived BEFORE UPDATE ON orders
+         FOR EACH ROW WHEN (current_user NOT IN ('blotter_ledger', 'postgres'))
+         EXECUTE FUNCTION blotter_refuse_change()",
+        attacks_of![history::a_superuser_rewrites_nothing_that_is_recorded],
+    ),
+    (
+        "CREATE OR REPLACE TRIGGER execution_logs_stamp BEFORE INSERT ON execution_logs
+         FOR EACH ROW WHEN (NOT pg_has_role('blotter_engine', 'USAGE'))
+         EXECUTE FUNCTION execution_logs_stamp()",
+        attacks_of![impersonation::what_the_database_logs_by_itself_is_logged_by_nobody_else],
+    ),
+    (
+        "GRANT SELECT ON orders TO blotter_trader WITH GRANT OPTION",
+        attacks_of![catalog::the_grants_are_those_that_are_promised],
+    ),
+    (
+        "GRANT REFERENCES ON orders TO blotter_trader",
+        attacks_of![catalog::the_grants_are_those_that_are_promised],
+    ),
+    (
+        "CREATE TABLE notes (note text)",
+        attacks_of![catalog::row_security_is_on_and_forced_on_every_table],
+    ),
+    (
+        "CREATE VIEW everything AS SELECT * FROM orders",
+        attacks_of![catalog::no_view_and_no_rule_leads_around_row_security],
+    ),
+    (
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
+        attacks_of![catalog::what_is_created_later_is_granted_to_nobody],
+    ),
+    (
+        "CREATE UNIQUE INDEX ON orders (symbol)",
+        attacks_of![oracles::uniqueness_is_of_ids_or_within_one_trader],
+    ),
+    (
+        "ALTER TABLE orders DISABLE ROW LEVEL SECURITY;
+         ALTER TABLE fills DISABLE ROW LEVEL SECURITY;
+         ALTER TABLE execution_logs DISABLE ROW LEVEL SECURITY",
+        attacks_of![
+            functions::an_operator_of_the_callers_shows_no_other_traders_row,
+            history::a_trader_changes_neither_the_terms_of_an_order_nor_what_is_derived_of_it,
+            identity::an_unknown_identity_sees_nothing,
+            impersonation::an_order_moves_to_no_other_trader,
+            oracles::no_error_about_a_key_repeats_a_value_of_anothers_row,
+            queries::a_cursor_fetches_exactly_the_own_rows,
+            queries::a_function_that_tells_on_its_arguments_is_called_with_the_own_rows_only,
+            queries::aggregates_count_exactly_the_own_rows,
+            queries::copy_from_does_not_lead_around_the_policies,
+            queries::explain_runs_a_query_on_exactly_the_own_rows_and_statistics_are_closed,
+            queries::joins_show_exactly_the_own_rows,
+            queries::returning_gives_back_exactly_what_was_written,
+            queries::rows_are_locked_by_nobody_and_with_a_grant_the_own_ones_only,
+            queries::sub_queries_and_set_operations_find_no_foreign_row,
+        ],
+    ),
+    (
+        "DROP TRIGGER fills_stamp ON fills",
+        attacks_of![
+            impersonation::a_fill_is_shown_to_the_trader_of_its_order_whatever_the_engine_says,
+        ],
+    ),
+    (
+        "GRANT UPDATE, DELETE ON execution_logs
+         TO blotter_trader, blotter_engine, blotter_compliance",
+        attacks_of![history::no_role_is_granted_a_rewrite_of_a_log_row_its_own_or_anothers],
+    ),
+    // A role is the whole cluster's, but nobody else sees this before it is rolled back.
+    (
+        "ALTER ROLE blotter_trader LOGIN",
+        attacks_of![catalog::nobody_logs_in_as_a_role_and_no_role_is_another_or_has_an_attribute],
+    ),
+];
+
+/// Those that use connections of their own, which see no rehearsal.
+const SHARING: &[Named] = attacks_of![
+    identity::after_a_set_local_the_identity_is_gone_and_asking_is_no_error,
+    plans::a_prepared_statement_shows_the_rows_of_whoever_runs_it,
+    plans::a_statement_that_diesel_has_cached_shows_the_rows_of_whoever_runs_it,
+    pool::a_connection_that_is_in_a_transaction_already_is_refused_and_left_in_it,
+    pool::a_stranger_cancels_an_order_that_is_not_there,
+    pool::every_repository_shows_a_stranger_nothing,
+    pool::two_traders_who_take_turns_on_one_connection_never_see_a_foreign_row,
+    pool::what_was_set_on_a_connection_for_good_does_not_reach_the_next_session,
+    queries::copy_to_writes_exactly_the_own_rows,
+];
+
+#[derive(QueryableByName)]
+struct Defence {
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    weakening: String,
+}
+
+/// The attacks of these that are repelled although a defence is gone.
+fn repelled(scene: &mut Scene, weakening: &str, attacks: &[Named]) -> Vec<String> {
+    let held = attacks.iter().filter(|(_, attack)| scene.rehearse(weakening, *attack).is_ok());
+    held.map(|(name, _)| format!("{weakening}: not noticed by {name}")).collect()
+}
+
+/// What there is to take away, according to the query.
+fn defences(scene: &Scene, query: &str) -> Vec<Defence> {
+    let query = format!("SELECT kind::text, name::text, weakening FROM ({query}) AS defences");
+    diesel::sql_query(query).load(scene.superuser().connection()).unwrap()
+}
+
+/// Takes away, one by one, what the query finds.
+#[track_caller]
+fn assert_all_are_needed(query: &str) {
+    let mut scene = Scene::for_rehearsals();
+    let defences = defences(&scene, query);
+    assert!(!defences.is_empty());
+    let mut missed = Vec::new();
+    for Defence { kind, name, weakening } in &defences {
+        match noticed_by(kind, name) {
+            [] => missed.push(format!("{kind} {name}: no attack is known to notice ({weakening})")),
+            attacks => missed.extend(repelled(&mut scene, weakening, attacks)),
+        }
+    }
+    assert!(missed.is_empty(), "of {}:\n{}", defences.len(), missed.join("\n"));
+}
+
+#[test]
+fn no_policy_could_be_missing() {
+    assert_all_are_needed(POLICIES);
+}
+
+#[test]
+fn no_trigger_could_be_missing() {
+    assert_all_are_needed(TRIGGERS);
+}
+
+#[test]
+fn no_property_of_a_function_could_be_missing() {
+    assert_all_are_needed(FUNCTIONS);
+}
+
+#[test]
+fn no_grant_could_be_missing_and_none_could_be_added() {
+    assert_all_are_needed(GRANTS);
+}
+
+#[test]
+fn no_defence_could_be_wider() {
+    let mut scene = Scene::for_rehearsals();
+    let missed = WIDENED.iter().flat_map(|(sql, attacks)| repelled(&mut scene, sql, attacks));
+    let missed: Vec<_> = missed.collect();
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+/// The attacks that are named for something that a rehearsal takes away, or widens.
+fn rehearsed(scene: &Scene) -> Vec<Named> {
+    let mut named: Vec<Named> = WIDENED.iter().flat_map(|(_, attacks)| *attacks).copied().collect();
+    for query in [POLICIES, TRIGGERS, FUNCTIONS, GRANTS] {
+        let defences = defences(scene, query);
+        named.extend(defences.iter().flat_map(|d| noticed_by(&d.kind, &d.name)));
+    }
+    named.sort_by_key(|(name, _)| *name);
+    named.dedup_by_key(|(name, _)| *name);
+    named
+}
+
+/// A rehearsal of an attack on a database as it is ends as the attack itself does.
+#[test]
+fn what_is_repelled_is_repelled_in_a_rehearsal() {
+    let mut scene = Scene::for_rehearsals();
+    for (name, attack) in rehearsed(&scene) {
+        let held = scene.rehearse("RESET ROLE", attack);
+        assert!(held.is_ok(), "{name}: {held:?}");
+    }
+}
+
+#[test]
+fn whoever_shares_a_connection_or_a_plan_notices_that_row_security_is_off() {
+    let scene = Scene::new();
+    scene.run("ALTER TABLE orders DISABLE ROW LEVEL SECURITY");
+    for (name, attack) in SHARING {
+        let repelled = catch_unwind(AssertUnwindSafe(|| attack(&scene).is_ok()));
+        assert!(!repelled.unwrap_or(false), "not noticed by {name}");
+    }
+}
+
+macro_rules! names_of {
+    ($($theme:ident),+ $(,)?) => {
+        [$((stringify!($theme), $theme::NAMES)),+]
+    };
+}
+
+#[test]
+fn every_attack_is_one_that_can_fail() {
+    let mut named = rehearsed(&Scene::for_rehearsals());
+    named.extend(SHARING);
+    let themes = names_of![
+        catalog,
+        functions,
+        history,
+        identity,
+        impersonation,
+        oracles,
+        plans,
+        pool,
+        queries,
+        roles,
+        truncation,
+    ];
+    let all = themes
+        .iter()
+        .flat_map(|(theme, names)| names.iter().map(move |name| format!("{theme}::{name}")));
+    let idle: Vec<_> = all.filter(|name| named.iter().all(|(other, _)| other != name)).collect();
+    assert!(idle.is_empty(), "named for nothing that is taken away:\n{}", idle.join("\n"));
+}

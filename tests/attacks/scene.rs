@@ -1,0 +1,377 @@
+//! Where attacks take place, who attacks, and what counts as a refusal.
+
+use std::cell::{RefCell, RefMut};
+use std::fmt;
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_types::Text;
+use tradeblotter::connect;
+
+use crate::support::{Database, texts};
+
+pub const ADA: &str = "a0000000-0000-7000-8000-000000000000";
+pub const ADAS_PENDING: &str = "a0000000-0000-7000-8000-000000000001";
+pub const ADAS_PARTIAL: &str = "a0000000-0000-7000-8000-000000000002";
+pub const GRACE: &str = "b0000000-0000-7000-8000-000000000000";
+pub const GRACES_PENDING: &str = "b0000000-0000-7000-8000-000000000001";
+pub const GRACES_FILLED: &str = "b0000000-0000-7000-8000-000000000003";
+/// Programs use it to say "none"; here it has an order, which is still to be nobody's.
+pub const NIL: &str = "00000000-0000-0000-0000-000000000000";
+/// The id of nothing.
+pub const ABSENT: &str = "c0000000-0000-7000-8000-000000000000";
+
+/// The tables whose rows stay as they were recorded.
+pub const RECORDS: [&str; 3] = ["orders", "fills", "execution_logs"];
+pub const TABLES: [&str; 4] = ["traders", "orders", "fills", "execution_logs"];
+/// The roles that a login is made a member of.
+pub const ROLES: [&str; 3] = ["blotter_trader", "blotter_engine", "blotter_compliance"];
+
+/// What an attack got that it should not have, or did not get that it should.
+#[derive(Debug)]
+pub struct Breach(String);
+
+pub type Held = Result<(), Breach>;
+
+pub type Attack = fn(&Scene) -> Held;
+
+/// A database in which Ada and Grace have an order in each status, with fills and log.
+pub struct Scene {
+    // Before the database, which can't be dropped while somebody is on it.
+    conn: RefCell<PgConnection>,
+    pub db: Database,
+    rehearsed: bool,
+}
+
+/// Runs the attack on an intact database: it is refused as it says, and no row has changed.
+#[track_caller]
+pub fn assert_repelled(attack: Attack) {
+    let scene = Scene::new();
+    let before = scene.db.contents();
+    if let Err(Breach(what)) = attack(&scene) {
+        panic!("{what}");
+    }
+    assert_eq!(scene.db.contents(), before);
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        let db = Database::migrated();
+        let mut engine = connect(&db.login_url("blotter_engine")).unwrap();
+        engine.batch_execute(&setting(ADA, "A")).unwrap();
+        engine.batch_execute(&setting(GRACE, "G")).unwrap();
+        let nobodys = format!(
+            "INSERT INTO traders (id, name) VALUES ('{NIL}', 'N');
+             INSERT INTO orders (trader_id, symbol, quantity, order_type)
+             VALUES ('{NIL}', 'NPENDING', 1, 'MARKET');"
+        );
+        engine.batch_execute(&nobodys).unwrap();
+        Self { conn: RefCell::new(engine), db, rehearsed: false }
+    }
+
+    /// A scene for rehearsals only.
+    pub fn for_rehearsals() -> Self {
+        let scene = Self::new();
+        // Not to connect, but for the logins to be there.
+        let _ = ROLES.map(|role| scene.db.login_url(role));
+        scene.conn.replace(scene.db.admin());
+        Self { rehearsed: true, ..scene }
+    }
+
+    /// Runs an attack on the database as `weakening` leaves it, and takes back what either did.
+    ///
+    /// All of it is one transaction of a superuser who authorizes itself as each attacker: a copy
+    /// of the database for each weakening would take too long.
+    pub fn rehearse(&mut self, weakening: &str, attack: Attack) -> Held {
+        AnsiTransactionManager::begin_transaction(self.conn.get_mut()).unwrap();
+        self.run(weakening);
+        let held = attack(self);
+        AnsiTransactionManager::rollback_transaction(self.conn.get_mut()).unwrap();
+        held
+    }
+
+    pub fn ada(&self) -> Actor<'_> {
+        self.trader(ADA)
+    }
+
+    pub fn grace(&self) -> Actor<'_> {
+        self.trader(GRACE)
+    }
+
+    /// A trader's login with this as its identity.
+    pub fn trader(&self, identity: &str) -> Actor<'_> {
+        self.member("blotter_trader", identity)
+    }
+
+    pub fn engine(&self) -> Actor<'_> {
+        self.member("blotter_engine", "")
+    }
+
+    pub fn compliance(&self) -> Actor<'_> {
+        self.member("blotter_compliance", "")
+    }
+
+    /// A login with this role only, and with this as its identity; with '' it has none, which is
+    /// also what a SET LOCAL leaves behind.
+    pub fn member(&self, role: &str, identity: &str) -> Actor<'_> {
+        self.actor(role, &format!("SET app.user_id = '{identity}'"))
+    }
+
+    /// The login that owns the tables.
+    pub fn owner(&self, identity: &str) -> Actor<'_> {
+        self.actor("blotter", &format!("SET app.user_id = '{identity}'"))
+    }
+
+    pub fn superuser(&self) -> Actor<'_> {
+        self.actor("postgres", "RESET app.user_id")
+    }
+
+    /// A superuser who passes over ordinary triggers.
+    pub fn replica(&self) -> Actor<'_> {
+        self.actor("postgres", "SET session_replication_role = replica")
+    }
+
+    /// Somebody with none of the roles: one of the server's own, which may do nothing here.
+    pub fn stranger(&self) -> Actor<'_> {
+        self.actor("postgres", "SET ROLE pg_signal_backend")
+    }
+
+    /// The role that derives, which nobody can log in as and only a superuser can become.
+    pub fn ledger(&self) -> Actor<'_> {
+        self.actor("postgres", "SET ROLE blotter_ledger")
+    }
+
+    pub fn ledger_as_replica(&self) -> Actor<'_> {
+        self.actor("postgres", "SET session_replication_role = replica; SET ROLE blotter_ledger")
+    }
+
+    /// Prepares an attack as the superuser: a grant that is added on purpose, a defence taken away
+    /// to see the one behind it.
+    pub fn run(&self, sql: &str) {
+        self.superuser().run(sql);
+    }
+
+    /// Whether the server has a feature that came with this version.
+    pub fn has(&self, version: u32) -> bool {
+        let sql = "SELECT current_setting('server_version_num') AS text";
+        let found = texts(&mut self.superuser().conn, sql);
+        found[0].parse::<u32>().unwrap() / 10_000 >= version
+    }
+
+    fn actor(&self, login: &str, set: &str) -> Actor<'_> {
+        let mut conn = self.conn.try_borrow_mut().expect("one actor at a time");
+        if self.rehearsed {
+            let user = if ROLES.contains(&login) { format!("{login}_login") } else { login.into() };
+            let change =
+                format!("RESET SESSION AUTHORIZATION; RESET ALL; SET SESSION AUTHORIZATION {user}");
+            conn.batch_execute(&change).unwrap();
+        } else {
+            *conn = match login {
+                "blotter" => self.db.owner(),
+                "postgres" => self.db.admin(),
+                role => connect(&self.db.login_url(role)).unwrap(),
+            };
+        }
+        conn.batch_execute(set).unwrap();
+        Actor { conn, name: format!("{login} ({set})") }
+    }
+}
+
+/// What belongs to one trader. The symbols begin with the letter, so that a row shows whose it is.
+fn setting(trader: &str, letter: &str) -> String {
+    let stem = &trader[..trader.len() - 1];
+    format!(
+        "INSERT INTO traders (id, name) VALUES ('{trader}', '{letter}');
+         INSERT INTO orders (id, trader_id, symbol, quantity, order_type, price) VALUES
+             ('{stem}1', '{trader}', '{letter}PENDING', 100, 'LIMIT', 30),
+             ('{stem}2', '{trader}', '{letter}PARTIAL', 200, 'LIMIT', 30),
+             ('{stem}3', '{trader}', '{letter}FILLED', 300, 'LIMIT', 30),
+             ('{stem}4', '{trader}', '{letter}REJECTED', 400, 'LIMIT', 30),
+             ('{stem}5', '{trader}', '{letter}CANCELLED', 500, 'LIMIT', 30);
+         INSERT INTO fills (id, order_id, quantity_filled, price_at_fill, venue) VALUES
+             ('{stem}2', '{stem}2', 50, 10, 'NYSE'), ('{stem}3', '{stem}3', 300, 20, 'NYSE');
+         INSERT INTO execution_logs (id, order_id, trader_id, action) VALUES
+             ('{stem}1', '{stem}1', '{trader}', 'APPROVED'),
+             ('{stem}4', '{stem}4', '{trader}', 'REJECTED'),
+             ('{stem}5', '{stem}5', '{trader}', 'CANCELLED');"
+    )
+}
+
+/// Submits an order in the name of this trader. Like the others it names its table with the schema,
+/// for callers who have something else of the same name.
+pub fn order_of(trader: &str) -> String {
+    format!(
+        "INSERT INTO public.orders (trader_id, symbol, quantity, order_type)
+         VALUES ('{trader}', 'X', 1, 'MARKET')"
+    )
+}
+
+/// Records a fill in the name of this trader, or with '' of whoever's order it is.
+pub fn fill_of(order: &str, trader: &str) -> String {
+    let trader = value(trader);
+    format!(
+        "INSERT INTO public.fills (order_id, trader_id, quantity_filled, price_at_fill, venue)
+         VALUES ('{order}', {trader}, 1, 1, 'X')"
+    )
+}
+
+/// Logs an action in the name of this trader, or with '' of whoever's order it is.
+pub fn log_of(order: &str, trader: &str, action: &str) -> String {
+    let trader = value(trader);
+    format!(
+        "INSERT INTO public.execution_logs (order_id, trader_id, action)
+         VALUES ('{order}', {trader}, '{action}')"
+    )
+}
+
+fn value(trader: &str) -> String {
+    if trader.is_empty() { "NULL".to_owned() } else { format!("'{trader}'") }
+}
+
+/// Somebody on a connection to the scene.
+pub struct Actor<'s> {
+    conn: RefMut<'s, PgConnection>,
+    name: String,
+}
+
+/// Who should refuse a statement.
+#[derive(Clone, Copy, Debug)]
+pub enum By<'a> {
+    /// The lack of a grant on this table.
+    Grant(&'a str),
+    /// The lack of a policy that lets the new row into this table.
+    Policy(&'a str),
+    /// This restrictive policy.
+    Restriction(&'a str),
+    /// This rule, which a trigger or a constraint sees to.
+    Rule(&'a str),
+    /// The server, in these words.
+    Words(&'a str),
+}
+
+impl By<'_> {
+    fn is_behind(self, error: &Error) -> bool {
+        let Error::DatabaseError(kind, info) = error else { return false };
+        let (message, rule) = (info.message(), info.constraint_name());
+        match self {
+            By::Grant(table) => message == format!("permission denied for table {table}"),
+            By::Policy(table) => {
+                message
+                    == format!("new row violates row-level security policy for table \"{table}\"")
+            }
+            By::Restriction(policy) => {
+                message.contains("violates row-level security policy")
+                    && message.contains(&format!(" \"{policy}\" "))
+            }
+            By::Rule(name) if name.ends_with("_append_only") => {
+                rule == Some(name) && matches!(kind, DatabaseErrorKind::RestrictViolation)
+            }
+            By::Rule(name) => rule == Some(name),
+            By::Words(words) => message.starts_with(words),
+        }
+    }
+}
+
+impl Actor<'_> {
+    /// The statement is refused, and by nobody else than this.
+    pub fn refused(&mut self, by: By<'_>, sql: impl AsRef<str>) -> Held {
+        let sql = sql.as_ref();
+        self.refused_to(by, sql, |conn| diesel::sql_query(sql).execute(conn))
+    }
+
+    /// What is more than a statement is refused, and by nobody else than this.
+    pub fn refused_to(
+        &mut self,
+        by: By<'_>,
+        what: &str,
+        attempt: impl FnOnce(&mut PgConnection) -> QueryResult<usize>,
+    ) -> Held {
+        match self.conn.transaction(attempt) {
+            Err(error) if by.is_behind(&error) => Ok(()),
+            outcome => Err(self.breach(what, outcome, by)),
+        }
+    }
+
+    /// The statement passes and finds no row that it could touch.
+    pub fn touches_nothing(&mut self, sql: impl AsRef<str>) -> Held {
+        match self.execute(sql.as_ref()) {
+            Ok(0) => Ok(()),
+            outcome => Err(self.breach(sql, outcome, "no row")),
+        }
+    }
+
+    /// The query yields these and no other values of its column `text`, in this order.
+    pub fn sees<T: AsRef<str>>(&mut self, expected: &[T], sql: impl AsRef<str>) -> Held {
+        self.brings(expected, "", sql)
+    }
+
+    /// The statements pass, and then the query yields these values. All of it is taken back: it is
+    /// to show what may be done, and the scene stays as it is.
+    pub fn brings<T: AsRef<str>>(
+        &mut self,
+        expected: &[T],
+        statements: impl AsRef<str>,
+        query: impl AsRef<str>,
+    ) -> Held {
+        let expected: Vec<_> = expected.iter().map(|text| text.as_ref().to_owned()).collect();
+        let (statements, query) = (statements.as_ref(), query.as_ref());
+        let mut outcome = Ok(Vec::new());
+        let _: QueryResult<()> = self.conn.transaction(|conn| {
+            outcome = match statements {
+                "" => column(conn, query),
+                _ => conn.batch_execute(statements).and_then(|()| column(conn, query)),
+            };
+            Err(Error::RollbackTransaction)
+        });
+        if outcome.as_ref() == Ok(&expected) {
+            return Ok(());
+        }
+        Err(self.breach(format!("{statements} {query}"), outcome, expected))
+    }
+
+    /// The statement fails, and the server says no more of it than this: message and detail.
+    pub fn is_told(&mut self, message: &str, detail: &str, sql: impl AsRef<str>) -> Held {
+        let outcome = self.execute(sql.as_ref());
+        if let Err(Error::DatabaseError(_, info)) = &outcome
+            && (info.message(), info.details().unwrap_or_default()) == (message, detail)
+        {
+            return Ok(());
+        }
+        Err(self.breach(sql, outcome, (message, detail)))
+    }
+
+    /// Does what has to be done for an attack, and is no part of it.
+    pub fn run(&mut self, sql: impl AsRef<str>) {
+        self.conn.batch_execute(sql.as_ref()).unwrap();
+    }
+
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.conn
+    }
+
+    fn execute(&mut self, sql: &str) -> QueryResult<usize> {
+        self.conn.transaction(|conn| diesel::sql_query(sql).execute(conn))
+    }
+
+    fn breach(
+        &self,
+        sql: impl AsRef<str>,
+        outcome: impl fmt::Debug,
+        expected: impl fmt::Debug,
+    ) -> Breach {
+        let (name, sql) = (&self.name, sql.as_ref());
+        Breach(format!("{name}: {sql}\n  gave {outcome:?}\n  and not {expected:?}"))
+    }
+}
+
+/// The values of the column `text`.
+fn column(conn: &mut PgConnection, sql: &str) -> QueryResult<Vec<String>> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        text: String,
+    }
+    let rows: Vec<Row> = diesel::sql_query(sql).load(conn)?;
+    Ok(rows.into_iter().map(|row| row.text).collect())
+}

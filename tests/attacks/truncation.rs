@@ -1,0 +1,49 @@
+//! Emptying tables. Row security takes no notice of TRUNCATE: the grants and the guards stand
+//! alone.
+
+use crate::attacks::scene::{Actor, By, Held, ROLES, Scene};
+
+fn truncate(mut attacker: Actor<'_>) -> Held {
+    attacker.refused(By::Rule("execution_logs_append_only"), "TRUNCATE execution_logs")?;
+    attacker.refused(By::Rule("fills_append_only"), "TRUNCATE fills")?;
+    attacker.refused(By::Rule("orders_append_only"), "TRUNCATE orders, fills, execution_logs")?;
+    attacker.refused(By::Rule("orders_append_only"), "TRUNCATE orders CASCADE")?;
+    attacker.refused(By::Rule("orders_append_only"), "TRUNCATE traders CASCADE")?;
+    // The foreign keys are asked before the guards.
+    let referenced = By::Words("cannot truncate a table referenced in a foreign key constraint");
+    attacker.refused(referenced, "TRUNCATE orders")?;
+    attacker.refused(referenced, "TRUNCATE traders")
+}
+
+attacks! {
+    no_role_truncates_a_table_whatever_is_granted,
+    the_owner_truncates_no_table,
+    a_superuser_truncates_no_table,
+    a_superuser_who_passes_over_ordinary_triggers_truncates_no_table,
+}
+
+pub fn no_role_truncates_a_table_whatever_is_granted(scene: &Scene) -> Held {
+    for role in ROLES {
+        scene.member(role, "").refused(By::Grant("orders"), "TRUNCATE orders CASCADE")?;
+    }
+    scene.run(
+        "GRANT TRUNCATE ON traders, orders, fills, execution_logs
+         TO blotter_trader, blotter_engine, blotter_compliance",
+    );
+    for role in ROLES {
+        truncate(scene.member(role, ""))?;
+    }
+    Ok(())
+}
+
+pub fn the_owner_truncates_no_table(scene: &Scene) -> Held {
+    truncate(scene.owner(""))
+}
+
+pub fn a_superuser_truncates_no_table(scene: &Scene) -> Held {
+    truncate(scene.superuser())
+}
+
+pub fn a_superuser_who_passes_over_ordinary_triggers_truncates_no_table(scene: &Scene) -> Held {
+    truncate(scene.replica())
+}
