@@ -7,15 +7,13 @@ WITH tables AS (
     FROM unnest($1) AS wanted (name)
     JOIN pg_class c ON c.oid = to_regclass(quote_ident(wanted.name))
 ),
-owner AS (
-    SELECT relowner AS oid FROM tables WHERE name <> 'traders' ORDER BY name LIMIT 1
-),
-owned AS (
-    SELECT name, CASE
-        WHEN relowner = owner.oid THEN 'owner of the tables'
-        ELSE pg_get_userbyid(relowner)::text
+-- Whoever might own something, told apart from the owner of the tables, whose name is anybody's.
+owners AS (
+    SELECT oid, CASE
+        WHEN oid = (SELECT relowner FROM tables WHERE name <> 'traders' ORDER BY name LIMIT 1)
+        THEN 'owner of the tables' ELSE rolname::text
     END AS who
-    FROM tables, owner
+    FROM pg_roles
 ),
 enums AS (
     SELECT t.oid, t.typname AS name, t.typowner
@@ -83,7 +81,7 @@ facts (object, property, value) AS (
             || CASE relkind WHEN 'r' THEN 'table' ELSE relkind::text END
     FROM tables
     UNION ALL
-    SELECT 'table ' || name, 'owner', who FROM owned
+    SELECT 'table ' || name, 'owner', who FROM tables JOIN owners ON owners.oid = relowner
     UNION ALL
     -- A parent shows the rows to whoever may read it, a child adds rows that nothing guards.
     SELECT 'table ' || name, 'inheritance', coalesce((
@@ -127,11 +125,7 @@ facts (object, property, value) AS (
     ), 'none')
     FROM enums
     UNION ALL
-    SELECT 'enum ' || name, 'owner', CASE
-        WHEN typowner = owner.oid THEN 'owner of the tables'
-        ELSE pg_get_userbyid(typowner)::text
-    END
-    FROM enums, owner
+    SELECT 'enum ' || name, 'owner', who FROM enums JOIN owners ON owners.oid = typowner
     UNION ALL
     SELECT 'enum ' || name, 'comment', coalesce(obj_description(oid, 'pg_type'), 'none') FROM enums
     UNION ALL
@@ -212,11 +206,7 @@ facts (object, property, value) AS (
     )
     FROM functions
     UNION ALL
-    SELECT object, 'owner', CASE
-        WHEN proowner = owner.oid THEN 'owner of the tables'
-        ELSE pg_get_userbyid(proowner)::text
-    END
-    FROM functions, owner
+    SELECT object, 'owner', who FROM functions JOIN owners ON owners.oid = proowner
     UNION ALL
     SELECT object, 'settings', coalesce(
         replace(array_to_string(proconfig, ' '), ', ' || here || ',', ', (its schema),'), 'none'

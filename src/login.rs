@@ -19,11 +19,6 @@ pub(crate) const ROLES: [(&str, &str); 4] = [
     (LEDGER, "writes what is derived of orders, and the log"),
 ];
 
-/// The roles that a login is made a member of.
-pub(crate) fn acting_roles() -> impl Iterator<Item = &'static str> {
-    ROLES.into_iter().map(|(role, _)| role).filter(|role| *role != LEDGER)
-}
-
 /// A database user as the server knows it, and the roles that it may act as.
 #[derive(QueryableByName, Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -113,7 +108,8 @@ impl Login {
                  REVOKE {LEDGER} FROM {name}"
             ));
         }
-        let acting: Vec<_> = acting_roles().filter(|role| self.has(role)).collect();
+        let held = self.abilities().map(|(role, _)| role);
+        let acting: Vec<_> = held.filter(|role| *role != LEDGER).collect();
         if acting.len() > 1 {
             warnings.push(format!(
                 "{name} may act as {}: who runs SQL through it can act as either; make a login for \

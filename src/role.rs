@@ -10,7 +10,6 @@
 
 use uuid::Uuid;
 
-use self::sealed::Role as _;
 use crate::error::Error;
 
 /// One of the roles of this module; there are no others.
@@ -76,21 +75,9 @@ impl Trader {
     }
 }
 
-impl From<Trader> for Reader {
-    fn from(role: Trader) -> Self {
+impl<R: DatabaseRole> From<R> for Reader {
+    fn from(role: R) -> Self {
         Self { name: role.name(), trader: role.trader() }
-    }
-}
-
-impl From<Engine> for Reader {
-    fn from(role: Engine) -> Self {
-        Self { name: role.name(), trader: None }
-    }
-}
-
-impl From<Compliance> for Reader {
-    fn from(role: Compliance) -> Self {
-        Self { name: role.name(), trader: None }
     }
 }
 

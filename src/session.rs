@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::conflict::Conflicts;
 use crate::error::Error;
 use crate::login::Login;
-use crate::role::{Compliance, Engine, Reader, Role, Trader};
+use crate::role::{Compliance, DatabaseRole, Engine, Reader, Role, Trader};
 
 /// Connections that one [`Blotter::connect`] pool opens at most.
 const MAX_CONNECTIONS: u32 = 10;
@@ -239,7 +239,7 @@ impl<R: Role> Session<R> {
     /// The same session for code that only reads, whatever the role.
     pub fn reader(&self) -> Session<Reader>
     where
-        Reader: From<R>,
+        R: DatabaseRole,
     {
         self.blotter.session(Reader::from(self.role))
     }

@@ -305,7 +305,7 @@ BEGIN
         EXECUTE format('GRANT USAGE ON SCHEMA %s TO blotter_ledger', here);
     END IF;
     FOR function IN
-        SELECT oid::regprocedure AS name, prosecdef AS definer
+        SELECT oid::regprocedure AS name
         FROM pg_proc
         WHERE pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
             AND proname IN (

@@ -25,17 +25,18 @@ const ALL: Page = Page::first(100);
 pub fn run(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
     let started = Instant::now();
     let mut stage = Stage::set(database.given())?;
-    writeln!(out, "{}\n", stage.what)?;
-    migrate(&stage.url, out)?;
+    writeln!(out, "{}\n", stage.what())?;
+    migrate(stage.url(), out)?;
 
     // Dropped before the stage is, so that no connection is left on it.
     let floor = stage.open()?;
     let (ada, grace) = floor.engine.transaction(|tx| {
         Ok::<_, Error>((tx.traders().register("Ada")?, tx.traders().register("Grace")?))
     })?;
-    let filled = trade(&floor.desk_of(&ada)?, &ada)?;
-    show(&floor.desk_of(&ada)?, &ada, out)?;
-    show_refusals(&floor.desk_of(&ada)?, &ada, &grace, &filled, out)?;
+    let desk = floor.desk_of(&ada)?;
+    let filled = trade(&desk, &ada)?;
+    show(&desk, &ada, out)?;
+    show_refusals(&desk, &ada, &grace, &filled, out)?;
     show_isolation(&floor.desk_of(&grace)?, &ada, &grace, out)?;
     writeln!(out, "\nDone in {:.1} s; nothing is left behind.", started.elapsed().as_secs_f64())?;
     Ok(())
@@ -202,12 +203,12 @@ fn show_isolation(
     Ok(())
 }
 
-/// Where the demo plays: a private server, or a database made for it on a server that is running.
-struct Stage {
-    what: String,
-    url: String,
-    scratch: Option<Scratch>,
-    server: Option<Server>,
+/// Where the demo plays.
+enum Stage {
+    /// On a server of its own.
+    Private(Server),
+    /// In a database made for it on a server that is running.
+    Scratch(Scratch),
 }
 
 /// A database that is dropped with this value.
@@ -222,42 +223,42 @@ struct Scratch {
 impl Stage {
     fn set(database_url: Option<&str>) -> Result<Self, Failure> {
         let Some(server_url) = database_url else {
-            let server = Server::start()?;
-            return Ok(Self {
-                what: "A private PostgreSQL, started for this demo".to_owned(),
-                url: server.url().to_owned(),
-                scratch: None,
-                server: Some(server),
-            });
+            return Ok(Self::Private(Server::start()?));
         };
         let name = format!("blotter_demo_{}", Uuid::now_v7().simple());
         connect(server_url)?
             .batch_execute(&format!("CREATE DATABASE {name}"))
             .map_err(Error::from)?;
-        let url = with_parameter(server_url, "dbname", &name);
-        Ok(Self {
-            what: format!("Database {name}, created for this demo"),
-            url: url.clone(),
-            scratch: Some(Scratch {
-                name,
-                server_url: server_url.to_owned(),
-                url,
-                lent: Vec::new(),
-            }),
-            server: None,
-        })
+        let url = with_database(server_url, &name);
+        let server_url = server_url.to_owned();
+        Ok(Self::Scratch(Scratch { name, server_url, url, lent: Vec::new() }))
+    }
+
+    fn what(&self) -> String {
+        match self {
+            Self::Private(_) => "A private PostgreSQL, started for this demo".to_owned(),
+            Self::Scratch(scratch) => format!("Database {}, created for this demo", scratch.name),
+        }
+    }
+
+    fn url(&self) -> &str {
+        match self {
+            Self::Private(server) => server.url(),
+            Self::Scratch(scratch) => &scratch.url,
+        }
     }
 
     /// Connects as each role: on the private server as a login of its own, on another one as whoever
     /// has connected, who lends itself the roles that it has not.
     fn open(&mut self) -> Result<Floor, Failure> {
-        let (traders, engine) = match (&self.server, &mut self.scratch) {
-            (Some(server), _) => (server.login::<role::Trader>()?, server.login::<role::Engine>()?),
-            (None, Some(scratch)) => {
-                scratch.lend_roles()?;
-                (self.url.clone(), self.url.clone())
+        let (traders, engine) = match self {
+            Self::Private(server) => {
+                (server.login::<role::Trader>()?, server.login::<role::Engine>()?)
             }
-            (None, None) => (self.url.clone(), self.url.clone()),
+            Self::Scratch(scratch) => {
+                scratch.lend_roles()?;
+                (scratch.url.clone(), scratch.url.clone())
+            }
         };
         Ok(Floor {
             traders: Blotter::connect(&traders)?,
@@ -298,13 +299,12 @@ impl Drop for Scratch {
     }
 }
 
-/// Sets a parameter of a URL or keyword string; libpq takes the last of several. The values here
-/// need no quoting but for the `=` of a URL.
-fn with_parameter(url: &str, name: &str, value: &str) -> String {
+/// The URL or keyword string of another database on the same server; libpq takes the last of several.
+fn with_database(url: &str, name: &str) -> String {
     if url.contains("://") {
         let separator = if url.contains('?') { '&' } else { '?' };
-        format!("{url}{separator}{name}={}", value.replace('=', "%3D"))
+        format!("{url}{separator}dbname={name}")
     } else {
-        format!("{url} {name}='{value}'")
+        format!("{url} dbname={name}")
     }
 }

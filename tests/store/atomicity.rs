@@ -41,6 +41,19 @@ fn assert_usable(session: Session<Engine>, trader: &Trader) {
     assert!(session.transaction(|tx| tx.orders().get(order.id)).is_ok());
 }
 
+/// Makes an attempt in a session of the engine for Ada, and asserts that it stored nothing and that the
+/// session goes on.
+#[track_caller]
+fn assert_stores_nothing<T>(attempt: impl FnOnce(&Session<Engine>, &Trader) -> T) -> T {
+    let (db, blotter, ada) = with_trader();
+    let before = db.contents();
+    let session = blotter.engine();
+    let ended = attempt(&session, &ada);
+    assert_eq!(db.contents(), before);
+    assert_usable(session, &ada);
+    ended
+}
+
 #[test]
 fn many_writes_of_one_transaction_are_stored_together() {
     let (db, blotter, ada) = with_trader();
@@ -66,46 +79,37 @@ fn nothing_is_stored_when_the_closure_returns_an_error() {
         }
     }
 
-    let (db, blotter, ada) = with_trader();
-    let before = db.contents();
-    let session = blotter.engine();
-    let refused = session.transaction(|tx| {
-        work(tx, &ada)?;
-        Err::<(), _>(Refused::ByTheApplication)
+    let refused = assert_stores_nothing(|session, ada| {
+        session.transaction(|tx| {
+            work(tx, ada)?;
+            Err::<(), _>(Refused::ByTheApplication)
+        })
     });
     assert_eq!(refused, Err(Refused::ByTheApplication));
-    assert_eq!(db.contents(), before);
-    assert_usable(session, &ada);
 }
 
 #[test]
 fn nothing_is_stored_when_a_later_write_is_refused() {
-    let (db, blotter, ada) = with_trader();
-    let before = db.contents();
-    let session = blotter.engine();
-    let refused = session.transaction(|tx| {
-        work(tx, &ada)?;
-        tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0))
+    let refused = assert_stores_nothing(|session, ada| {
+        session.transaction(|tx| {
+            work(tx, ada)?;
+            tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0))
+        })
     });
     let rule = Some("ck_orders_quantity_positive");
     assert_refused(&refused.unwrap_err(), Error::is_rule_violation, rule);
-    assert_eq!(db.contents(), before);
-    assert_usable(session, &ada);
 }
 
 #[test]
 fn a_swallowed_error_of_the_database_is_told_and_nothing_is_stored() {
-    let (db, blotter, ada) = with_trader();
-    let before = db.contents();
-    let session = blotter.engine();
-    let aborted = session.transaction(|tx| {
-        work(tx, &ada)?;
-        let _ = tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0));
-        Ok::<_, Error>(())
+    let aborted = assert_stores_nothing(|session, ada| {
+        session.transaction(|tx| {
+            work(tx, ada)?;
+            let _ = tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0));
+            Ok::<_, Error>(())
+        })
     });
     assert_refused(&aborted.unwrap_err(), Error::is_aborted, None);
-    assert_eq!(db.contents(), before);
-    assert_usable(session, &ada);
 }
 
 #[test]
@@ -142,18 +146,15 @@ fn a_savepoint_keeps_a_failure_to_itself() {
 
 #[test]
 fn nothing_is_stored_when_the_closure_panics_and_the_pool_goes_on() {
-    let (db, blotter, ada) = with_trader();
-    let before = db.contents();
-    let session = blotter.engine();
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
-        session.transaction(|tx| -> Result<(), Error> {
-            work(tx, &ada)?;
-            panic!("on purpose")
-        })
-    }));
+    let panicked = assert_stores_nothing(|session, ada| {
+        catch_unwind(AssertUnwindSafe(|| {
+            session.transaction(|tx| -> Result<(), Error> {
+                work(tx, ada)?;
+                panic!("on purpose")
+            })
+        }))
+    });
     assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&"on purpose"));
-    assert_eq!(db.contents(), before);
-    assert_usable(session, &ada);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //! test beside the words.
 
 use diesel::connection::SimpleConnection;
-use tradeblotter::{Error, NewOrder};
+use tradeblotter::Error;
 
-use crate::support::{Database, assert_refused, fill_of, record, submit, texts, trader};
+use crate::support::{Database, assert_refused, fill_of, record, texts, with_order_of};
 
 #[test]
 fn every_rule_has_words() {
@@ -35,10 +35,7 @@ fn every_rule_has_words() {
 
 #[test]
 fn a_change_of_what_was_recorded_is_told_as_that() {
-    let database = Database::migrated();
-    let blotter = database.blotter();
-    let ada = trader(&blotter, "Ada");
-    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let (database, blotter, order) = with_order_of(100);
     record(&blotter, &fill_of(&order, 1, "10.00")).unwrap();
     let before = database.contents();
     for table in ["orders", "fills", "execution_logs"] {

@@ -17,18 +17,10 @@ use uuid::Uuid;
 
 use crate::support::{
     Database, append, assert_refused, fill_of, history, noon, price, record, submit, trader,
+    with_order_of,
 };
 
 const ALL: Page = Page::first(100);
-
-/// A database with one open order in it.
-fn with_order_of(quantity: i32) -> (Database, Blotter, Order) {
-    let db = Database::migrated();
-    let blotter = db.blotter();
-    let ada = trader(&blotter, "Ada");
-    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", quantity)).unwrap();
-    (db, blotter, order)
-}
 
 #[test]
 fn a_fill_is_stored_as_it_was_reported() {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::support::{
     Database, append, assert_refused, check, fill_of, history, record, submit, trader,
+    with_order_of,
 };
 
 /// What a client does to an order.
@@ -209,10 +210,7 @@ fn rows_of_one_statement_move_an_order_in_the_order_in_which_they_happen_or_not_
 
 #[test]
 fn a_trail_is_in_order_although_the_clock_is_set_back() {
-    let db = Database::migrated();
-    let blotter = db.blotter();
-    let ada = trader(&blotter, "Ada");
-    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let (db, blotter, order) = with_order_of(100);
     // As if the last thing that happened to the order had been dated by a clock an hour ahead.
     let ahead = "UPDATE orders SET updated_at = now() + interval '1 hour'";
     let admin = &mut db.unguarded();

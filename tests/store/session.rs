@@ -14,7 +14,9 @@ use tradeblotter::{
 };
 use uuid::Uuid;
 
-use crate::support::{Database, assert_refused, fill_of, history, record, submit, trader};
+use crate::support::{
+    Database, assert_refused, fill_of, history, record, submit, trader, with_order_of,
+};
 
 #[test]
 fn a_session_works_although_every_idle_connection_was_lost() {
@@ -74,10 +76,7 @@ fn outdated(
 
 #[test]
 fn a_transaction_that_met_another_is_run_again_whatever_the_closure_makes_of_the_error() {
-    let database = Database::migrated();
-    let blotter = database.blotter();
-    let ada = trader(&blotter, "Ada");
-    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let (_database, blotter, order) = with_order_of(100);
     let mut runs = 0;
     let work = |tx: &mut Tx<'_, role::Engine>| {
         runs += 1;
@@ -104,10 +103,7 @@ fn a_transaction_that_met_another_is_run_again_whatever_the_closure_makes_of_the
 
 #[test]
 fn a_transaction_that_always_meets_another_is_given_up_after_five_runs() {
-    let database = Database::migrated();
-    let blotter = database.blotter();
-    let ada = trader(&blotter, "Ada");
-    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let (_database, blotter, order) = with_order_of(100);
     let mut runs = 0;
     let work = |tx: &mut Tx<'_, role::Engine>| {
         runs += 1;
@@ -171,10 +167,7 @@ fn of_two_transactions_that_wait_for_each_other_both_are_stored_in_the_end() {
 
 #[test]
 fn on_a_connection_of_the_application_a_conflict_is_told_and_not_tried_again() {
-    let database = Database::migrated();
-    let blotter = database.blotter();
-    let ada = trader(&blotter, "Ada");
-    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let (database, blotter, order) = with_order_of(100);
     let conn = &mut connect(&database.app_url()).unwrap();
     let mut runs = 0;
     let error = transaction_on(conn, role::Engine, |tx| {
@@ -221,11 +214,8 @@ fn a_login_that_may_not_act_as_the_role_is_denied_by_name_and_its_pool_goes_on()
 
 #[test]
 fn a_snapshot_agrees_with_itself_whoever_writes_meanwhile_and_writes_nothing() {
-    let database = Database::migrated();
-    let blotter = database.blotter();
-    let ada = trader(&blotter, "Ada");
-    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
-    let session = blotter.trader(ada.id).unwrap();
+    let (_database, blotter, order) = with_order_of(100);
+    let session = blotter.trader(order.trader_id).unwrap();
     let history = session
         .snapshot(|tx| {
             tx.orders().get(order.id)?;
@@ -235,7 +225,8 @@ fn a_snapshot_agrees_with_itself_whoever_writes_meanwhile_and_writes_nothing() {
         .unwrap();
     assert_eq!((history.order.filled_quantity, history.fills.len(), history.log.len()), (0, 0, 1));
 
-    let written = session.snapshot(|tx| tx.orders().submit(&NewOrder::market(ada.id, "IBM", 1)));
+    let written =
+        session.snapshot(|tx| tx.orders().submit(&NewOrder::market(order.trader_id, "IBM", 1)));
     let error = written.unwrap_err();
     assert_refused(&error, Error::is_permission_denied, None);
     assert!(error.to_string().contains("read-only transaction"), "{error}");

@@ -171,6 +171,15 @@ pub fn submit(blotter: &Blotter, new: &NewOrder<'_>) -> Result<Order, Error> {
     blotter.trader(new.trader_id).unwrap().transaction(|tx| tx.orders().submit(new))
 }
 
+/// A database with one open order in it.
+pub fn with_order_of(quantity: i32) -> (Database, Blotter, Order) {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", quantity)).unwrap();
+    (db, blotter, order)
+}
+
 /// Records a fill in the engine's session.
 pub fn record(blotter: &Blotter, new: &NewFill<'_>) -> Result<Fill, Error> {
     blotter.engine().transaction(|tx| tx.fills().record(new))
