@@ -347,6 +347,19 @@ fn catalog_expected_is_what_a_fresh_database_says() {
     assert_eq!(catalog::differences(conn).unwrap(), []);
 }
 
+#[test]
+fn every_function_of_the_schema_is_looked_at() {
+    let database = Database::migrated();
+    let conn = &mut database.owner();
+    let functions =
+        "SELECT proname || '(' || pg_get_function_identity_arguments(oid) || ')' AS text
+                     FROM pg_proc
+                     WHERE pronamespace = 'public'::regnamespace AND proname !~ '^diesel_'";
+    let facts = catalog::facts(conn).unwrap();
+    let missed = |function: &String| !facts.contains(&format!("function {function}\towner"));
+    assert_eq!(texts(conn, functions).into_iter().filter(missed).collect::<Vec<_>>(), [""; 0]);
+}
+
 /// A change to the schema, and the lines that tell of it.
 type Case<'a> = (&'a str, &'a [&'a str]);
 
