@@ -10,7 +10,7 @@ use diesel::dsl::sum;
 use diesel::prelude::*;
 use tradeblotter::schema::orders;
 use tradeblotter::{
-    Blotter, Commission, Error, NewFill, NewOrder, Order, Session, Trader, connect, embedded,
+    Blotter, Commission, Error, NewFill, NewOrder, Order, Session, Side, Trader, connect, embedded,
     migrations, role,
 };
 
@@ -61,10 +61,15 @@ impl Backend {
     fn trade(&self, trader: &Trader) -> Result<(), Error> {
         let session = self.traders.trader(trader.id)?;
         for (symbol, quantity) in SYMBOLS.into_iter().zip([100, 250, 70]) {
-            let limit = NewOrder::limit(trader.id, symbol, quantity, "230.00".parse()?);
+            // By ids of one's own and of the venue's what is sent again is known, and not stored twice.
+            let client_order_id = format!("{symbol}-1");
+            let limit = NewOrder {
+                client_order_id: Some(&client_order_id),
+                ..NewOrder::limit(trader.id, Side::Buy, symbol, quantity, "230.00".parse()?)
+            };
             let order = session.transaction(|tx| tx.orders().submit(&limit))?;
             // The venue answers later, in a transaction of its own, and it answers the engine.
-            let fill = answer(&order)?;
+            let fill = answer(&order, "E-1")?;
             self.engine.transaction(|tx| tx.fills().record(&fill))?;
         }
         Ok(())
@@ -84,7 +89,7 @@ impl Backend {
 }
 
 /// What a venue might say: half of the order at a good price.
-fn answer(order: &Order) -> Result<NewFill<'static>, Error> {
+fn answer<'a>(order: &Order, execution_id: &'a str) -> Result<NewFill<'a>, Error> {
     Ok(NewFill {
         order_id: order.id,
         timestamp: Utc::now(),
@@ -92,5 +97,6 @@ fn answer(order: &Order) -> Result<NewFill<'static>, Error> {
         price_at_fill: "229.95".parse()?,
         venue: "NASDAQ",
         commission: Commission::default(),
+        execution_id: Some(execution_id),
     })
 }

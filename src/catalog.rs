@@ -15,19 +15,40 @@ use crate::login::ROLES;
 const FACTS: &str = include_str!("catalog.sql");
 const EXPECTED: &str = include_str!("catalog.expected");
 
-const TABLES: [&str; 4] = ["execution_logs", "fills", "orders", "traders"];
-const ENUMS: [&str; 3] = ["action_enum", "order_status_enum", "order_type_enum"];
-const FUNCTIONS: [&str; 10] = [
+const TABLES: [&str; 7] = [
+    "break_resolutions",
+    "breaks",
+    "execution_logs",
+    "execution_logs_sequence",
+    "fills",
+    "orders",
+    "traders",
+];
+const ENUMS: [&str; 5] =
+    ["action_enum", "break_reason_enum", "order_status_enum", "order_type_enum", "side_enum"];
+const FUNCTIONS: [&str; 22] = [
+    "blotter_end_replaced",
+    "blotter_expire_due",
+    "blotter_lend_ledger",
+    "blotter_log_break",
     "blotter_refuse_change",
+    "blotter_refuse_resolved",
     "blotter_refuse_transition",
+    "blotter_settle_ledger",
     "blotter_trader_id",
+    "break_resolutions_book",
+    "break_resolutions_stamp",
+    "breaks_log",
+    "breaks_stamp",
     "execution_logs_derive",
     "execution_logs_require_order",
     "execution_logs_stamp",
+    "fills_amend",
     "fills_derive",
     "fills_stamp",
     "orders_admit",
     "orders_log_submitted",
+    "orders_replace",
 ];
 
 /// One way in which the database is not what this build expects; prints as one line.

@@ -78,10 +78,17 @@ facts (object, property, value) AS (
     -- An unlogged table is empty after a crash; a temporary one hides the table it is named after.
     SELECT 'table ' || name, 'kind',
         CASE relpersistence WHEN 'u' THEN 'unlogged ' WHEN 't' THEN 'temporary ' ELSE '' END
-            || CASE relkind WHEN 'r' THEN 'table' ELSE relkind::text END
+            || CASE relkind WHEN 'r' THEN 'table' WHEN 'S' THEN 'sequence' ELSE relkind::text END
     FROM tables
     UNION ALL
     SELECT 'table ' || name, 'owner', who FROM tables JOIN owners ON owners.oid = relowner
+    UNION ALL
+    -- One that turns round, or runs down, gives a number again or in another order.
+    SELECT 'table ' || name, 'numbers', format(
+        '%s from %s to %s by %s%s', format_type(seqtypid, NULL), seqmin, seqmax, seqincrement,
+        CASE WHEN seqcycle THEN ', round and round' END
+    )
+    FROM tables JOIN pg_sequence ON seqrelid = oid
     UNION ALL
     -- A parent shows the rows to whoever may read it, a child adds rows that nothing guards.
     SELECT 'table ' || name, 'inheritance', coalesce((

@@ -7,11 +7,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -20,6 +20,7 @@ use nix::unistd::{User, geteuid};
 use crate::error::Error;
 use crate::role::DatabaseRole;
 use crate::session::connect;
+use crate::system::pg_stat_activity;
 
 /// A directory with the programs `initdb`, `pg_ctl` and `postgres` in it, tried before all others.
 const BIN_VARIABLE: &str = "PGBIN";
@@ -55,7 +56,9 @@ const PORT: u16 = 5432;
 /// The users that run the server when the caller is root, which PostgreSQL refuses to run as.
 const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
 
-/// Makes the server, says "ready", and takes everything away once its input ends.
+/// Makes the server, says "ready", and takes everything away once its input ends. A line of its input
+/// has process ids of the server in it: they and the server are killed, and it starts anew. That has
+/// to wait until the last of them has let go of what they share.
 ///
 /// PIPE is trapped because the caller may be gone before "ready" is said. fsync is off because the
 /// data never outlives the process. `mmap` keeps clear of a `/dev/shm` that containers make too
@@ -75,9 +78,19 @@ unix_socket_directories = '$dir'
 dynamic_shared_memory_type = mmap
 fsync = off
 CONF
-"$bin/pg_ctl" start -w -s -D "$dir/data" -l "$dir/log" >/dev/null 2>&1 || fail postgres
+start() { "$bin/pg_ctl" start -w -s -D "$dir/data" -l "$dir/log" >/dev/null 2>&1; }
+start || fail postgres
 echo ready
-cat >/dev/null
+while read -r pids; do
+    kill -9 $(head -n 1 "$dir/data/postmaster.pid") $pids
+    attempts=0
+    until start; do
+        attempts=$((attempts + 1))
+        [ "$attempts" -lt 100 ] || fail postgres
+        sleep 0.05
+    done
+    echo ready
+done
 "#;
 
 /// A running private server with one empty database, `blotter`.
@@ -99,6 +112,7 @@ cat >/dev/null
 #[derive(Debug)]
 pub struct Server {
     watchdog: Child,
+    said: BufReader<ChildStdout>,
     directory: PathBuf,
     url: String,
 }
@@ -131,10 +145,14 @@ impl Server {
         if let Some(user) = &user {
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
         }
-        let watchdog =
+        let mut watchdog =
             command.spawn().map_err(|why| Error::server(format!("can't run sh: {why}")))?;
+        let Some(output) = watchdog.stdout.take() else {
+            return Err(Error::server("its output is not connected"));
+        };
+        let said = BufReader::new(output);
         // From here on the watchdog removes the directory.
-        let mut server = Self { watchdog, directory: scratch.keep(), url: String::new() };
+        let mut server = Self { watchdog, said, directory: scratch.keep(), url: String::new() };
         server.await_ready()?;
         server.create_database()?;
         Ok(server)
@@ -186,17 +204,32 @@ impl Server {
         command
     }
 
-    fn await_ready(&mut self) -> Result<(), Error> {
-        let Some(output) = self.watchdog.stdout.take() else {
-            return Err(Error::server("its output is not connected"));
+    /// Kills every process of the server outright and starts it again on what is on its disk, for tests
+    /// of what outlives that. Connections are lost; URLs stay. What the kernel has taken from the
+    /// server and not yet written is not lost, as it would be if the machine had failed.
+    ///
+    /// # Errors
+    ///
+    /// What the server said when it did not start again.
+    pub fn crash(&mut self) -> Result<(), Error> {
+        let mut admin = connect(&self.admin_url())?;
+        let pids: Vec<i32> =
+            pg_stat_activity::table.select(pg_stat_activity::pid).load(&mut admin)?;
+        let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
+        let Some(input) = self.watchdog.stdin.as_mut() else {
+            return Err(Error::server("its watchdog does not listen"));
         };
-        let mut output = BufReader::new(output);
+        writeln!(input, "{}", pids.join(" ")).map_err(Error::server)?;
+        self.await_ready()
+    }
+
+    fn await_ready(&mut self) -> Result<(), Error> {
         let mut said = String::new();
-        output.read_line(&mut said).map_err(Error::server)?;
+        self.said.read_line(&mut said).map_err(Error::server)?;
         if said.trim() == "ready" {
             return Ok(());
         }
-        output.read_to_string(&mut said).map_err(Error::server)?;
+        self.said.read_to_string(&mut said).map_err(Error::server)?;
         Err(Error::server(said.trim()))
     }
 

@@ -1,4 +1,4 @@
-//! The three PostgreSQL enums as Rust enums.
+//! The PostgreSQL enums as Rust enums.
 //!
 //! Each prints as its database label, parses from it, and lists its variants in the database's
 //! order with `ALL`. A label in the database that this build does not know makes the query return
@@ -36,6 +36,19 @@ pub enum OrderType {
     Stop,
 }
 
+/// Which way an order trades (FIX tag 54, Side).
+#[derive(DbEnum, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "SCREAMING_SNAKE_CASE"))]
+#[ExistingTypePath = "crate::schema::sql_types::SideEnum"]
+#[DbValueStyle = "SCREAMING_SNAKE_CASE"]
+pub enum Side {
+    /// FIX 54=1.
+    Buy,
+    /// FIX 54=2.
+    Sell,
+}
+
 /// Where an order stands (FIX tag 39, OrdStatus).
 #[derive(DbEnum, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -45,7 +58,7 @@ pub enum OrderType {
 pub enum OrderStatus {
     /// Nothing is filled yet (FIX 39=A or 39=0).
     Pending,
-    /// All of it is filled; the order is over (FIX 39=2).
+    /// All of it is filled; the order is over (FIX 39=2), unless a bust or a correction opens it again.
     Filled,
     /// Some of it is filled (FIX 39=1).
     Partial,
@@ -74,8 +87,32 @@ pub enum Action {
     Rejected,
     /// The order, or what was left of it, was cancelled.
     Cancelled,
-    /// A retry, or a repair after a reconciliation.
+    /// A retry, or a repair after a reconciliation; and, written by the store itself, a bust, a correction,
+    /// and what is done about a break.
     Recovered,
+}
+
+/// Why an execution can't be applied.
+#[derive(DbEnum, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "SCREAMING_SNAKE_CASE"))]
+#[ExistingTypePath = "crate::schema::sql_types::BreakReasonEnum"]
+#[DbValueStyle = "SCREAMING_SNAKE_CASE"]
+pub enum BreakReason {
+    /// No such order is stored.
+    UnknownOrder,
+    /// It busts or corrects a fill that the order does not have.
+    UnknownFill,
+    /// It would take the order beyond its quantity.
+    OverFill,
+    /// The order was REJECTED or CANCELLED before it came.
+    OrderEnded,
+    /// Its price or commission has more decimal places than the column keeps.
+    Precision,
+    /// Another execution is stored under its id.
+    Mismatch,
+    /// It is none: of no whole shares, of less than one, at no price, a bust of a bust.
+    Invalid,
 }
 
 impl OrderStatus {
@@ -129,6 +166,7 @@ macro_rules! labels {
 }
 
 labels!(OrderType, "order type", Market = "MARKET", Limit = "LIMIT", Stop = "STOP");
+labels!(Side, "side", Buy = "BUY", Sell = "SELL");
 labels!(
     OrderStatus,
     "order status",
@@ -148,4 +186,15 @@ labels!(
     Rejected = "REJECTED",
     Cancelled = "CANCELLED",
     Recovered = "RECOVERED"
+);
+labels!(
+    BreakReason,
+    "break reason",
+    UnknownOrder = "UNKNOWN_ORDER",
+    UnknownFill = "UNKNOWN_FILL",
+    OverFill = "OVER_FILL",
+    OrderEnded = "ORDER_ENDED",
+    Precision = "PRECISION",
+    Mismatch = "MISMATCH",
+    Invalid = "INVALID"
 );

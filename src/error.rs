@@ -8,6 +8,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use uuid::Uuid;
 
 use self::By::{Constraint, Trigger};
+use crate::difference::Difference;
 
 /// Longer values are cut in messages, which are for people and for log lines.
 const MAX_SHOWN: usize = 60;
@@ -38,12 +39,18 @@ enum Kind {
     },
     NotFound {
         noun: &'static str,
-        id: Uuid,
+        id: String,
     },
     Rule {
         name: String,
         row: Option<Row>,
         source: DieselError,
+    },
+    Mismatch {
+        noun: &'static str,
+        id: Uuid,
+        key: String,
+        differing: Vec<Difference>,
     },
     Denied {
         row: Option<Row>,
@@ -118,6 +125,35 @@ const RULES: &[Rule] = &[
         "fk_execution_logs_trader_id",
         "no trader with this id is registered; register the trader first",
     ),
+    constraint("breaks_pkey", "a break with this id is stored already"),
+    constraint("break_resolutions_pkey", "a resolution with this id is stored already"),
+    constraint("uq_execution_logs_sequence", "a log entry with this number is stored already"),
+    constraint(
+        "uq_orders_client_order_id",
+        "an order of this trader with this client order id is stored already",
+    ),
+    constraint(
+        "uq_orders_replaces",
+        "the order was replaced already; replace the order that took its place",
+    ),
+    constraint(
+        "uq_fills_execution_id",
+        "a fill of this order with this execution id and venue is stored already",
+    ),
+    constraint(
+        "uq_fills_amends",
+        "the fill was busted or corrected already; amend the last correction",
+    ),
+    constraint("uq_fills_break_id", "the break was booked already"),
+    constraint("uq_breaks_execution", "the same execution is kept as a break already"),
+    constraint("uq_break_resolutions_break_id", "the break was resolved already"),
+    trigger("fk_orders_replaces", "an order replaces one of the same trader"),
+    trigger("fk_fills_amends", "a bust or a correction amends a fill of the same order"),
+    constraint("fk_fills_break_id", "no break with this id is kept"),
+    constraint("fk_breaks_trader_id", "no trader with this id is registered"),
+    trigger("fk_break_resolutions_break_id", "no break with this id is kept"),
+    constraint("fk_break_resolutions_order_id", "no order with this id is stored"),
+    constraint("fk_break_resolutions_trader_id", "no trader with this id is registered"),
     constraint("fk_fills_order_id", "no order with this id is stored; submit the order first"),
     constraint(
         "fk_execution_logs_order_id",
@@ -161,26 +197,85 @@ const RULES: &[Rule] = &[
         "ck_traders_created_at_readable",
         "the time must be a moment before the year 262143, and not infinity",
     ),
+    constraint("ck_orders_client_order_id_not_blank", "the client order id must not be blank"),
+    constraint("ck_orders_venue_order_id_not_blank", "the venue order id must not be blank"),
+    constraint(
+        "ck_execution_logs_venue_order_id_not_blank",
+        "the venue order id must not be blank",
+    ),
+    constraint("ck_fills_execution_id_not_blank", "the execution id must not be blank"),
+    constraint("ck_fills_bust_amends", "a bust names the fill that it takes back"),
+    constraint("ck_breaks_detail_short", "the detail must have no more than 1000 characters"),
+    constraint("ck_breaks_venue_not_blank", "the venue must not be blank"),
+    constraint("ck_breaks_execution_id_not_blank", "the execution id must not be blank"),
+    constraint("ck_breaks_refers_to_not_blank", "the execution id referred to must not be blank"),
+    constraint("ck_breaks_bust_refers", "a bust names the execution that it takes back"),
+    constraint(
+        "ck_breaks_timestamp_readable",
+        "the time of an execution must be a moment before the year 262143, and not infinity",
+    ),
+    constraint(
+        "ck_breaks_quantity_readable",
+        "the quantity must be less than 1e20, with at most 20 decimal places",
+    ),
+    constraint(
+        "ck_breaks_price_readable",
+        "the price must be less than 1e20, with at most 20 decimal places",
+    ),
+    constraint(
+        "ck_breaks_commission_readable",
+        "the commission must be less than 1e20, with at most 20 decimal places",
+    ),
+    constraint("ck_breaks_raw_short", "the raw message must have no more than 65536 characters"),
+    constraint(
+        "ck_break_resolutions_reason_short",
+        "the reason must have no more than 900 characters",
+    ),
+    constraint("ck_break_resolutions_reason_not_blank", "the reason must not be blank"),
     trigger(OVER_FILL, "an order can't be filled beyond its quantity"),
     trigger(TRANSITION, "only a PENDING or PARTIAL order can still change"),
     trigger("orders_begin_pending", "an order begins PENDING, with nothing filled"),
-    trigger("execution_logs_automatic", "SUBMITTED and FILLED are logged by the database itself"),
+    trigger(
+        "execution_logs_automatic",
+        "SUBMITTED, FILLED and what is done about a fill or a break are logged by the database itself",
+    ),
     trigger("execution_logs_same_trader", "a log entry names the trader whose order it is about"),
     trigger(
         "execution_logs_status_derived",
         "the status of a log entry is the one that its action leads to; leave it out",
     ),
+    trigger(
+        "execution_logs_one_venue_order",
+        "an order has one id at its venue, the first that the log tells",
+    ),
+    trigger("fills_book_break", "a break is booked by resolving it"),
+    trigger("fills_resolved_break", "what was said about a break holds"),
+    trigger("fills_amend_fill", "a bust is final; record what was executed as a fill"),
+    trigger("fills_bust_whole", "a bust takes back the whole of its fill; correct it instead"),
+    trigger(
+        "break_resolutions_order",
+        "a break is booked to an order that is there and of the trader that was meant, and dismissed \
+         without one",
+    ),
+    trigger("break_resolutions_exact", "a break is booked as it was reported, or dismissed"),
     trigger(APPEND_ONLY[0], "an order stays as it was submitted; add a fill or an action"),
     trigger(APPEND_ONLY[1], "a fill stays as it was recorded"),
     trigger(APPEND_ONLY[2], "the log stays as it was written; add an entry"),
+    trigger(APPEND_ONLY[3], "a break stays as it was reported; resolve it"),
+    trigger(APPEND_ONLY[4], "what was said about a break stays as it was said"),
 ];
 
 pub(crate) const OVER_FILL: &str = "ck_orders_filled_lte_quantity";
 
 const TRANSITION: &str = "orders_transition";
 
-const APPEND_ONLY: [&str; 3] =
-    ["orders_append_only", "fills_append_only", "execution_logs_append_only"];
+const APPEND_ONLY: [&str; 5] = [
+    "orders_append_only",
+    "fills_append_only",
+    "execution_logs_append_only",
+    "breaks_append_only",
+    "break_resolutions_append_only",
+];
 
 impl Error {
     fn new(kind: Kind) -> Self {
@@ -192,15 +287,25 @@ impl Error {
         value: &str,
         why: impl Into<Cow<'static, str>>,
     ) -> Self {
-        let mut shown: String = value.chars().take(MAX_SHOWN).collect();
-        if shown.len() < value.len() {
-            shown.push('…');
-        }
-        Self::new(Kind::Invalid { what, value: shown, why: why.into() })
+        Self::new(Kind::Invalid { what, value: shortened(value), why: why.into() })
     }
 
-    pub(crate) fn not_found(noun: &'static str, id: Uuid) -> Self {
-        Self::new(Kind::NotFound { noun, id })
+    pub(crate) fn not_found(noun: &'static str, id: impl fmt::Display) -> Self {
+        Self::new(Kind::NotFound { noun, id: id.to_string() })
+    }
+
+    /// Like [`Error::not_found`], by an id that somebody else has made up.
+    pub(crate) fn not_found_by(noun: &'static str, id: &str) -> Self {
+        Self::not_found(noun, format_args!("{:?}", shortened(id)))
+    }
+
+    pub(crate) fn mismatch(
+        noun: &'static str,
+        id: Uuid,
+        key: String,
+        differing: Vec<Difference>,
+    ) -> Self {
+        Self::new(Kind::Mismatch { noun, id, key, differing })
     }
 
     pub(crate) fn in_transaction() -> Self {
@@ -257,13 +362,27 @@ impl Error {
         }
     }
 
-    /// Names the row, which is of an order; one that is not there is a row not found.
-    pub(crate) fn about_order(self, noun: &'static str, id: Uuid) -> Self {
+    /// Says of a broken foreign key that the row it refers to is not found.
+    pub(crate) fn missing(self, key: &str, noun: &'static str, id: Uuid) -> Self {
         match self.constraint() {
-            Some("fk_fills_order_id" | "fk_execution_logs_order_id") => {
-                Self::not_found("order", id)
-            }
-            _ => self.about(noun, id),
+            Some(broken) if broken == key => Self::not_found(noun, id),
+            _ => self,
+        }
+    }
+
+    /// Like [`Error::missing`], of that one of these rows which the database names.
+    pub(crate) fn missing_one_of(
+        self,
+        key: &str,
+        noun: &'static str,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> Self {
+        // The text of the rule, which is for people, names no row.
+        let Kind::Rule { source, .. } = self.0.as_ref() else { return self };
+        let said = source.to_string();
+        match ids.into_iter().find(|id| said.contains(&id.to_string())) {
+            Some(id) => self.missing(key, noun, id),
+            None => self,
         }
     }
 
@@ -302,6 +421,22 @@ impl Error {
                 ..
             }
         )
+    }
+
+    /// What was sent bears an id under which something else is stored: an order with a client order
+    /// id of before, a fill with an execution id of before. [`Error::differing_fields`] says in what
+    /// it differs.
+    pub fn is_mismatch(&self) -> bool {
+        matches!(*self.0, Kind::Mismatch { .. })
+    }
+
+    /// The fields in which what was sent differs from what is stored under its id; none for an error
+    /// of another kind.
+    pub fn differing_fields(&self) -> Vec<&'static str> {
+        match &*self.0 {
+            Kind::Mismatch { differing, .. } => differing.iter().map(|d| d.field).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// The order's status does not allow the action: it is FILLED, REJECTED or CANCELLED.
@@ -446,6 +581,14 @@ impl fmt::Display for Error {
                     write!(f, "{source} (rule {name})")
                 }
             },
+            Kind::Mismatch { noun, id, key, differing } => {
+                write!(f, "{noun} {id} is stored under {key} already, with another content: ")?;
+                for (n, Difference { field, stored, other }) in differing.iter().enumerate() {
+                    let comma = if n == 0 { "" } else { ", " };
+                    write!(f, "{comma}{field} {stored} and not {other}")?;
+                }
+                f.write_str("; send the same again, or another id")
+            }
             Kind::Denied { row, source } => {
                 about(f, row)?;
                 write!(f, "{source}; this session may not do that")
@@ -514,6 +657,14 @@ fn about(f: &mut fmt::Formatter<'_>, row: &Option<Row>) -> fmt::Result {
         Some(Row { noun, id }) => write!(f, "{noun} {id}: "),
         None => Ok(()),
     }
+}
+
+fn shortened(value: &str) -> String {
+    let mut shown: String = value.chars().take(MAX_SHOWN).collect();
+    if shown.len() < value.len() {
+        shown.push('…');
+    }
+    shown
 }
 
 fn counted(migrations: usize) -> String {

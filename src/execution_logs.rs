@@ -43,6 +43,19 @@ pub struct ExecutionLog {
     pub error_code: Option<String>,
     /// Recorded.
     pub created_at: DateTime<Utc>,
+    /// Place in the whole log: the entries of an order are numbered as they happened, those of
+    /// different orders as they were written, with gaps.
+    pub sequence: i64,
+    /// The fill, bust or correction that was booked.
+    pub fill_id: Option<Uuid>,
+    /// The venue's id of the order (FIX tag 37, OrderID), when the action told it.
+    pub venue_order_id: Option<String>,
+    /// Login that acted; none in entries of before it was kept.
+    pub acted_by: Option<String>,
+    /// Database role it acted as; none in entries of before it was kept.
+    pub acted_as: Option<String>,
+    /// The break that was kept, booked or dismissed.
+    pub break_id: Option<Uuid>,
 }
 
 /// An action to log.
@@ -65,18 +78,33 @@ pub struct NewExecutionLog<'a> {
     pub order_id: Uuid,
     /// What happened: any action but SUBMITTED and FILLED, which the database logs itself.
     pub action: Action,
+    /// With RECOVERED on an open order REJECTED or CANCELLED, which ends it: a repair, after a
+    /// reconciliation, of an end that was missed. Otherwise left out, because it follows from the
+    /// action.
+    pub status: Option<OrderStatus>,
     /// Why, in words, up to 1000 characters.
     pub reason: Option<&'a str>,
     /// Number of the retry; 0 = first try.
     pub retry_attempt: Option<i32>,
     /// The venue's code, up to 50 characters.
     pub error_code: Option<&'a str>,
+    /// The venue's id of the order, up to 64 characters, as it acknowledges it (FIX tag 37, OrderID).
+    /// The order takes over the first one that is told, and keeps it.
+    pub venue_order_id: Option<&'a str>,
 }
 
 impl NewExecutionLog<'_> {
     /// An action with nothing more to say about it.
     pub fn new(order_id: Uuid, action: Action) -> Self {
-        Self { order_id, action, reason: None, retry_attempt: None, error_code: None }
+        Self {
+            order_id,
+            action,
+            status: None,
+            reason: None,
+            retry_attempt: None,
+            error_code: None,
+            venue_order_id: None,
+        }
     }
 }
 
@@ -95,17 +123,20 @@ impl<R: Role> Tx<'_, R> {
 
 impl ExecutionLogs<'_, Engine> {
     /// Logs an action. The database moves its order accordingly: REJECTED and CANCELLED end it, the
-    /// others leave its status as it is. RECOVERED may be logged on an order in any status, the rest
-    /// only while it is PENDING or PARTIAL.
+    /// others leave its status as it is, but for a RECOVERED that says how it ended. RECOVERED may be
+    /// logged on an order in any status, the rest only while it is PENDING or PARTIAL.
     ///
     /// # Errors
     ///
     /// - [`Error::is_not_found`]: no such order.
     /// - [`Error::is_illegal_transition`]: the order is FILLED, REJECTED or CANCELLED.
     /// - [`Error::is_invalid_input`]: a reason that is blank or longer than 1000 characters; an
-    ///   error code that is blank or longer than 50; a negative retry.
+    ///   error code that is blank or longer than 50; a venue's order id that is blank or longer than
+    ///   64; a negative retry.
     /// - [`Error::is_rule_violation`]: SUBMITTED or FILLED, which the database logs itself
-    ///   (`execution_logs_automatic`).
+    ///   (`execution_logs_automatic`); a status other than the one that the action leads to
+    ///   (`execution_logs_status_derived`); another id at the venue than the order has
+    ///   (`execution_logs_one_venue_order`).
     pub fn append(&mut self, new: &NewExecutionLog<'_>) -> Result<ExecutionLog, Error> {
         insert(self.conn, new)
     }
@@ -135,7 +166,7 @@ impl<R: Role> ExecutionLogs<'_, R> {
     pub fn of_order(&mut self, order_id: Uuid) -> Result<Vec<ExecutionLog>, Error> {
         Ok(ExecutionLog::query()
             .filter(execution_logs::order_id.eq(order_id))
-            .order((execution_logs::timestamp, execution_logs::id))
+            .order(execution_logs::sequence)
             .load(self.conn)?)
     }
 
@@ -198,6 +229,9 @@ fn insert(conn: &mut PgConnection, new: &NewExecutionLog<'_>) -> Result<Executio
     if let Some(code) = new.error_code {
         text::check("error code", code, 50)?;
     }
+    if let Some(id) = new.venue_order_id {
+        text::check("venue order id", id, text::MAX_ID)?;
+    }
     if let Some(attempt) = new.retry_attempt.filter(|attempt| *attempt < 0) {
         return Err(Error::invalid("retry attempt", &attempt.to_string(), "is less than 0"));
     }
@@ -205,7 +239,11 @@ fn insert(conn: &mut PgConnection, new: &NewExecutionLog<'_>) -> Result<Executio
         .values((execution_logs::id.eq(Uuid::now_v7()), new))
         .returning(ExecutionLog::as_returning())
         .get_result(conn)
-        .map_err(|error| Error::from(error).about_order("log of order", new.order_id))
+        .map_err(|error| {
+            Error::from(error)
+                .missing("fk_execution_logs_order_id", "order", new.order_id)
+                .about("log of order", new.order_id)
+        })
 }
 
 fn matching<'f>(filter: &Filter<'f>, role: impl Role) -> execution_logs::BoxedQuery<'f, Pg> {

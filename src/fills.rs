@@ -1,17 +1,20 @@
 //! Fills: the executions of orders.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::Uuid as SqlUuid;
+use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
+use crate::difference::{Comparison, Difference};
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::page::{Cursor, Listing, Page};
 use crate::price::{Commission, Price};
 use crate::role::{Engine, Role};
-use crate::schema::{fills, orders};
+use crate::schema::fills;
 use crate::session::Tx;
 use crate::text;
 
@@ -39,25 +42,139 @@ pub struct Fill {
     pub commission: Commission,
     /// Recorded.
     pub created_at: DateTime<Utc>,
+    /// The venue's id of the execution (FIX tag 17, ExecID), unique for its order and venue.
+    pub execution_id: Option<String>,
+    /// The fill that this one corrects or busts, and which no longer counts (FIX tag 19, ExecRefID).
+    pub amends: Option<Uuid>,
+    /// Whether it takes back the fill that it amends (FIX 150=H): then it does not count either.
+    pub is_bust: bool,
+    /// The break that was booked with it.
+    pub break_id: Option<Uuid>,
 }
 
 /// A fill to record.
 #[derive(Insertable, Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[diesel(table_name = fills)]
+#[diesel(table_name = fills, treat_none_as_default_value = false)]
 pub struct NewFill<'a> {
     /// The order that was filled.
     pub order_id: Uuid,
     /// When it occurred at the venue (FIX tag 60, TransactTime); kept to the microsecond.
     pub timestamp: DateTime<Utc>,
+    /// Shares filled (FIX tag 32, LastQty), at least 1.
+    pub quantity_filled: i32,
+    /// Price per share in currency units (FIX tag 31, LastPx).
+    pub price_at_fill: Price,
+    /// Where it was executed (FIX tag 30, LastMkt), 1 to 50 characters.
+    pub venue: &'a str,
+    /// Commission for this fill in currency units (FIX tag 12); `Commission::default()` is none.
+    pub commission: Commission,
+    /// The venue's id of the execution (FIX tag 17, ExecID), 1 to 64 characters, by which the same fill is known when it is
+    /// recorded again. A fill without one counts each time.
+    pub execution_id: Option<&'a str>,
+}
+
+/// A bust to record: the venue takes back a fill as if it had not been (FIX 150=H, Trade Cancel).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct NewBust<'a> {
+    /// The fill that is taken back, or its last correction.
+    pub amends: Uuid,
+    /// When the venue took it back (FIX tag 60, TransactTime); kept to the microsecond.
+    pub timestamp: DateTime<Utc>,
+    /// The venue's id of the bust itself, 1 to 64 characters.
+    pub execution_id: Option<&'a str>,
+}
+
+/// A correction to record: what a fill is said to have been after all (FIX 150=G, Trade Correct).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct NewCorrection<'a> {
+    /// The fill that is corrected, or its last correction.
+    pub amends: Uuid,
+    /// When the venue corrected it (FIX tag 60, TransactTime); kept to the microsecond.
+    pub timestamp: DateTime<Utc>,
     /// Shares filled, at least 1.
     pub quantity_filled: i32,
     /// Price per share in currency units.
     pub price_at_fill: Price,
-    /// Where it was executed, 1 to 50 characters.
-    pub venue: &'a str,
-    /// Commission for this fill in currency units; `Commission::default()` is none.
+    /// Commission in currency units.
     pub commission: Commission,
+    /// The venue's id of the correction itself, 1 to 64 characters.
+    pub execution_id: Option<&'a str>,
+}
+
+/// A bust or a correction. What a bust leaves out the database takes from the fill.
+#[derive(Insertable)]
+#[diesel(table_name = fills)]
+struct Amendment<'a> {
+    amends: Uuid,
+    is_bust: bool,
+    timestamp: DateTime<Utc>,
+    quantity_filled: Option<i32>,
+    price_at_fill: Option<Price>,
+    commission: Commission,
+    execution_id: Option<&'a str>,
+}
+
+/// Rows that one INSERT takes. PostgreSQL takes up to 65535 parameters in a statement.
+const BATCH: usize = 1000;
+
+impl NewFill<'_> {
+    fn check(&self) -> Result<(), Error> {
+        text::check("venue", self.venue, 50)?;
+        check_execution_id(self.execution_id)
+    }
+
+    fn refused(&self, error: DieselError) -> Error {
+        Error::from(error)
+            .missing("fk_fills_order_id", "order", self.order_id)
+            .about("fill of order", self.order_id)
+    }
+
+    /// In what a stored fill is another one than this.
+    fn compare(&self, stored: &Fill) -> Vec<Difference> {
+        let mut comparison = Comparison::default();
+        comparison.moment("timestamp", Some(stored.timestamp), Some(self.timestamp));
+        comparison.field("quantity", stored.quantity_filled, self.quantity_filled);
+        comparison.field("price", stored.price_at_fill, self.price_at_fill);
+        comparison.field("commission", stored.commission, self.commission);
+        comparison.optional("fill amended", stored.amends, None);
+        comparison.differences()
+    }
+}
+
+impl Amendment<'_> {
+    /// In what a stored fill is another one than this.
+    fn compare(&self, stored: &Fill) -> Vec<Difference> {
+        let mut comparison = Comparison::default();
+        comparison.moment("timestamp", Some(stored.timestamp), Some(self.timestamp));
+        comparison.optional("fill amended", stored.amends, Some(self.amends));
+        comparison.field("bust", stored.is_bust, self.is_bust);
+        if !self.is_bust {
+            comparison.optional("quantity", Some(stored.quantity_filled), self.quantity_filled);
+            comparison.optional("price", Some(stored.price_at_fill), self.price_at_fill);
+            comparison.field("commission", stored.commission, self.commission);
+        }
+        comparison.differences()
+    }
+}
+
+pub(crate) fn check_execution_id(id: Option<&str>) -> Result<(), Error> {
+    id.map_or(Ok(()), |id| text::check("execution id", id, text::MAX_ID))
+}
+
+/// A fill that is stored under an execution id, if it is what was to be stored.
+fn same(stored: Fill, execution_id: &str, differing: Vec<Difference>) -> Result<Fill, Error> {
+    if differing.is_empty() {
+        return Ok(stored);
+    }
+    Err(mismatch(&stored, execution_id, differing))
+}
+
+pub(crate) fn mismatch(stored: &Fill, execution_id: &str, differing: Vec<Difference>) -> Error {
+    let key = format!("execution id {execution_id:?} of {}", stored.venue);
+    Error::mismatch("fill", stored.id, key, differing)
 }
 
 /// The repository of fills, from [`Tx::fills`].
@@ -78,21 +195,170 @@ impl Fills<'_, Engine> {
     /// moves it to PARTIAL or FILLED and logs FILLED. The order is locked until the transaction
     /// ends, so of two fills that race for the last shares one is refused.
     ///
+    /// A fill with an execution id may be recorded any number of times: the first counts, and each
+    /// further one returns the stored fill, whatever has become of its order since.
+    ///
     /// # Errors
     ///
     /// - [`Error::is_not_found`]: no such order.
+    /// - [`Error::is_mismatch`]: the order has a fill with this execution id and venue, and it is
+    ///   another one.
     /// - [`Error::is_illegal_transition`]: the order is FILLED, REJECTED or CANCELLED.
     /// - [`Error::is_over_fill`]: it would go beyond the order's quantity.
-    /// - [`Error::is_invalid_input`]: a venue that is blank or longer than 50 characters.
+    /// - [`Error::is_invalid_input`]: a venue that is blank or longer than 50 characters, an execution
+    ///   id that is blank or longer than 64.
     /// - [`Error::is_rule_violation`]: the quantity is not positive
-    ///   (`ck_fills_quantity_positive`).
+    ///   (`ck_fills_quantity_positive`); the same execution was a break of this order that was
+    ///   dismissed, or booked to another one (`fills_resolved_break`).
+    ///
+    /// What can't be applied and must not be lost goes to [`Breaks::record_or_break`].
+    ///
+    /// [`Breaks::record_or_break`]: crate::Breaks::record_or_break
     pub fn record(&mut self, new: &NewFill<'_>) -> Result<Fill, Error> {
-        text::check("venue", new.venue, 50)?;
-        diesel::insert_into(fills::table)
+        new.check()?;
+        let stored = diesel::insert_into(fills::table)
             .values((fills::id.eq(Uuid::now_v7()), new))
+            .on_conflict_do_nothing()
             .returning(Fill::as_returning())
             .get_result(self.conn)
-            .map_err(|error| Error::from(error).about_order("fill of order", new.order_id))
+            .optional()
+            .map_err(|error| new.refused(error))?;
+        match stored {
+            Some(fill) => Ok(fill),
+            None => self.known(new),
+        }
+    }
+
+    /// The fill that kept a new one from being stored, if it is the same one.
+    fn known(&mut self, new: &NewFill<'_>) -> Result<Fill, Error> {
+        let id = new.execution_id.unwrap_or_default();
+        let stored = self
+            .of_execution(new.order_id, new.venue, id)?
+            .ok_or_else(|| Error::not_found_by("fill with the execution id", id))?;
+        let differing = new.compare(&stored);
+        same(stored, id, differing)
+    }
+
+    /// Records fills, all of them or none, as [`Fills::record`] takes each; returns them in the same
+    /// order. They are booked order by order, in the sequence of their orders' ids, and within an order
+    /// by time, venue and execution id: so batches of several clients wait for each other and never in
+    /// a circle.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Fills::record`], for the first that is refused.
+    pub fn record_batch(&mut self, new: &[NewFill<'_>]) -> Result<Vec<Fill>, Error> {
+        new.iter().try_for_each(NewFill::check)?;
+        let rows: Vec<_> = new.iter().map(|new| (Uuid::now_v7(), new)).collect();
+        // Whoever waits for another's row waits for one that is further on: no two for each other. Who
+        // sends the same fill says the same of it, its time included.
+        let mut sorted: Vec<_> = rows.iter().collect();
+        sorted.sort_by_key(|(_, new)| (new.order_id, new.timestamp, new.venue, new.execution_id));
+        // A savepoint: who goes on after a refusal must not keep a part of it.
+        let role = self.role;
+        self.conn.transaction(|conn| {
+            let mut stored = HashMap::with_capacity(rows.len());
+            for batch in sorted.chunks(BATCH) {
+                let values: Vec<_> =
+                    batch.iter().map(|(id, new)| (fills::id.eq(id), *new)).collect();
+                let fills: Vec<Fill> = diesel::insert_into(fills::table)
+                    .values(values)
+                    .on_conflict_do_nothing()
+                    .returning(Fill::as_returning())
+                    .load(conn)
+                    .map_err(|error| {
+                        let orders = batch.iter().map(|(_, new)| new.order_id);
+                        Error::from(error).missing_one_of("fk_fills_order_id", "order", orders)
+                    })?;
+                stored.extend(fills.into_iter().map(|fill| (fill.id, fill)));
+            }
+            let mut fills = Fills { conn, role };
+            rows.iter()
+                .map(|(id, new)| match stored.remove(id) {
+                    Some(fill) => Ok(fill),
+                    None => fills.known(new),
+                })
+                .collect()
+        })
+    }
+
+    /// Takes back a fill that the venue has busted. The database derives the order anew without it: a
+    /// FILLED order may go back to PARTIAL or PENDING, one that is REJECTED or CANCELLED keeps its
+    /// status. Logs RECOVERED.
+    ///
+    /// Known again by its execution id, as a fill is.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::is_not_found`]: no such fill.
+    /// - [`Error::is_mismatch`]: another fill is stored with this execution id.
+    /// - [`Error::is_rule_violation`]: the fill is amended already (`uq_fills_amends`), or is a bust
+    ///   itself (`fills_amend_fill`); the same amendment was a break that was dismissed
+    ///   (`fills_resolved_break`).
+    /// - [`Error::is_invalid_input`]: an execution id that is blank or longer than 64 characters.
+    pub fn bust(&mut self, new: &NewBust<'_>) -> Result<Fill, Error> {
+        self.amend(&Amendment {
+            amends: new.amends,
+            is_bust: true,
+            timestamp: new.timestamp,
+            quantity_filled: None,
+            price_at_fill: None,
+            commission: Commission::default(),
+            execution_id: new.execution_id,
+        })
+    }
+
+    /// Corrects a fill to what the venue says it was. The database derives the order anew with the
+    /// correction in the fill's place, as for a [bust](Fills::bust). A further correction amends the
+    /// last one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Fills::bust`], and [`Error::is_over_fill`] when the corrected quantity would take
+    /// the order beyond its own.
+    pub fn correct(&mut self, new: &NewCorrection<'_>) -> Result<Fill, Error> {
+        self.amend(&Amendment {
+            amends: new.amends,
+            is_bust: false,
+            timestamp: new.timestamp,
+            quantity_filled: Some(new.quantity_filled),
+            price_at_fill: Some(new.price_at_fill),
+            commission: new.commission,
+            execution_id: new.execution_id,
+        })
+    }
+
+    fn amend(&mut self, new: &Amendment<'_>) -> Result<Fill, Error> {
+        check_execution_id(new.execution_id)?;
+        let refused = |error: DieselError| {
+            Error::from(error)
+                .missing("fk_fills_amends", "fill", new.amends)
+                .about("amendment of fill", new.amends)
+        };
+        let row = || (fills::id.eq(Uuid::now_v7()), new);
+        let stored = diesel::insert_into(fills::table)
+            .values(row())
+            .on_conflict_do_nothing()
+            .returning(Fill::as_returning())
+            .get_result(self.conn)
+            .optional()
+            .map_err(refused)?;
+        if let Some(fill) = stored {
+            return Ok(fill);
+        }
+        if let Some(id) = new.execution_id {
+            let amended = self.get(new.amends)?;
+            if let Some(stored) = self.of_execution(amended.order_id, &amended.venue, id)? {
+                let differing = new.compare(&stored);
+                return same(stored, id, differing);
+            }
+        }
+        // Another amendment is in the way; told so, the database says it.
+        diesel::insert_into(fills::table)
+            .values(row())
+            .returning(Fill::as_returning())
+            .get_result(self.conn)
+            .map_err(refused)
     }
 }
 
@@ -110,7 +376,27 @@ impl<R: Role> Fills<'_, R> {
             .ok_or_else(|| Error::not_found("fill", id))
     }
 
-    /// All fills of an order, oldest first; none for an order that this session may not see.
+    /// The fill, bust or correction of an order that the venue calls by this execution id (FIX tag 17).
+    ///
+    /// # Errors
+    ///
+    /// Those of the connection.
+    pub fn of_execution(
+        &mut self,
+        order_id: Uuid,
+        venue: &str,
+        execution_id: &str,
+    ) -> Result<Option<Fill>, Error> {
+        Ok(Fill::query()
+            .filter(fills::order_id.eq(order_id))
+            .filter(fills::venue.eq(venue))
+            .filter(fills::execution_id.eq(execution_id))
+            .first(self.conn)
+            .optional()?)
+    }
+
+    /// All fills of an order, oldest first, with those that no longer count and what amends them; none
+    /// for an order that this session may not see.
     ///
     /// # Errors
     ///
@@ -135,8 +421,8 @@ impl<R: Role> Fills<'_, R> {
         if let Some(trader_id) = filter.trader_besides(self.role) {
             query = query.filter(fills::trader_id.eq(trader_id));
         }
-        if filter.symbol.is_some() || !filter.statuses.is_empty() {
-            query = query.filter(fills::order_id.eq_any(orders_of(filter)));
+        if let Some(orders) = filter.orders() {
+            query = query.filter(fills::order_id.eq_any(orders));
         }
         if let Some(from) = filter.from {
             query = query.filter(fills::timestamp.ge(from));
@@ -156,16 +442,4 @@ impl<R: Role> Fills<'_, R> {
             .load(self.conn)?;
         Ok(page.listing(rows, |fill: &Fill| Cursor { at: fill.timestamp, id: fill.id }))
     }
-}
-
-/// The ids of the orders whose fills are asked for.
-fn orders_of<'f>(filter: &Filter<'f>) -> orders::BoxedQuery<'f, Pg, SqlUuid> {
-    let mut query = orders::table.select(orders::id).into_boxed();
-    if let Some(symbol) = filter.symbol {
-        query = query.filter(orders::symbol.eq(symbol));
-    }
-    if !filter.statuses.is_empty() {
-        query = query.filter(orders::status.eq_any(filter.statuses));
-    }
-    query
 }

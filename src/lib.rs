@@ -2,7 +2,8 @@
 //! PostgreSQL.
 //!
 //! A *blotter* is the trade's own word for its book of original entry. Here it is three tables:
-//! **orders**, their **fills**, and the **execution log** of every action on them. What the
+//! **orders**, their **fills**, and the **execution log** of every action on them; and beside them
+//! the **breaks**, what venues have reported that could not be applied. What the
 //! compiler can refuse it refuses, what it can't the database does: a column of the wrong type does
 //! not build, nor does a trader's session that records a fill; a LIMIT order without a price is not
 //! stored, one trader's session does not see another's rows, and nobody changes or removes what was
@@ -13,9 +14,7 @@
 //! ```
 //! # #[cfg(feature = "embedded")]
 //! fn main() -> Result<(), tradeblotter::Error> {
-//!     use tradeblotter::{
-//!         Action, Blotter, Commission, NewFill, NewOrder, OrderStatus, embedded, migrations, role,
-//!     };
+//!     use tradeblotter::{Action, Blotter, Commission, NewFill, NewOrder, OrderStatus, Side, embedded, migrations, role};
 //!
 //!     // A private PostgreSQL for this example; a backend has a URL for each login instead.
 //!     let server = embedded::Server::start()?;
@@ -27,7 +26,7 @@
 //!     let desk = traders.trader(ada.id)?;
 //!
 //!     // An order is submitted: it is PENDING, and the log says SUBMITTED.
-//!     let new = NewOrder::limit(ada.id, "AAPL", 300, "229.90".parse()?);
+//!     let new = NewOrder::limit(ada.id, Side::Buy, "AAPL", 300, "229.90".parse()?);
 //!     let order = desk.transaction(|tx| tx.orders().submit(&new))?;
 //!
 //!     // Two thirds of it are filled: it is PARTIAL, and the log says FILLED.
@@ -38,6 +37,7 @@
 //!         price_at_fill: "229.87".parse()?,
 //!         venue: "NASDAQ",
 //!         commission: Commission::default(),
+//!         execution_id: None,
 //!     };
 //!     engine.transaction(|tx| tx.fills().record(&fill))?;
 //!
@@ -73,16 +73,19 @@
 //! | repository | writes | who may | reads |
 //! |---|---|---|---|
 //! | [`Traders`] | [`register`](Traders::register) | engine | [`get`](Traders::get), [`list`](Traders::list) |
-//! | [`Orders`] | [`submit`](Orders::submit) | trader, engine | [`get`](Orders::get), [`history`](Orders::history), [`recent`](Orders::recent), [`open`](Orders::open) |
-//! | [`Fills`] | [`record`](Fills::record) | engine | [`get`](Fills::get), [`of_order`](Fills::of_order), [`recent`](Fills::recent) |
+//! | [`Orders`] | [`submit`](Orders::submit), [`submit_batch`](Orders::submit_batch) | trader, engine | [`get`](Orders::get), [`by_client_order_id`](Orders::by_client_order_id), [`history`](Orders::history), [`as_of`](Orders::as_of), [`recent`](Orders::recent), [`open`](Orders::open), [`rederive`](Orders::rederive) |
+//! | | [`expire_due`](Orders::expire_due) | engine | |
+//! | [`Fills`] | [`record`](Fills::record), [`record_batch`](Fills::record_batch), [`bust`](Fills::bust), [`correct`](Fills::correct) | engine | [`get`](Fills::get), [`of_execution`](Fills::of_execution), [`of_order`](Fills::of_order), [`recent`](Fills::recent) |
+//! | [`Breaks`] | [`record_or_break`](Breaks::record_or_break), [`resolve`](Breaks::resolve) | engine | [`get`](Breaks::get), [`open`](Breaks::open), [`recent`](Breaks::recent) |
 //! | [`ExecutionLogs`] | [`cancel`](ExecutionLogs::cancel) | trader, engine | [`of_order`](ExecutionLogs::of_order), [`trail`](ExecutionLogs::trail), [`recent`](ExecutionLogs::recent) |
 //! | | [`append`](ExecutionLogs::append) | engine | |
 //!
 //! A write is one INSERT. What follows from it, the order's status and totals and the row in the log,
-//! the database derives in the same statement, whatever client it comes from. Listings come in
-//! [`Page`]s. Money is [`Price`] and [`Commission`], exact decimals that refuse what their column
-//! would round. Every failure is an [`Error`] that names the rule that was broken and the row that
-//! broke it.
+//! the database derives in the same statement, whatever client it comes from. Sent again, a write is
+//! known by the id that its client or venue gave it: the stored row comes back, or a refusal that names
+//! what differs. Listings come in [`Page`]s. Money is [`Price`] and [`Commission`], exact decimals that
+//! refuse what their column would round. Every failure is an [`Error`] that names the rule that was
+//! broken and the row that broke it.
 //!
 //! For queries of one's own there is [`schema`], checked by the compiler, with
 //! [`Tx::connection`] to run them under the same role and identity. [`migrations`] brings a database
@@ -93,12 +96,15 @@
 //!
 //! - `cli` (default): the command `blotter`. Without default features the library stays lean.
 //! - `embedded`: the private server, part of `cli`.
-//! - `serde`: `Serialize` and `Deserialize` on the public types, prices as exact text; `Serialize`
-//!   alone on those that borrow (`NewOrder`, `NewFill`, `NewExecutionLog`, `Filter`).
+//! - `serde`: `Serialize` and `Deserialize` on the public types, decimals as exact text; `Serialize`
+//!   alone on those that borrow (what is new, `Execution`, `Filter`) and on what a check finds
+//!   (`Difference`, `Misderived`, `Rederived`).
 //! - `tls`: TLS to the server (`sslmode=require`), with the OpenSSL that is installed.
 
+mod breaks;
 pub mod catalog;
 mod conflict;
+mod difference;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod enums;
@@ -111,6 +117,7 @@ pub mod migrations;
 mod orders;
 mod page;
 mod price;
+mod replay;
 pub mod role;
 /// The tables and enums as the query builder knows them: generated from the migrations, with the
 /// database's comments for docs.
@@ -123,15 +130,20 @@ mod system;
 mod text;
 mod traders;
 
-pub use enums::{Action, OrderStatus, OrderType};
+pub use breaks::{
+    Break, BreakHistory, BreakResolution, Breaks, Execution, NewBreakResolution, Outcome,
+};
+pub use difference::Difference;
+pub use enums::{Action, BreakReason, OrderStatus, OrderType, Side};
 pub use error::Error;
 pub use execution_logs::{ExecutionLog, ExecutionLogs, NewExecutionLog};
-pub use fills::{Fill, Fills, NewFill};
+pub use fills::{Fill, Fills, NewBust, NewCorrection, NewFill};
 pub use filter::Filter;
 pub use login::Login;
 pub use orders::{NewOrder, Order, OrderHistory, Orders};
 pub use page::{Cursor, Listing, Page};
 pub use price::{Commission, Price};
+pub use replay::{Misderived, Rederived};
 pub use session::{Blotter, Session, Tx, connect, snapshot_on, transaction_on};
 pub use traders::{Trader, Traders};
 

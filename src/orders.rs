@@ -1,18 +1,24 @@
 //! Orders: what a trader wants done, and what has become of it.
 
+use std::collections::HashMap;
+
+use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::result::Error as DieselError;
+use diesel::sql_types::{Integer, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use crate::enums::{OrderStatus, OrderType};
+use crate::difference::{Comparison, Difference};
+use crate::enums::{OrderStatus, OrderType, Side};
 use crate::error::{Error, OVER_FILL};
 use crate::execution_logs::{ExecutionLog, ExecutionLogs};
 use crate::fills::{Fill, Fills};
 use crate::filter::Filter;
 use crate::page::{Cursor, Listing, Page};
 use crate::price::Price;
-use crate::role::{Role, Trades};
+use crate::role::{Engine, Role, Trades};
 use crate::schema::orders;
 use crate::session::Tx;
 use crate::text;
@@ -43,7 +49,7 @@ pub struct Order {
     pub status: OrderStatus,
     /// Shares filled so far (FIX tag 14, CumQty).
     pub filled_quantity: i32,
-    /// Average price of all fills in currency units (FIX tag 6, AvgPx), from their exact sum,
+    /// Average price of the fills that count in currency units (FIX tag 6, AvgPx), from their exact sum,
     /// rounded to two decimal places, halves away from zero.
     pub average_fill_price: Option<Price>,
     /// Submitted.
@@ -52,6 +58,18 @@ pub struct Order {
     pub updated_at: DateTime<Utc>,
     /// Expiration, if a timeout is set.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Sum of quantity × price of the fills that count in currency units, exact (FIX tag 381, GrossTradeAmt).
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::text::plain"))]
+    pub filled_notional: BigDecimal,
+    /// Which way it trades (FIX tag 54); none where a client of the base schema left it out.
+    pub side: Option<Side>,
+    /// The client's own id of the order, unique for its trader (FIX tag 11, ClOrdID).
+    pub client_order_id: Option<String>,
+    /// The venue's id of the order (FIX tag 37, OrderID), once an entry of the log has told it.
+    pub venue_order_id: Option<String>,
+    /// The order that this one replaces, which ended with it if it had not (FIX tag 41, OrigClOrdID). What has
+    /// been filled of the two together is what FIX calls CumQty.
+    pub replaces: Option<Uuid>,
 }
 
 /// An order to submit.
@@ -59,12 +77,13 @@ pub struct Order {
 /// The constructors take what each type of order needs; the rest is added by name.
 ///
 /// ```
-/// use tradeblotter::{NewOrder, OrderType};
+/// use tradeblotter::{NewOrder, OrderType, Side};
 /// # let trader_id = uuid::Uuid::from_u128(1);
 ///
 /// let order = NewOrder {
 ///     stop_loss: Some("9.00".parse()?),
-///     ..NewOrder::limit(trader_id, "AAPL", 100, "10.50".parse()?)
+///     client_order_id: Some("20261125-0001"),
+///     ..NewOrder::limit(trader_id, Side::Buy, "AAPL", 100, "10.50".parse()?)
 /// };
 /// assert_eq!(order.order_type, OrderType::Limit);
 /// # Ok::<(), tradeblotter::Error>(())
@@ -75,6 +94,8 @@ pub struct Order {
 pub struct NewOrder<'a> {
     /// The trader whose order it is.
     pub trader_id: Uuid,
+    /// Which way it trades (FIX tag 54).
+    pub side: Side,
     /// Stock symbol of 1 to 10 characters.
     pub symbol: &'a str,
     /// Number of shares to trade, at least 1.
@@ -89,13 +110,21 @@ pub struct NewOrder<'a> {
     pub take_profit: Option<Price>,
     /// Expiration, if a timeout is set; kept to the microsecond.
     pub expires_at: Option<DateTime<Utc>>,
+    /// The client's own id of the order (FIX tag 11, ClOrdID), 1 to 64 characters, by which the same
+    /// order is known when it is submitted again.
+    pub client_order_id: Option<&'a str>,
+    /// The order that this one replaces (FIX 35=G): one of the same trader that is PENDING, PARTIAL or
+    /// FILLED and not replaced yet; which terms may differ is for the venue to say. An open one is cancelled in the same statement. What it has filled
+    /// stays its own: the quantity of the new order is what is still to be filled.
+    pub replaces: Option<Uuid>,
 }
 
 impl<'a> NewOrder<'a> {
     /// An order at the best price to be had.
-    pub fn market(trader_id: Uuid, symbol: &'a str, quantity: i32) -> Self {
+    pub fn market(trader_id: Uuid, side: Side, symbol: &'a str, quantity: i32) -> Self {
         Self {
             trader_id,
+            side,
             symbol,
             quantity,
             order_type: OrderType::Market,
@@ -103,24 +132,38 @@ impl<'a> NewOrder<'a> {
             stop_loss: None,
             take_profit: None,
             expires_at: None,
+            client_order_id: None,
+            replaces: None,
         }
     }
 
     /// An order at `price` or better.
-    pub fn limit(trader_id: Uuid, symbol: &'a str, quantity: i32, price: Price) -> Self {
+    pub fn limit(
+        trader_id: Uuid,
+        side: Side,
+        symbol: &'a str,
+        quantity: i32,
+        price: Price,
+    ) -> Self {
         Self {
             order_type: OrderType::Limit,
             price: Some(price),
-            ..Self::market(trader_id, symbol, quantity)
+            ..Self::market(trader_id, side, symbol, quantity)
         }
     }
 
     /// A market order once `trigger` has traded.
-    pub fn stop(trader_id: Uuid, symbol: &'a str, quantity: i32, trigger: Price) -> Self {
+    pub fn stop(
+        trader_id: Uuid,
+        side: Side,
+        symbol: &'a str,
+        quantity: i32,
+        trigger: Price,
+    ) -> Self {
         Self {
             order_type: OrderType::Stop,
             price: Some(trigger),
-            ..Self::market(trader_id, symbol, quantity)
+            ..Self::market(trader_id, side, symbol, quantity)
         }
     }
 }
@@ -142,10 +185,62 @@ pub struct OrderHistory {
 // parameter will be.
 diesel::postfix_operator!(IsOpen, " IN ('PENDING', 'PARTIAL')", backend: Pg);
 
+diesel::define_sql_function! {
+    /// Cancels what is due; a function because nobody but its owner may lock an order.
+    fn blotter_expire_due(now: Timestamptz, at_most: Integer) -> Array<SqlUuid>;
+}
+
+/// Rows that one INSERT takes. PostgreSQL takes up to 65535 parameters in a statement.
+const BATCH: usize = 1000;
+
+const QUANTITY_POSITIVE: &str = "ck_orders_quantity_positive";
+
+impl NewOrder<'_> {
+    fn check(&self) -> Result<(), Error> {
+        text::check("symbol", self.symbol, 10)?;
+        if let Some(id) = self.client_order_id {
+            text::check("client order id", id, text::MAX_ID)?;
+        }
+        if let (OrderType::Market, Some(price)) = (self.order_type, self.price) {
+            return Err(Error::invalid(
+                "price",
+                &price.to_string(),
+                "is set on a MARKET order, which has none; submit a LIMIT order for it",
+            ));
+        }
+        Ok(())
+    }
+
+    fn refused(&self, error: DieselError) -> Error {
+        // PostgreSQL tries rules in the order of their names, and a negative quantity is less than
+        // the 0 shares filled of a new order.
+        let error = Error::from(error).meaning(OVER_FILL, QUANTITY_POSITIVE);
+        match (error.constraint(), self.replaces) {
+            (Some("uq_orders_replaces"), Some(replaced)) => error.about("order", replaced),
+            _ => error.about("order of trader", self.trader_id),
+        }
+    }
+
+    /// In what a stored order is another one than this.
+    fn compare(&self, stored: &Order) -> Vec<Difference> {
+        let mut comparison = Comparison::default();
+        comparison.field("symbol", stored.symbol.as_str(), self.symbol);
+        comparison.optional("side", stored.side, Some(self.side));
+        comparison.field("quantity", stored.quantity, self.quantity);
+        comparison.field("order type", stored.order_type, self.order_type);
+        comparison.optional("price", stored.price, self.price);
+        comparison.optional("stop loss", stored.stop_loss, self.stop_loss);
+        comparison.optional("take profit", stored.take_profit, self.take_profit);
+        comparison.moment("expires at", stored.expires_at, self.expires_at);
+        comparison.optional("replaces", stored.replaces, self.replaces);
+        comparison.differences()
+    }
+}
+
 /// The repository of orders, from [`Tx::orders`].
 pub struct Orders<'c, R> {
-    conn: &'c mut PgConnection,
-    role: R,
+    pub(crate) conn: &'c mut PgConnection,
+    pub(crate) role: R,
 }
 
 impl<R: Role> Tx<'_, R> {
@@ -156,38 +251,115 @@ impl<R: Role> Tx<'_, R> {
 }
 
 impl<R: Trades> Orders<'_, R> {
-    /// Takes an order into the book as PENDING and logs SUBMITTED.
+    /// Takes an order into the book as PENDING and logs SUBMITTED. An order that it replaces ends
+    /// CANCELLED.
+    ///
+    /// An order with a client order id may be submitted any number of times: the first is stored, and
+    /// each further one returns the stored order as it stands now.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_invalid_input`]: a symbol that is blank or longer than 10 characters, a
-    ///   market order with a price.
+    /// - [`Error::is_invalid_input`]: a symbol that is blank or longer than 10 characters, a client
+    ///   order id that is blank or longer than 64, a market order with a price.
+    /// - [`Error::is_mismatch`]: the trader has an order with this client order id, and it is another
+    ///   one.
     /// - [`Error::is_rule_violation`]: the quantity is not positive
     ///   (`ck_orders_quantity_positive`), a LIMIT or STOP order has no price
     ///   (`ck_orders_limit_requires_price`), the trader is not registered
-    ///   (`fk_orders_trader_id`).
+    ///   (`fk_orders_trader_id`), the order to replace is not one of the trader's
+    ///   (`fk_orders_replaces`) or is replaced already (`uq_orders_replaces`).
+    /// - [`Error::is_illegal_transition`]: the order to replace is REJECTED or CANCELLED.
     /// - [`Error::is_permission_denied`]: a trader's session, and the order is another trader's.
     pub fn submit(&mut self, new: &NewOrder<'_>) -> Result<Order, Error> {
-        text::check("symbol", new.symbol, 10)?;
-        if let (OrderType::Market, Some(price)) = (new.order_type, new.price) {
-            return Err(Error::invalid(
-                "price",
-                &price.to_string(),
-                "is set on a MARKET order, which has none; submit a LIMIT order for it",
-            ));
-        }
-        let id = Uuid::now_v7();
-        diesel::insert_into(orders::table)
-            .values((orders::id.eq(id), new))
+        new.check()?;
+        let row = (orders::id.eq(Uuid::now_v7()), new);
+        let stored = diesel::insert_into(orders::table)
+            .values(row)
+            .on_conflict_do_nothing()
             .returning(Order::as_returning())
             .get_result(self.conn)
-            .map_err(|error| {
-                // PostgreSQL tries rules in the order of their names, and a negative quantity is
-                // less than the 0 shares filled of a new order.
-                Error::from(error)
-                    .meaning(OVER_FILL, "ck_orders_quantity_positive")
-                    .about("order of trader", new.trader_id)
-            })
+            .optional()
+            .map_err(|error| new.refused(error))?;
+        match stored {
+            Some(order) => Ok(order),
+            None => self.known(new),
+        }
+    }
+
+    /// Takes orders into the book, all of them or none, as [`Orders::submit`] takes each; returns them
+    /// in the same order. Of two with the same client order id the second is the first one again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Orders::submit`], for the first that is refused.
+    pub fn submit_batch(&mut self, new: &[NewOrder<'_>]) -> Result<Vec<Order>, Error> {
+        new.iter().try_for_each(NewOrder::check)?;
+        let rows: Vec<_> = new.iter().map(|new| (Uuid::now_v7(), new)).collect();
+        // Whoever waits for another's row waits for one that is further on: no two for each other.
+        // First by the orders that are replaced, which others lock in the order of their ids.
+        let mut sorted: Vec<_> = rows.iter().collect();
+        sorted.sort_by_key(|(_, new)| (new.replaces, new.trader_id, new.client_order_id));
+        // A savepoint: who goes on after a refusal must not keep a part of it.
+        let role = self.role;
+        self.conn.transaction(|conn| {
+            let mut stored = HashMap::with_capacity(rows.len());
+            for batch in sorted.chunks(BATCH) {
+                let values: Vec<_> =
+                    batch.iter().map(|(id, new)| (orders::id.eq(id), *new)).collect();
+                let orders: Vec<Order> = diesel::insert_into(orders::table)
+                    .values(values)
+                    .on_conflict_do_nothing()
+                    .returning(Order::as_returning())
+                    .load(conn)
+                    .map_err(|error| Error::from(error).meaning(OVER_FILL, QUANTITY_POSITIVE))?;
+                stored.extend(orders.into_iter().map(|order| (order.id, order)));
+            }
+            let mut orders = Orders { conn, role };
+            rows.iter()
+                .map(|(id, new)| match stored.remove(id) {
+                    Some(order) => Ok(order),
+                    None => orders.known(new),
+                })
+                .collect()
+        })
+    }
+
+    /// The order that kept a new one from being stored, if it is the same one.
+    fn known(&mut self, new: &NewOrder<'_>) -> Result<Order, Error> {
+        let known = match new.client_order_id {
+            Some(id) => self.find_by_client_order_id(new.trader_id, id)?,
+            None => None,
+        };
+        let Some(order) = known else {
+            // Something else is in the way; told so, the database says what.
+            return diesel::insert_into(orders::table)
+                .values((orders::id.eq(Uuid::now_v7()), new))
+                .returning(Order::as_returning())
+                .get_result(self.conn)
+                .map_err(|error| new.refused(error));
+        };
+        let differing = new.compare(&order);
+        if differing.is_empty() {
+            return Ok(order);
+        }
+        let key = format!("client order id {:?}", new.client_order_id.unwrap_or_default());
+        Err(Error::mismatch("order", order.id, key, differing))
+    }
+}
+
+impl Orders<'_, Engine> {
+    /// Cancels up to `limit` open orders that expire at `now` or before, those that have waited
+    /// longest first, and returns their ids. Logs CANCELLED with the reason `expired`.
+    ///
+    /// Any number of workers may run it at once: an order that another one has in hand is passed over.
+    /// When fewer than `limit` are returned, no more were due, or others have them in hand.
+    ///
+    /// # Errors
+    ///
+    /// Those of the connection.
+    pub fn expire_due(&mut self, now: DateTime<Utc>, limit: u16) -> Result<Vec<Uuid>, Error> {
+        let due = blotter_expire_due(now, i32::from(limit));
+        Ok(diesel::select(due).get_result(self.conn)?)
     }
 }
 
@@ -203,6 +375,28 @@ impl<R: Role> Orders<'_, R> {
             .first(self.conn)
             .optional()?
             .ok_or_else(|| Error::not_found("order", id))
+    }
+
+    /// The order of this trader with this client order id (FIX tag 11, ClOrdID).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_not_found`], also when it is another trader's.
+    pub fn by_client_order_id(&mut self, trader_id: Uuid, id: &str) -> Result<Order, Error> {
+        self.find_by_client_order_id(trader_id, id)?
+            .ok_or_else(|| Error::not_found_by("order of this trader with the client order id", id))
+    }
+
+    fn find_by_client_order_id(
+        &mut self,
+        trader_id: Uuid,
+        id: &str,
+    ) -> Result<Option<Order>, Error> {
+        Ok(Order::query()
+            .filter(orders::trader_id.eq(trader_id))
+            .filter(orders::client_order_id.eq(id))
+            .first(self.conn)
+            .optional()?)
     }
 
     /// The order with its fills and its audit trail. These are three queries: in a
@@ -228,7 +422,7 @@ impl<R: Role> Orders<'_, R> {
     /// ```
     /// # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
     /// # use tradeblotter::{Blotter, embedded, migrations, role};
-    /// use tradeblotter::{NewOrder, Filter, Page};
+    /// use tradeblotter::{Filter, NewOrder, Page, Side};
     ///
     /// # let server = embedded::Server::start()?;
     /// # migrations::run(&mut server.connect()?)?;
@@ -237,7 +431,7 @@ impl<R: Role> Orders<'_, R> {
     /// # let blotter = Blotter::connect(&server.login::<role::Trader>()?)?;
     /// let session = blotter.trader(ada.id)?;
     /// for symbol in ["AAPL", "IBM", "MSFT"] {
-    ///     session.transaction(|tx| tx.orders().submit(&NewOrder::market(ada.id, symbol, 10)))?;
+    ///     session.transaction(|tx| tx.orders().submit(&NewOrder::market(ada.id, Side::Buy, symbol, 10)))?;
     /// }
     ///
     /// let filter = Filter::of_trader(ada.id);

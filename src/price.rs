@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bigdecimal::{BigDecimal, Signed, ToPrimitive, Zero};
+use bigdecimal::{BigDecimal, RoundingMode, Signed, ToPrimitive, Zero};
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
 use diesel::pg::{Pg, PgValue};
@@ -92,6 +92,28 @@ fn hundredths(value: &BigDecimal) -> Result<i64, &'static str> {
     integer.to_i64().ok_or("is more than 99999999.99")
 }
 
+/// The average price of so many shares for so much in all, rounded as its column rounds: halves away
+/// from zero. None of no shares.
+pub(crate) fn average(notional: &BigDecimal, shares: i32) -> Option<Price> {
+    let shares = Some(shares).filter(|shares| *shares > 0)?;
+    let exact = notional / BigDecimal::from(shares);
+    Price::fitting(&exact.with_scale_round(SCALE, RoundingMode::HalfUp)).ok()
+}
+
+/// Whether a value has more decimal places than a column of money keeps.
+pub(crate) fn is_too_fine(value: &BigDecimal) -> bool {
+    !value.is_zero() && value.normalized().fractional_digit_count() > SCALE
+}
+
+/// A value as people write it, unless that would be without end.
+fn shown(value: &BigDecimal) -> String {
+    if value.fractional_digit_count().unsigned_abs() <= MAX_TEXT as u64 {
+        value.to_plain_string()
+    } else {
+        value.to_scientific_notation()
+    }
+}
+
 macro_rules! exact_decimal {
     ($type:ident, $called:literal, refused when $hundredths:ident: $refused:expr, $why:literal) => {
         impl $type {
@@ -122,8 +144,7 @@ macro_rules! exact_decimal {
             /// Takes the value if it fits the column exactly; otherwise
             /// [`Error::is_invalid_input`], with the reason.
             fn try_from(value: BigDecimal) -> Result<Self, Error> {
-                Self::fitting(&value)
-                    .map_err(|why| Error::invalid($called, &value.to_scientific_notation(), why))
+                Self::fitting(&value).map_err(|why| Error::invalid($called, &shown(&value), why))
             }
         }
 

@@ -4,7 +4,7 @@
 //! | role | sees | writes |
 //! |---|---|---|
 //! | [`Trader`] | its own rows | its own orders, and cancels them |
-//! | [`Engine`] | all rows | traders, orders, fills, actions |
+//! | [`Engine`] | all rows | traders, orders, fills, busts, corrections, breaks, actions |
 //! | [`Compliance`] | all rows | nothing |
 //! | [`Reader`] | what the role that it was made from sees | nothing, as far as the compiler goes |
 

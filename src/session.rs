@@ -194,7 +194,7 @@ impl<R: Role> Session<R> {
     ///
     /// ```
     /// # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
-    /// use tradeblotter::{Blotter, NewOrder, OrderStatus, embedded, migrations, role};
+    /// use tradeblotter::{Blotter, NewOrder, OrderStatus, Side, embedded, migrations, role};
     ///
     /// let server = embedded::Server::start()?;
     /// migrations::run(&mut server.connect()?)?;
@@ -204,7 +204,7 @@ impl<R: Role> Session<R> {
     /// let ada = engine.transaction(|tx| tx.traders().register("Ada"))?;
     /// let order = desk
     ///     .trader(ada.id)?
-    ///     .transaction(|tx| tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 100)))?;
+    ///     .transaction(|tx| tx.orders().submit(&NewOrder::market(ada.id, Side::Buy, "AAPL", 100)))?;
     /// assert_eq!(order.status, OrderStatus::Pending);
     /// # Ok(()) }
     /// # #[cfg(not(feature = "embedded"))] fn main() {}
@@ -409,7 +409,7 @@ pub(crate) fn in_transaction(conn: &mut PgConnection) -> bool {
 }
 
 /// One open transaction. The repositories that its role has are methods of it: [`Tx::traders`],
-/// [`Tx::orders`], [`Tx::fills`], [`Tx::execution_logs`].
+/// [`Tx::orders`], [`Tx::fills`], [`Tx::breaks`], [`Tx::execution_logs`].
 pub struct Tx<'c, R> {
     conn: &'c mut PgConnection,
     role: R,

@@ -23,3 +23,11 @@ diesel::table! {
         run_on -> Timestamp,
     }
 }
+
+#[cfg(feature = "embedded")]
+diesel::table! {
+    /// The processes of the server.
+    pg_stat_activity (pid) {
+        pid -> Integer,
+    }
+}

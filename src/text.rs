@@ -2,6 +2,9 @@
 
 use crate::error::Error;
 
+/// Characters that an id of a client or a venue may have.
+pub(crate) const MAX_ID: usize = 64;
+
 /// Refuses what the column would cut, choke on, or keep as a blank: the error names the field
 /// instead of an anonymous "value too long".
 pub(crate) fn check(what: &'static str, text: &str, max: usize) -> Result<(), Error> {
@@ -38,3 +41,12 @@ macro_rules! serde_as_text {
 }
 #[cfg(feature = "serde")]
 pub(crate) use serde_as_text;
+
+/// Serializes a decimal as plain text: digits and a point, and no exponent.
+#[cfg(feature = "serde")]
+pub(crate) fn plain<S: serde::Serializer>(
+    value: &bigdecimal::BigDecimal,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&value.to_plain_string())
+}

@@ -11,11 +11,13 @@ use tradeblotter::migrations::{self, Extent};
 use tradeblotter::role::DatabaseRole;
 use tradeblotter::schema::execution_logs;
 use tradeblotter::{
-    Action, Blotter, Error, Filter, Login, NewExecutionLog, NewFill, NewOrder, Order, Page, Price,
-    Session, Trader, connect, role,
+    Action, Blotter, Break, Error, Execution, Fill, Filter, Login, NewBreakResolution,
+    NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, Outcome, Page, Price, Session, Side,
+    Trader, connect, role,
 };
 use uuid::Uuid;
 
+use super::breaks::BreakRow;
 use super::output::{self, Ids};
 use super::{Database, Failure};
 
@@ -51,40 +53,59 @@ fn migrate(url: &str, out: &mut impl Write) -> Result<(), Failure> {
 }
 
 /// One order to each ending; returns the one that was filled at once.
-fn trade(desk: &Desk, ada: &Trader) -> Result<Order, Error> {
-    let at_once = desk.submit(&NewOrder::market(ada.id, "AAPL", 100))?;
-    desk.fill(&at_once, 100, "229.87", "NASDAQ")?;
+fn trade(desk: &Desk, ada: &Trader) -> Result<Order, Failure> {
+    let at_once = NewOrder {
+        client_order_id: Some("ada-1"),
+        ..NewOrder::market(ada.id, Side::Buy, "AAPL", 100)
+    };
+    let at_once = desk.submit(&at_once)?;
+    desk.fill(&at_once, 100, "229.87", "NASDAQ", "N-1")?;
 
     let in_parts = desk.submit(&NewOrder {
+        client_order_id: Some("ada-2"),
         stop_loss: Some("410.00".parse()?),
         take_profit: Some("450.00".parse()?),
-        ..NewOrder::limit(ada.id, "MSFT", 300, "417.50".parse()?)
+        ..NewOrder::limit(ada.id, Side::Buy, "MSFT", 300, "417.50".parse()?)
     })?;
-    desk.fill(&in_parts, 100, "417.41", "NYSE")?;
-    desk.fill(&in_parts, 150, "417.50", "ARCA")?;
-    desk.fill(&in_parts, 50, "417.48", "NYSE")?;
+    desk.fill(&in_parts, 100, "417.41", "NYSE", "Y-1")?;
+    let mistaken = desk.fill(&in_parts, 150, "417.05", "ARCA", "A-1")?;
+    desk.fill(&in_parts, 50, "417.48", "NYSE", "Y-2")?;
+    desk.correct(&mistaken, "417.50", "A-2")?;
 
-    let cut_short = desk.submit(&NewOrder::limit(ada.id, "NVDA", 500, "141.20".parse()?))?;
-    desk.fill(&cut_short, 200, "141.20", "NASDAQ")?;
+    let cut_short = NewOrder {
+        client_order_id: Some("ada-3"),
+        ..NewOrder::limit(ada.id, Side::Sell, "NVDA", 500, "141.20".parse()?)
+    };
+    let cut_short = desk.submit(&cut_short)?;
+    desk.fill(&cut_short, 200, "141.20", "NASDAQ", "N-2")?;
     desk.cancel(&cut_short)?;
+    if let Some(late) = desk.report(&cut_short, 100, "141.21", "N-3")? {
+        desk.book(&late, "filled before the cancel reached the venue")?;
+    }
 
-    let refused = desk.submit(&NewOrder::stop(ada.id, "TSLA", 50, "320.00".parse()?))?;
+    let refused = NewOrder::stop(ada.id, Side::Sell, "TSLA", 50, "320.00".parse()?);
+    let refused = desk.submit(&refused)?;
     desk.log(&NewExecutionLog {
         reason: Some("stop price through the market"),
         error_code: Some("99"),
         ..NewExecutionLog::new(refused.id, Action::Rejected)
     })?;
 
-    let retried = desk.submit(&NewOrder::market(ada.id, "IBM", 40))?;
+    let retried = desk.submit(&NewOrder::market(ada.id, Side::Buy, "IBM", 40))?;
     desk.log(&NewExecutionLog {
         reason: Some("no answer from the venue, sent again"),
         retry_attempt: Some(1),
         ..NewExecutionLog::new(retried.id, Action::Recovered)
     })?;
-    desk.fill(&retried, 40, "224.05", "NYSE")?;
+    desk.fill(&retried, 40, "224.05", "NYSE", "Y-3")?;
 
-    desk.submit(&NewOrder::limit(ada.id, "AMZN", 75, "198.00".parse()?))?;
-    desk.order(&at_once)
+    let open = NewOrder {
+        client_order_id: Some("ada-6"),
+        ..NewOrder::limit(ada.id, Side::Buy, "AMZN", 75, "198.00".parse()?)
+    };
+    let open = desk.submit(&open)?;
+    desk.report(&open, 25, "197.9975", "N-4")?;
+    Ok(desk.order(&at_once)?)
 }
 
 /// Who trades: the traders, each with its own rows, and the engine.
@@ -124,7 +145,14 @@ impl Desk {
         self.engine.transaction(|tx| tx.execution_logs().append(entry).map(drop))
     }
 
-    fn fill(&self, order: &Order, quantity: i32, price: &str, venue: &str) -> Result<(), Error> {
+    fn fill(
+        &self,
+        order: &Order,
+        quantity: i32,
+        price: &str,
+        venue: &str,
+        execution_id: &str,
+    ) -> Result<Fill, Error> {
         let fill = NewFill {
             order_id: order.id,
             timestamp: Utc::now(),
@@ -132,8 +160,54 @@ impl Desk {
             price_at_fill: price.parse()?,
             venue,
             commission: "0.35".parse()?,
+            execution_id: Some(execution_id),
         };
-        self.engine.transaction(|tx| tx.fills().record(&fill).map(drop))
+        self.engine.transaction(|tx| tx.fills().record(&fill))
+    }
+
+    /// The venue says that a fill was at another price.
+    fn correct(&self, fill: &Fill, price: &str, execution_id: &str) -> Result<Fill, Error> {
+        let correction = NewCorrection {
+            amends: fill.id,
+            timestamp: Utc::now(),
+            quantity_filled: fill.quantity_filled,
+            price_at_fill: price.parse()?,
+            commission: fill.commission,
+            execution_id: Some(execution_id),
+        };
+        self.engine.transaction(|tx| tx.fills().correct(&correction))
+    }
+
+    /// Takes whatever a venue reports; returns the break, if it can't be applied.
+    fn report(
+        &self,
+        order: &Order,
+        quantity: i32,
+        price: &str,
+        execution_id: &str,
+    ) -> Result<Option<Break>, Failure> {
+        let execution = Execution {
+            order_id: Some(order.id),
+            timestamp: Utc::now(),
+            quantity: quantity.into(),
+            price: price.parse().map_err(|why| Failure::Failed(Some(format!("{price}: {why}"))))?,
+            venue: "NASDAQ",
+            commission: 0.into(),
+            execution_id: Some(execution_id),
+            refers_to: None,
+            is_bust: false,
+            raw: None,
+        };
+        let outcome = self.engine.transaction(|tx| tx.breaks().record_or_break(&execution))?;
+        Ok(match outcome {
+            Outcome::Broken(broken) => Some(broken),
+            Outcome::Recorded(_) => None,
+        })
+    }
+
+    fn book(&self, broken: &Break, reason: &str) -> Result<(), Error> {
+        let book = NewBreakResolution::book(broken.id, reason);
+        self.engine.transaction(|tx| tx.breaks().resolve(&book).map(drop))
     }
 
     fn order(&self, order: &Order) -> Result<Order, Error> {
@@ -142,17 +216,21 @@ impl Desk {
 }
 
 fn show(desk: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(), Failure> {
-    let (orders, fills, log) = desk.trader.snapshot(|tx| {
+    let (orders, fills, breaks, log) = desk.trader.snapshot(|tx| {
         Ok::<_, Error>((
             tx.orders().recent(&Filter::default(), ALL)?.rows,
             tx.fills().recent(&Filter::default(), ALL)?.rows,
+            tx.breaks().recent(&Filter::default(), ALL)?.rows,
             tx.execution_logs().trail(&Filter::default(), ALL)?.rows,
         ))
     })?;
+    let breaks: Vec<_> = breaks.into_iter().map(BreakRow::from).collect();
     writeln!(out, "\n{}'s orders, newest first", ada.name)?;
     output::table(out, &orders, Ids::Short)?;
     writeln!(out, "\nFills, newest first")?;
     output::table(out, &fills, Ids::Short)?;
+    writeln!(out, "\nBreaks, newest first")?;
+    output::table(out, &breaks, Ids::Short)?;
     writeln!(out, "\nAudit trail, oldest first")?;
     output::table(out, &log, Ids::Short)
 }
@@ -166,17 +244,18 @@ fn show_refusals(
 ) -> Result<(), Failure> {
     writeln!(out, "\nRefused to {}", ada.name)?;
     let open = desk.trader.transaction(|tx| tx.orders().open(ada.id, ALL))?.rows;
-    let over_fill = open.first().map(|open| desk.fill(open, open.quantity + 1, "198.00", "NYSE"));
+    let over_fill = open.first();
+    let over_fill = over_fill.map(|o| desk.fill(o, o.quantity + 1, "198.00", "NYSE", "Y-4"));
     let erase = desk.trader.transaction(|tx| {
         let erase = diesel::delete(execution_logs::table);
         Ok::<_, Error>(erase.execute(tx.connection())?)
     });
     let refusals = [
         "10.005".parse::<Price>().err(),
-        desk.submit(&NewOrder::market(ada.id, "AAPL", 0)).err(),
+        desk.submit(&NewOrder::market(ada.id, Side::Buy, "AAPL", 0)).err(),
         over_fill.and_then(Result::err),
         desk.cancel(filled).err(),
-        desk.submit(&NewOrder::market(grace.id, "AAPL", 1)).err(),
+        desk.submit(&NewOrder::market(grace.id, Side::Buy, "AAPL", 1)).err(),
         erase.err(),
     ];
     for refusal in refusals.into_iter().flatten() {

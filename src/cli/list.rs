@@ -1,4 +1,4 @@
-//! `blotter orders`, `blotter fills`, `blotter log`.
+//! `blotter orders`, `blotter fills`, `blotter log`, and the options of every listing.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -69,6 +69,16 @@ pub struct Listed {
 }
 
 #[derive(Args)]
+pub struct Orders {
+    #[command(flatten)]
+    listed: Listed,
+    /// Show the order as it stood at this day or moment.
+    #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
+    #[arg(requires = "order", conflicts_with_all = ["symbol", "status", "from", "until", "after"])]
+    as_of: Option<DateTime<Utc>>,
+}
+
+#[derive(Args)]
 pub struct Log {
     #[command(flatten)]
     listed: Listed,
@@ -77,18 +87,31 @@ pub struct Log {
     follow: bool,
 }
 
+impl Orders {
+    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+        let filter = self.listed.filter();
+        self.listed.list(database, out, |tx, page| match (filter.order_id, self.as_of) {
+            (Some(order), Some(moment)) => {
+                let order = tx.orders().as_of(order, moment)?;
+                let is_wanted = filter.trader_id.is_none_or(|trader| trader == order.trader_id);
+                Ok(Listing { rows: is_wanted.then_some(order).into_iter().collect(), next: None })
+            }
+            _ => tx.orders().recent(&filter, page),
+        })
+    }
+}
+
 impl Listed {
-    pub fn orders(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
-        let filter = self.which.filter();
-        self.list(database, out, |tx, page| tx.orders().recent(&filter, page))
+    pub fn filter(&self) -> Filter<'_> {
+        self.which.filter()
     }
 
     pub fn fills(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
-        let filter = self.which.filter();
+        let filter = self.filter();
         self.list(database, out, |tx, page| tx.fills().recent(&filter, page))
     }
 
-    fn list<R: Row>(
+    pub fn list<R: Row>(
         &self,
         database: &Database,
         out: &mut impl Write,

@@ -1,10 +1,13 @@
 //! The arguments, and what becomes of them. The commands use the library as any backend would.
 
 mod arguments;
+mod breaks;
 mod demo;
+mod expire;
 mod list;
 mod migrate;
 mod output;
+mod rebuild;
 mod sandbox;
 mod schema;
 mod whoami;
@@ -66,12 +69,24 @@ enum Command {
     /// it is removed at the end; only when the command is killed do that database, `blotter_demo_` and
     /// a number, and the roles stay behind.
     Demo,
-    /// List orders, newest first.
-    Orders(list::Listed),
+    /// List orders, newest first, or show one as it stood.
+    Orders(list::Orders),
     /// List fills, newest first.
     Fills(list::Listed),
     /// List the audit trail: the newest entries, oldest of them first.
     Log(list::Log),
+    /// List executions that could not be applied, and say what becomes of them.
+    #[command(subcommand)]
+    Breaks(breaks::Breaks),
+    /// Cancel the open orders whose time is up, and print their ids.
+    ///
+    /// For cron: prints nothing when nothing is due. Any number may run at once.
+    Expire(expire::Expire),
+    /// Derive every order again from its log and fills, one line for each thing that differs.
+    ///
+    /// Prints nothing and exits with 0 when all is as it should be, with 1 when not. Needs a login that
+    /// sees every order.
+    Rebuild(rebuild::Rebuild),
     /// Run a command with DATABASE_URL set to a private, empty PostgreSQL.
     ///
     /// The server lives as long as the command does; the exit code is the command's. For example:
@@ -115,9 +130,12 @@ pub fn run() -> ExitCode {
         Command::Schema(command) => command.run(&database, &mut out),
         Command::Whoami => whoami::run(&database, &mut out),
         Command::Demo => demo::run(&database, &mut out),
-        Command::Orders(listed) => listed.orders(&database, &mut out),
+        Command::Orders(command) => command.run(&database, &mut out),
         Command::Fills(listed) => listed.fills(&database, &mut out),
         Command::Log(command) => command.run(&database, &mut out),
+        Command::Breaks(command) => command.run(&database, &mut out),
+        Command::Expire(command) => command.run(&database, &mut out),
+        Command::Rebuild(command) => command.run(&database, &mut out),
         Command::Sandbox(command) => command.run(),
     };
     match done.and_then(|()| Ok(out.flush()?)) {
@@ -160,6 +178,21 @@ impl Database {
     /// A connection, whatever the state of the schema.
     fn connect(&self) -> Result<PgConnection, Failure> {
         Ok(tradeblotter::connect(self.url()?)?)
+    }
+
+    /// A session that acts for every trader; once the database has been found to be migrated.
+    fn engine(&self) -> Result<Session<Engine>, Failure> {
+        migrations::require(&mut self.connect()?)?;
+        let blotter = Blotter::connect(self.url()?)?;
+        let login = blotter.login()?;
+        if login.may_act_as::<Engine>() {
+            return Ok(blotter.engine());
+        }
+        Err(Failure::Failed(Some(format!(
+            "{name} may not act as blotter_engine; GRANT blotter_engine TO {name}, or connect as \
+             another login",
+            name = login.name
+        ))))
     }
 
     /// A session that reads this trader's rows, or everybody's, as whichever role the login may act

@@ -4,11 +4,12 @@ use std::fmt::Display;
 use std::io::Write;
 
 use anstream::{AutoStream, ColorChoice};
+use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use comfy_table::{Cell, CellAlignment, Color, LineStyle, Table, TableStyle};
-use serde::Serialize;
-use tradeblotter::{ExecutionLog, Fill, Order, OrderStatus};
+use serde::{Serialize, Serializer};
+use tradeblotter::{ExecutionLog, Fill, Order, OrderStatus, Side};
 use uuid::Uuid;
 
 use super::Failure;
@@ -54,6 +55,7 @@ impl Row for Order {
         "order",
         "trader",
         "submitted",
+        "side",
         "symbol",
         "type",
         "quantity",
@@ -78,6 +80,11 @@ impl Row for Order {
         "created_at",
         "updated_at",
         "expires_at",
+        "filled_notional",
+        "side",
+        "client_order_id",
+        "venue_order_id",
+        "replaces",
     ];
 
     fn cells(&self, ids: Ids) -> Vec<Cell> {
@@ -85,6 +92,7 @@ impl Row for Order {
             id(self.id, ids),
             id(self.trader_id, ids),
             time(self.created_at),
+            text(self.side.map_or("", Side::label)),
             text(&self.symbol),
             text(self.order_type.label()),
             number(self.quantity),
@@ -97,8 +105,17 @@ impl Row for Order {
 }
 
 impl Row for Fill {
-    const HEADS: &'static [&'static str] =
-        &["fill", "order", "occurred", "quantity", "price", "venue", "commission"];
+    const HEADS: &'static [&'static str] = &[
+        "fill",
+        "order",
+        "occurred",
+        "quantity",
+        "price",
+        "venue",
+        "commission",
+        "execution",
+        "amends",
+    ];
 
     const FIELDS: &'static [&'static str] = &[
         "id",
@@ -110,6 +127,10 @@ impl Row for Fill {
         "venue",
         "commission",
         "created_at",
+        "execution_id",
+        "amends",
+        "is_bust",
+        "break_id",
     ];
 
     fn cells(&self, ids: Ids) -> Vec<Cell> {
@@ -121,6 +142,12 @@ impl Row for Fill {
             number(self.price_at_fill),
             text(&self.venue),
             number(self.commission),
+            text(self.execution_id.as_deref().unwrap_or_default()),
+            match (self.amends, self.is_bust) {
+                (None, _) => Cell::new(""),
+                (Some(amended), true) => Cell::new(format!("busts {}", shown(amended, ids))),
+                (Some(amended), false) => Cell::new(format!("corrects {}", shown(amended, ids))),
+            },
         ]
     }
 }
@@ -140,6 +167,12 @@ impl Row for ExecutionLog {
         "retry_attempt",
         "error_code",
         "created_at",
+        "sequence",
+        "fill_id",
+        "venue_order_id",
+        "acted_by",
+        "acted_as",
+        "break_id",
     ];
 
     fn cells(&self, ids: Ids) -> Vec<Cell> {
@@ -156,19 +189,23 @@ impl Row for ExecutionLog {
     }
 }
 
-fn id(id: Uuid, ids: Ids) -> Cell {
-    let whole = id.to_string();
-    Cell::new(match ids {
-        Ids::Whole => &whole,
-        Ids::Short => &whole[whole.len() - 6..],
-    })
+pub fn id(id: Uuid, ids: Ids) -> Cell {
+    Cell::new(shown(id, ids))
 }
 
-fn time(at: DateTime<Utc>) -> Cell {
+fn shown(id: Uuid, ids: Ids) -> String {
+    let whole = id.to_string();
+    match ids {
+        Ids::Whole => whole,
+        Ids::Short => whole[whole.len() - 6..].to_owned(),
+    }
+}
+
+pub fn time(at: DateTime<Utc>) -> Cell {
     Cell::new(at.format("%Y-%m-%d %H:%M:%S%.3f"))
 }
 
-fn number(value: impl Display) -> Cell {
+pub fn number(value: impl Display) -> Cell {
     Cell::new(value).set_alignment(CellAlignment::Right)
 }
 
@@ -178,7 +215,7 @@ fn optional(value: Option<impl Display>) -> Cell {
 
 /// Text that somebody else wrote: control characters would have their way with the terminal, and
 /// characters that turn or hide text with the reader.
-fn text(value: &str) -> Cell {
+pub fn text(value: &str) -> Cell {
     let mut shown = String::with_capacity(value.len());
     for c in value.chars() {
         let misleads = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
@@ -202,6 +239,11 @@ fn status(status: Option<OrderStatus>) -> Cell {
         OrderStatus::Rejected => Color::Red,
         OrderStatus::Cancelled => Color::DarkGrey,
     })
+}
+
+/// Serializes a decimal as digits and a point, without an exponent.
+pub fn plain<S: Serializer>(value: &BigDecimal, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&value.to_plain_string())
 }
 
 /// Prints rows as a table, coloured only where the output shows colours.

@@ -26,6 +26,16 @@ pub fn row_security_is_on_and_forced_on_every_table(scene: &Scene) -> Held {
 pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
     scene.superuser().sees(
         &[
+            "break_resolutions_compliance_reads: PERMISSIVE SELECT blotter_compliance",
+            "break_resolutions_engine_reads: PERMISSIVE SELECT blotter_engine",
+            "break_resolutions_engine_resolves: PERMISSIVE INSERT blotter_engine",
+            "break_resolutions_ledger_reads: PERMISSIVE SELECT blotter_ledger",
+            "break_resolutions_trader_isolation: PERMISSIVE SELECT public",
+            "breaks_compliance_reads: PERMISSIVE SELECT blotter_compliance",
+            "breaks_engine_keeps: PERMISSIVE INSERT blotter_engine",
+            "breaks_engine_reads: PERMISSIVE SELECT blotter_engine",
+            "breaks_ledger_reads: PERMISSIVE SELECT blotter_ledger",
+            "breaks_trader_isolation: PERMISSIVE SELECT public",
             "execution_logs_compliance_logs_nothing: RESTRICTIVE INSERT blotter_compliance",
             "execution_logs_compliance_reads: PERMISSIVE SELECT blotter_compliance",
             "execution_logs_engine_logs: PERMISSIVE INSERT blotter_engine",
@@ -33,12 +43,15 @@ pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
             "execution_logs_immutable: RESTRICTIVE UPDATE public",
             "execution_logs_immutable_delete: RESTRICTIVE DELETE public",
             "execution_logs_ledger_logs: PERMISSIVE INSERT blotter_ledger",
+            "execution_logs_ledger_reads: PERMISSIVE SELECT blotter_ledger",
             "execution_logs_trader_cancels: RESTRICTIVE INSERT blotter_trader",
             "execution_logs_trader_isolation: PERMISSIVE ALL public",
             "fills_compliance_reads: PERMISSIVE SELECT blotter_compliance",
             "fills_compliance_records_nothing: RESTRICTIVE INSERT blotter_compliance",
             "fills_engine_reads: PERMISSIVE SELECT blotter_engine",
             "fills_engine_records: PERMISSIVE INSERT blotter_engine",
+            "fills_ledger_books: PERMISSIVE INSERT blotter_ledger",
+            "fills_ledger_reads: PERMISSIVE SELECT blotter_ledger",
             "fills_trader_isolation: PERMISSIVE ALL public",
             "fills_trader_records_nothing: RESTRICTIVE INSERT blotter_trader",
             "orders_compliance_reads: PERMISSIVE SELECT blotter_compliance",
@@ -62,25 +75,44 @@ pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
 /// Only blotter_trader_id, which policies call for everybody, may be run by everybody.
 pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene) -> Held {
     let path = "search_path=pg_catalog, public, pg_temp";
+    let ledgers = |name: &str, kind: &str| {
+        format!("{name} of blotter_ledger: {kind}, for nobody else, {path}")
+    };
+    let owners = |name: &str| format!("{name} of blotter: invoker, for nobody else, {path}");
     scene.superuser().sees(
         &[
-            format!("blotter_refuse_change of blotter: invoker, private, {path}"),
-            format!("blotter_refuse_transition of blotter_ledger: invoker, private, {path}"),
-            "blotter_trader_id of blotter: invoker, public".to_owned(),
-            format!("execution_logs_derive of blotter_ledger: definer, private, {path}"),
-            format!("execution_logs_require_order of blotter_ledger: invoker, private, {path}"),
-            format!("execution_logs_stamp of blotter_ledger: definer, private, {path}"),
-            format!("fills_derive of blotter_ledger: definer, private, {path}"),
-            format!("fills_stamp of blotter_ledger: invoker, private, {path}"),
-            format!("orders_admit of blotter_ledger: invoker, private, {path}"),
-            format!("orders_log_submitted of blotter_ledger: definer, private, {path}"),
+            ledgers("blotter_end_replaced", "invoker"),
+            format!("blotter_expire_due of blotter_ledger: definer, for blotter_engine, {path}"),
+            owners("blotter_lend_ledger"),
+            ledgers("blotter_log_break", "invoker"),
+            owners("blotter_refuse_change"),
+            ledgers("blotter_refuse_resolved", "invoker"),
+            ledgers("blotter_refuse_transition", "invoker"),
+            owners("blotter_settle_ledger"),
+            "blotter_trader_id of blotter: invoker, for public".to_owned(),
+            ledgers("break_resolutions_book", "definer"),
+            ledgers("break_resolutions_stamp", "invoker"),
+            ledgers("breaks_log", "definer"),
+            ledgers("breaks_stamp", "invoker"),
+            ledgers("execution_logs_derive", "definer"),
+            ledgers("execution_logs_require_order", "invoker"),
+            ledgers("execution_logs_stamp", "definer"),
+            ledgers("fills_amend", "definer"),
+            ledgers("fills_derive", "definer"),
+            ledgers("fills_stamp", "invoker"),
+            ledgers("orders_admit", "invoker"),
+            ledgers("orders_log_submitted", "definer"),
+            ledgers("orders_replace", "definer"),
         ],
         r#"SELECT proname || ' of ' || pg_get_userbyid(proowner) || ': ' || concat_ws(', ',
             CASE WHEN prosecdef THEN 'definer' ELSE 'invoker' END,
-            CASE WHEN EXISTS (
-                SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner)))
+            'for ' || coalesce((
+                SELECT string_agg(
+                    CASE grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(grantee) END, ' and '
+                )
+                FROM aclexplode(coalesce(proacl, acldefault('f', proowner)))
                 WHERE grantee <> proowner
-            ) THEN 'public' ELSE 'private' END,
+            ), 'nobody else'),
             array_to_string(proconfig, ', ')) AS text
         FROM pg_proc
         WHERE pronamespace = 'public'::regnamespace AND proname !~ '^diesel_'
@@ -94,18 +126,29 @@ pub fn the_grants_are_those_that_are_promised(scene: &Scene) -> Held {
             "__diesel_schema_migrations: blotter_compliance SELECT",
             "__diesel_schema_migrations: blotter_engine SELECT",
             "__diesel_schema_migrations: blotter_trader SELECT",
+            "break_resolutions: blotter_compliance SELECT",
+            "break_resolutions: blotter_engine INSERT, SELECT",
+            "break_resolutions: blotter_ledger SELECT",
+            "break_resolutions: blotter_trader SELECT",
+            "breaks: blotter_compliance SELECT",
+            "breaks: blotter_engine INSERT, SELECT",
+            "breaks: blotter_ledger SELECT",
+            "breaks: blotter_trader SELECT",
             "execution_logs: blotter_compliance SELECT",
             "execution_logs: blotter_engine INSERT, SELECT",
-            "execution_logs: blotter_ledger INSERT",
+            "execution_logs: blotter_ledger INSERT, SELECT",
             "execution_logs: blotter_trader INSERT, SELECT",
+            "execution_logs_sequence: blotter_ledger USAGE",
             "fills: blotter_compliance SELECT",
             "fills: blotter_engine INSERT, SELECT",
+            "fills: blotter_ledger INSERT, SELECT",
             "fills: blotter_trader SELECT",
             "orders.average_fill_price: blotter_ledger UPDATE",
             "orders.filled_notional: blotter_ledger UPDATE",
             "orders.filled_quantity: blotter_ledger UPDATE",
             "orders.status: blotter_ledger UPDATE",
             "orders.updated_at: blotter_ledger UPDATE",
+            "orders.venue_order_id: blotter_ledger UPDATE",
             "orders: blotter_compliance SELECT",
             "orders: blotter_engine INSERT, SELECT",
             "orders: blotter_ledger SELECT",

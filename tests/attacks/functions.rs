@@ -1,17 +1,26 @@
 //! The functions that derive: they write as a role that may write what nobody else may, so nobody
 //! else may run them, and nothing of the caller's may stand in for what they name.
 
-use crate::attacks::scene::{ADA, ADAS_PARTIAL, ADAS_PENDING, By, Held, Scene, log_of, order_of};
+use crate::attacks::scene::{
+    ADA, ADAS_CANCELLED, ADAS_PARTIAL, ADAS_PENDING, By, Held, RECORDS, Scene, booking_of,
+    break_of, bust_of, log_of, order_of, replacement_of,
+};
 
-const TRIGGER_FUNCTIONS: [&str; 8] = [
+const TRIGGER_FUNCTIONS: [&str; 14] = [
     "blotter_refuse_change",
+    "break_resolutions_book",
+    "break_resolutions_stamp",
+    "breaks_log",
+    "breaks_stamp",
     "execution_logs_derive",
     "execution_logs_require_order",
     "execution_logs_stamp",
+    "fills_amend",
     "fills_derive",
     "fills_stamp",
     "orders_admit",
     "orders_log_submitted",
+    "orders_replace",
 ];
 
 /// A schema whose operators lie, found before the server's own.
@@ -27,11 +36,17 @@ const SHADOW: &str = "
     CREATE OPERATOR shadow.= (LEFTARG = uuid, RIGHTARG = uuid, FUNCTION = shadow.yes);
     CREATE FUNCTION shadow.fail(text, text) RETURNS boolean
         LANGUAGE plpgsql AS $$ BEGIN RAISE 'called'; END $$;
-    CREATE OPERATOR shadow.= (LEFTARG = text, RIGHTARG = text, FUNCTION = shadow.fail);";
+    CREATE OPERATOR shadow.= (LEFTARG = text, RIGHTARG = text, FUNCTION = shadow.fail);
+    CREATE OPERATOR shadow.~~ (LEFTARG = text, RIGHTARG = text, FUNCTION = shadow.fail);
+    CREATE FUNCTION shadow.fail(oid, regproc) RETURNS boolean
+        LANGUAGE plpgsql AS $$ BEGIN RAISE 'called'; END $$;
+    CREATE OPERATOR shadow.= (LEFTARG = oid, RIGHTARG = regproc, FUNCTION = shadow.fail);
+    CREATE FUNCTION shadow.blotter_log_break(uuid, uuid, text) RETURNS void
+        LANGUAGE plpgsql AS $$ BEGIN RAISE 'called'; END $$;";
 
 /// Empty tables in the way of the real ones.
 fn shadow_tables(role: &str, scene: &Scene, then: &str, expected: &[&str], query: &str) -> Held {
-    let shadows = ["orders", "fills", "execution_logs"].map(|table| {
+    let shadows = RECORDS.map(|table| {
         format!("CREATE TEMP TABLE {table} (LIKE public.{table}); GRANT ALL ON {table} TO PUBLIC;")
     });
     let mut attacker = scene.member(role, if role == "blotter_trader" { ADA } else { "" });
@@ -42,9 +57,17 @@ attacks! {
     no_function_that_derives_runs_on_a_table_of_the_callers,
     a_table_of_the_callers_stands_in_for_none_when_an_order_is_submitted,
     a_table_of_the_callers_stands_in_for_none_when_an_order_is_cancelled,
+    no_function_but_the_one_that_tells_the_identity_is_called_by_a_trader,
+    a_table_of_the_callers_stands_in_for_none_when_an_order_is_replaced,
     a_table_of_the_callers_stands_in_for_none_when_a_fill_is_recorded,
+    a_table_of_the_callers_stands_in_for_none_when_a_fill_is_taken_back,
+    a_table_of_the_callers_stands_in_for_none_when_a_break_is_kept,
+    a_table_of_the_callers_stands_in_for_none_when_a_break_is_booked,
+    a_table_of_the_callers_stands_in_for_none_when_an_orders_time_is_up,
+    a_function_of_the_callers_is_not_called_when_a_break_is_kept,
     an_operator_of_the_callers_admits_no_order_that_has_begun,
     an_operator_of_the_callers_is_not_called_by_the_guards,
+    an_operator_of_the_callers_is_not_called_when_the_ledger_is_lent,
     an_operator_of_the_callers_shows_no_other_traders_row,
 }
 
@@ -63,10 +86,28 @@ pub fn no_function_that_derives_runs_on_a_table_of_the_callers(scene: &Scene) ->
         )?;
         ada.run("DROP TABLE forged");
     }
-    scene.ada().refused(
-        By::Words("permission denied for function blotter_refuse_transition"),
-        format!("SELECT blotter_refuse_transition('{ADAS_PENDING}', 'PENDING', 'FILLED')"),
-    )
+    Ok(())
+}
+
+pub fn no_function_but_the_one_that_tells_the_identity_is_called_by_a_trader(
+    scene: &Scene,
+) -> Held {
+    let id = ADAS_PENDING;
+    for (function, call) in [
+        ("blotter_refuse_transition", format!("('{id}', 'PENDING', 'FILLED')")),
+        ("blotter_end_replaced", format!("('{id}', '{id}')")),
+        ("blotter_refuse_resolved", "(NULL::fills)".to_owned()),
+        ("blotter_log_break", format!("('{id}', '{id}', 'X')")),
+        ("blotter_expire_due", "('infinity', 100)".to_owned()),
+    ] {
+        let denied = format!("permission denied for function {function}");
+        scene.ada().refused(By::Words(&denied), format!("SELECT {function}{call}"))?;
+    }
+    for (procedure, call) in [("blotter_lend_ledger", "()"), ("blotter_settle_ledger", "('X')")] {
+        let denied = format!("permission denied for procedure {procedure}");
+        scene.ada().refused(By::Words(&denied), format!("CALL {procedure}{call}"))?;
+    }
+    Ok(())
 }
 
 pub fn a_table_of_the_callers_stands_in_for_none_when_an_order_is_submitted(scene: &Scene) -> Held {
@@ -97,6 +138,67 @@ pub fn a_table_of_the_callers_stands_in_for_none_when_a_fill_is_recorded(scene: 
     shadow_tables("blotter_engine", scene, &fill, &[&expected], &told)
 }
 
+pub fn a_table_of_the_callers_stands_in_for_none_when_an_order_is_replaced(scene: &Scene) -> Held {
+    let status =
+        format!("SELECT status::text AS text FROM public.orders WHERE id = '{ADAS_PENDING}'");
+    let replacement = replacement_of(ADAS_PENDING, ADA);
+    shadow_tables("blotter_trader", scene, &replacement, &["CANCELLED"], &status)
+}
+
+pub fn a_table_of_the_callers_stands_in_for_none_when_a_fill_is_taken_back(scene: &Scene) -> Held {
+    let told = format!(
+        "SELECT concat_ws(' ', o.status, o.filled_quantity, l.action) AS text
+         FROM public.orders o JOIN public.execution_logs l ON l.order_id = o.id
+         JOIN public.fills f ON f.id = l.fill_id AND f.amends = '{ADAS_PARTIAL}'
+         WHERE o.id = '{ADAS_PARTIAL}'"
+    );
+    let bust = bust_of(ADAS_PARTIAL);
+    shadow_tables("blotter_engine", scene, &bust, &["PENDING 0 RECOVERED"], &told)
+}
+
+pub fn a_table_of_the_callers_stands_in_for_none_when_a_break_is_kept(scene: &Scene) -> Held {
+    let told = "SELECT concat_ws(' ', b.trader_id, l.trader_id, l.action) AS text
+                FROM public.breaks b JOIN public.execution_logs l ON l.break_id = b.id
+                WHERE b.venue = 'X'";
+    let expected = format!("{ADA} {ADA} RECOVERED");
+    shadow_tables("blotter_engine", scene, &break_of(ADAS_PENDING), &[&expected], told)
+}
+
+pub fn a_table_of_the_callers_stands_in_for_none_when_a_break_is_booked(scene: &Scene) -> Held {
+    let told = format!(
+        "SELECT concat_ws(' ', f.trader_id, o.filled_quantity, l.action) AS text
+         FROM public.break_resolutions r JOIN public.fills f ON f.id = r.fill_id
+         JOIN public.orders o ON o.id = f.order_id JOIN public.execution_logs l ON l.fill_id = f.id
+         WHERE r.break_id = '{ADAS_CANCELLED}'"
+    );
+    let expected = format!("{ADA} 500 RECOVERED");
+    let booking = booking_of(ADAS_CANCELLED);
+    shadow_tables("blotter_engine", scene, &booking, &[&expected], &told)
+}
+
+pub fn a_table_of_the_callers_stands_in_for_none_when_an_orders_time_is_up(scene: &Scene) -> Held {
+    let end = format!(
+        "INSERT INTO public.orders (trader_id, symbol, quantity, order_type, expires_at)
+         VALUES ('{ADA}', 'X', 1, 'MARKET', now());
+         SELECT public.blotter_expire_due(now(), 100)"
+    );
+    let told = "SELECT concat_ws(' ', o.status, l.reason) AS text
+                FROM public.orders o JOIN public.execution_logs l ON l.order_id = o.id
+                WHERE o.symbol = 'X' AND l.action = 'CANCELLED'";
+    shadow_tables("blotter_engine", scene, &end, &["CANCELLED expired"], told)
+}
+
+pub fn a_function_of_the_callers_is_not_called_when_a_break_is_kept(scene: &Scene) -> Held {
+    scene.run(SHADOW);
+    let mut engine = scene.engine();
+    engine.run("SET search_path = shadow, pg_catalog, public");
+    let told = "SELECT action::text AS text FROM execution_logs
+                WHERE break_id OPERATOR(pg_catalog.=) (
+                    SELECT id FROM breaks WHERE char_length(venue) = 1
+                )";
+    engine.brings(&["RECOVERED"], break_of(ADAS_PENDING), told)
+}
+
 pub fn an_operator_of_the_callers_admits_no_order_that_has_begun(scene: &Scene) -> Held {
     scene.run(SHADOW);
     let mut ada = scene.ada();
@@ -115,6 +217,22 @@ pub fn an_operator_of_the_callers_is_not_called_by_the_guards(scene: &Scene) -> 
     let mut superuser = scene.superuser();
     superuser.run("SET search_path = shadow, pg_catalog, public");
     superuser.refused(By::Rule("orders_append_only"), "UPDATE orders SET quantity = 1")
+}
+
+/// Who migrates calls the procedures, perhaps with a search path that others can write to.
+pub fn an_operator_of_the_callers_is_not_called_when_the_ledger_is_lent(scene: &Scene) -> Held {
+    scene.run(SHADOW);
+    let mut owner = scene.owner("");
+    owner.run("SET search_path = shadow, pg_catalog, public");
+    owner.brings(
+        &["true", "false"],
+        "CREATE TEMP TABLE lent (at serial, member boolean);
+         CALL blotter_lend_ledger();
+         INSERT INTO lent (member) VALUES (pg_has_role('blotter_ledger', 'USAGE'));
+         CALL blotter_settle_ledger(VARIADIC '{}');
+         INSERT INTO lent (member) VALUES (pg_has_role('blotter_ledger', 'USAGE'))",
+        "SELECT member::pg_catalog.text AS text FROM lent ORDER BY at",
+    )
 }
 
 pub fn an_operator_of_the_callers_shows_no_other_traders_row(scene: &Scene) -> Held {

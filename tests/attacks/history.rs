@@ -11,7 +11,7 @@ const LOG_GUARD: By<'_> = By::Rule("execution_logs_append_only");
 const ORDERS_GUARD: By<'_> = By::Rule("orders_append_only");
 
 /// What a trader has submitted, with another value for each.
-const TERMS: [&str; 10] = [
+const TERMS: [&str; 13] = [
     "id = gen_random_uuid()",
     "trader_id = 'b0000000-0000-7000-8000-000000000000'",
     "symbol = 'X'",
@@ -22,15 +22,19 @@ const TERMS: [&str; 10] = [
     "take_profit = 1",
     "created_at = now()",
     "expires_at = now()",
+    "side = 'SELL'",
+    "client_order_id = 'X'",
+    "replaces = 'a0000000-0000-7000-8000-000000000002'",
 ];
 
 /// What follows from fills and actions, with another value for each.
-const DERIVED: [&str; 5] = [
+const DERIVED: [&str; 6] = [
     "status = 'CANCELLED'",
     "filled_quantity = 1",
     "filled_notional = 1",
     "average_fill_price = 1",
     "updated_at = now()",
+    "venue_order_id = 'X'",
 ];
 
 fn update(trader: &str) -> String {
@@ -49,9 +53,10 @@ fn upserts(scene: &Scene, trader: &str) -> Vec<String> {
          USING (VALUES ('{entry}'::uuid)) AS mine (id) ON kept.id = mine.id
          WHEN MATCHED THEN"
     );
+    // With a number, for whom the trigger is passed over that would draw one.
     let mut ways = vec![format!(
-        "INSERT INTO execution_logs (id, order_id, trader_id, action)
-         VALUES ('{entry}', '{entry}', '{trader}', 'CANCELLED')
+        "INSERT INTO execution_logs (id, sequence, order_id, trader_id, action)
+         VALUES ('{entry}', 0, '{entry}', '{trader}', 'CANCELLED')
          ON CONFLICT (id) DO UPDATE SET reason = 'rewritten'"
     )];
     if scene.has(15) {
@@ -97,6 +102,7 @@ attacks! {
     a_superuser_rewrites_nothing_that_is_recorded,
     a_superuser_who_passes_over_ordinary_triggers_rewrites_nothing_either,
     an_order_that_has_a_log_is_deleted_by_nobody,
+    a_break_and_its_resolution_are_changed_and_deleted_by_nobody,
     a_trader_changes_neither_the_terms_of_an_order_nor_what_is_derived_of_it,
     the_engine_and_compliance_change_no_order_and_no_fill_whatever_is_granted,
     not_even_the_ledger_changes_the_terms_of_an_order,
@@ -184,6 +190,31 @@ pub fn an_order_that_has_a_log_is_deleted_by_nobody(scene: &Scene) -> Held {
     scene.compliance().touches_nothing("DELETE FROM fills")?;
     scene.owner(ADA).refused(ORDERS_GUARD, delete)?;
     scene.owner("").touches_nothing(delete)
+}
+
+/// There is no policy by which anybody could: those who see the rows find none to change.
+pub fn a_break_and_its_resolution_are_changed_and_deleted_by_nobody(scene: &Scene) -> Held {
+    let rewrites = ["breaks", "break_resolutions"].map(|table| {
+        [(table, format!("UPDATE {table} SET id = id")), (table, format!("DELETE FROM {table}"))]
+    });
+    let rewrites = rewrites.as_flattened();
+    for (table, sql) in rewrites {
+        for attacker in [Scene::ada, Scene::engine, Scene::compliance] {
+            attacker(scene).refused(By::Grant(table), sql)?;
+        }
+    }
+    scene.run(
+        "GRANT UPDATE, DELETE ON breaks, break_resolutions
+         TO blotter_trader, blotter_engine, blotter_compliance",
+    );
+    for (_, sql) in rewrites {
+        for attacker in [Scene::ada, Scene::engine, Scene::compliance] {
+            attacker(scene).touches_nothing(sql)?;
+        }
+        scene.owner(ADA).touches_nothing(sql)?;
+        scene.owner("").touches_nothing(sql)?;
+    }
+    Ok(())
 }
 
 pub fn a_trader_changes_neither_the_terms_of_an_order_nor_what_is_derived_of_it(

@@ -1,8 +1,8 @@
 //! Writing in another's name, or what is another's to write.
 
 use crate::attacks::scene::{
-    ADA, ADAS_PARTIAL, ADAS_PENDING, By, GRACE, GRACES_PENDING, Held, RECORDS, Scene, fill_of,
-    log_of, order_of,
+    ABSENT, ADA, ADAS_PARTIAL, ADAS_PENDING, By, GRACE, GRACES_FILLED, GRACES_PENDING, Held,
+    RECORDS, Scene, break_of, fill_of, log_of, order_of,
 };
 
 attacks! {
@@ -17,6 +17,11 @@ attacks! {
     a_trader_approves_executes_rejects_and_repairs_none_of_its_orders,
     a_trader_gives_no_code_of_a_venue_and_counts_no_retry,
     an_action_tells_the_status_and_the_time_that_the_database_knows,
+    an_action_tells_its_place_in_the_log_and_who_acted_whatever_is_claimed,
+    what_is_logged_of_a_fill_or_a_break_is_logged_by_nobody_else,
+    nothing_happens_to_an_order_before_it_is_submitted,
+    the_rows_of_one_statement_are_logged_as_they_happen,
+    an_order_is_known_at_its_venue_by_one_name,
     an_order_moves_to_no_other_trader,
     a_trader_is_registered_by_the_engine_only,
 }
@@ -34,6 +39,7 @@ pub fn an_order_begins_with_nothing_filled_whoever_submits_it(scene: &Scene) -> 
         ("filled_quantity", "1"),
         ("filled_notional", "1"),
         ("average_fill_price", "1"),
+        ("venue_order_id", "'X'"),
     ] {
         let sql = format!(
             "INSERT INTO orders (trader_id, symbol, quantity, order_type, {column})
@@ -85,7 +91,13 @@ pub fn without_the_triggers_row_security_keeps_traders_apart(scene: &Scene) -> H
     scene
         .ada()
         .refused(By::Policy("execution_logs"), log_of(GRACES_PENDING, GRACE, "CANCELLED"))?;
-    scene.owner(ADA).refused(By::Policy("fills"), fill_of(GRACES_PENDING, GRACE))
+    scene.owner(ADA).refused(By::Policy("fills"), fill_of(GRACES_PENDING, GRACE))?;
+    // Of a break, as the ledger books them.
+    let booked = format!(
+        "INSERT INTO fills (order_id, trader_id, quantity_filled, price_at_fill, venue, break_id)
+         VALUES ('{GRACES_PENDING}', '{GRACE}', 1, 1, 'X', '{GRACES_FILLED}')"
+    );
+    scene.owner(ADA).refused(By::Policy("fills"), booked)
 }
 
 pub fn what_the_database_logs_by_itself_is_logged_by_nobody_else(scene: &Scene) -> Held {
@@ -108,7 +120,9 @@ pub fn a_trader_approves_executes_rejects_and_repairs_none_of_its_orders(scene: 
 }
 
 pub fn a_trader_gives_no_code_of_a_venue_and_counts_no_retry(scene: &Scene) -> Held {
-    for (column, value) in [("error_code", "'99'"), ("retry_attempt", "1")] {
+    for (column, value) in
+        [("error_code", "'99'"), ("retry_attempt", "1"), ("venue_order_id", "'X'")]
+    {
         let cancel = format!(
             "INSERT INTO execution_logs (order_id, action, {column})
              VALUES ('{ADAS_PENDING}', 'CANCELLED', {value})"
@@ -133,6 +147,93 @@ pub fn an_action_tells_the_status_and_the_time_that_the_database_knows(scene: &S
     );
     let backdated = told("timestamp, created_at", "'2000-01-01', '2000-01-01'");
     scene.ada().brings(&["true"], backdated, late)
+}
+
+pub fn an_action_tells_its_place_in_the_log_and_who_acted_whatever_is_claimed(
+    scene: &Scene,
+) -> Held {
+    let claimed = format!(
+        "INSERT INTO execution_logs (order_id, action, sequence, acted_by, acted_as)
+         VALUES ('{ADAS_PARTIAL}', 'CANCELLED', 1, 'X', 'X')"
+    );
+    let told = "SELECT concat_ws(' ', acted_by, acted_as) AS text FROM execution_logs
+                WHERE sequence = (SELECT max(sequence) FROM execution_logs)
+                    AND action = 'CANCELLED'";
+    let logins = ["blotter_trader_login", "blotter_engine_login"];
+    scene.ada().brings(&[format!("{0} {0}", logins[0])], &claimed, told)?;
+    scene.engine().brings(&[format!("{0} {0}", logins[1])], &claimed, told)?;
+    let as_a_role = format!("SET LOCAL ROLE blotter_engine; {claimed}");
+    scene.engine().brings(&[format!("{} blotter_engine", logins[1])], as_a_role, told)?;
+    // What the database logs by itself names whoever brought it about, and not the ledger.
+    let submitted = "SELECT concat_ws(' ', acted_by, acted_as) AS text FROM execution_logs
+                     JOIN orders ON orders.id = order_id WHERE symbol = 'X'";
+    scene.ada().brings(&[format!("{0} {0}", logins[0])], order_of(ADA), submitted)
+}
+
+pub fn what_is_logged_of_a_fill_or_a_break_is_logged_by_nobody_else(scene: &Scene) -> Held {
+    for column in ["fill_id", "break_id"] {
+        let sql = format!(
+            "INSERT INTO execution_logs (order_id, action, {column})
+             VALUES ('{ADAS_PENDING}', 'CANCELLED', '{ADAS_PARTIAL}')"
+        );
+        for attacker in [Scene::ada, Scene::engine, Scene::superuser] {
+            attacker(scene).refused(By::Rule("execution_logs_automatic"), &sql)?;
+        }
+    }
+    Ok(())
+}
+
+pub fn an_order_is_known_at_its_venue_by_one_name(scene: &Scene) -> Held {
+    let routed = |name: &str| {
+        format!(
+            "INSERT INTO execution_logs (order_id, action, venue_order_id)
+             VALUES ('{ADAS_PENDING}', 'EXECUTED', '{name}');"
+        )
+    };
+    let known = format!("SELECT venue_order_id AS text FROM orders WHERE id = '{ADAS_PENDING}'");
+    let mut engine = scene.engine();
+    engine.brings(&["V-1"], routed("V-1") + &routed("V-1"), known)?;
+    engine.refused_after(By::Rule("execution_logs_one_venue_order"), routed("V-1"), routed("V-2"))
+}
+
+/// A row of the same statement finds the order before the log says where it comes from.
+pub fn nothing_happens_to_an_order_before_it_is_submitted(scene: &Scene) -> Held {
+    let order = format!(
+        "INSERT INTO orders (id, trader_id, symbol, quantity, order_type)
+         VALUES ('{ABSENT}', '{ADA}', 'X', 1, 'MARKET')"
+    );
+    let cancel = log_of(ABSENT, ADA, "CANCELLED");
+    let fill = fill_of(ABSENT, "");
+    let together = |first: &str| format!("WITH first AS ({first}) {order}");
+    scene.ada().refused(By::Rule("orders_transition"), together(&cancel))?;
+    scene.engine().refused(By::Rule("orders_transition"), together(&cancel))?;
+    let both = format!("WITH first AS ({fill}), second AS ({cancel}) {order}");
+    scene.engine().refused(By::Rule("orders_transition"), both)
+}
+
+/// An action is numbered when it is stamped, and moves its order at the end of its statement: what
+/// another row of the statement says of the order in between would stand after it and deny it.
+pub fn the_rows_of_one_statement_are_logged_as_they_happen(scene: &Scene) -> Held {
+    let mut engine = scene.engine();
+    let cancel = log_of(ADAS_PENDING, ADA, "CANCELLED");
+    let broken = break_of(ADAS_PENDING);
+    engine.refused(By::Rule("orders_transition"), format!("WITH first AS ({cancel}) {broken}"))?;
+    engine.run(
+        "CREATE FUNCTION pg_temp.approve(uuid, uuid) RETURNS uuid LANGUAGE sql AS
+         $$ INSERT INTO public.execution_logs (order_id, trader_id, action)
+            VALUES ($1, $2, 'APPROVED') RETURNING order_id $$",
+    );
+    engine.refused(
+        By::Rule("orders_transition"),
+        format!(
+            "INSERT INTO execution_logs (order_id, trader_id, action)
+             SELECT CASE
+                 WHEN place = 1 THEN '{ADAS_PENDING}'
+                 WHEN pg_temp.approve('{ADAS_PENDING}', '{ADA}') IS NOT NULL THEN '{ADAS_PARTIAL}'::uuid
+             END, '{ADA}', 'CANCELLED'
+             FROM generate_series(1, 2) AS place"
+        ),
+    )
 }
 
 pub fn an_order_moves_to_no_other_trader(scene: &Scene) -> Held {

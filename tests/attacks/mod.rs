@@ -22,6 +22,8 @@ macro_rules! attacks {
     };
 }
 
+mod amendments;
+mod breaks;
 mod catalog;
 mod functions;
 mod history;

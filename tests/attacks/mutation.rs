@@ -13,8 +13,8 @@ use diesel::sql_types::Text;
 
 use super::scene::{Attack, Scene};
 use super::{
-    catalog, functions, history, identity, impersonation, oracles, plans, pool, queries, roles,
-    truncation,
+    amendments, breaks, catalog, functions, history, identity, impersonation, oracles, plans, pool,
+    queries, roles, truncation,
 };
 
 /// The policies, which of them take away, and row security itself.
@@ -68,56 +68,72 @@ const FUNCTIONS: &str = "
         WHERE pronamespace = 'public'::regnamespace AND proname !~ '^diesel_'
     )
     SELECT 'execute' AS kind, proname AS name,
-        format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', signature) AS weakening
+        format('GRANT EXECUTE ON ROUTINE %s TO PUBLIC', signature) AS weakening
     FROM functions
     WHERE NOT has_function_privilege('pg_signal_backend', oid, 'EXECUTE')
     UNION ALL
-    SELECT 'search path', proname, format('ALTER FUNCTION %s RESET search_path', signature)
+    SELECT 'executed', proname, format(
+        'REVOKE EXECUTE ON ROUTINE %s FROM %s',
+        signature, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END
+    )
+    FROM functions
+    CROSS JOIN aclexplode(coalesce(proacl, acldefault('f', proowner)))
+    WHERE grantee <> proowner
+    UNION ALL
+    SELECT 'search path', proname, format('ALTER ROUTINE %s RESET search_path', signature)
     FROM functions
     WHERE proconfig IS NOT NULL
     UNION ALL
     SELECT CASE WHEN prosecdef THEN 'definer' ELSE 'invoker' END, proname, format(
-        'ALTER FUNCTION %s SECURITY %s',
+        'ALTER ROUTINE %s SECURITY %s',
         signature, CASE WHEN prosecdef THEN 'INVOKER' ELSE 'DEFINER' END
     )
     FROM functions
     UNION ALL
-    SELECT 'owner', proname, format('ALTER FUNCTION %s OWNER TO postgres', signature)
+    SELECT 'owner', proname, format('ALTER ROUTINE %s OWNER TO postgres', signature)
     FROM functions
     WHERE prosecdef";
 
 /// The grants of the roles, each of which is needed, and every one that they lack.
 const GRANTS: &str = "
-    WITH grants AS (
-        SELECT relname::text AS object, '' AS part, acl.*
-        FROM pg_class CROSS JOIN aclexplode(relacl) AS acl
-        WHERE relnamespace = 'public'::regnamespace AND grantee <> relowner
+    WITH objects AS (
+        SELECT oid, relname::text AS object, relowner, relacl,
+            CASE relkind WHEN 'S' THEN 'SEQUENCE ' ELSE '' END AS kind,
+            CASE relkind WHEN 'S' THEN ARRAY['USAGE', 'SELECT', 'UPDATE']
+                ELSE ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']
+            END AS privileges
+        FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S')
+    ), grants AS (
+        SELECT object, kind, '' AS part, acl.*
+        FROM objects CROSS JOIN aclexplode(relacl) AS acl
+        WHERE grantee <> relowner
         UNION ALL
-        SELECT relname, format(' (%I)', attname), acl.*
+        SELECT object, kind, format(' (%I)', attname), acl.*
         FROM pg_attribute
-        JOIN pg_class c ON c.oid = attrelid
+        JOIN objects ON objects.oid = attrelid
         CROSS JOIN aclexplode(attacl) AS acl
-        WHERE relnamespace = 'public'::regnamespace
     )
     SELECT 'grant' AS kind,
-        format('%s on %s to %s', privilege_type, object, grantee::regrole) AS name,
-        format('REVOKE %s%s ON %I FROM %s', privilege_type, part, object, grantee::regrole)
+        format('%s%s on %s to %s', privilege_type, part, object, grantee::regrole) AS name,
+        format('REVOKE %s%s ON %s%I FROM %s', privilege_type, part, kind, object, grantee::regrole)
             AS weakening
     FROM grants
     UNION ALL
     SELECT 'no grant', 'to ' || role,
-        format('GRANT %s ON %I TO %s', privilege, relname, role)
-    FROM pg_class
+        format('GRANT %s ON %s%I TO %s', privilege, kind, object, role)
+    FROM objects
     CROSS JOIN unnest(ARRAY[
         'blotter_trader', 'blotter_engine', 'blotter_compliance', 'blotter_ledger', 'public'
     ]) AS role
-    CROSS JOIN unnest(ARRAY[
-        'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER'
-    ]) AS privilege
-    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname !~ '^__diesel'
-        AND NOT has_table_privilege(
-            CASE role WHEN 'public' THEN 'pg_signal_backend' ELSE role END, oid, privilege
-        )";
+    CROSS JOIN unnest(privileges) AS privilege
+    CROSS JOIN LATERAL (
+        SELECT CASE role WHEN 'public' THEN 'pg_signal_backend' ELSE role END AS asked
+    ) AS somebody
+    WHERE object !~ '^__diesel' AND NOT CASE kind
+        WHEN '' THEN has_table_privilege(asked, oid, privilege)
+        ELSE has_sequence_privilege(asked, oid, privilege)
+    END";
 
 type Named = (&'static str, Attack);
 
@@ -149,6 +165,19 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ("policy", "fills_engine_records" | "orders_ledger_reads" | "orders_ledger_derives") => {
             attacks_of![roles::the_engine_records_fills_and_what_follows_from_them_is_derived]
         }
+        ("policy", "breaks_engine_keeps") => {
+            attacks_of![breaks::the_engine_keeps_a_break_of_every_traders_order_and_of_none]
+        }
+        (
+            "policy",
+            "break_resolutions_engine_resolves"
+            | "break_resolutions_ledger_reads"
+            | "breaks_ledger_reads"
+            | "fills_ledger_books",
+        ) => attacks_of![breaks::the_engine_books_a_break_as_a_fill_and_the_log_says_so],
+        ("policy", "fills_ledger_reads") => {
+            attacks_of![amendments::a_bust_counts_against_the_fill_that_it_takes_back]
+        }
         ("policy", "execution_logs_engine_logs") => {
             attacks_of![roles::the_engine_logs_every_action_on_every_traders_order]
         }
@@ -158,11 +187,13 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ("policy" | "restriction", "execution_logs_immutable_delete") => {
             attacks_of![history::with_the_grant_a_delete_from_the_log_finds_no_row]
         }
-        ("policy" | "restriction", "fills_trader_records_nothing") => {
-            attacks_of![impersonation::a_trader_records_no_fill_not_even_of_its_own_order]
-        }
+        ("policy" | "restriction", "fills_trader_records_nothing") => attacks_of![
+            impersonation::a_trader_records_no_fill_not_even_of_its_own_order,
+            amendments::a_trader_amends_no_fill_not_even_its_own,
+        ],
         ("policy" | "restriction", "execution_logs_trader_cancels") => attacks_of![
             impersonation::a_trader_approves_executes_rejects_and_repairs_none_of_its_orders,
+            impersonation::a_trader_gives_no_code_of_a_venue_and_counts_no_retry,
         ],
         (
             "policy" | "restriction",
@@ -185,12 +216,55 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ("trigger", "orders_admit") => attacks_of![
             impersonation::an_order_begins_with_nothing_filled_whoever_submits_it,
             impersonation::an_order_was_submitted_when_it_was_stored,
+            amendments::no_order_takes_the_place_of_another_traders_whoever_submits_it,
+        ],
+        ("invoker", "orders_admit") => {
+            attacks_of![oracles::an_order_in_the_place_of_anothers_meets_an_order_that_is_not_there]
+        }
+        ("trigger" | "definer" | "owner", "orders_replace") => attacks_of![
+            amendments::a_replaced_order_ends_with_the_one_in_its_place,
+            amendments::an_order_is_replaced_once_and_not_when_it_is_cancelled_or_rejected,
         ],
         ("trigger" | "definer" | "owner", "orders_log_submitted") => {
             attacks_of![roles::a_trader_submits_its_orders_and_cancels_them]
         }
-        ("trigger" | "invoker", "fills_stamp") => {
-            attacks_of![oracles::a_fill_of_anothers_order_meets_an_order_that_is_not_there]
+        ("trigger" | "invoker", "fills_stamp") => attacks_of![
+            oracles::a_fill_of_anothers_order_meets_an_order_that_is_not_there,
+            oracles::a_bust_of_anothers_fill_meets_a_fill_that_is_not_there,
+            breaks::a_fill_books_no_break_by_naming_it,
+        ],
+        ("trigger" | "definer" | "owner", "fills_amend") => attacks_of![
+            amendments::a_bust_counts_against_the_fill_that_it_takes_back,
+            amendments::a_correction_counts_in_the_place_of_the_fill,
+            amendments::what_a_bust_opens_again_of_a_replaced_order_is_ended,
+        ],
+        ("trigger", "breaks_stamp") => attacks_of![
+            breaks::a_break_is_shown_to_the_trader_of_its_order_whatever_the_engine_says,
+            breaks::a_break_and_its_resolution_tell_who_wrote_them_and_when_whatever_is_claimed,
+        ],
+        ("trigger" | "definer" | "owner", "breaks_log") => {
+            attacks_of![breaks::the_engine_keeps_a_break_of_every_traders_order_and_of_none]
+        }
+        ("trigger", "break_resolutions_stamp") => attacks_of![
+            breaks::a_break_is_shown_to_the_trader_of_its_order_whatever_the_engine_says,
+            breaks::a_break_and_its_resolution_tell_who_wrote_them_and_when_whatever_is_claimed,
+            breaks::a_booking_makes_the_fill_that_was_reported_and_no_other,
+            breaks::a_trader_keeps_no_break_and_resolves_none_whatever_is_granted,
+        ],
+        ("invoker", "break_resolutions_stamp") => attacks_of![
+            oracles::a_resolution_of_anothers_break_meets_a_break_that_is_not_there,
+            oracles::a_booking_to_anothers_order_meets_an_order_that_is_not_there,
+        ],
+        ("trigger" | "definer" | "owner", "break_resolutions_book") => attacks_of![
+            breaks::the_engine_books_a_break_as_a_fill_and_the_log_says_so,
+            breaks::the_engine_books_a_break_to_the_order_that_it_says,
+            breaks::the_engine_dismisses_a_break_and_the_log_says_so,
+        ],
+        ("definer" | "owner" | "executed", "blotter_expire_due") => {
+            attacks_of![amendments::the_engine_ends_the_orders_whose_time_is_up_and_no_others]
+        }
+        ("executed", "blotter_trader_id") => {
+            attacks_of![roles::a_trader_sees_its_own_rows_and_no_others]
         }
         ("trigger" | "definer" | "owner", "fills_derive") => {
             attacks_of![roles::the_engine_records_fills_and_what_follows_from_them_is_derived]
@@ -202,10 +276,15 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ("trigger", "execution_logs_stamp") => attacks_of![
             impersonation::what_the_database_logs_by_itself_is_logged_by_nobody_else,
             impersonation::an_action_tells_the_status_and_the_time_that_the_database_knows,
+            impersonation::an_action_tells_its_place_in_the_log_and_who_acted_whatever_is_claimed,
+            impersonation::what_is_logged_of_a_fill_or_a_break_is_logged_by_nobody_else,
             impersonation::a_trader_logs_nothing_for_another,
         ],
-        ("definer", "execution_logs_stamp")
-        | ("trigger" | "definer" | "owner", "execution_logs_derive") => {
+        ("trigger", "execution_logs_derive") => attacks_of![
+            roles::a_trader_submits_its_orders_and_cancels_them,
+            impersonation::the_rows_of_one_statement_are_logged_as_they_happen,
+        ],
+        ("definer", "execution_logs_stamp") | ("definer" | "owner", "execution_logs_derive") => {
             attacks_of![roles::a_trader_submits_its_orders_and_cancels_them]
         }
         ("trigger", "orders_keep_terms") | ("column", _) => {
@@ -233,6 +312,21 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             history::a_superuser_who_passes_over_ordinary_triggers_rewrites_nothing_either,
         ],
 
+        ("execute", "blotter_expire_due") => attacks_of![
+            functions::no_function_but_the_one_that_tells_the_identity_is_called_by_a_trader,
+            amendments::nobody_but_the_engine_ends_orders_by_the_clock,
+        ],
+        (
+            "execute",
+            "blotter_refuse_transition"
+            | "blotter_end_replaced"
+            | "blotter_refuse_resolved"
+            | "blotter_log_break"
+            | "blotter_lend_ledger"
+            | "blotter_settle_ledger",
+        ) => attacks_of![
+            functions::no_function_but_the_one_that_tells_the_identity_is_called_by_a_trader,
+        ],
         ("execute", _) => attacks_of![
             functions::no_function_that_derives_runs_on_a_table_of_the_callers,
         ],
@@ -245,24 +339,63 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ) => attacks_of![
             functions::a_table_of_the_callers_stands_in_for_none_when_an_order_is_cancelled,
         ],
-        ("search path", "fills_stamp" | "fills_derive") => attacks_of![
+        ("search path", "fills_stamp") => attacks_of![
+            functions::a_table_of_the_callers_stands_in_for_none_when_a_fill_is_recorded,
+            functions::a_table_of_the_callers_stands_in_for_none_when_a_fill_is_taken_back,
+        ],
+        ("search path", "fills_derive") => attacks_of![
             functions::a_table_of_the_callers_stands_in_for_none_when_a_fill_is_recorded,
         ],
-        ("search path", "orders_admit") => {
-            attacks_of![functions::an_operator_of_the_callers_admits_no_order_that_has_begun]
+        ("search path", "orders_admit") => attacks_of![
+            functions::an_operator_of_the_callers_admits_no_order_that_has_begun,
+            functions::a_table_of_the_callers_stands_in_for_none_when_an_order_is_replaced,
+        ],
+        ("search path", "orders_replace") => attacks_of![
+            functions::a_table_of_the_callers_stands_in_for_none_when_an_order_is_replaced,
+        ],
+        ("search path", "fills_amend") => attacks_of![
+            functions::a_table_of_the_callers_stands_in_for_none_when_a_fill_is_taken_back,
+        ],
+        ("search path", "breaks_stamp") => attacks_of![
+            functions::a_table_of_the_callers_stands_in_for_none_when_a_break_is_kept,
+        ],
+        ("search path", "breaks_log") => {
+            attacks_of![functions::a_function_of_the_callers_is_not_called_when_a_break_is_kept]
         }
+        ("search path", "break_resolutions_stamp" | "break_resolutions_book") => attacks_of![
+            functions::a_table_of_the_callers_stands_in_for_none_when_a_break_is_booked,
+        ],
+        ("search path", "blotter_expire_due") => attacks_of![
+            functions::a_table_of_the_callers_stands_in_for_none_when_an_orders_time_is_up,
+        ],
+        ("search path", "blotter_lend_ledger" | "blotter_settle_ledger") => attacks_of![
+            functions::an_operator_of_the_callers_is_not_called_when_the_ledger_is_lent,
+        ],
         ("search path", "blotter_refuse_change") => {
             attacks_of![functions::an_operator_of_the_callers_is_not_called_by_the_guards]
         }
-        // It names nothing that could be looked up elsewhere.
-        ("search path", "blotter_refuse_transition")
-        // These do the same whoever they run as: they raise, or read nothing but the new row.
+        // Only functions that have a path of their own call them, and lend it to them; the first
+        // names nothing that could be looked up elsewhere.
+        (
+            "search path",
+            "blotter_refuse_transition"
+            | "blotter_end_replaced"
+            | "blotter_refuse_resolved"
+            | "blotter_log_break",
+        )
+        // These do the same whoever they run as: they raise, or read no other row than whoever may
+        // keep a break sees too, or are called by the ledger, or by the owner, to whom they belong.
         | (
             "invoker",
             "blotter_refuse_transition"
             | "blotter_refuse_change"
             | "blotter_trader_id"
-            | "orders_admit",
+            | "breaks_stamp"
+            | "blotter_end_replaced"
+            | "blotter_refuse_resolved"
+            | "blotter_log_break"
+            | "blotter_lend_ledger"
+            | "blotter_settle_ledger",
         )
         // It only reads and locks, which a superuser may as well as the ledger.
         | ("owner", "execution_logs_stamp") => {
@@ -292,10 +425,37 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         }
         (
             "grant",
-            "INSERT on fills to blotter_engine"
-            | "SELECT on orders to blotter_ledger"
-            | "UPDATE on orders to blotter_ledger",
+            "INSERT on fills to blotter_engine" | "SELECT on orders to blotter_ledger",
         ) => attacks_of![roles::the_engine_records_fills_and_what_follows_from_them_is_derived],
+        ("grant", "UPDATE (venue_order_id) on orders to blotter_ledger") => {
+            attacks_of![impersonation::an_order_is_known_at_its_venue_by_one_name]
+        }
+        ("grant", name) if name.starts_with("UPDATE (") && name.ends_with("ledger") => {
+            attacks_of![roles::the_engine_records_fills_and_what_follows_from_them_is_derived]
+        }
+        ("grant", "SELECT on execution_logs to blotter_ledger") => attacks_of![
+            roles::a_trader_submits_its_orders_and_cancels_them,
+            impersonation::nothing_happens_to_an_order_before_it_is_submitted,
+        ],
+        ("policy", "execution_logs_ledger_reads") => {
+            attacks_of![impersonation::nothing_happens_to_an_order_before_it_is_submitted]
+        }
+        ("grant", "SELECT on fills to blotter_ledger") => {
+            attacks_of![amendments::a_bust_counts_against_the_fill_that_it_takes_back]
+        }
+        ("grant", "INSERT on breaks to blotter_engine") => {
+            attacks_of![breaks::the_engine_keeps_a_break_of_every_traders_order_and_of_none]
+        }
+        (
+            "grant",
+            "INSERT on break_resolutions to blotter_engine"
+            | "INSERT on fills to blotter_ledger"
+            | "SELECT on breaks to blotter_ledger"
+            | "SELECT on break_resolutions to blotter_ledger",
+        ) => attacks_of![breaks::the_engine_books_a_break_as_a_fill_and_the_log_says_so],
+        ("grant", "USAGE on execution_logs_sequence to blotter_ledger") => {
+            attacks_of![roles::a_trader_submits_its_orders_and_cancels_them]
+        }
         ("no grant", "to blotter_trader") => attacks_of![
             roles::a_trader_is_granted_nothing_beyond_that,
         ],
@@ -321,6 +481,87 @@ const WIDENED: &[(&str, &[Named])] = &[
         "ALTER POLICY execution_logs_trader_cancels ON execution_logs
          WITH CHECK (action = 'CANCELLED')",
         attacks_of![impersonation::a_trader_gives_no_code_of_a_venue_and_counts_no_retry],
+    ),
+    (
+        "ALTER POLICY execution_logs_trader_cancels ON execution_logs
+         WITH CHECK (action = 'CANCELLED' AND error_code IS NULL AND retry_attempt IS NULL)",
+        attacks_of![impersonation::a_trader_gives_no_code_of_a_venue_and_counts_no_retry],
+    ),
+    (
+        "ALTER POLICY breaks_trader_isolation ON breaks USING (true)",
+        attacks_of![roles::a_trader_sees_its_own_rows_and_no_others],
+    ),
+    (
+        "ALTER POLICY break_resolutions_trader_isolation ON break_resolutions USING (true)",
+        attacks_of![roles::a_trader_sees_its_own_rows_and_no_others],
+    ),
+    // As the policies of the base are, which restrictions have to take away from.
+    (
+        "DROP POLICY breaks_trader_isolation ON breaks;
+         CREATE POLICY breaks_trader_isolation ON breaks
+             USING (trader_id = (SELECT blotter_trader_id()))",
+        attacks_of![
+            breaks::a_trader_keeps_no_break_and_resolves_none_whatever_is_granted,
+            history::a_break_and_its_resolution_are_changed_and_deleted_by_nobody,
+            roles::compliance_writes_nothing_whatever_is_granted,
+        ],
+    ),
+    (
+        "DROP POLICY break_resolutions_trader_isolation ON break_resolutions;
+         CREATE POLICY break_resolutions_trader_isolation ON break_resolutions
+             USING (trader_id = (SELECT blotter_trader_id()))",
+        attacks_of![
+            breaks::a_trader_keeps_no_break_and_resolves_none_whatever_is_granted,
+            history::a_break_and_its_resolution_are_changed_and_deleted_by_nobody,
+            roles::compliance_writes_nothing_whatever_is_granted,
+        ],
+    ),
+    (
+        "ALTER POLICY breaks_engine_reads ON breaks TO PUBLIC",
+        attacks_of![roles::a_trader_sees_its_own_rows_and_no_others],
+    ),
+    (
+        "ALTER POLICY break_resolutions_compliance_reads ON break_resolutions TO PUBLIC",
+        attacks_of![roles::a_trader_sees_its_own_rows_and_no_others],
+    ),
+    (
+        "ALTER POLICY breaks_ledger_reads ON breaks TO PUBLIC",
+        attacks_of![roles::a_trader_sees_its_own_rows_and_no_others],
+    ),
+    (
+        "ALTER POLICY break_resolutions_ledger_reads ON break_resolutions TO PUBLIC",
+        attacks_of![roles::a_trader_sees_its_own_rows_and_no_others],
+    ),
+    (
+        "ALTER POLICY fills_ledger_reads ON fills TO PUBLIC",
+        attacks_of![roles::a_trader_sees_its_own_rows_and_no_others],
+    ),
+    (
+        "ALTER POLICY fills_ledger_books ON fills TO PUBLIC",
+        attacks_of![impersonation::without_the_triggers_row_security_keeps_traders_apart],
+    ),
+    (
+        "ALTER POLICY fills_ledger_books ON fills WITH CHECK (true)",
+        attacks_of![breaks::not_even_the_ledger_records_a_fill_that_is_of_no_break],
+    ),
+    (
+        "ALTER POLICY breaks_engine_keeps ON breaks TO PUBLIC",
+        attacks_of![
+            breaks::a_trader_keeps_no_break_and_resolves_none_whatever_is_granted,
+            roles::compliance_writes_nothing_whatever_is_granted,
+        ],
+    ),
+    (
+        "ALTER POLICY break_resolutions_engine_resolves ON break_resolutions TO PUBLIC",
+        attacks_of![
+            breaks::a_trader_keeps_no_break_and_resolves_none_whatever_is_granted,
+            roles::compliance_writes_nothing_whatever_is_granted,
+        ],
+    ),
+    (
+        "DROP POLICY breaks_engine_keeps ON breaks;
+         CREATE POLICY breaks_engine_keeps ON breaks TO blotter_engine USING (true)",
+        attacks_of![history::a_break_and_its_resolution_are_changed_and_deleted_by_nobody],
     ),
     (
         "ALTER POLICY orders_trader_isolation ON orders USING (true)",
@@ -427,6 +668,48 @@ const WIDENED: &[(&str, &[Named])] = &[
          EXECUTE FUNCTION execution_logs_stamp()",
         attacks_of![impersonation::what_the_database_logs_by_itself_is_logged_by_nobody_else],
     ),
+    // A bust that takes shares away, and then counts as a fill of them.
+    (
+        "CREATE OR REPLACE TRIGGER fills_derive AFTER INSERT ON fills
+         FOR EACH ROW EXECUTE FUNCTION fills_derive()",
+        attacks_of![amendments::a_bust_counts_against_the_fill_that_it_takes_back],
+    ),
+    (
+        "CREATE OR REPLACE TRIGGER breaks_log AFTER INSERT ON breaks
+         FOR EACH ROW EXECUTE FUNCTION breaks_log()",
+        attacks_of![breaks::the_engine_keeps_a_break_of_every_traders_order_and_of_none],
+    ),
+    (
+        "DROP INDEX uq_orders_client_order_id",
+        attacks_of![oracles::a_client_order_id_that_another_has_used_is_as_good_as_a_new_one],
+    ),
+    (
+        "CREATE UNIQUE INDEX ON orders (client_order_id) WHERE client_order_id <> 'C-1'",
+        attacks_of![
+            oracles::a_client_order_id_that_another_has_used_is_as_good_as_a_new_one,
+            oracles::beside_ids_what_a_trader_chooses_is_unique_among_its_own_rows,
+        ],
+    ),
+    (
+        "DROP INDEX uq_orders_replaces",
+        attacks_of![amendments::an_order_is_replaced_once_and_not_when_it_is_cancelled_or_rejected],
+    ),
+    (
+        "DROP INDEX uq_fills_amends",
+        attacks_of![amendments::a_fill_is_amended_once_as_a_whole_and_within_its_order],
+    ),
+    (
+        "DROP INDEX uq_fills_execution_id",
+        attacks_of![amendments::an_execution_of_a_venues_is_recorded_once],
+    ),
+    (
+        "DROP INDEX uq_breaks_execution",
+        attacks_of![breaks::a_break_comes_as_often_as_it_is_reported_and_is_kept_once],
+    ),
+    (
+        "ALTER TABLE break_resolutions DROP CONSTRAINT uq_break_resolutions_break_id",
+        attacks_of![breaks::a_break_is_resolved_once],
+    ),
     (
         "GRANT SELECT ON orders TO blotter_trader WITH GRANT OPTION",
         attacks_of![catalog::the_grants_are_those_that_are_promised],
@@ -449,7 +732,7 @@ const WIDENED: &[(&str, &[Named])] = &[
     ),
     (
         "CREATE UNIQUE INDEX ON orders (symbol)",
-        attacks_of![oracles::uniqueness_is_of_ids_or_within_one_trader],
+        attacks_of![oracles::beside_ids_what_a_trader_chooses_is_unique_among_its_own_rows],
     ),
     (
         "ALTER TABLE orders DISABLE ROW LEVEL SECURITY;
@@ -612,6 +895,8 @@ fn every_attack_is_one_that_can_fail() {
     let mut named = rehearsed(&Scene::for_rehearsals());
     named.extend(SHARING);
     let themes = names_of![
+        amendments,
+        breaks,
         catalog,
         functions,
         history,

@@ -35,12 +35,12 @@ pub fn a_prepared_statement_shows_the_rows_of_whoever_runs_it(scene: &Scene) -> 
                  SELECT EXISTS (SELECT FROM orders WHERE symbol = 'GPENDING')::text AS text"
         ))
         .unwrap();
-        let all = ["11/3", "3", "21", "11", "true"];
+        let all = ["11/3", "3", "29", "11", "true"];
         for _ in 0..REPEATS {
             for (role, identity, expected) in [
-                ("blotter_trader", ADA, ["5/1", "1", "10", "5", "false"]),
+                ("blotter_trader", ADA, ["5/1", "1", "13", "5", "false"]),
                 ("blotter_engine", "", all),
-                ("blotter_trader", GRACE, ["5/1", "1", "10", "5", "true"]),
+                ("blotter_trader", GRACE, ["5/1", "1", "13", "5", "true"]),
                 ("blotter_trader", "", ["0/0", "0", "0", "0", "false"]),
                 ("blotter_compliance", "", all),
                 ("blotter_engine", ADA, all),

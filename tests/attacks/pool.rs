@@ -10,7 +10,9 @@ use tradeblotter::role::Trader;
 use tradeblotter::{Blotter, Error, Filter, Page, Session, Tx, schema, transaction_on};
 use uuid::Uuid;
 
-use crate::attacks::scene::{ADA, ADAS_PARTIAL, ADAS_PENDING, GRACE, GRACES_PENDING, Held, Scene};
+use crate::attacks::scene::{
+    ADA, ADAS_CANCELLED, ADAS_PARTIAL, ADAS_PENDING, GRACE, GRACES_PENDING, Held, Scene,
+};
 use crate::support::{assert_refused, texts};
 
 const ALL: Page = Page::first(100);
@@ -35,8 +37,10 @@ fn look(tx: &mut Tx<'_, Trader>, trader: &str) -> Result<(), Error> {
     assert_eq!((orders.len(), traders(orders)), (5, 5));
     let log: Vec<Uuid> =
         schema::execution_logs::table.select(schema::execution_logs::trader_id).load(conn)?;
-    assert_eq!((log.len(), traders(log)), (10, 10));
+    assert_eq!((log.len(), traders(log)), (13, 13));
     assert_eq!(schema::fills::table.count().get_result(conn), Ok(2_i64));
+    assert_eq!(schema::breaks::table.count().get_result(conn), Ok(2_i64));
+    assert_eq!(schema::break_resolutions::table.count().get_result(conn), Ok(1_i64));
     let names: Vec<String> = schema::traders::table.select(schema::traders::name).load(conn)?;
     assert_eq!(names.len(), 1);
     Ok(())
@@ -169,10 +173,12 @@ pub fn every_repository_shows_a_stranger_nothing(scene: &Scene) -> Held {
             assert!(tx.traders().get(ada).unwrap_err().is_not_found());
             assert!(tx.orders().get(order).unwrap_err().is_not_found());
             assert!(tx.orders().history(order).unwrap_err().is_not_found());
+            assert!(tx.orders().by_client_order_id(ada, "A-2").unwrap_err().is_not_found());
             assert_eq!(tx.orders().open(ada, ALL)?.rows, []);
             assert!(tx.fills().get(order).unwrap_err().is_not_found());
             assert_eq!(tx.fills().of_order(order)?, []);
             assert_eq!(tx.execution_logs().of_order(order)?, []);
+            assert!(tx.breaks().get(id(ADAS_CANCELLED)).unwrap_err().is_not_found());
             let of_order = Filter { order_id: Some(order), ..Filter::default() };
             for filter in [Filter::of_trader(ada), of_order] {
                 if filter.order_id.is_none() {
@@ -181,6 +187,8 @@ pub fn every_repository_shows_a_stranger_nothing(scene: &Scene) -> Held {
                 assert_eq!(tx.fills().recent(&filter, ALL)?.rows, []);
                 assert_eq!(tx.execution_logs().recent(&filter, ALL)?.rows, []);
                 assert_eq!(tx.execution_logs().trail(&filter, ALL)?.rows, []);
+                assert_eq!(tx.breaks().recent(&filter, ALL)?.rows, []);
+                assert_eq!(tx.breaks().open(&filter, ALL)?.rows, []);
             }
             Ok::<_, Error>(())
         };

@@ -7,7 +7,7 @@ use diesel::result::Error;
 use tradeblotter::{connect, schema};
 
 use crate::attacks::scene::{
-    ADA, ADAS_PENDING, Actor, By, GRACE, GRACES_PENDING, Held, Scene, order_of,
+    ADA, ADAS_PENDING, Actor, By, GRACE, GRACES_PENDING, Held, RECORDS, Scene, TABLES, order_of,
 };
 
 /// The same for both traders. A `*` in what is expected stands for the letter that the symbols of
@@ -51,6 +51,12 @@ pub fn joins_show_exactly_the_own_rows(scene: &Scene) -> Held {
     both(scene, &["25"], "SELECT count(*)::text AS text FROM orders a, orders b")?;
     both(
         scene,
+        &["*LATE open", "*OVER *TWICE"],
+        "SELECT detail || ' ' || coalesce(r.reason, 'open') AS text
+        FROM breaks LEFT JOIN break_resolutions r ON break_id = breaks.id ORDER BY 1",
+    )?;
+    both(
+        scene,
         &["*PENDING 2"],
         "SELECT symbol || ' ' || entries AS text FROM orders
         CROSS JOIN LATERAL (
@@ -66,7 +72,7 @@ pub fn aggregates_count_exactly_the_own_rows(scene: &Scene) -> Held {
         "SELECT concat_ws(' ', count(*), sum(quantity), max(quantity),
             string_agg(symbol, ',' ORDER BY symbol)) AS text FROM orders",
     )?;
-    both(scene, &["10"], "SELECT count(*)::text AS text FROM execution_logs")?;
+    both(scene, &["13"], "SELECT count(*)::text AS text FROM execution_logs")?;
     both(scene, &["1"], "SELECT count(DISTINCT trader_id)::text AS text FROM execution_logs")?;
     both(
         scene,
@@ -141,7 +147,7 @@ pub fn returning_gives_back_exactly_what_was_written(scene: &Scene) -> Held {
 /// of others are neither seen nor locked.
 pub fn rows_are_locked_by_nobody_and_with_a_grant_the_own_ones_only(scene: &Scene) -> Held {
     for strength in ["UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE"] {
-        for table in ["orders", "fills", "execution_logs"] {
+        for table in RECORDS {
             let lock = format!("SELECT FROM {table} FOR {strength}");
             scene.ada().refused(By::Grant(table), lock)?;
         }
@@ -160,12 +166,14 @@ pub fn a_view_of_the_owners_shows_exactly_the_own_rows(scene: &Scene) -> Held {
         "CREATE VIEW all_rows AS
             SELECT trader_id, 'order' AS kind FROM orders UNION ALL
             SELECT trader_id, 'fill' FROM fills UNION ALL
-            SELECT trader_id, 'log' FROM execution_logs;
+            SELECT trader_id, 'log' FROM execution_logs UNION ALL
+            SELECT trader_id, 'break' FROM breaks UNION ALL
+            SELECT trader_id, 'resolution' FROM break_resolutions;
         GRANT SELECT ON all_rows TO blotter_trader",
     );
     both(
         scene,
-        &["1 17"],
+        &["1 23"],
         "SELECT count(DISTINCT trader_id) || ' ' || count(*) AS text FROM all_rows",
     )?;
     scene.trader("").sees(&["0"], "SELECT count(*)::text AS text FROM all_rows")?;
@@ -198,8 +206,10 @@ pub fn explain_runs_a_query_on_exactly_the_own_rows_and_statistics_are_closed(
     )?;
     scene.ada().sees(
         &["0"],
-        "SELECT count(*)::text AS text FROM pg_stats
-        WHERE tablename IN ('traders', 'orders', 'fills', 'execution_logs')",
+        format!(
+            "SELECT count(*)::text AS text FROM pg_stats WHERE tablename IN ('{}')",
+            TABLES.join("', '")
+        ),
     )
 }
 

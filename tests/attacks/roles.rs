@@ -5,13 +5,23 @@ use tradeblotter::{connect, schema};
 use uuid::Uuid;
 
 use crate::attacks::scene::{
-    ADA, ADAS_PARTIAL, ADAS_PENDING, Actor, By, GRACES_PENDING, Held, Scene, fill_of, log_of,
-    order_of,
+    ADA, ADAS_CANCELLED, ADAS_PARTIAL, ADAS_PENDING, Actor, By, GRACES_PENDING, Held, Scene,
+    TABLES, booking_of, break_of, fill_of, log_of, order_of,
 };
 
 /// The privileges that each role has on each table, as far as a statement can ask for them.
-const GRANTED: [(&str, [(&str, &str); 4]); 5] = [
-    ("", [("traders", ""), ("orders", ""), ("fills", ""), ("execution_logs", "")]),
+const GRANTED: [(&str, [(&str, &str); 6]); 5] = [
+    (
+        "",
+        [
+            ("traders", ""),
+            ("orders", ""),
+            ("fills", ""),
+            ("execution_logs", ""),
+            ("breaks", ""),
+            ("break_resolutions", ""),
+        ],
+    ),
     (
         "blotter_trader",
         [
@@ -19,6 +29,8 @@ const GRANTED: [(&str, [(&str, &str); 4]); 5] = [
             ("orders", "SELECT INSERT"),
             ("fills", "SELECT"),
             ("execution_logs", "SELECT INSERT"),
+            ("breaks", "SELECT"),
+            ("break_resolutions", "SELECT"),
         ],
     ),
     (
@@ -28,6 +40,8 @@ const GRANTED: [(&str, [(&str, &str); 4]); 5] = [
             ("orders", "SELECT INSERT"),
             ("fills", "SELECT INSERT"),
             ("execution_logs", "SELECT INSERT"),
+            ("breaks", "SELECT INSERT"),
+            ("break_resolutions", "SELECT INSERT"),
         ],
     ),
     (
@@ -37,11 +51,20 @@ const GRANTED: [(&str, [(&str, &str); 4]); 5] = [
             ("orders", "SELECT"),
             ("fills", "SELECT"),
             ("execution_logs", "SELECT"),
+            ("breaks", "SELECT"),
+            ("break_resolutions", "SELECT"),
         ],
     ),
     (
         "blotter_ledger",
-        [("traders", ""), ("orders", "SELECT"), ("fills", ""), ("execution_logs", "INSERT")],
+        [
+            ("traders", ""),
+            ("orders", "SELECT"),
+            ("fills", "SELECT INSERT"),
+            ("execution_logs", "SELECT INSERT"),
+            ("breaks", "SELECT"),
+            ("break_resolutions", "SELECT"),
+        ],
     ),
 ];
 
@@ -68,12 +91,24 @@ fn overreach(mut attacker: Actor<'_>, role: &str) -> Held {
             }
         }
     }
+    // Nothing takes back what is done to a sequence: this is a number that does no harm.
+    for (privilege, statement) in [
+        ("USAGE", "SELECT nextval('execution_logs_sequence')"),
+        ("SELECT", "SELECT last_value FROM execution_logs_sequence"),
+        ("UPDATE", "SELECT setval('execution_logs_sequence', 1000000)"),
+    ] {
+        if (role, privilege) != ("blotter_ledger", "USAGE") {
+            let refusal = By::Words("permission denied for sequence execution_logs_sequence");
+            attacker.refused(refusal, statement)?;
+        }
+    }
     Ok(())
 }
 
-/// Asserts that these are all the rows that somebody sees, of traders, orders, fills and log.
-fn shown(mut actor: Actor<'_>, expected: [&[&str]; 4]) -> Held {
-    let [traders, orders, fills, log] = expected;
+/// Asserts that these are all the rows that somebody sees, of traders, orders, fills, log, breaks
+/// and resolutions.
+fn shown(mut actor: Actor<'_>, expected: [&[&str]; 6]) -> Held {
+    let [traders, orders, fills, log, breaks, resolutions] = expected;
     actor.sees(traders, "SELECT name AS text FROM traders ORDER BY name")?;
     actor.sees(orders, "SELECT symbol AS text FROM orders ORDER BY symbol")?;
     actor.sees(
@@ -85,6 +120,8 @@ fn shown(mut actor: Actor<'_>, expected: [&[&str]; 4]) -> Held {
         "SELECT trader_id || ' ' || count(*) AS text FROM execution_logs GROUP BY trader_id
          ORDER BY trader_id",
     )?;
+    actor.sees(breaks, "SELECT detail AS text FROM breaks ORDER BY detail")?;
+    actor.sees(resolutions, "SELECT reason AS text FROM break_resolutions ORDER BY reason")?;
     // A backend asks whether the schema is the one that it was built for.
     let versions = "SELECT (count(*) > 0)::text AS text FROM __diesel_schema_migrations";
     actor.sees(&["true"], versions)
@@ -115,10 +152,12 @@ fn everything(actor: Actor<'_>) -> Held {
                 "b0000000-0000-7000-8000-000000000000 50",
             ],
             &[
-                "00000000-0000-0000-0000-000000000000 1",
-                "a0000000-0000-7000-8000-000000000000 10",
-                "b0000000-0000-7000-8000-000000000000 10",
+                "00000000-0000-0000-0000-000000000000 3",
+                "a0000000-0000-7000-8000-000000000000 13",
+                "b0000000-0000-7000-8000-000000000000 13",
             ],
+            &["ALATE", "AOVER", "GLATE", "GOVER", "NOTHER", "UNKNOWN"],
+            &["ATWICE", "GTWICE", "NTWICE"],
         ],
     )
 }
@@ -149,7 +188,9 @@ pub fn a_trader_sees_its_own_rows_and_no_others(scene: &Scene) -> Held {
                 "a0000000-0000-7000-8000-000000000000 300",
                 "a0000000-0000-7000-8000-000000000000 50",
             ],
-            &["a0000000-0000-7000-8000-000000000000 10"],
+            &["a0000000-0000-7000-8000-000000000000 13"],
+            &["ALATE", "AOVER"],
+            &["ATWICE"],
         ],
     )?;
     shown(
@@ -161,7 +202,9 @@ pub fn a_trader_sees_its_own_rows_and_no_others(scene: &Scene) -> Held {
                 "b0000000-0000-7000-8000-000000000000 300",
                 "b0000000-0000-7000-8000-000000000000 50",
             ],
-            &["b0000000-0000-7000-8000-000000000000 10"],
+            &["b0000000-0000-7000-8000-000000000000 13"],
+            &["GLATE", "GOVER"],
+            &["GTWICE"],
         ],
     )
 }
@@ -241,7 +284,7 @@ pub fn compliance_sees_everything_without_an_identity(scene: &Scene) -> Held {
 
 /// Not even under a trader's identity, which would let anybody else in.
 pub fn compliance_writes_nothing_whatever_is_granted(scene: &Scene) -> Held {
-    scene.run("GRANT INSERT ON traders, orders, fills, execution_logs TO blotter_compliance");
+    scene.run(&format!("GRANT INSERT ON {} TO blotter_compliance", TABLES.join(", ")));
     let mut compliance = scene.member("blotter_compliance", ADA);
     compliance.refused(By::Restriction("orders_compliance_submits_nothing"), order_of(ADA))?;
     compliance
@@ -250,6 +293,8 @@ pub fn compliance_writes_nothing_whatever_is_granted(scene: &Scene) -> Held {
         By::Restriction("execution_logs_compliance_logs_nothing"),
         log_of(ADAS_PENDING, "", "CANCELLED"),
     )?;
+    compliance.refused(By::Policy("breaks"), break_of(ADAS_PENDING))?;
+    compliance.refused(By::Policy("break_resolutions"), booking_of(ADAS_CANCELLED))?;
     compliance.refused(By::Policy("traders"), "INSERT INTO traders (name) VALUES ('X')")
 }
 

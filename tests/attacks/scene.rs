@@ -13,18 +13,33 @@ use crate::support::{Database, texts};
 
 pub const ADA: &str = "a0000000-0000-7000-8000-000000000000";
 pub const ADAS_PENDING: &str = "a0000000-0000-7000-8000-000000000001";
+/// A fill of it has the same id.
 pub const ADAS_PARTIAL: &str = "a0000000-0000-7000-8000-000000000002";
+/// It is replaced by the one that was rejected; and see [`GRACES_FILLED`].
+pub const ADAS_FILLED: &str = "a0000000-0000-7000-8000-000000000003";
+pub const ADAS_REJECTED: &str = "a0000000-0000-7000-8000-000000000004";
+/// A break of it has the same id, and is open: all of it was filled too late.
+pub const ADAS_CANCELLED: &str = "a0000000-0000-7000-8000-000000000005";
 pub const GRACE: &str = "b0000000-0000-7000-8000-000000000000";
 pub const GRACES_PENDING: &str = "b0000000-0000-7000-8000-000000000001";
+/// A fill of it has the same id.
+pub const GRACES_PARTIAL: &str = "b0000000-0000-7000-8000-000000000002";
+/// A fill of it has the same id, and so has a break that was dismissed. It is replaced.
 pub const GRACES_FILLED: &str = "b0000000-0000-7000-8000-000000000003";
-/// Programs use it to say "none"; here it has an order, which is still to be nobody's.
+/// A break of it has the same id, and is open.
+pub const GRACES_CANCELLED: &str = "b0000000-0000-7000-8000-000000000005";
+/// Programs use it to say "none"; here it has an order and a break, which are still to be nobody's.
 pub const NIL: &str = "00000000-0000-0000-0000-000000000000";
 /// The id of nothing.
 pub const ABSENT: &str = "c0000000-0000-7000-8000-000000000000";
 
+/// A break of an order that is not there, and so of no trader.
+pub const NOBODYS_BREAK: &str = "d0000000-0000-7000-8000-000000000000";
+
 /// The tables whose rows stay as they were recorded.
-pub const RECORDS: [&str; 3] = ["orders", "fills", "execution_logs"];
-pub const TABLES: [&str; 4] = ["traders", "orders", "fills", "execution_logs"];
+pub const RECORDS: [&str; 5] = ["orders", "fills", "execution_logs", "breaks", "break_resolutions"];
+pub const TABLES: [&str; 6] =
+    ["traders", "orders", "fills", "execution_logs", "breaks", "break_resolutions"];
 /// The roles that a login is made a member of.
 pub const ROLES: [&str; 3] = ["blotter_trader", "blotter_engine", "blotter_compliance"];
 
@@ -36,7 +51,8 @@ pub type Held = Result<(), Breach>;
 
 pub type Attack = fn(&Scene) -> Held;
 
-/// A database in which Ada and Grace have an order in each status, with fills and log.
+/// A database in which Ada and Grace have an order in each status, with fills and log, and two
+/// breaks each, one of them dismissed. One more is of no order that is there.
 pub struct Scene {
     // Before the database, which can't be dropped while somebody is on it.
     conn: RefCell<PgConnection>,
@@ -63,8 +79,14 @@ impl Scene {
         engine.batch_execute(&setting(GRACE, "G")).unwrap();
         let nobodys = format!(
             "INSERT INTO traders (id, name) VALUES ('{NIL}', 'N');
-             INSERT INTO orders (trader_id, symbol, quantity, order_type)
-             VALUES ('{NIL}', 'NPENDING', 1, 'MARKET');"
+             INSERT INTO orders (id, trader_id, symbol, quantity, order_type)
+             VALUES ('{NIL}', '{NIL}', 'NPENDING', 1, 'MARKET');
+             {BROKEN}
+                 ('{NIL}', 'MISMATCH', 'NOTHER', '{NIL}', 'NYSE', 'E-1', '2026-11-20', 1, 1),
+                 ('{NOBODYS_BREAK}', 'UNKNOWN_ORDER', 'UNKNOWN', '{ABSENT}', 'NYSE', 'E-2',
+                  '2026-11-20', 1, 1);
+             INSERT INTO break_resolutions (break_id, is_booked, reason)
+             VALUES ('{NIL}', false, 'NTWICE');"
         );
         engine.batch_execute(&nobodys).unwrap();
         Self { conn: RefCell::new(engine), db, rehearsed: false }
@@ -123,6 +145,10 @@ impl Scene {
         self.actor("blotter", &format!("SET app.user_id = '{identity}'"))
     }
 
+    pub fn owner_as_ada(&self) -> Actor<'_> {
+        self.owner(ADA)
+    }
+
     pub fn superuser(&self) -> Actor<'_> {
         self.actor("postgres", "RESET app.user_id")
     }
@@ -178,23 +204,39 @@ impl Scene {
     }
 }
 
-/// What belongs to one trader. The symbols begin with the letter, so that a row shows whose it is.
+/// The beginning of a statement that keeps breaks.
+const BROKEN: &str = "INSERT INTO public.breaks
+    (id, reason, detail, order_id, venue, execution_id, timestamp, quantity, price) VALUES";
+
+/// What belongs to one trader. Symbols and other texts begin with the letter, so that a row shows
+/// whose it is; the ids of venues are the same for both.
 fn setting(trader: &str, letter: &str) -> String {
     let stem = &trader[..trader.len() - 1];
     format!(
         "INSERT INTO traders (id, name) VALUES ('{trader}', '{letter}');
-         INSERT INTO orders (id, trader_id, symbol, quantity, order_type, price) VALUES
-             ('{stem}1', '{trader}', '{letter}PENDING', 100, 'LIMIT', 30),
-             ('{stem}2', '{trader}', '{letter}PARTIAL', 200, 'LIMIT', 30),
-             ('{stem}3', '{trader}', '{letter}FILLED', 300, 'LIMIT', 30),
-             ('{stem}4', '{trader}', '{letter}REJECTED', 400, 'LIMIT', 30),
-             ('{stem}5', '{trader}', '{letter}CANCELLED', 500, 'LIMIT', 30);
-         INSERT INTO fills (id, order_id, quantity_filled, price_at_fill, venue) VALUES
-             ('{stem}2', '{stem}2', 50, 10, 'NYSE'), ('{stem}3', '{stem}3', 300, 20, 'NYSE');
+         INSERT INTO orders
+             (id, trader_id, symbol, quantity, order_type, price, client_order_id) VALUES
+             ('{stem}1', '{trader}', '{letter}PENDING', 100, 'LIMIT', 30, 'C-1'),
+             ('{stem}2', '{trader}', '{letter}PARTIAL', 200, 'LIMIT', 30, '{letter}-2'),
+             ('{stem}3', '{trader}', '{letter}FILLED', 300, 'LIMIT', 30, NULL),
+             ('{stem}5', '{trader}', '{letter}CANCELLED', 500, 'LIMIT', 30, NULL);
+         INSERT INTO fills
+             (id, order_id, quantity_filled, price_at_fill, venue, execution_id) VALUES
+             ('{stem}2', '{stem}2', 50, 10, 'NYSE', 'E-1'),
+             ('{stem}3', '{stem}3', 300, 20, 'NYSE', 'E-1');
+         INSERT INTO orders (id, trader_id, symbol, quantity, order_type, price, replaces) VALUES
+             ('{stem}4', '{trader}', '{letter}REJECTED', 400, 'LIMIT', 30, '{stem}3');
          INSERT INTO execution_logs (id, order_id, trader_id, action) VALUES
              ('{stem}1', '{stem}1', '{trader}', 'APPROVED'),
              ('{stem}4', '{stem}4', '{trader}', 'REJECTED'),
-             ('{stem}5', '{stem}5', '{trader}', 'CANCELLED');"
+             ('{stem}5', '{stem}5', '{trader}', 'CANCELLED');
+         {BROKEN}
+             ('{stem}3', 'OVER_FILL', '{letter}OVER', '{stem}3', 'NYSE', 'E-2',
+              '2026-11-20', 300, 20),
+             ('{stem}5', 'ORDER_ENDED', '{letter}LATE', '{stem}5', 'NYSE', 'E-2',
+              '2026-11-20', 500, 10);
+         INSERT INTO break_resolutions (id, break_id, is_booked, reason)
+         VALUES ('{stem}3', '{stem}3', false, '{letter}TWICE');"
     )
 }
 
@@ -222,6 +264,32 @@ pub fn log_of(order: &str, trader: &str, action: &str) -> String {
     format!(
         "INSERT INTO public.execution_logs (order_id, trader_id, action)
          VALUES ('{order}', {trader}, '{action}')"
+    )
+}
+
+/// Submits an order of a trader's in the place of another.
+pub fn replacement_of(order: &str, trader: &str) -> String {
+    format!(
+        "INSERT INTO public.orders (trader_id, symbol, quantity, order_type, replaces)
+         VALUES ('{trader}', 'X', 1, 'MARKET', '{order}')"
+    )
+}
+
+/// Takes back a fill.
+pub fn bust_of(fill: &str) -> String {
+    format!("INSERT INTO public.fills (amends, is_bust) VALUES ('{fill}', true)")
+}
+
+/// Keeps a break of this order.
+pub fn break_of(order: &str) -> String {
+    format!("{BROKEN} (gen_random_uuid(), 'INVALID', 'X', '{order}', 'X', 'X', '2026-11-20', 1, 1)")
+}
+
+/// Books a break to the order that was meant.
+pub fn booking_of(broken: &str) -> String {
+    format!(
+        "INSERT INTO public.break_resolutions (break_id, is_booked, reason)
+         VALUES ('{broken}', true, 'X')"
     )
 }
 
@@ -278,6 +346,20 @@ impl Actor<'_> {
     pub fn refused(&mut self, by: By<'_>, sql: impl AsRef<str>) -> Held {
         let sql = sql.as_ref();
         self.refused_to(by, sql, |conn| diesel::sql_query(sql).execute(conn))
+    }
+
+    /// The statement is refused once these have passed.
+    pub fn refused_after(
+        &mut self,
+        by: By<'_>,
+        statements: impl AsRef<str>,
+        sql: impl AsRef<str>,
+    ) -> Held {
+        let sql = sql.as_ref();
+        self.refused_to(by, sql, |conn| {
+            conn.batch_execute(statements.as_ref())?;
+            diesel::sql_query(sql).execute(conn)
+        })
     }
 
     /// What is more than a statement is refused, and by nobody else than this.

@@ -1,17 +1,22 @@
 //! Emptying tables. Row security takes no notice of TRUNCATE: the grants and the guards stand
 //! alone.
 
-use crate::attacks::scene::{Actor, By, Held, ROLES, Scene};
+use crate::attacks::scene::{Actor, By, Held, RECORDS, ROLES, Scene, TABLES};
 
 fn truncate(mut attacker: Actor<'_>) -> Held {
-    attacker.refused(By::Rule("execution_logs_append_only"), "TRUNCATE execution_logs")?;
-    attacker.refused(By::Rule("fills_append_only"), "TRUNCATE fills")?;
-    attacker.refused(By::Rule("orders_append_only"), "TRUNCATE orders, fills, execution_logs")?;
+    for table in ["execution_logs", "fills", "break_resolutions"] {
+        let rule = format!("{table}_append_only");
+        attacker.refused(By::Rule(&rule), format!("TRUNCATE {table}"))?;
+    }
+    let all = format!("TRUNCATE {}", RECORDS.join(", "));
+    attacker.refused(By::Rule("orders_append_only"), all)?;
     attacker.refused(By::Rule("orders_append_only"), "TRUNCATE orders CASCADE")?;
+    attacker.refused(By::Rule("breaks_append_only"), "TRUNCATE breaks CASCADE")?;
     attacker.refused(By::Rule("orders_append_only"), "TRUNCATE traders CASCADE")?;
     // The foreign keys are asked before the guards.
     let referenced = By::Words("cannot truncate a table referenced in a foreign key constraint");
     attacker.refused(referenced, "TRUNCATE orders")?;
+    attacker.refused(referenced, "TRUNCATE breaks")?;
     attacker.refused(referenced, "TRUNCATE traders")
 }
 
@@ -26,10 +31,10 @@ pub fn no_role_truncates_a_table_whatever_is_granted(scene: &Scene) -> Held {
     for role in ROLES {
         scene.member(role, "").refused(By::Grant("orders"), "TRUNCATE orders CASCADE")?;
     }
-    scene.run(
-        "GRANT TRUNCATE ON traders, orders, fills, execution_logs
-         TO blotter_trader, blotter_engine, blotter_compliance",
-    );
+    scene.run(&format!(
+        "GRANT TRUNCATE ON {} TO blotter_trader, blotter_engine, blotter_compliance",
+        TABLES.join(", ")
+    ));
     for role in ROLES {
         truncate(scene.member(role, ""))?;
     }

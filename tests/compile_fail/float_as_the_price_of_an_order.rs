@@ -1,5 +1,5 @@
-use tradeblotter::NewOrder;
+use tradeblotter::{NewOrder, Side};
 
 fn main() {
-    let _ = NewOrder::limit(uuid::Uuid::from_u128(1), "AAPL", 100, 10.50);
+    let _ = NewOrder::limit(uuid::Uuid::from_u128(1), Side::Buy, "AAPL", 100, 10.50);
 }

@@ -8,5 +8,6 @@ fn main() {
         price_at_fill: None,
         venue: "NASDAQ",
         commission: Commission::default(),
+        execution_id: None,
     };
 }

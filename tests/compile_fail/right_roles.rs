@@ -1,12 +1,16 @@
 //! What each role may do does build.
 
-use tradeblotter::{Blotter, Error, NewExecutionLog, NewFill, NewOrder};
+use tradeblotter::{
+    Blotter, Error, NewBreakResolution, NewBust, NewExecutionLog, NewFill, NewOrder,
+};
 
 fn trade(
     blotter: &Blotter,
     order: &NewOrder<'_>,
     fill: &NewFill<'_>,
     entry: &NewExecutionLog<'_>,
+    bust: &NewBust<'_>,
+    resolution: &NewBreakResolution<'_>,
 ) -> Result<(), Error> {
     blotter.trader(order.trader_id)?.transaction(|tx| {
         let order = tx.orders().submit(order)?;
@@ -16,6 +20,9 @@ fn trade(
         tx.traders().register("Ada")?;
         tx.orders().submit(order)?;
         tx.fills().record(fill)?;
+        tx.fills().bust(bust)?;
+        tx.breaks().resolve(resolution)?;
+        tx.orders().expire_due(chrono::DateTime::UNIX_EPOCH, 10)?;
         tx.execution_logs().append(entry)
     })?;
     blotter.compliance().snapshot(|tx| tx.orders().history(entry.order_id))?;

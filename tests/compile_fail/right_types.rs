@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use tradeblotter::schema::{fills, orders};
-use tradeblotter::{Commission, NewFill, NewOrder, OrderStatus, OrderType, Price};
+use tradeblotter::{Commission, NewFill, NewOrder, OrderStatus, OrderType, Price, Side};
 
 fn price() -> Price {
     "10.50".parse().unwrap()
@@ -25,10 +25,11 @@ fn main() {
     let _ = fills::price_at_fill.eq(price());
     let _ = NewOrder {
         price: Some(price()),
-        ..NewOrder::limit(uuid::Uuid::from_u128(1), "AAPL", 100, price())
+        ..NewOrder::limit(uuid::Uuid::from_u128(1), Side::Buy, "AAPL", 100, price())
     };
     let _ = NewOrder {
         trader_id: uuid::Uuid::from_u128(1),
+        side: Side::Buy,
         symbol: "AAPL",
         quantity: 100,
         order_type: OrderType::Market,
@@ -36,6 +37,8 @@ fn main() {
         stop_loss: None,
         take_profit: None,
         expires_at: None,
+        client_order_id: None,
+        replaces: None,
     };
     let _ = NewFill {
         order_id: uuid::Uuid::from_u128(1),
@@ -44,5 +47,6 @@ fn main() {
         price_at_fill: price(),
         venue: "NASDAQ",
         commission: Commission::default(),
+        execution_id: None,
     };
 }

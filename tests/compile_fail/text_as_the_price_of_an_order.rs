@@ -1,9 +1,9 @@
-use tradeblotter::NewOrder;
+use tradeblotter::{NewOrder, Side};
 
 fn main() {
     let price = Some("10.50".to_owned());
     let _ = NewOrder {
         price,
-        ..NewOrder::market(uuid::Uuid::from_u128(1), "AAPL", 100)
+        ..NewOrder::market(uuid::Uuid::from_u128(1), Side::Buy, "AAPL", 100)
     };
 }

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool};
 use tradeblotter::role::Engine;
 use tradeblotter::{
-    Action, Blotter, Error, NewExecutionLog, NewOrder, Order, Session, Trader, Tx, connect,
+    Action, Blotter, Error, NewExecutionLog, NewOrder, Order, Session, Side, Trader, Tx, connect,
     transaction_on,
 };
 
@@ -28,7 +28,7 @@ fn with_trader() -> (Database, Blotter, Trader) {
 
 /// A trading day in little: an order, a fill and an action.
 fn work(tx: &mut Tx<'_, Engine>, trader: &Trader) -> Result<Order, Error> {
-    let order = tx.orders().submit(&NewOrder::market(trader.id, "AAPL", 100))?;
+    let order = tx.orders().submit(&NewOrder::market(trader.id, Side::Buy, "AAPL", 100))?;
     tx.fills().record(&fill_of(&order, 40, "10.00"))?;
     tx.execution_logs().append(&NewExecutionLog::new(order.id, Action::Cancelled))?;
     Ok(order)
@@ -93,7 +93,7 @@ fn nothing_is_stored_when_a_later_write_is_refused() {
     let refused = assert_stores_nothing(|session, ada| {
         session.transaction(|tx| {
             work(tx, ada)?;
-            tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0))
+            tx.orders().submit(&NewOrder::market(ada.id, Side::Buy, "AAPL", 0))
         })
     });
     let rule = Some("ck_orders_quantity_positive");
@@ -105,7 +105,7 @@ fn a_swallowed_error_of_the_database_is_told_and_nothing_is_stored() {
     let aborted = assert_stores_nothing(|session, ada| {
         session.transaction(|tx| {
             work(tx, ada)?;
-            let _ = tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0));
+            let _ = tx.orders().submit(&NewOrder::market(ada.id, Side::Buy, "AAPL", 0));
             Ok::<_, Error>(())
         })
     });
@@ -188,13 +188,13 @@ fn savepoints_that_were_left_open_are_rolled_back_too() {
     let refused = transaction_on(conn, Engine, |tx| {
         work(tx, &ada)?;
         AnsiTransactionManager::begin_transaction(tx.connection())?;
-        tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0))
+        tx.orders().submit(&NewOrder::market(ada.id, Side::Buy, "AAPL", 0))
     });
     assert!(refused.unwrap_err().is_rule_violation());
     let swallowed = transaction_on(conn, Engine, |tx| {
         work(tx, &ada)?;
         AnsiTransactionManager::begin_transaction(tx.connection())?;
-        let _ = tx.orders().submit(&NewOrder::market(ada.id, "AAPL", 0));
+        let _ = tx.orders().submit(&NewOrder::market(ada.id, Side::Buy, "AAPL", 0));
         Ok::<_, Error>(())
     });
     assert!(swallowed.unwrap_err().is_aborted());
@@ -238,7 +238,7 @@ fn a_closure_that_ends_the_transaction_or_leaves_its_role_is_told_so() {
 #[test]
 fn a_lost_connection_is_told_and_replaced() {
     let (db, blotter, ada) = with_trader();
-    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let order = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
     let before = db.contents();
     let session = blotter.engine();
     let lost = session.transaction(|tx| {

@@ -37,13 +37,23 @@ fn constraints(kind: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_tables_are_these_four() {
-    let tables = "SELECT relname::text AS text FROM pg_class
+fn the_tables_are_these_six_and_a_sequence() {
+    let tables =
+        "SELECT relname || CASE relkind WHEN 'r' THEN '' ELSE ' ' || relkind::text END AS text
+                  FROM pg_class
                   WHERE relnamespace = 'public'::regnamespace AND relkind NOT IN ('i', 'I')
                       AND relname <> '__diesel_schema_migrations' ORDER BY 1";
     assert_eq!(
         texts(&mut Database::migrated().owner(), tables),
-        ["execution_logs", "fills", "orders", "traders"],
+        [
+            "break_resolutions",
+            "breaks",
+            "execution_logs",
+            "execution_logs_sequence S",
+            "fills",
+            "orders",
+            "traders",
+        ],
     );
 }
 
@@ -56,8 +66,11 @@ fn the_enums_have_these_labels_in_this_order() {
         texts(&mut Database::migrated().owner(), enums),
         [
             "action_enum: SUBMITTED, APPROVED, EXECUTED, FILLED, REJECTED, CANCELLED, RECOVERED",
+            "break_reason_enum: UNKNOWN_ORDER, UNKNOWN_FILL, OVER_FILL, ORDER_ENDED, PRECISION, \
+             MISMATCH, INVALID",
             "order_status_enum: PENDING, FILLED, PARTIAL, REJECTED, CANCELLED",
             "order_type_enum: MARKET, LIMIT, STOP",
+            "side_enum: BUY, SELL",
         ],
     );
 }
@@ -75,7 +88,7 @@ fn traders_have_these_columns() {
 }
 
 #[test]
-fn orders_have_the_fourteen_columns_of_the_base_and_one_more() {
+fn orders_have_the_fourteen_columns_of_the_base_and_five_more() {
     assert_eq!(
         columns("orders"),
         [
@@ -94,12 +107,16 @@ fn orders_have_the_fourteen_columns_of_the_base_and_one_more() {
             "updated_at, timestamp with time zone, not null, now()",
             "expires_at, timestamp with time zone, null",
             "filled_notional, numeric, not null, 0",
+            "side, side_enum, null",
+            "client_order_id, character varying(64), null",
+            "venue_order_id, character varying(64), null",
+            "replaces, uuid, null",
         ],
     );
 }
 
 #[test]
-fn fills_have_the_columns_of_the_base_and_one_more() {
+fn fills_have_the_eight_columns_of_the_base_and_five_more() {
     assert_eq!(
         columns("fills"),
         [
@@ -112,12 +129,21 @@ fn fills_have_the_columns_of_the_base_and_one_more() {
             "commission, numeric(10,2), not null, 0",
             "created_at, timestamp with time zone, not null, now()",
             "trader_id, uuid, not null",
+            "execution_id, character varying(64), null",
+            "amends, uuid, null",
+            "is_bust, boolean, not null, false",
+            "break_id, uuid, null",
         ],
     );
 }
 
+/// What the columns are filled with that tell who acted.
+const LOGIN: &str = "SESSION_USER";
+const ROLE: &str =
+    "COALESCE(NULLIF(current_setting('role'::text), 'none'::text), (SESSION_USER)::text)";
+
 #[test]
-fn execution_logs_have_these_columns() {
+fn execution_logs_have_the_ten_columns_of_the_base_and_six_more() {
     assert_eq!(
         columns("execution_logs"),
         [
@@ -131,6 +157,57 @@ fn execution_logs_have_these_columns() {
             "retry_attempt, integer, null",
             "error_code, character varying(50), null",
             "created_at, timestamp with time zone, not null, now()",
+            "sequence, bigint, not null",
+            "fill_id, uuid, null",
+            "venue_order_id, character varying(64), null",
+            &format!("acted_by, text, null, {LOGIN}"),
+            &format!("acted_as, text, null, {ROLE}"),
+            "break_id, uuid, null",
+        ],
+    );
+}
+
+#[test]
+fn breaks_have_these_columns() {
+    assert_eq!(
+        columns("breaks"),
+        [
+            "id, uuid, not null, gen_random_uuid()",
+            "reason, break_reason_enum, not null",
+            "detail, text, not null",
+            "order_id, uuid, null",
+            "trader_id, uuid, null",
+            "venue, character varying(50), not null",
+            "execution_id, character varying(64), null",
+            "refers_to, character varying(64), null",
+            "is_bust, boolean, not null, false",
+            "timestamp, timestamp with time zone, not null",
+            "quantity, numeric, not null",
+            "price, numeric, not null",
+            "commission, numeric, not null, 0",
+            "raw, text, null",
+            "created_at, timestamp with time zone, not null, now()",
+            &format!("acted_by, text, not null, {LOGIN}"),
+            &format!("acted_as, text, not null, {ROLE}"),
+        ],
+    );
+}
+
+#[test]
+fn break_resolutions_have_these_columns() {
+    assert_eq!(
+        columns("break_resolutions"),
+        [
+            "id, uuid, not null, gen_random_uuid()",
+            "break_id, uuid, not null",
+            "is_booked, boolean, not null",
+            "order_id, uuid, null",
+            "trader_id, uuid, null",
+            "fill_id, uuid, null",
+            "reason, text, not null",
+            "created_at, timestamp with time zone, not null, now()",
+            &format!("acted_by, text, not null, {LOGIN}"),
+            &format!("acted_as, text, not null, {ROLE}"),
         ],
     );
 }
@@ -160,6 +237,12 @@ fn the_columns_of_orders_say_what_they_are() {
             "expires_at: Expiration, if a timeout is set",
             "filled_notional: Sum of quantity x price of all fills, exact \
              (FIX tag 381, GrossTradeAmt)",
+            "side: BUY / SELL; null where a base-schema client left it out",
+            "client_order_id: The client's own id of the order, unique for a trader \
+             (FIX tag 11, ClOrdID)",
+            "venue_order_id: The venue's id of the order, from the log (FIX tag 37, OrderID)",
+            "replaces: The order that this one replaces, which ends with it \
+             (FIX tag 41, OrigClOrdID)",
         ],
     );
 }
@@ -169,6 +252,8 @@ fn the_primary_keys_are_the_ids() {
     assert_eq!(
         constraints("p"),
         [
+            "break_resolutions_pkey on break_resolutions: PRIMARY KEY (id)",
+            "breaks_pkey on breaks: PRIMARY KEY (id)",
             "execution_logs_pkey on execution_logs: PRIMARY KEY (id)",
             "fills_pkey on fills: PRIMARY KEY (id)",
             "orders_pkey on orders: PRIMARY KEY (id)",
@@ -178,7 +263,7 @@ fn the_primary_keys_are_the_ids() {
 }
 
 #[test]
-fn the_checks_are_the_eight_of_the_base_and_those_against_unreadable_values() {
+fn the_checks_are_the_eight_of_the_base_and_those_against_what_says_nothing_or_is_unreadable() {
     let limit = "order_type = 'MARKET'::order_type_enum OR price IS NOT NULL";
     let positive = |column: &str| {
         let check = format!("{column} > 0::numeric AND {column} <> 'NaN'::numeric");
@@ -191,20 +276,47 @@ fn the_checks_are_the_eight_of_the_base_and_those_against_unreadable_values() {
             column.trim_matches('"')
         )
     };
+    let says = |table: &str, column: &str| {
+        let check = format!("{column}::text ~ '[^[:space:]]'::text");
+        format!("ck_{table}_{column}_not_blank on {table}: CHECK ({check})")
+    };
+    let number = |column: &str| {
+        let digits = "'100000000000000000000'::numeric";
+        let check = format!("abs({column}) < {digits} AND scale({column}) <= 20");
+        format!("ck_breaks_{column}_readable on breaks: CHECK ({check})")
+    };
     assert_eq!(
         constraints("c"),
         [
+            "ck_break_resolutions_reason_not_blank on break_resolutions: \
+             CHECK (reason ~ '[^[:space:]]'::text)",
+            "ck_break_resolutions_reason_short on break_resolutions: \
+             CHECK (char_length(reason) <= 900)",
+            "ck_breaks_bust_refers on breaks: CHECK (refers_to IS NOT NULL OR NOT is_bust)",
+            &number("commission"),
+            "ck_breaks_detail_short on breaks: CHECK (char_length(detail) <= 1000)",
+            &says("breaks", "execution_id"),
+            &number("price"),
+            &number("quantity"),
+            "ck_breaks_raw_short on breaks: CHECK (char_length(raw) <= 65536)",
+            &says("breaks", "refers_to"),
+            &readable("breaks", "\"timestamp\""),
+            &says("breaks", "venue"),
             "ck_execution_logs_reason_short on execution_logs: CHECK (char_length(reason) <= 1000)",
             "ck_execution_logs_retry_attempt_nonnegative on execution_logs: \
              CHECK (retry_attempt >= 0)",
+            &says("execution_logs", "venue_order_id"),
+            "ck_fills_bust_amends on fills: CHECK (amends IS NOT NULL OR NOT is_bust)",
             "ck_fills_commission_nonnegative on fills: CHECK (commission >= 0::numeric)",
             "ck_fills_commission_not_nan on fills: CHECK (commission <> 'NaN'::numeric)",
+            &says("fills", "execution_id"),
             "ck_fills_price_not_nan on fills: CHECK (price_at_fill <> 'NaN'::numeric)",
             "ck_fills_price_positive on fills: CHECK (price_at_fill > 0::numeric)",
             "ck_fills_quantity_positive on fills: CHECK (quantity_filled > 0)",
             &readable("fills", "\"timestamp\""),
-            "ck_fills_venue_not_blank on fills: CHECK (venue::text ~ '[^[:space:]]'::text)",
+            &says("fills", "venue"),
             &positive("average_fill_price"),
+            &says("orders", "client_order_id"),
             &readable("orders", "expires_at"),
             "ck_orders_filled_lte_quantity on orders: CHECK (filled_quantity <= quantity)",
             "ck_orders_filled_quantity_nonnegative on orders: CHECK (filled_quantity >= 0)",
@@ -213,61 +325,106 @@ fn the_checks_are_the_eight_of_the_base_and_those_against_unreadable_values() {
             "ck_orders_price_positive on orders: CHECK (price IS NULL OR price > 0::numeric)",
             "ck_orders_quantity_positive on orders: CHECK (quantity > 0)",
             &positive("stop_loss"),
-            "ck_orders_symbol_not_blank on orders: CHECK (symbol::text ~ '[^[:space:]]'::text)",
+            &says("orders", "symbol"),
             &positive("take_profit"),
+            &says("orders", "venue_order_id"),
             &readable("traders", "created_at"),
         ],
     );
 }
 
 #[test]
-fn the_foreign_keys_cascade_from_orders_and_not_from_traders() {
-    let to_order = "FOREIGN KEY (order_id) REFERENCES orders(id) ON DELETE CASCADE";
+fn the_foreign_keys_of_the_base_cascade_from_orders_and_no_other_does() {
+    let to_order = "FOREIGN KEY (order_id) REFERENCES orders(id)";
+    let to_break = "FOREIGN KEY (break_id) REFERENCES breaks(id)";
     let to_trader = "FOREIGN KEY (trader_id) REFERENCES traders(id)";
     assert_eq!(
         constraints("f"),
         [
-            format!("fk_execution_logs_order_id on execution_logs: {to_order}"),
+            format!("fk_break_resolutions_break_id on break_resolutions: {to_break}"),
+            format!("fk_break_resolutions_order_id on break_resolutions: {to_order}"),
+            format!("fk_break_resolutions_trader_id on break_resolutions: {to_trader}"),
+            format!("fk_breaks_trader_id on breaks: {to_trader}"),
+            format!("fk_execution_logs_order_id on execution_logs: {to_order} ON DELETE CASCADE"),
             format!("fk_execution_logs_trader_id on execution_logs: {to_trader}"),
-            format!("fk_fills_order_id on fills: {to_order}"),
+            "fk_fills_amends on fills: FOREIGN KEY (amends) REFERENCES fills(id)".to_owned(),
+            format!("fk_fills_break_id on fills: {to_break}"),
+            format!("fk_fills_order_id on fills: {to_order} ON DELETE CASCADE"),
+            "fk_orders_replaces on orders: FOREIGN KEY (replaces) REFERENCES orders(id)".to_owned(),
             format!("fk_orders_trader_id on orders: {to_trader}"),
         ],
     );
 }
 
 #[test]
-fn there_are_no_other_kinds_of_constraint() {
-    for kind in ["u", "x", "t"] {
+fn there_is_one_unique_constraint_and_no_other_kind() {
+    assert_eq!(
+        constraints("u"),
+        ["uq_break_resolutions_break_id on break_resolutions: UNIQUE (break_id)"]
+    );
+    for kind in ["x", "t"] {
         assert_eq!(constraints(kind), [""; 0]);
     }
 }
 
 #[test]
-fn the_indexes_are_the_eight_of_the_base_and_two_for_traders() {
+fn the_indexes_are_the_eight_of_the_base_those_for_listings_and_those_that_keep_ids_apart() {
     // The keys' own are told by the constraints.
-    let indexes = r#"SELECT replace(pg_get_indexdef(indexrelid, 0, true), '"', '') AS text
+    let indexes = r#"SELECT regexp_replace(
+                        replace(pg_get_indexdef(indexrelid, 0, true), '"', ''),
+                        '::(character varying|[a-z_]+)', '', 'g'
+                     ) AS text
                      FROM pg_index JOIN pg_class ON oid = indexrelid
-                     WHERE relnamespace = 'public'::regnamespace AND NOT indisprimary
+                     WHERE relnamespace = 'public'::regnamespace AND NOT EXISTS (
+                        SELECT FROM pg_constraint
+                        WHERE conindid = indexrelid AND contype IN ('p', 'u')
+                     )
                      ORDER BY relname"#;
     let on = |name: &str, table: &str, keys: &str| {
         format!("CREATE INDEX {name} ON {table} USING btree ({keys})")
     };
-    let log = "execution_logs";
+    let unique = |name: &str, table: &str, keys: &str| {
+        format!("CREATE UNIQUE INDEX {name} ON {table} USING btree ({keys})")
+    };
+    let open = "status = ANY (ARRAY['PENDING', 'PARTIAL'])";
+    let (log, resolutions) = ("execution_logs", "break_resolutions");
     assert_eq!(
         texts(&mut Database::migrated().owner(), indexes),
         [
+            on("idx_break_resolutions_order", resolutions, "order_id"),
+            on("idx_break_resolutions_trader", resolutions, "trader_id"),
+            on("idx_breaks_created", "breaks", "created_at DESC"),
+            on("idx_breaks_order", "breaks", "order_id"),
+            on("idx_breaks_trader_created", "breaks", "trader_id, created_at DESC"),
             on("idx_execution_logs_action", log, "action"),
             on("idx_execution_logs_order", log, "order_id"),
             on("idx_execution_logs_trader_timestamp", log, "trader_id, timestamp DESC"),
             on("idx_fills_order", "fills", "order_id"),
             on("idx_fills_timestamp", "fills", "timestamp DESC"),
             on("idx_fills_trader_timestamp", "fills", "trader_id, timestamp DESC"),
+            on("idx_orders_expires", "orders", "expires_at")
+                + &format!(" WHERE ({open}) AND expires_at IS NOT NULL"),
             on("idx_orders_status", "orders", "status"),
             on("idx_orders_trader_created", "orders", "trader_id, created_at DESC"),
             on("idx_orders_trader_open", "orders", "trader_id, created_at DESC")
-                + " WHERE status = ANY (ARRAY['PENDING'::order_status_enum, \
-                   'PARTIAL'::order_status_enum])",
+                + &format!(" WHERE {open}"),
             on("idx_orders_trader_status", "orders", "trader_id, status"),
+            on("idx_orders_venue_order", "orders", "venue_order_id")
+                + " WHERE venue_order_id IS NOT NULL",
+            unique(
+                "uq_breaks_execution",
+                "breaks",
+                "venue, execution_id, COALESCE(order_id, '00000000-0000-0000-0000-000000000000'), \
+                 COALESCE(refers_to, ''), is_bust, timestamp, quantity, price, commission",
+            ) + " WHERE execution_id IS NOT NULL",
+            unique("uq_execution_logs_sequence", log, "sequence"),
+            unique("uq_fills_amends", "fills", "amends") + " WHERE amends IS NOT NULL",
+            unique("uq_fills_break_id", "fills", "break_id") + " WHERE break_id IS NOT NULL",
+            unique("uq_fills_execution_id", "fills", "order_id, venue, execution_id")
+                + " WHERE execution_id IS NOT NULL",
+            unique("uq_orders_client_order_id", "orders", "trader_id, client_order_id")
+                + " WHERE client_order_id IS NOT NULL",
+            unique("uq_orders_replaces", "orders", "replaces") + " WHERE replaces IS NOT NULL",
         ],
     );
 }
@@ -279,7 +436,8 @@ fn the_five_policies_of_the_base_are_there_by_their_names() {
                         'USING ' || regexp_replace(qual, '\s+', ' ', 'g'),
                         'CHECK ' || regexp_replace(with_check, '\s+', ' ', 'g')) AS text
                      FROM pg_policies
-                     WHERE policyname ~ '_trader_isolation$|_immutable' AND tablename <> 'traders'
+                     WHERE policyname ~ '_trader_isolation$|_immutable'
+                        AND tablename IN ('orders', 'fills', 'execution_logs')
                      ORDER BY policyname";
     let log = "execution_logs";
     assert_eq!(
@@ -305,12 +463,15 @@ fn the_five_policies_of_the_base_are_there_by_their_names() {
 
 #[test]
 fn every_foreign_key_has_an_index_that_begins_with_its_column() {
-    // Without one, a DELETE of the row referred to reads the whole table.
+    // Without one, a DELETE of the row referred to reads the whole table. What is looked for is not
+    // null, so an index of those that are not does as well.
     let unindexed = "SELECT conname::text AS text FROM pg_constraint
+                     JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
                      WHERE contype = 'f' AND NOT EXISTS (
                         SELECT FROM pg_index
-                        WHERE indrelid = conrelid AND indkey[0] = conkey[1]
-                            AND indisvalid AND indpred IS NULL
+                        WHERE indrelid = conrelid AND indkey[0] = conkey[1] AND indisvalid
+                            AND coalesce(pg_get_expr(indpred, indrelid), '')
+                                IN ('', format('(%I IS NOT NULL)', attname))
                      )";
     assert_eq!(texts(&mut Database::migrated().owner(), unindexed), [""; 0]);
 }
@@ -382,11 +543,15 @@ fn tells(cases: &[Case<'_>]) {
 #[test]
 fn a_changed_table_is_told_in_one_line() {
     tells(&[
-        ("DROP TABLE execution_logs", &["table execution_logs: missing"]),
-        ("ALTER TABLE fills RENAME TO executions", &["table fills: missing"]),
+        ("DROP TABLE break_resolutions", &["table break_resolutions: missing"]),
         (
-            "ALTER TABLE execution_logs SET UNLOGGED",
-            &["table execution_logs: kind is unlogged table, expected table"],
+            "DROP TABLE execution_logs",
+            &["table execution_logs: missing", "table execution_logs_sequence: missing"],
+        ),
+        ("ALTER TABLE break_resolutions RENAME TO said", &["table break_resolutions: missing"]),
+        (
+            "ALTER TABLE break_resolutions SET UNLOGGED",
+            &["table break_resolutions: kind is unlogged table, expected table"],
         ),
         (
             "ALTER TABLE fills OWNER TO postgres",
@@ -407,7 +572,7 @@ fn a_changed_table_is_told_in_one_line() {
 #[test]
 fn a_changed_column_is_told_in_one_line() {
     tells(&[
-        ("ALTER TABLE orders ADD side text", &["column orders.side: not expected"]),
+        ("ALTER TABLE orders ADD desk text", &["column orders.desk: not expected"]),
         (
             "ALTER TABLE fills DROP commission",
             &[
@@ -559,7 +724,10 @@ fn a_changed_constraint_is_told_in_one_line() {
         (
             "ALTER TABLE fills DISABLE TRIGGER ALL",
             &[
+                "constraint fills.fk_fills_amends: enforced is no, expected yes",
+                "constraint fills.fk_fills_break_id: enforced is no, expected yes",
                 "constraint fills.fk_fills_order_id: enforced is no, expected yes",
+                "trigger fills.fills_amend: enabled is disabled, expected origin",
                 "trigger fills.fills_derive: enabled is disabled, expected origin",
                 "trigger fills.fills_keep_all: enabled is disabled, expected always",
                 "trigger fills.fills_keep_row: enabled is disabled, expected always",
@@ -679,13 +847,15 @@ fn a_trigger_or_a_rule_is_told_in_one_line() {
 
 #[test]
 fn a_changed_function_is_told_in_one_line() {
-    let body = "CREATE OR REPLACE FUNCTION fills_stamp() RETURNS trigger LANGUAGE plpgsql
+    let body = "CREATE OR REPLACE FUNCTION execution_logs_require_order() RETURNS trigger
+                LANGUAGE plpgsql
                 SET search_path = pg_catalog, public, pg_temp AS 'BEGIN RETURN NEW; END'";
     tells(&[
         (
             body,
-            &["function fills_stamp(): body is f3b69a4489d632242cc6d0debb72b946, \
-               expected 258e0aa17321bf7d3c97cfab675f9eb7"],
+            &["function execution_logs_require_order(): \
+                 body is f3b69a4489d632242cc6d0debb72b946, \
+               expected e60d315295e338ba0589e452f6231238"],
         ),
         (
             "ALTER FUNCTION fills_derive() SECURITY INVOKER",
@@ -715,6 +885,16 @@ fn a_changed_function_is_told_in_one_line() {
                 'ALTER DATABASE %I SET session_replication_role = replica', current_database()
              ); END $$",
             &["schema of the tables: settings is session_replication_role=replica, expected none"],
+        ),
+        (
+            "ALTER PROCEDURE blotter_lend_ledger() SECURITY DEFINER",
+            &["function blotter_lend_ledger(): kind is volatile security definer, \
+               expected volatile security invoker"],
+        ),
+        (
+            "GRANT EXECUTE ON FUNCTION blotter_expire_due TO blotter_trader",
+            &["function blotter_expire_due(now timestamp with time zone, at_most integer): \
+               execute granted to is blotter_engine, blotter_trader, expected blotter_engine"],
         ),
         (
             "GRANT EXECUTE ON FUNCTION fills_derive() TO PUBLIC",
@@ -747,6 +927,10 @@ fn a_changed_grant_or_role_is_told_in_one_line() {
         ),
         ("GRANT SELECT ON fills TO PUBLIC", &["grant fills.public: not expected"]),
         (
+            "GRANT USAGE ON SEQUENCE execution_logs_sequence TO blotter_engine",
+            &["grant execution_logs_sequence.blotter_engine: not expected"],
+        ),
+        (
             "GRANT CREATE ON SCHEMA public TO PUBLIC",
             &["schema of the tables: create granted to is public, expected nobody"],
         ),
@@ -778,17 +962,25 @@ fn of_a_hosts_own_traders_only_the_id_matters() {
     let freed = format!(
         "{own} ALTER TABLE orders DROP CONSTRAINT fk_orders_trader_id;
          ALTER TABLE execution_logs DROP CONSTRAINT fk_execution_logs_trader_id;
+         ALTER TABLE breaks DROP CONSTRAINT fk_breaks_trader_id;
+         ALTER TABLE break_resolutions DROP CONSTRAINT fk_break_resolutions_trader_id;
          DROP POLICY traders_trader_isolation ON traders;
          ALTER TABLE traders DROP CONSTRAINT traders_pkey"
     );
     let text = format!("{freed}, ALTER id DROP DEFAULT, ALTER id TYPE text");
     let references = [
+        "constraint break_resolutions.fk_break_resolutions_trader_id: missing",
+        "constraint breaks.fk_breaks_trader_id: missing",
         "constraint execution_logs.fk_execution_logs_trader_id: missing",
         "constraint orders.fk_orders_trader_id: missing",
     ];
+    let retyped = "column traders.id: type is text, expected uuid";
     tells(&[
         (&grown, &[]),
-        (&text, &["column traders.id: type is text, expected uuid", references[0], references[1]]),
-        ("DROP TABLE traders CASCADE", &[references[0], references[1], "table traders: missing"]),
+        (&text, &[&[retyped], references.as_slice()].concat()),
+        (
+            "DROP TABLE traders CASCADE",
+            &[references.as_slice(), &["table traders: missing"]].concat(),
+        ),
     ]);
 }

@@ -11,9 +11,12 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
 use tradeblotter::embedded::Server;
-use tradeblotter::{Action, Blotter, NewExecutionLog, NewOrder, Trader, connect};
+use tradeblotter::{
+    Action, Blotter, Execution, NewExecutionLog, NewOrder, Order, Outcome, Side, Trader, connect,
+};
+use uuid::Uuid;
 
-use crate::support::{Database, append, fill_of, price, record, submit, texts, trader};
+use crate::support::{Database, append, fill_of, noon, price, record, submit, texts, trader};
 
 /// Where the programs of the server are.
 const BINDIR: &str = "SELECT setting AS text FROM pg_config WHERE name = 'BINDIR'";
@@ -44,7 +47,7 @@ fn text(output: Output, code: i32) -> String {
 /// One order partly filled and cancelled, one open.
 fn two_orders(store: &Blotter) -> Trader {
     let ada = trader(store, "Ada");
-    let limit = NewOrder::limit(ada.id, "AAPL", 100, price("10.50"));
+    let limit = NewOrder::limit(ada.id, Side::Buy, "AAPL", 100, price("10.50"));
     let order = submit(store, &limit).unwrap();
     record(store, &fill_of(&order, 40, "10.45")).unwrap();
     let cancel = NewExecutionLog {
@@ -52,7 +55,7 @@ fn two_orders(store: &Blotter) -> Trader {
         ..NewExecutionLog::new(order.id, Action::Cancelled)
     };
     append(store, &cancel).unwrap();
-    submit(store, &NewOrder::market(ada.id, "IBM", 7)).unwrap();
+    submit(store, &NewOrder::market(ada.id, Side::Buy, "IBM", 7)).unwrap();
     ada
 }
 
@@ -272,8 +275,8 @@ fn a_followed_log_shows_entries_as_they_are_written_even_when_committed_out_of_o
     store
         .engine()
         .transaction(|tx| {
-            tx.orders().submit(&NewOrder::market(ada.id, "EARLY", 1))?;
-            submit(&store, &NewOrder::market(ada.id, "LATE", 1))?;
+            tx.orders().submit(&NewOrder::market(ada.id, Side::Buy, "EARLY", 1))?;
+            submit(&store, &NewOrder::market(ada.id, Side::Buy, "LATE", 1))?;
             assert!(next().contains("SUBMITTED"));
             Ok::<_, tradeblotter::Error>(())
         })
@@ -301,7 +304,9 @@ fn each_wrong_database_has_a_sentence_of_its_own() {
     let elsewhere = "postgres://nobody@127.0.0.1:1/nothing";
     let secret = "mysql://root:secret@localhost/orders";
     for command in [["orders"].as_slice(), &["schema", "check"]] {
-        assert!(text(on(&empty, command), 1).contains("is not migrated: 9 migrations are missing"));
+        assert!(
+            text(on(&empty, command), 1).contains("is not migrated: 14 migrations are missing")
+        );
         assert!(text(on(&ahead, command), 1).contains("is ahead of this build: 1 migration is"));
         assert!(text(blotter(command).output().unwrap(), 2).contains("Set DATABASE_URL"));
         let blank = blotter(command).env("DATABASE_URL", "").output().unwrap();
@@ -338,9 +343,9 @@ fn migrate_says_what_it_runs_in_order_and_how_long_it_took() {
 
     let redo = text(as_owner(&database, &["migrate", "redo", "--all"]), 0);
     let directions: Vec<&str> = redo.lines().map(|l| l.split(' ').next().unwrap()).collect();
-    assert_eq!(directions, [["reverted"; 9], ["applied"; 9]].concat());
+    assert_eq!(directions, [["reverted"; 14], ["applied"; 14]].concat());
 
-    assert!(text(as_owner(&database, &["migrate", "revert"]), 0).contains("bound_values"));
+    assert!(text(as_owner(&database, &["migrate", "revert"]), 0).contains("expire_orders"));
     let status = text(as_owner(&database, &["migrate", "status"]), 1);
     assert!(status.contains("applied  2026") && status.contains("pending  2026"), "{status}");
 }
@@ -457,4 +462,159 @@ fn a_pgbin_without_a_server_is_named() {
     let mut command = blotter(&["demo"]);
     let complaint = text(command.env("PGBIN", "/nowhere").output().unwrap(), 1);
     assert!(complaint.contains("PGBIN is /nowhere, which lacks"), "{complaint}");
+}
+
+/// A cancelled order with a fill of 25 shares that came too late, by the break's id.
+fn late_fill(store: &Blotter) -> (Order, Uuid) {
+    let ada = trader(store, "Ada");
+    let order = submit(store, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
+    append(store, &NewExecutionLog::new(order.id, Action::Cancelled)).unwrap();
+    let late = Execution {
+        order_id: Some(order.id),
+        timestamp: noon(),
+        quantity: 25.into(),
+        price: "10.5".parse().unwrap(),
+        venue: "NASDAQ",
+        commission: 0.into(),
+        execution_id: Some("E-1"),
+        refers_to: None,
+        is_bust: false,
+        raw: Some("8=FIX.4.4"),
+    };
+    let outcome = store.engine().transaction(|tx| tx.breaks().record_or_break(&late)).unwrap();
+    let Outcome::Broken(broken) = outcome else { panic!("{outcome:?}") };
+    (order, broken.id)
+}
+
+#[test]
+fn breaks_are_listed_until_they_are_resolved_and_then_when_all_are_asked_for() {
+    let database = Database::migrated();
+    let store = database.blotter();
+    let (order, broken) = late_fill(&store);
+    let shown = text(on(&database, &["breaks", "list"]), 0);
+    for part in [&broken.to_string(), &order.id.to_string(), "open", "ORDER_ENDED", "E-1"] {
+        assert!(shown.contains(part), "{part} is missing:\n{shown}");
+    }
+    let id = broken.to_string();
+    let resolve = ["breaks", "resolve", &id, "--book", "--reason", "confirmed"];
+    let said = text(on(&database, &resolve), 0);
+    assert!(said.starts_with("booked as fill "), "{said}");
+    assert!(said.contains(&format!("of order {}", order.id)), "{said}");
+    let shown = text(on(&database, &["breaks", "list"]), 0);
+    assert!(!shown.contains(&id), "{shown}");
+    let listed = on(&database, &["breaks", "list", "--all", "--format", "json"]);
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed[0]["id"], id);
+    assert_eq!(listed[0]["is_booked"], true);
+    assert_eq!(listed[0]["resolution"], "confirmed");
+    assert_eq!(listed[0]["price"], "10.5");
+    assert_eq!(listed[0]["raw"], "8=FIX.4.4");
+    let again = text(on(&database, &resolve), 1);
+    assert!(again.contains("the break was resolved already"), "{again}");
+}
+
+#[test]
+fn a_break_is_dismissed_and_the_command_line_has_to_say_which_and_why() {
+    let database = Database::migrated();
+    let store = database.blotter();
+    let (order, broken) = late_fill(&store);
+    let id = broken.to_string();
+    for arguments in [
+        vec!["breaks", "resolve", &id, "--reason", "because"],
+        vec!["breaks", "resolve", &id, "--book"],
+        vec!["breaks", "resolve", &id, "--book", "--dismiss", "--reason", "because"],
+        vec!["breaks", "resolve", &id, "--dismiss", "--order", &id, "--reason", "because"],
+    ] {
+        text(on(&database, &arguments), 2);
+    }
+    let dismiss = ["breaks", "resolve", &id, "--dismiss", "--reason", "busted by telephone"];
+    assert_eq!(text(on(&database, &dismiss), 0), "dismissed\n");
+    let order_id = order.id.to_string();
+    let log = text(on(&database, &["log", "--order", &order_id]), 0);
+    assert!(log.contains("break dismissed: busted by telephone"), "{log}");
+    let trader_only = blotter(&dismiss)
+        .env("DATABASE_URL", database.login_url("blotter_trader"))
+        .output()
+        .unwrap();
+    assert!(text(trader_only, 1).contains("GRANT blotter_engine TO"));
+}
+
+#[test]
+fn breaks_have_a_line_of_csv_each_whether_or_not_they_are_resolved() {
+    let database = Database::migrated();
+    let store = database.blotter();
+    let (_, resolved) = late_fill(&store);
+    let _ = late_fill(&store);
+    let id = resolved.to_string();
+    text(on(&database, &["breaks", "resolve", &id, "--dismiss", "--reason", "so"]), 0);
+    let listed = text(on(&database, &["breaks", "list", "--all", "--format", "csv"]), 0);
+    let mut reader = csv::Reader::from_reader(listed.as_bytes());
+    let resolution = reader.headers().unwrap().iter().position(|head| head == "resolution");
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    let resolutions: Vec<_> = rows.iter().map(|row| &row[resolution.unwrap()]).collect();
+    assert_eq!(resolutions, ["", "so"]);
+}
+
+#[test]
+fn expire_ends_what_is_due_prints_its_ids_and_is_silent_when_nothing_is() {
+    let database = Database::migrated();
+    let store = database.blotter();
+    let ada = trader(&store, "Ada");
+    let expiring = |at| {
+        let new =
+            NewOrder { expires_at: Some(at), ..NewOrder::market(ada.id, Side::Buy, "AAPL", 1) };
+        submit(&store, &new).unwrap().id.to_string()
+    };
+    let tomorrow = chrono::Utc::now() + chrono::TimeDelta::days(1);
+    let (one, two, later) = (expiring(noon()), expiring(noon()), expiring(tomorrow));
+    let first = text(on(&database, &["expire", "--limit", "1"]), 0);
+    let rest = text(on(&database, &["expire"]), 0);
+    let mut ended: Vec<_> = first.lines().chain(rest.lines()).collect();
+    ended.sort_unstable();
+    assert_eq!(ended, [one, two]);
+    assert_eq!(text(on(&database, &["expire"]), 0), "");
+    let at = (tomorrow + chrono::TimeDelta::seconds(1)).to_rfc3339();
+    assert_eq!(text(on(&database, &["expire", "--at", &at]), 0).trim(), later);
+}
+
+#[test]
+fn rebuild_is_silent_when_all_follows_and_names_what_does_not() {
+    let database = Database::migrated();
+    let store = database.blotter();
+    two_orders(&store);
+    assert_eq!(text(on(&database, &["rebuild", "--check"]), 0), "");
+    text(on(&database, &["rebuild"]), 2);
+    database
+        .unguarded()
+        .batch_execute("UPDATE orders SET filled_quantity = 41 WHERE filled_quantity = 40")
+        .unwrap();
+    let said = text(on(&database, &["rebuild", "--check"]), 1);
+    assert!(said.ends_with("filled quantity is 41 and not 40\n"), "{said}");
+    assert_eq!(said.lines().count(), 1);
+    let trader_only = blotter(&["rebuild", "--check"])
+        .env("DATABASE_URL", database.login_url("blotter_trader"))
+        .output()
+        .unwrap();
+    text(trader_only, 2);
+}
+
+#[test]
+fn an_order_is_shown_as_it_stood_at_a_moment() {
+    let database = Database::migrated();
+    let store = database.blotter();
+    let ada = trader(&store, "Ada");
+    let order = submit(&store, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
+    record(&store, &fill_of(&order, 40, "10.45")).unwrap();
+    let id = order.id.to_string();
+    let status = |at: &str| {
+        let arguments = ["orders", "--order", &id, "--as-of", at, "--format", "json"];
+        let listed = on(&database, &arguments);
+        let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+        listed[0]["status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(status(&order.created_at.to_rfc3339()), "PENDING");
+    assert_eq!(status("2100-01-01"), "PARTIAL");
+    let before = text(on(&database, &["orders", "--order", &id, "--as-of", "2020-01-01"]), 1);
+    assert!(before.contains(&format!("there is no order {id}")), "{before}");
+    text(on(&database, &["orders", "--as-of", "2020-01-01"]), 2);
 }

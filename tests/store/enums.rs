@@ -5,7 +5,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Text};
 use tradeblotter::schema::sql_types::{ActionEnum, OrderStatusEnum, OrderTypeEnum};
-use tradeblotter::{Action, Error, Filter, NewOrder, OrderStatus, OrderType, Page};
+use tradeblotter::{Action, Error, Filter, NewOrder, OrderStatus, OrderType, Page, Side};
 
 use crate::support::{Database, submit, trader};
 
@@ -57,8 +57,8 @@ fn a_label_that_this_build_does_not_know_is_an_error_and_no_panic() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
-    let known = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 1)).unwrap();
-    let changed = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 1)).unwrap();
+    let known = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
+    let changed = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
     let admin = &mut db.unguarded();
     let session = blotter.trader(ada.id).unwrap();
     let order = || session.transaction(|tx| tx.orders().get(changed.id));

@@ -6,7 +6,7 @@ use tradeblotter::role::Engine;
 use tradeblotter::schema::execution_logs;
 use tradeblotter::{
     Action, Blotter, Error, ExecutionLog, Filter, NewExecutionLog, NewOrder, Order, OrderStatus,
-    Page, connect, transaction_on,
+    Page, Side, connect, transaction_on,
 };
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ const ALL: Page = Page::first(100);
 
 /// An order of 100 shares, brought to this status.
 fn order_in(blotter: &Blotter, trader: Uuid, status: OrderStatus) -> Order {
-    let order = submit(blotter, &NewOrder::market(trader, "AAPL", 100)).unwrap();
+    let order = submit(blotter, &NewOrder::market(trader, Side::Buy, "AAPL", 100)).unwrap();
     let fill = |quantity| {
         record(blotter, &fill_of(&order, quantity, "10.00")).unwrap();
     };
@@ -83,8 +83,8 @@ fn an_open_order_goes_where_the_action_leads_and_keeps_its_fills() {
 
             let now = history(&blotter, &order);
             assert_eq!(now.log.last(), Some(&entry));
-            assert_eq!(now.order.updated_at > order.updated_at, after != before);
-            let updated_at = now.order.updated_at;
+            let updated_at = entry.timestamp;
+            assert!(updated_at > order.updated_at);
             assert_eq!(now.order, Order { status: after, updated_at, ..order });
         }
     }
@@ -108,8 +108,9 @@ fn an_order_that_has_ended_takes_no_action_but_recovered() {
         assert_eq!(db.contents(), before);
 
         let new = NewExecutionLog::new(order.id, Action::Recovered);
-        assert_eq!(append(&blotter, &new).unwrap().status, Some(status));
-        assert_eq!(history(&blotter, &order).order, order);
+        let entry = append(&blotter, &new).unwrap();
+        assert_eq!(entry.status, Some(status));
+        assert_eq!(history(&blotter, &order).order, Order { updated_at: entry.timestamp, ..order });
     }
 }
 
@@ -189,7 +190,8 @@ fn a_listing_has_the_entries_that_match_every_part_of_the_filter_either_way_roun
     let db = Database::migrated();
     let blotter = db.blotter();
     let (ada, grace) = (trader(&blotter, "Ada").id, trader(&blotter, "Grace").id);
-    let order = |trader, symbol| submit(&blotter, &NewOrder::market(trader, symbol, 2)).unwrap();
+    let order =
+        |trader, symbol| submit(&blotter, &NewOrder::market(trader, Side::Buy, symbol, 2)).unwrap();
     let log = |order: &Order, action| {
         append(&blotter, &NewExecutionLog::new(order.id, action)).unwrap();
     };

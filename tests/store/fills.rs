@@ -11,7 +11,7 @@ use diesel::sql_types::Numeric;
 use tradeblotter::schema::fills;
 use tradeblotter::{
     Action, Blotter, Error, Fill, Filter, NewExecutionLog, NewFill, NewOrder, Order, OrderStatus,
-    Page, Price,
+    Page, Price, Side,
 };
 use uuid::Uuid;
 
@@ -39,6 +39,7 @@ fn a_fill_is_stored_as_it_was_reported() {
         price_at_fill: fill.price_at_fill,
         venue: &fill.venue,
         commission: fill.commission,
+        execution_id: fill.execution_id.as_deref(),
     };
     assert_eq!(stored, new);
 
@@ -112,7 +113,7 @@ fn the_average_price_is_exact_with_halves_away_from_zero_as_postgresql_rounds() 
     ];
     let (db, blotter, order) = with_order_of(1);
     for (parts, expected) in cases {
-        let new = NewOrder::market(order.trader_id, "AAPL", 2_000_000);
+        let new = NewOrder::market(order.trader_id, Side::Buy, "AAPL", 2_000_000);
         let order = submit(&blotter, &new).unwrap();
         for (quantity, at) in parts {
             record(&blotter, &fill_of(&order, *quantity, at)).unwrap();
@@ -182,7 +183,7 @@ fn an_order_that_has_ended_takes_no_fill() {
     let ada = filled.trader_id;
     record(&blotter, &fill_of(&filled, 100, "10.00")).unwrap();
     let ended_by = |action| {
-        let order = submit(&blotter, &NewOrder::market(ada, "AAPL", 100)).unwrap();
+        let order = submit(&blotter, &NewOrder::market(ada, Side::Buy, "AAPL", 100)).unwrap();
         record(&blotter, &fill_of(&order, 1, "10.00")).unwrap();
         append(&blotter, &NewExecutionLog::new(order.id, action)).unwrap();
         order
@@ -261,7 +262,8 @@ fn a_fill_of_an_order_of_the_same_transaction_counts() {
     let order = blotter
         .engine()
         .transaction(|tx| {
-            let order = tx.orders().submit(&NewOrder::market(order.trader_id, "MSFT", 100))?;
+            let order =
+                tx.orders().submit(&NewOrder::market(order.trader_id, Side::Buy, "MSFT", 100))?;
             tx.fills().record(&fill_of(&order, 30, "10.00"))?;
             tx.fills().record(&fill_of(&order, 70, "10.10"))?;
             tx.orders().get(order.id)
@@ -287,7 +289,8 @@ fn a_listing_has_the_fills_that_match_every_part_of_the_filter_newest_first() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let (ada, grace) = (trader(&blotter, "Ada").id, trader(&blotter, "Grace").id);
-    let order = |trader, symbol| submit(&blotter, &NewOrder::market(trader, symbol, 2)).unwrap();
+    let order =
+        |trader, symbol| submit(&blotter, &NewOrder::market(trader, Side::Buy, symbol, 2)).unwrap();
     let minute = |minutes| noon() + TimeDelta::minutes(minutes);
     let fill = |order: &Order, at| {
         let new = NewFill { timestamp: minute(at), ..fill_of(order, 1, "10.00") };

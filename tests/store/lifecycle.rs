@@ -1,157 +1,97 @@
-//! The lifecycle of an order, against a model of it: after every step the store and the model say
-//! the same of the order and its log, and refuse the same steps for the same reason.
+//! The lifecycle of an order. A model of it is taken along: after every step the store and the model say
+//! the same of every row, and refuse the same steps for the same reason.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
-use proptest::collection::vec;
-use proptest::prelude::*;
-use tradeblotter::{Action, Blotter, Error, NewExecutionLog, NewOrder, OrderStatus};
-use uuid::Uuid;
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use tradeblotter::{Action, Error, NewExecutionLog, NewOrder, OrderStatus, Side};
 
+use crate::play::Play;
+use crate::steps::{Round, batches, one_client, several_clients};
 use crate::support::{
-    Database, append, assert_refused, check, fill_of, history, record, submit, trader,
-    with_order_of,
+    Database, append, assert_refused, fill_of, history, record, submit, trader, with_order_of,
 };
 
-/// What a client does to an order.
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    Fill { quantity: i32, cents: u64 },
-    Log(Action),
+/// Says how many steps the tests with the model take together, instead of the few that they take by
+/// default. They tell stderr how far they are.
+const STEPS: &str = "TRADEBLOTTER_MODEL_STEPS";
+
+/// A sequence of chances for each run.
+fn seeded(runs: &AtomicU64) -> TestRng {
+    let run = runs.fetch_add(1, Ordering::Relaxed);
+    TestRng::from_seed(RngAlgorithm::XorShift, &u128::from(run).to_le_bytes())
 }
 
-/// The kinds of refusal that a step can meet.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Refusal {
-    Ended,
-    OverFill,
-    NoShares,
-    NotByHand,
-}
-
-/// An order as plain arithmetic.
-#[derive(Debug)]
-struct Model {
-    quantity: i32,
-    status: OrderStatus,
-    fills: Vec<(i32, u64)>,
-    log: Vec<(Action, OrderStatus)>,
-}
-
-impl Model {
-    fn new(quantity: i32) -> Self {
-        let status = OrderStatus::Pending;
-        Self { quantity, status, fills: Vec::new(), log: vec![(Action::Submitted, status)] }
-    }
-
-    fn filled(&self) -> i32 {
-        self.fills.iter().map(|(quantity, _)| quantity).sum()
-    }
-
-    /// By schoolbook division: the quotient, and one more from half a cent on.
-    fn average(&self) -> Option<String> {
-        let shares = u64::try_from(self.filled()).ok().filter(|shares| *shares > 0)?;
-        let cost: u64 = self.fills.iter().map(|(n, cents)| n.unsigned_abs() as u64 * cents).sum();
-        let cents = cost / shares + u64::from(cost % shares * 2 >= shares);
-        Some(format!("{}.{:02}", cents / 100, cents % 100))
-    }
-
-    fn step(&mut self, step: Step) -> Result<(), Refusal> {
-        let open = matches!(self.status, OrderStatus::Pending | OrderStatus::Partial);
-        let (action, status) = match step {
-            Step::Log(Action::Submitted | Action::Filled) => return Err(Refusal::NotByHand),
-            Step::Fill { quantity, .. } if quantity < 1 => return Err(Refusal::NoShares),
-            Step::Log(Action::Recovered) => (Action::Recovered, self.status),
-            _ if !open => return Err(Refusal::Ended),
-            Step::Log(Action::Rejected) => (Action::Rejected, OrderStatus::Rejected),
-            Step::Log(Action::Cancelled) => (Action::Cancelled, OrderStatus::Cancelled),
-            Step::Log(action) => (action, self.status),
-            Step::Fill { quantity, .. } if quantity > self.quantity - self.filled() => {
-                return Err(Refusal::OverFill);
-            }
-            Step::Fill { quantity, cents } => {
-                self.fills.push((quantity, cents));
-                let whole = self.filled() == self.quantity;
-                let status = if whole { OrderStatus::Filled } else { OrderStatus::Partial };
-                (Action::Filled, status)
-            }
+/// Takes so many percent of the steps that are asked for, or by default these few, on a database for
+/// each processor. Returns how many deadlocks the server had to break.
+fn play<S: Strategy<Value = Vec<Round>>>(percent: u64, few: u64, sequences: fn() -> S) -> i64 {
+    let asked = std::env::var(STEPS).ok().map(|steps| steps.parse::<u64>().unwrap());
+    let steps = asked.map_or(few, |steps| steps * percent / 100);
+    let (taken, begun) = (AtomicU64::new(0), Instant::now());
+    let runs = AtomicU64::new(1);
+    let play = || {
+        let play = Play::new(&taken);
+        let config = Config {
+            cases: 8,
+            max_shrink_iters: 5000,
+            failure_persistence: None,
+            rng_algorithm: RngAlgorithm::XorShift,
+            ..Config::default()
         };
-        self.status = status;
-        self.log.push((action, status));
-        Ok(())
-    }
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let fill = (-1..60, 1..3_000u64).prop_map(|(quantity, cents)| Step::Fill { quantity, cents });
-    let log = proptest::sample::select(Action::ALL).prop_map(Step::Log);
-    // Most actions end the order, so fills are made the rule.
-    prop_oneof![4 => fill, 1 => log]
-}
-
-fn take(blotter: &Blotter, order: &tradeblotter::Order, step: Step) -> Result<(), Error> {
-    match step {
-        Step::Fill { quantity, cents } => {
-            let at = format!("{}.{:02}", cents / 100, cents % 100);
-            record(blotter, &fill_of(order, quantity, &at)).map(drop)
+        let sequences = sequences();
+        while taken.load(Ordering::Relaxed) < steps {
+            let mut runner = match asked {
+                Some(_) => TestRunner::new(config.clone()),
+                // The few are the same each time; who asks for more gets others.
+                None => TestRunner::new_with_rng(config.clone(), seeded(&runs)),
+            };
+            runner.run(&sequences, |rounds| play.follow(&rounds)).map_err(|why| {
+                // Enough for the others too.
+                taken.fetch_add(steps, Ordering::Relaxed);
+                why.to_string()
+            })?;
         }
-        Step::Log(action) => {
-            let new = NewExecutionLog::new(order.id, action);
-            append(blotter, &new).map(drop)
+        Ok::<_, String>(play.end())
+    };
+    let tell = || {
+        let mut told = Instant::now();
+        while taken.load(Ordering::Relaxed) < steps {
+            thread::sleep(Duration::from_millis(100));
+            if told.elapsed() > Duration::from_secs(20) {
+                told = Instant::now();
+                let taken = taken.load(Ordering::Relaxed);
+                let rate = taken / begun.elapsed().as_secs();
+                eprintln!("{taken} of {steps} steps, {rate} a second");
+            }
         }
-    }
-}
-
-fn reason(error: &Error) -> Option<Refusal> {
-    if error.is_illegal_transition() {
-        Some(Refusal::Ended)
-    } else if error.is_over_fill() {
-        Some(Refusal::OverFill)
-    } else if error.constraint() == Some("ck_fills_quantity_positive") {
-        Some(Refusal::NoShares)
-    } else if error.constraint() == Some("execution_logs_automatic") {
-        Some(Refusal::NotByHand)
-    } else {
-        None
-    }
-}
-
-/// Takes the steps on an order and on its model alike.
-fn follow(
-    blotter: &Blotter,
-    trader: Uuid,
-    quantity: i32,
-    steps: &[Step],
-) -> Result<(), TestCaseError> {
-    let order = submit(blotter, &NewOrder::market(trader, "AAPL", quantity)).unwrap();
-    let mut model = Model::new(quantity);
-    for step in steps {
-        let refused = take(blotter, &order, *step).err();
-        if let Err(expected) = model.step(*step) {
-            let error = refused.expect("a refusal");
-            prop_assert_eq!(reason(&error), Some(expected), "{:?}: {}", step, error);
-        } else {
-            prop_assert!(refused.is_none(), "{:?}: {:?}", step, refused);
-        }
-        let stored = history(blotter, &order);
-        prop_assert_eq!(stored.order.status, model.status);
-        prop_assert_eq!(stored.order.filled_quantity, model.filled());
-        let average = stored.order.average_fill_price.map(|price| price.to_string());
-        prop_assert_eq!(average, model.average());
-        let log: Vec<_> = stored.log.iter().map(|e| (e.action, e.status.unwrap())).collect();
-        prop_assert_eq!(&log, &model.log);
-        prop_assert_eq!(stored.fills.len(), model.fills.len());
-    }
-    Ok(())
+    };
+    thread::scope(|scope| {
+        scope.spawn(tell);
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let plays: Vec<_> = (0..processors).map(|_| scope.spawn(play)).collect();
+        let deadlocks = plays.into_iter().map(|play| play.join().unwrap()).sum::<Result<_, _>>();
+        deadlocks.unwrap_or_else(|why| panic!("{why}"))
+    })
 }
 
 #[test]
 fn an_order_lives_as_the_model_says_whatever_is_done_to_it() {
-    let db = Database::migrated();
-    let blotter = db.blotter();
-    let ada = trader(&blotter, "Ada");
-    check(48, (1..150, vec(step(), 1..12)), |(quantity, steps)| {
-        follow(&blotter, ada.id, quantity, &steps)
-    });
+    play(70, 3000, one_client);
+}
+
+#[test]
+fn what_clients_do_at_once_comes_to_what_some_order_of_their_steps_comes_to() {
+    play(25, 1200, several_clients);
+}
+
+#[test]
+fn batches_of_the_same_rows_come_to_the_same_in_whatever_order_and_never_to_a_deadlock() {
+    // Not even to one that a session gets over by itself.
+    assert_eq!(play(5, 300, batches), 0);
 }
 
 #[test]
@@ -187,7 +127,7 @@ fn rows_of_one_statement_move_an_order_in_the_order_in_which_they_happen_or_not_
         ("{fill} VALUES ('{id}', 60, 10, 'X'), ('{id}', 40, 10, 'X')", None),
         ("{log} VALUES ('{id}', 'APPROVED'), ('{id}', 'EXECUTED'), ('{id}', 'CANCELLED')", None),
     ] {
-        let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+        let order = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
         let before = db.contents();
         let id = order.id.to_string();
         let sql = statement.replace("{fill}", fill).replace("{log}", log).replace("{id}", &id);

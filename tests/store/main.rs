@@ -3,24 +3,36 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod amendments;
 mod atomicity;
 #[path = "../attacks/mod.rs"]
 mod attacks;
+mod breaks;
 mod catalog;
 mod command;
 mod compile;
+mod complaints;
+mod crash;
 mod enums;
 mod errors;
 mod execution_logs;
+mod expiry;
 mod fills;
+mod fix_order_states;
+mod idempotency;
 mod lifecycle;
 mod login;
 mod migrations;
+mod model;
 mod orders;
 mod pagination;
+mod play;
 mod price;
+mod raw_clients;
+mod replay;
 mod roles;
 mod schema_rs;
 mod session;
+mod steps;
 mod support;
 mod traders;

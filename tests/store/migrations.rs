@@ -9,10 +9,10 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 use tradeblotter::migrations::{self, Direction, Extent, State};
-use tradeblotter::{Blotter, Error, OrderStatus, catalog};
+use tradeblotter::{Blotter, Commission, Error, NewBust, NewCorrection, OrderStatus, catalog};
 use uuid::Uuid;
 
-use crate::support::{Database, fill_of, texts};
+use crate::support::{Database, fill_of, noon, price, record as record_fill, texts, with_order_of};
 
 const TOGETHER: usize = 8;
 
@@ -334,7 +334,8 @@ fn a_failing_migration_leaves_nothing_and_those_before_it_stay() {
     assert_eq!(applied, names[1..]);
 }
 
-/// A database with the base schema only, and in it an order of 100 shares of trader 1 with two fills.
+/// A database with the base schema only, and in it two orders of trader 1: one of 100 shares with
+/// two fills, of which the log has one, and one of 10 with two that are both in the log.
 fn with_rows_of_before() -> Database {
     let database = Database::empty();
     let conn = &mut database.owner();
@@ -350,17 +351,35 @@ fn with_rows_of_before() -> Database {
          INSERT INTO orders (id, trader_id, symbol, quantity, order_type, status,
                              filled_quantity, average_fill_price)
          VALUES ('{trader}', '{trader}', 'AAPL', 100, 'MARKET', 'PARTIAL', 3, 10.01);
-         INSERT INTO fills (order_id, quantity_filled, price_at_fill, venue)
-         VALUES ('{trader}', 1, 10.00, 'NYSE'), ('{trader}', 2, 10.01, 'NYSE');
-         INSERT INTO execution_logs (order_id, trader_id, action, status)
-         VALUES ('{trader}', '{trader}', 'FILLED', 'PARTIAL')"
+         INSERT INTO orders (id, trader_id, symbol, quantity, order_type, status,
+                             filled_quantity, average_fill_price)
+         VALUES ('{other}', '{trader}', 'IBM', 10, 'MARKET', 'FILLED', 10, 20.00);
+         INSERT INTO fills (order_id, quantity_filled, price_at_fill, venue, created_at) VALUES
+             ('{trader}', 1, 10.00, 'NYSE', now()), ('{trader}', 2, 10.01, 'NYSE', now()),
+             ('{other}', 6, 20.00, 'NYSE', '2026-11-20 12:00:02'),
+             ('{other}', 4, 20.00, 'NYSE', '2026-11-20 12:00:01');
+         INSERT INTO execution_logs (order_id, trader_id, action, status, timestamp) VALUES
+             ('{trader}', '{trader}', 'FILLED', 'PARTIAL', '2026-11-20 12:00:05'),
+             ('{other}', '{trader}', 'FILLED', 'FILLED', '2026-11-20 12:00:04'),
+             ('{other}', '{trader}', 'FILLED', 'PARTIAL', '2026-11-20 12:00:03')",
+        other = Uuid::from_u128(2),
     ))
     .unwrap();
     database
 }
 
+/// The log in its order: the number and what it says, the shares of the fill that it names, and
+/// whether it says who acted.
+fn numbered_log(database: &Database) -> Vec<String> {
+    let log =
+        "SELECT concat_ws(' ', sequence, action, l.status, quantity_filled, acted_by IS NOT NULL)
+                   AS text
+               FROM execution_logs l LEFT JOIN fills f ON f.id = fill_id ORDER BY sequence";
+    texts(&mut database.admin(), log)
+}
+
 #[test]
-fn rows_of_before_are_stamped_and_summed_and_go_on_from_there() {
+fn rows_of_before_are_stamped_summed_and_numbered_and_go_on_from_there() {
     let database = with_rows_of_before();
     migrations::run(&mut database.owner()).unwrap();
     assert_eq!(catalog::differences(&mut database.owner()).unwrap(), []);
@@ -368,30 +387,75 @@ fn rows_of_before_are_stamped_and_summed_and_go_on_from_there() {
     let trader = contents.orders[0].trader_id;
     assert!(contents.fills.iter().all(|fill| fill.trader_id == trader));
     assert_eq!(contents.notionals[0].to_string(), "30.02");
+    let before = ["1 FILLED PARTIAL 4 f", "2 FILLED FILLED 6 f", "3 FILLED PARTIAL f"];
+    assert_eq!(numbered_log(&database), before);
 
     let fill = fill_of(&contents.orders[0], 97, "10.00");
     let engine = Blotter::connect(&database.app_url()).unwrap().engine();
     engine.transaction(|tx| tx.fills().record(&fill)).unwrap();
     let order = engine.transaction(|tx| tx.orders().get(fill.order_id)).unwrap();
     assert_eq!((order.status, order.filled_quantity), (OrderStatus::Filled, 100));
+    assert_eq!(numbered_log(&database), [&before[..], &["4 FILLED FILLED 97 t"]].concat());
+
+    assert_eq!(engine.snapshot(|tx| tx.orders().rederive(None)).unwrap().misderived, []);
 
     // Back and forth once more, now that there is something to lose.
-    let (orders, fills) = (database.contents().orders, database.contents().fills.len());
-    revert(&mut database.owner(), Extent::Last(6));
+    let orders = database.contents().orders;
+    let fills = |database: &Database| {
+        let fills = database.contents().fills.into_iter();
+        fills.map(|fill| (fill.id, fill.quantity_filled, fill.price_at_fill)).collect::<Vec<_>>()
+    };
+    let recorded = fills(&database);
+    revert(&mut database.owner(), Extent::Last(11));
     migrations::run(&mut database.owner()).unwrap();
     assert_eq!(database.contents().orders, orders);
-    assert_eq!(database.contents().fills.len(), fills);
+    assert_eq!(fills(&database), recorded);
+    assert_eq!(numbered_log(&database), [&before[..], &["4 FILLED FILLED f"]].concat());
+    let engine = database.blotter().engine();
+    assert_eq!(engine.snapshot(|tx| tx.orders().rederive(None)).unwrap().misderived, []);
+}
+
+#[test]
+fn what_is_logged_while_the_numbers_are_reverted_is_numbered_afterwards() {
+    let database = with_rows_of_before();
+    migrations::run(&mut database.owner()).unwrap();
+    let derivation = revert(&mut database.owner(), Extent::Last(2)).pop().unwrap();
+    assert!(derivation.ends_with("derive_lifecycle"), "{derivation}");
+    let base = format!(
+        "INSERT INTO fills (order_id, quantity_filled, price_at_fill, venue)
+         VALUES ('{order}', 50, 10, 'NYSE');
+         INSERT INTO execution_logs (order_id, action) VALUES ('{order}', 'APPROVED')",
+        order = Uuid::from_u128(1),
+    );
+    database.admin().batch_execute(&base).unwrap();
+    migrations::run(&mut database.owner()).unwrap();
+    assert_eq!(catalog::differences(&mut database.owner()).unwrap(), []);
+    let log = numbered_log(&database);
+    assert_eq!(
+        log,
+        [
+            "1 FILLED PARTIAL 4 f",
+            "2 FILLED FILLED 6 f",
+            "3 FILLED PARTIAL f",
+            "4 FILLED PARTIAL t",
+            "5 APPROVED PARTIAL t",
+        ],
+    );
 }
 
 #[test]
 fn rows_of_before_that_contradict_each_other_stop_the_migration_by_name() {
     let grace = "SELECT id FROM traders WHERE name = 'Grace'";
+    let first = Uuid::from_u128(1);
     for (wrong, says) in [
         ("UPDATE orders SET filled_quantity = 4".to_owned(), "is PARTIAL with 4 of 100"),
         ("UPDATE orders SET average_fill_price = 10.00".to_owned(), "add up to 3 at 10.01"),
         ("UPDATE orders SET status = 'FILLED'".to_owned(), "is FILLED with 3 of 100"),
         ("UPDATE orders SET status = 'PENDING'".to_owned(), "is PENDING with 3 of 100"),
-        (format!("UPDATE execution_logs SET trader_id = ({grace})"), "is another trader's"),
+        (
+            format!("UPDATE execution_logs SET trader_id = ({grace}) WHERE order_id = '{first}'"),
+            "is another trader's",
+        ),
     ] {
         let database = with_rows_of_before();
         database.admin().batch_execute(&wrong).unwrap();
@@ -399,7 +463,7 @@ fn rows_of_before_that_contradict_each_other_stop_the_migration_by_name() {
         let failure = migrations::run(&mut database.owner()).unwrap_err();
         assert!(failure.is_migration_failure(), "{failure}");
         assert!(failure.to_string().contains(says), "{wrong}: {failure}");
-        assert!(failure.to_string().contains(&Uuid::from_u128(1).to_string()), "{failure}");
+        assert!(failure.to_string().contains(&first.to_string()), "{failure}");
         assert_eq!(texts(&mut database.admin(), "SELECT o::text AS text FROM orders o"), before);
         let unforced = "SELECT relname::text AS text FROM pg_class
                         WHERE relrowsecurity AND NOT relforcerowsecurity";
@@ -451,4 +515,42 @@ fn a_hosts_traders_without_a_unique_uuid_id_are_refused_in_clear_words() {
         assert!(failure.to_string().contains(&names(conn)[0]), "{table}: {failure}");
         assert_eq!(objects(conn), before, "{table}");
     }
+}
+
+#[test]
+fn what_counts_no_more_goes_with_the_columns_that_say_so_and_orders_add_up_all_the_way_back() {
+    let (database, blotter, order) = with_order_of(100);
+    let [one, two, _] = ["10.00", "10.01", "10.02"]
+        .map(|at| record_fill(&blotter, &fill_of(&order, 30, at)).unwrap());
+    let bust = NewBust { amends: one.id, timestamp: noon(), execution_id: None };
+    let correction = NewCorrection {
+        amends: two.id,
+        timestamp: noon(),
+        quantity_filled: 31,
+        price_at_fill: price("10.03"),
+        commission: Commission::default(),
+        execution_id: None,
+    };
+    let engine = blotter.engine();
+    engine.transaction(|tx| tx.fills().bust(&bust)).unwrap();
+    engine.transaction(|tx| tx.fills().correct(&correction)).unwrap();
+    drop((blotter, engine));
+    let totals = || {
+        let order = database.contents().orders.remove(0);
+        (order.status, order.filled_quantity, order.filled_notional, order.average_fill_price)
+    };
+    let before = totals();
+
+    revert(&mut database.owner(), Extent::Last(4));
+    let sum =
+        "SELECT sum(quantity_filled) || ' for ' || sum(quantity_filled * price_at_fill) AS text
+               FROM fills";
+    assert_eq!(texts(&mut database.admin(), sum), ["61 for 611.53"]);
+    // The oldest of those below adds up what it finds, and stops at an order that does not.
+    revert(&mut database.owner(), Extent::Last(7));
+    migrations::run(&mut database.owner()).unwrap();
+    assert_eq!(totals(), before);
+    let engine = database.blotter().engine();
+    assert_eq!(engine.snapshot(|tx| tx.orders().rederive(None)).unwrap().misderived, []);
+    assert_eq!(catalog::differences(&mut database.owner()).unwrap(), []);
 }

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use tradeblotter::schema::orders;
 use tradeblotter::{
     Action, Blotter, Error, Filter, NewExecutionLog, NewOrder, Order, OrderStatus, OrderType, Page,
-    Trader,
+    Side, Trader,
 };
 use uuid::Uuid;
 
@@ -27,12 +27,12 @@ fn an_order_of_each_type_is_stored_as_it_was_submitted() {
         stop_loss: Some(price("0.01")),
         take_profit: Some(price("99999999.99")),
         expires_at: Some(noon()),
-        ..NewOrder::limit(ada.id, "AAPL", 1, price("10.50"))
+        ..NewOrder::limit(ada.id, Side::Buy, "AAPL", 1, price("10.50"))
     };
     let all = [
-        NewOrder::market(ada.id, "AAPL", 100),
-        NewOrder::limit(ada.id, "MSFT", i32::MAX, price("99999999.99")),
-        NewOrder::stop(ada.id, "TSLA", 50, price("0.01")),
+        NewOrder::market(ada.id, Side::Buy, "AAPL", 100),
+        NewOrder::limit(ada.id, Side::Buy, "MSFT", i32::MAX, price("99999999.99")),
+        NewOrder::stop(ada.id, Side::Buy, "TSLA", 50, price("0.01")),
         protected,
     ];
     for new in all {
@@ -48,7 +48,7 @@ fn a_new_order_is_pending_with_nothing_filled() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
-    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let order = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
     assert_eq!(order.status, OrderStatus::Pending);
     assert_eq!((order.filled_quantity, order.average_fill_price), (0, None));
     assert_eq!(order.updated_at, order.created_at);
@@ -59,7 +59,7 @@ fn an_order_is_logged_as_submitted_in_its_own_transaction() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
-    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let order = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
 
     let entries = history(&blotter, &order).log;
     let [entry] = entries.as_slice() else { panic!("{entries:?}") };
@@ -76,7 +76,10 @@ fn a_symbol_is_measured_in_characters_and_not_in_bytes() {
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
     let symbol = "ÄÖÜÄÖÜÄÖÜÄ";
-    assert_eq!(submit(&blotter, &NewOrder::market(ada.id, symbol, 1)).unwrap().symbol, symbol);
+    assert_eq!(
+        submit(&blotter, &NewOrder::market(ada.id, Side::Buy, symbol, 1)).unwrap().symbol,
+        symbol
+    );
 }
 
 #[test]
@@ -85,7 +88,7 @@ fn an_order_that_makes_no_sense_is_refused_and_leaves_nothing_behind() {
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
     let nobody = Uuid::now_v7();
-    let market = NewOrder::market(ada.id, "AAPL", 100);
+    let market = NewOrder::market(ada.id, Side::Buy, "AAPL", 100);
     let with_symbol = |symbol| NewOrder { symbol, ..market };
     let with_quantity = |quantity| NewOrder { quantity, ..market };
     let without_price = |order_type| NewOrder { order_type, ..market };
@@ -128,7 +131,7 @@ fn an_order_for_another_trader_is_denied_and_leaves_nothing_behind() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let (ada, grace) = (trader(&blotter, "Ada"), trader(&blotter, "Grace"));
-    let graces = NewOrder::market(grace.id, "AAPL", 100);
+    let graces = NewOrder::market(grace.id, Side::Buy, "AAPL", 100);
     let before = db.contents();
     let session = blotter.trader(ada.id).unwrap();
     let error = session.transaction(|tx| tx.orders().submit(&graces)).unwrap_err();
@@ -156,8 +159,8 @@ fn a_history_has_the_order_its_fills_and_its_log_oldest_first() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
-    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
-    let other = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let order = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
+    let other = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
     record(&blotter, &fill_of(&other, 1, "9.00")).unwrap();
 
     let early = fill_of(&order, 40, "10.00");
@@ -249,7 +252,7 @@ fn book(db: &Database) -> (Trader, Trader, [Order; 6]) {
     let blotter = db.blotter();
     let (ada, grace) = (trader(&blotter, "Ada"), trader(&blotter, "Grace"));
     let new = |trader: &Trader, symbol| {
-        submit(&blotter, &NewOrder::market(trader.id, symbol, 100)).unwrap()
+        submit(&blotter, &NewOrder::market(trader.id, Side::Buy, symbol, 100)).unwrap()
     };
     let fill = |order: &Order, quantity| {
         record(&blotter, &fill_of(order, quantity, "10.00")).unwrap();
@@ -291,6 +294,7 @@ fn current(blotter: &Blotter, order: &Order) -> Order {
 fn terms(order: &Order) -> NewOrder<'_> {
     NewOrder {
         trader_id: order.trader_id,
+        side: order.side.unwrap(),
         symbol: &order.symbol,
         quantity: order.quantity,
         order_type: order.order_type,
@@ -298,6 +302,8 @@ fn terms(order: &Order) -> NewOrder<'_> {
         stop_loss: order.stop_loss,
         take_profit: order.take_profit,
         expires_at: order.expires_at,
+        client_order_id: order.client_order_id.as_deref(),
+        replaces: order.replaces,
     }
 }
 
@@ -306,7 +312,7 @@ fn a_value_that_no_listing_could_be_read_for_is_stored_for_no_client() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
-    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let order = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
     let (id, trader) = (order.id, ada.id);
     let new_order = |column: &str, value: &str| {
         let symbol = if column == "symbol" { value } else { "'AAPL'" };

@@ -10,7 +10,7 @@ use tradeblotter::role;
 use tradeblotter::schema::{execution_logs, fills, orders};
 use tradeblotter::{
     Action, Cursor, Error, ExecutionLog, Fill, Filter, Listing, NewOrder, Order, OrderType, Page,
-    Session, Tx,
+    Session, Side, Tx,
 };
 use uuid::Uuid;
 
@@ -153,7 +153,7 @@ fn assert_pages_are_one_listing<R: Listed>() {
         let session = blotter.trader(ada.id).unwrap();
         // Without its triggers the database logs no submission that would be among the rows.
         let conn = &mut db.unguarded();
-        let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 1)).unwrap();
+        let order = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
         // The order itself is a row of its own listing, at noon like others.
         let at = orders::created_at.eq(noon());
         diesel::update(orders::table.find(order.id)).set(at).execute(conn).unwrap();
@@ -303,7 +303,7 @@ fn a_cursor_of_any_moment_that_can_be_stored_is_a_place_to_go_on_from() {
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
     let session = blotter.trader(ada.id).unwrap();
-    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 1)).unwrap();
+    let order = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
     let years = [-4712, -1, 0, 1, 1999, 2000, 9999, 10_000, 200_000];
     let at: Vec<DateTime<Utc>> = years
         .iter()

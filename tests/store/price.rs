@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Numeric, Text};
 use proptest::prelude::*;
 use std::cell::RefCell;
-use tradeblotter::{Commission, Error, NewOrder, Price};
+use tradeblotter::{Commission, Error, NewOrder, Price, Side};
 
 use crate::support::{Database, check, submit, trader};
 
@@ -257,7 +257,7 @@ fn an_amount_that_could_not_be_read_is_not_stored_by_any_client() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
-    let limit = NewOrder::limit(ada.id, "AAPL", 1, "1.00".parse().unwrap());
+    let limit = NewOrder::limit(ada.id, Side::Buy, "AAPL", 1, "1.00".parse().unwrap());
     submit(&blotter, &limit).unwrap();
     let client = &mut db.unguarded();
     for (column, values) in [
@@ -288,7 +288,7 @@ fn a_stored_value_that_is_no_price_is_an_error_and_no_panic() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
-    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", 1)).unwrap();
+    let order = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
     let session = blotter.trader(ada.id).unwrap();
     let client = &mut db.unguarded();
     let unchecked = "ALTER TABLE orders DROP CONSTRAINT ck_orders_stop_loss_positive";

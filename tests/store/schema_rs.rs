@@ -90,11 +90,12 @@ fn schema_rs_has_the_enums_of_the_catalog() {
 #[test]
 fn schema_rs_joins_what_the_foreign_keys_join() {
     let database = Database::migrated();
+    // A table that refers to itself is joined to itself, which takes an alias and an ON.
     let joins = "SELECT format('%s -> %s (%s)', conrelid::regclass, confrelid::regclass, attname)
                     AS text
                  FROM pg_constraint
                  JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
-                 WHERE contype = 'f' ORDER BY 1";
+                 WHERE contype = 'f' AND conrelid <> confrelid ORDER BY 1";
     let written = between(SCHEMA, "joinable!(", ");");
     assert_eq!(written, texts(&mut database.owner(), joins));
 }

@@ -10,7 +10,7 @@ use diesel::connection::{
 };
 use diesel::r2d2::{ConnectionManager, Pool};
 use tradeblotter::{
-    Blotter, Error, Fill, NewOrder, Order, Tx, connect, role, snapshot_on, transaction_on,
+    Blotter, Error, Fill, NewOrder, Order, Side, Tx, connect, role, snapshot_on, transaction_on,
 };
 use uuid::Uuid;
 
@@ -138,7 +138,7 @@ fn of_two_transactions_that_wait_for_each_other_both_are_stored_in_the_end() {
     database.admin().batch_execute(soon).unwrap();
     let blotter = database.blotter();
     let ada = trader(&blotter, "Ada");
-    let order = || submit(&blotter, &NewOrder::market(ada.id, "AAPL", 100)).unwrap();
+    let order = || submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
     let orders = [order(), order()];
     let both_hold_one = Barrier::new(2);
     let runs = AtomicU32::new(0);
@@ -225,8 +225,8 @@ fn a_snapshot_agrees_with_itself_whoever_writes_meanwhile_and_writes_nothing() {
         .unwrap();
     assert_eq!((history.order.filled_quantity, history.fills.len(), history.log.len()), (0, 0, 1));
 
-    let written =
-        session.snapshot(|tx| tx.orders().submit(&NewOrder::market(order.trader_id, "IBM", 1)));
+    let written = session
+        .snapshot(|tx| tx.orders().submit(&NewOrder::market(order.trader_id, Side::Buy, "IBM", 1)));
     let error = written.unwrap_err();
     assert_refused(&error, Error::is_permission_denied, None);
     assert!(error.to_string().contains("read-only transaction"), "{error}");

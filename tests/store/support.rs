@@ -12,8 +12,8 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use tradeblotter::embedded::Server;
 use tradeblotter::role::{Compliance, DatabaseRole, Engine, Trader};
 use tradeblotter::{
-    Blotter, Commission, Error, ExecutionLog, Fill, NewExecutionLog, NewFill, NewOrder, Order,
-    OrderHistory, Price, connect, migrations, schema,
+    Blotter, Break, BreakResolution, Commission, Error, ExecutionLog, Fill, NewExecutionLog,
+    NewFill, NewOrder, Order, OrderHistory, Price, Side, connect, migrations, schema,
 };
 use uuid::Uuid;
 
@@ -89,9 +89,14 @@ impl Database {
     /// can.
     pub fn unguarded(&self) -> PgConnection {
         let mut admin = self.admin();
-        for table in ["orders", "fills", "execution_logs"] {
+        for table in ["orders", "fills", "execution_logs", "breaks", "break_resolutions"] {
             admin.batch_execute(&format!("ALTER TABLE {table} DISABLE TRIGGER USER")).unwrap();
         }
+        // A trigger draws the numbers of the log.
+        let number = "ALTER TABLE execution_logs ALTER COLUMN sequence
+                      SET DEFAULT nextval('execution_logs_sequence');
+                      GRANT USAGE ON SEQUENCE execution_logs_sequence TO PUBLIC";
+        admin.batch_execute(number).unwrap();
         admin
     }
 
@@ -113,6 +118,11 @@ impl Database {
                 .unwrap(),
             fills: Fill::query().order(schema::fills::id).load(conn).unwrap(),
             log: ExecutionLog::query().order(schema::execution_logs::id).load(conn).unwrap(),
+            breaks: Break::query().order(schema::breaks::id).load(conn).unwrap(),
+            resolutions: BreakResolution::query()
+                .order(schema::break_resolutions::id)
+                .load(conn)
+                .unwrap(),
         }
     }
 }
@@ -125,6 +135,8 @@ pub struct Contents {
     pub notionals: Vec<BigDecimal>,
     pub fills: Vec<Fill>,
     pub log: Vec<ExecutionLog>,
+    pub breaks: Vec<Break>,
+    pub resolutions: Vec<BreakResolution>,
 }
 
 impl Drop for Database {
@@ -176,7 +188,7 @@ pub fn with_order_of(quantity: i32) -> (Database, Blotter, Order) {
     let db = Database::migrated();
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
-    let order = submit(&blotter, &NewOrder::market(ada.id, "AAPL", quantity)).unwrap();
+    let order = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", quantity)).unwrap();
     (db, blotter, order)
 }
 
@@ -226,6 +238,7 @@ pub fn fill_of(order: &Order, quantity: i32, at: &str) -> NewFill<'static> {
         price_at_fill: price(at),
         venue: "NASDAQ",
         commission: Commission::default(),
+        execution_id: None,
     }
 }
 

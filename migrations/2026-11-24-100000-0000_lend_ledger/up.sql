@@ -1,0 +1,89 @@
+-- Promises later migrations one way to make and to change functions of blotter_ledger: who migrates is
+-- lent its membership and the right to create in this schema, for as long as it takes, and gives both
+-- back with the functions.
+--
+-- Whoever calls these procedures needs the rights to grant what they grant; they add none.
+
+-- Between this and blotter_settle_ledger, in one transaction, functions of blotter_ledger can be
+-- replaced and dropped.
+CREATE PROCEDURE blotter_lend_ledger() LANGUAGE plpgsql AS $$
+DECLARE
+    here CONSTANT regnamespace := (
+        SELECT pronamespace FROM pg_proc WHERE oid = 'blotter_lend_ledger'::regproc
+    );
+    lent text := '';
+BEGIN
+    IF NOT (
+        CASE
+            WHEN current_setting('server_version_num')::integer < 160000
+            THEN pg_has_role('blotter_ledger', 'MEMBER')
+            ELSE pg_has_role('blotter_ledger', 'SET') AND pg_has_role('blotter_ledger', 'USAGE')
+        END
+    ) THEN
+        EXECUTE format('GRANT blotter_ledger TO %I', current_user);
+        lent := 'membership ';
+    END IF;
+    IF NOT has_schema_privilege('blotter_ledger', here, 'CREATE') THEN
+        EXECUTE format('GRANT CREATE ON SCHEMA %s TO blotter_ledger', here);
+        lent := lent || 'schema';
+    END IF;
+    PERFORM set_config('blotter.lent', lent, true);
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RAISE EXCEPTION E'% may not make or change functions of blotter_ledger (%). As an administrator '
+            'run:\n  GRANT blotter_ledger TO %;\n%'
+            'then migrate again, and afterwards REVOKE what you have granted.',
+            quote_ident(current_user), SQLERRM, quote_ident(current_user),
+            CASE
+                WHEN has_schema_privilege(here, 'CREATE WITH GRANT OPTION') THEN ''
+                ELSE format(E'  GRANT USAGE, CREATE ON SCHEMA %s TO blotter_ledger;\n', here)
+            END
+            USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+
+-- Gives these functions to blotter_ledger, with a search path on which no object of a caller's comes
+-- first, and takes back what was lent.
+CREATE PROCEDURE blotter_settle_ledger(VARIADIC functions text[]) LANGUAGE plpgsql AS $$
+DECLARE
+    here CONSTANT regnamespace := (
+        SELECT pronamespace FROM pg_proc WHERE oid = 'blotter_settle_ledger'::regproc
+    );
+    lent CONSTANT text := current_setting('blotter.lent');
+    function regprocedure;
+BEGIN
+    FOR function IN
+        SELECT oid FROM pg_proc WHERE pronamespace = here AND proname = ANY (functions)
+    LOOP
+        EXECUTE format(
+            'ALTER FUNCTION %s SET search_path = pg_catalog, %s, pg_temp', function, here
+        );
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function);
+        EXECUTE format('ALTER FUNCTION %s OWNER TO blotter_ledger', function);
+    END LOOP;
+    IF lent LIKE '%schema%' THEN
+        EXECUTE format('REVOKE CREATE ON SCHEMA %s FROM blotter_ledger', here);
+    END IF;
+    IF lent LIKE '%membership%' THEN
+        EXECUTE format('REVOKE blotter_ledger FROM %I', current_user);
+    END IF;
+    PERFORM set_config('blotter.lent', '', true);
+END
+$$;
+
+DO $$
+DECLARE
+    procedure regprocedure;
+BEGIN
+    FOREACH procedure IN ARRAY ARRAY[
+        'blotter_lend_ledger()'::regprocedure, 'blotter_settle_ledger(text[])'::regprocedure
+    ]
+    LOOP
+        EXECUTE format(
+            'ALTER PROCEDURE %s SET search_path = pg_catalog, %I, pg_temp',
+            procedure, current_schema()
+        );
+        EXECUTE format('REVOKE EXECUTE ON PROCEDURE %s FROM PUBLIC', procedure);
+    END LOOP;
+END
+$$;

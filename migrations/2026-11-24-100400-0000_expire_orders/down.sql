@@ -1,0 +1,6 @@
+-- Promises that nothing of up.sql is left.
+
+CALL blotter_lend_ledger();
+DROP FUNCTION blotter_expire_due(timestamptz, integer);
+CALL blotter_settle_ledger(VARIADIC '{}');
+DROP INDEX idx_orders_expires;

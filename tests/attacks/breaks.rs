@@ -1,0 +1,236 @@
+//! Breaks and their resolutions: the engine keeps and resolves them, and what it books by that is a
+//! fill like any other; nobody else has a way to write one, and nobody another way to book one.
+
+use crate::attacks::scene::{
+    ADA, ADAS_CANCELLED, ADAS_FILLED, ADAS_PENDING, By, GRACE, GRACES_CANCELLED, GRACES_PENDING,
+    Held, NOBODYS_BREAK, Scene, booking_of, break_of, fill_of,
+};
+
+attacks! {
+    the_engine_keeps_a_break_of_every_traders_order_and_of_none,
+    a_break_is_shown_to_the_trader_of_its_order_whatever_the_engine_says,
+    a_break_and_its_resolution_tell_who_wrote_them_and_when_whatever_is_claimed,
+    a_trader_keeps_no_break_and_resolves_none_whatever_is_granted,
+    the_engine_books_a_break_as_a_fill_and_the_log_says_so,
+    the_engine_books_a_break_to_the_order_that_it_says,
+    the_engine_dismisses_a_break_and_the_log_says_so,
+    a_break_is_resolved_once,
+    a_break_comes_as_often_as_it_is_reported_and_is_kept_once,
+    a_booking_makes_the_fill_that_was_reported_and_no_other,
+    a_fill_books_no_break_by_naming_it,
+    not_even_the_ledger_records_a_fill_that_is_of_no_break,
+}
+
+/// What the newest entries of the log say, the last one first.
+fn logged(entries: u32) -> String {
+    format!(
+        "SELECT concat_ws(' ', trader_id, action, status, break_id, reason) AS text
+         FROM execution_logs ORDER BY sequence DESC LIMIT {entries}"
+    )
+}
+
+/// Dismisses a break.
+fn dismissal_of(broken: &str) -> String {
+    format!(
+        "INSERT INTO break_resolutions (break_id, is_booked, reason)
+         VALUES ('{broken}', false, 'X')"
+    )
+}
+
+pub fn the_engine_keeps_a_break_of_every_traders_order_and_of_none(scene: &Scene) -> Held {
+    let kept = "SELECT concat_ws(' ', b.trader_id, l.trader_id, action, status, l.reason) AS text
+                FROM breaks b LEFT JOIN execution_logs l ON break_id = b.id WHERE venue = 'X'";
+    for (order, trader) in [(ADAS_PENDING, ADA), (GRACES_PENDING, GRACE)] {
+        let expected = format!("{trader} {trader} RECOVERED PENDING break: X");
+        scene.engine().brings(&[expected], break_of(order), kept)?;
+    }
+    scene.engine().brings(&[""], break_of(NOBODYS_BREAK), kept)?;
+    let of_none = "INSERT INTO breaks (reason, detail, venue, timestamp, quantity, price)
+                   VALUES ('UNKNOWN_ORDER', 'X', 'X', now(), 1, 1)";
+    scene.engine().brings(&[""], of_none, kept)
+}
+
+pub fn a_break_is_shown_to_the_trader_of_its_order_whatever_the_engine_says(scene: &Scene) -> Held {
+    let another = format!(
+        "INSERT INTO breaks (reason, detail, order_id, trader_id, venue, timestamp, quantity, price)
+         VALUES ('INVALID', 'X', '{ADAS_PENDING}', '{GRACE}', 'X', now(), 1, 1),
+             ('INVALID', 'X', NULL, '{GRACE}', 'X', now(), 1, 1)"
+    );
+    let shown = "SELECT coalesce(trader_id::text, 'nobody') AS text FROM breaks WHERE venue = 'X'
+                 ORDER BY trader_id";
+    scene.engine().brings(&[ADA, "nobody"], another, shown)?;
+    let another = format!(
+        "INSERT INTO break_resolutions (break_id, is_booked, trader_id, reason)
+         VALUES ('{ADAS_CANCELLED}', false, '{GRACE}', 'X'),
+             ('{NOBODYS_BREAK}', false, '{GRACE}', 'X')"
+    );
+    let shown = "SELECT coalesce(trader_id::text, 'nobody') AS text FROM break_resolutions
+                 WHERE reason = 'X' ORDER BY trader_id";
+    scene.engine().brings(&[ADA, "nobody"], another, shown)
+}
+
+pub fn a_break_and_its_resolution_tell_who_wrote_them_and_when_whatever_is_claimed(
+    scene: &Scene,
+) -> Held {
+    let claimed = format!(
+        "SET LOCAL ROLE blotter_engine;
+         INSERT INTO breaks (reason, detail, venue, timestamp, quantity, price,
+                             created_at, acted_by, acted_as)
+         VALUES ('INVALID', 'X', 'X', now(), 1, 1, '2000-01-01', 'X', 'X');
+         INSERT INTO break_resolutions (break_id, is_booked, reason, created_at, acted_by, acted_as)
+         VALUES ('{ADAS_CANCELLED}', false, 'X', '2000-01-01', 'X', 'X')"
+    );
+    let told = "SELECT concat_ws(' ', acted_by, acted_as, created_at >= now()) AS text
+                FROM breaks WHERE venue = 'X'
+                UNION ALL
+                SELECT concat_ws(' ', acted_by, acted_as, created_at >= now())
+                FROM break_resolutions WHERE reason = 'X'";
+    scene.engine().brings(&["blotter_engine_login blotter_engine t"; 2], claimed, told)
+}
+
+/// Not even of its own order: what is missing is a policy that would let it.
+pub fn a_trader_keeps_no_break_and_resolves_none_whatever_is_granted(scene: &Scene) -> Held {
+    scene.ada().refused(By::Grant("breaks"), break_of(ADAS_PENDING))?;
+    scene.ada().refused(By::Grant("break_resolutions"), booking_of(ADAS_CANCELLED))?;
+    scene.run("GRANT INSERT ON breaks, break_resolutions TO blotter_trader");
+    for attacker in [Scene::ada, Scene::owner_as_ada] {
+        let mut attacker = attacker(scene);
+        for order in [ADAS_PENDING, GRACES_PENDING, NOBODYS_BREAK] {
+            attacker.refused(By::Policy("breaks"), break_of(order))?;
+        }
+        for resolution in [dismissal_of(ADAS_CANCELLED), booking_of(ADAS_CANCELLED)] {
+            attacker.refused(By::Policy("break_resolutions"), resolution)?;
+        }
+        let absent = By::Rule("fk_break_resolutions_break_id");
+        attacker.refused(absent, dismissal_of(GRACES_CANCELLED))?;
+    }
+    // The triggers say it first; behind them stand the policies.
+    scene.run("ALTER TABLE break_resolutions DISABLE TRIGGER USER");
+    scene.ada().refused(By::Policy("break_resolutions"), dismissal_of(GRACES_CANCELLED))
+}
+
+/// The order has ended, and the fill does not begin it again.
+pub fn the_engine_books_a_break_as_a_fill_and_the_log_says_so(scene: &Scene) -> Held {
+    let mut engine = scene.engine();
+    let expected = format!("{ADA} RECOVERED CANCELLED {ADAS_CANCELLED} break booked: X");
+    engine.brings(&[expected], booking_of(ADAS_CANCELLED), logged(1))?;
+    let expected = format!("CANCELLED 500 10.00 {ADA} {ADA} NYSE E-2 {ADAS_CANCELLED} t");
+    engine.brings(
+        &[expected],
+        booking_of(ADAS_CANCELLED),
+        format!(
+            "SELECT concat_ws(' ', orders.status, filled_quantity, average_fill_price, f.trader_id,
+                 r.trader_id, venue, execution_id, f.break_id,
+                 l.fill_id = f.id AND r.fill_id = f.id) AS text
+             FROM orders JOIN fills f ON f.order_id = orders.id
+             JOIN break_resolutions r ON r.break_id = f.break_id
+             JOIN execution_logs l ON l.break_id = f.break_id AND l.fill_id IS NOT NULL
+             WHERE orders.id = '{ADAS_CANCELLED}'"
+        ),
+    )
+}
+
+/// But not to one of another trader than was meant, who would see a break that is never resolved.
+pub fn the_engine_books_a_break_to_the_order_that_it_says(scene: &Scene) -> Held {
+    let mut engine = scene.engine();
+    let book = |broken: &str| {
+        format!(
+            "INSERT INTO break_resolutions (break_id, is_booked, order_id, reason)
+             VALUES ('{broken}', true, '{ADAS_CANCELLED}', 'X')"
+        )
+    };
+    engine.brings(
+        &[format!("{ADA} {ADA} 1")],
+        book(NOBODYS_BREAK),
+        format!(
+            "SELECT concat_ws(' ', f.trader_id, r.trader_id, o.filled_quantity) AS text
+             FROM break_resolutions r
+             JOIN fills f ON f.id = fill_id JOIN orders o ON o.id = f.order_id
+             WHERE r.break_id = '{NOBODYS_BREAK}'"
+        ),
+    )?;
+    engine.refused(By::Rule("break_resolutions_order"), book(GRACES_CANCELLED))
+}
+
+pub fn the_engine_dismisses_a_break_and_the_log_says_so(scene: &Scene) -> Held {
+    let mut engine = scene.engine();
+    let expected = format!("{ADA} RECOVERED CANCELLED {ADAS_CANCELLED} break dismissed: X");
+    engine.brings(&[expected], dismissal_of(ADAS_CANCELLED), logged(1))?;
+    let fills = format!("SELECT id::text AS text FROM fills WHERE order_id = '{ADAS_CANCELLED}'");
+    engine.brings(&[""; 0], dismissal_of(ADAS_CANCELLED), fills)
+}
+
+pub fn a_break_is_resolved_once(scene: &Scene) -> Held {
+    let once = By::Rule("uq_break_resolutions_break_id");
+    let mut engine = scene.engine();
+    engine.refused(once, dismissal_of(ADAS_FILLED))?;
+    engine.refused(once, booking_of(ADAS_FILLED))?;
+    for first in [booking_of(ADAS_CANCELLED), dismissal_of(ADAS_CANCELLED)] {
+        engine.refused_after(once, &first, dismissal_of(ADAS_CANCELLED))?;
+        engine.refused_after(once, &first, booking_of(ADAS_CANCELLED))?;
+    }
+    Ok(())
+}
+
+/// Of no order too, which would otherwise be another one each time.
+pub fn a_break_comes_as_often_as_it_is_reported_and_is_kept_once(scene: &Scene) -> Held {
+    let mut engine = scene.engine();
+    let once = By::Rule("uq_breaks_execution");
+    engine.refused_after(once, break_of(ADAS_PENDING), break_of(ADAS_PENDING))?;
+    let of_none =
+        "INSERT INTO breaks (reason, detail, venue, execution_id, timestamp, quantity, price)
+                   VALUES ('UNKNOWN_ORDER', 'X', 'X', 'E-1', '2026-11-20', 1, 1)";
+    engine.refused_after(once, of_none, of_none)?;
+    let again = format!("{of_none} ON CONFLICT DO NOTHING");
+    engine.brings(
+        &["1"],
+        format!("{of_none}; {again}"),
+        "SELECT count(*)::text AS text FROM breaks WHERE venue = 'X'",
+    )
+}
+
+/// A fill of another id, an order that is not there, a number of shares that is none.
+pub fn a_booking_makes_the_fill_that_was_reported_and_no_other(scene: &Scene) -> Held {
+    let mut engine = scene.engine();
+    let claimed = format!(
+        "INSERT INTO break_resolutions (break_id, is_booked, fill_id, reason)
+         VALUES ('{ADAS_CANCELLED}', true, '{ADAS_FILLED}', 'X')"
+    );
+    let made = format!(
+        "SELECT (f.id <> '{ADAS_FILLED}')::text AS text
+         FROM break_resolutions r JOIN fills f ON f.id = fill_id
+         WHERE r.break_id = '{ADAS_CANCELLED}' AND f.break_id = r.break_id"
+    );
+    engine.brings(&["true"], claimed, made)?;
+    engine.refused(By::Rule("break_resolutions_order"), booking_of(NOBODYS_BREAK))?;
+    let over = format!(
+        "INSERT INTO break_resolutions (break_id, is_booked, order_id, reason)
+         VALUES ('{ADAS_CANCELLED}', true, '{ADAS_PENDING}', 'X')"
+    );
+    engine.refused(By::Rule("ck_orders_filled_lte_quantity"), over)?;
+    let id = NOBODYS_BREAK.replace('d', "e");
+    for (quantity, price) in [("0.5", "1"), ("3000000000", "1"), ("1", "1.001")] {
+        let inexact = format!(
+            "INSERT INTO breaks (id, reason, detail, order_id, venue, timestamp, quantity, price)
+             VALUES ('{id}', 'PRECISION', 'X', '{ADAS_PENDING}', 'X', now(), {quantity}, {price})"
+        );
+        engine.refused_after(By::Rule("break_resolutions_exact"), inexact, booking_of(&id))?;
+    }
+    Ok(())
+}
+
+/// It would be a fill after the end of its order that nobody has answered for.
+pub fn a_fill_books_no_break_by_naming_it(scene: &Scene) -> Held {
+    let claim = format!(
+        "INSERT INTO fills (order_id, quantity_filled, price_at_fill, venue, break_id)
+         VALUES ('{ADAS_CANCELLED}', 1, 1, 'X', '{ADAS_CANCELLED}')"
+    );
+    for attacker in [Scene::engine, Scene::owner_as_ada, Scene::superuser] {
+        attacker(scene).refused(By::Rule("fills_book_break"), &claim)?;
+    }
+    Ok(())
+}
+
+pub fn not_even_the_ledger_records_a_fill_that_is_of_no_break(scene: &Scene) -> Held {
+    scene.ledger().refused(By::Policy("fills"), fill_of(ADAS_PENDING, ADA))
+}

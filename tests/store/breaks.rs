@@ -1,0 +1,588 @@
+//! Breaks: an execution that can't be applied is kept as it was reported, until it is booked or
+//! dismissed; and all of it is told in the log.
+
+use std::sync::Barrier;
+use std::thread;
+
+use bigdecimal::BigDecimal;
+use diesel::RunQueryDsl;
+use tradeblotter::{
+    Action, Blotter, Break, BreakHistory, BreakReason, BreakResolution, Error, Execution, Fill,
+    Filter, NewBreakResolution, NewExecutionLog, NewFill, NewOrder, Order, OrderStatus, Outcome,
+    Page, Side,
+};
+use uuid::Uuid;
+
+use crate::support::{
+    Database, append, assert_refused, fill_of, history, noon, record, submit, trader, with_order_of,
+};
+
+const ALL: Page = Page::first(100);
+
+fn execution<'a>(order: &Order, quantity: i32, at: &str, id: &'a str) -> Execution<'a> {
+    Execution {
+        order_id: Some(order.id),
+        timestamp: noon(),
+        quantity: quantity.into(),
+        price: at.parse().unwrap(),
+        venue: "NASDAQ",
+        commission: 0.into(),
+        execution_id: Some(id),
+        refers_to: None,
+        is_bust: false,
+        raw: Some("8=FIX.4.4|35=8|…"),
+    }
+}
+
+fn take(blotter: &Blotter, execution: &Execution<'_>) -> Outcome {
+    blotter.engine().transaction(|tx| tx.breaks().record_or_break(execution)).unwrap()
+}
+
+#[track_caller]
+fn broken(outcome: Outcome, reason: BreakReason) -> Break {
+    match outcome {
+        Outcome::Broken(broken) => {
+            assert_eq!(broken.reason, reason, "{broken:?}");
+            broken
+        }
+        Outcome::Recorded(fill) => panic!("{fill:?}"),
+    }
+}
+
+#[track_caller]
+fn recorded(outcome: Outcome) -> Fill {
+    match outcome {
+        Outcome::Recorded(fill) => fill,
+        Outcome::Broken(broken) => panic!("{broken:?}"),
+    }
+}
+
+fn resolve(blotter: &Blotter, new: &NewBreakResolution<'_>) -> Result<BreakResolution, Error> {
+    blotter.engine().transaction(|tx| tx.breaks().resolve(new))
+}
+
+fn open(blotter: &Blotter) -> Vec<Uuid> {
+    let listing = blotter.engine().transaction(|tx| tx.breaks().open(&Filter::default(), ALL));
+    listing.unwrap().rows.into_iter().map(|row| row.reported.id).collect()
+}
+
+/// A cancelled order with 40 of 100 shares filled.
+fn with_cancelled_order() -> (Database, Blotter, Order) {
+    let (db, blotter, order) = with_order_of(100);
+    record(&blotter, &NewFill { execution_id: Some("E-1"), ..fill_of(&order, 40, "10.00") })
+        .unwrap();
+    append(&blotter, &NewExecutionLog::new(order.id, Action::Cancelled)).unwrap();
+    let order = history(&blotter, &order).order;
+    (db, blotter, order)
+}
+
+#[test]
+fn what_can_be_applied_is_recorded_and_breaks_nothing() {
+    let (_db, blotter, order) = with_order_of(100);
+    let fill = recorded(take(&blotter, &execution(&order, 40, "10.00", "E-1")));
+    assert_eq!(recorded(take(&blotter, &execution(&order, 40, "10.00", "E-1"))), fill);
+    let correction = Execution { refers_to: Some("E-1"), ..execution(&order, 30, "10.00", "E-2") };
+    let corrected = recorded(take(&blotter, &correction));
+    assert_eq!(corrected.amends, Some(fill.id));
+    assert_eq!(recorded(take(&blotter, &correction)), corrected);
+    // It refers to the fill and amends its correction, which is what counts.
+    let bust = Execution {
+        refers_to: Some("E-1"),
+        is_bust: true,
+        quantity: 0.into(),
+        price: 0.into(),
+        ..execution(&order, 0, "0", "E-3")
+    };
+    let busted = recorded(take(&blotter, &bust));
+    assert_eq!((busted.amends, busted.is_bust), (Some(corrected.id), true));
+    assert_eq!(recorded(take(&blotter, &bust)), busted);
+    assert_eq!(history(&blotter, &order).order.status, OrderStatus::Pending);
+    assert!(open(&blotter).is_empty());
+}
+
+#[test]
+fn what_can_t_be_applied_is_kept_with_its_reason_and_as_it_was_reported() {
+    let (db, blotter, cancelled) = with_cancelled_order();
+    let new = NewOrder::market(cancelled.trader_id, Side::Buy, "AAPL", 100);
+    let order = submit(&blotter, &new).unwrap();
+    let filled = submit(&blotter, &new).unwrap();
+    record(&blotter, &fill_of(&filled, 100, "10.00")).unwrap();
+    record(&blotter, &NewFill { execution_id: Some("E-1"), ..fill_of(&order, 10, "10.00") })
+        .unwrap();
+    let fill = execution(&order, 10, "10.00", "E-2");
+    let refers = |to| Execution { refers_to: Some(to), ..fill.clone() };
+    let unknown = Some(Uuid::now_v7());
+    let cases = [
+        (Execution { order_id: None, ..fill.clone() }, BreakReason::UnknownOrder),
+        (Execution { order_id: unknown, ..fill.clone() }, BreakReason::UnknownOrder),
+        (Execution { order_id: unknown, ..refers("E-1") }, BreakReason::UnknownOrder),
+        (refers("E-9"), BreakReason::UnknownFill),
+        (Execution { is_bust: true, ..refers("E-9") }, BreakReason::UnknownFill),
+        (Execution { quantity: 91.into(), ..fill.clone() }, BreakReason::OverFill),
+        (Execution { quantity: 101.into(), ..refers("E-1") }, BreakReason::OverFill),
+        (execution(&filled, 1, "10.00", "E-2"), BreakReason::OverFill),
+        (execution(&cancelled, 1, "10.00", "E-2"), BreakReason::OrderEnded),
+        (execution(&order, 10, "10.005", "E-2"), BreakReason::Precision),
+        (execution(&order, 10, "10.0050000000000000000000000000", "E-3"), BreakReason::Precision),
+        (
+            Execution { commission: "0.0001".parse().unwrap(), ..fill.clone() },
+            BreakReason::Precision,
+        ),
+        (execution(&order, 11, "10.00", "E-1"), BreakReason::Mismatch),
+        (execution(&order, 0, "10.00", "E-2"), BreakReason::Invalid),
+        (execution(&order, -5, "10.00", "E-2"), BreakReason::Invalid),
+        (Execution { quantity: "0.5".parse().unwrap(), ..fill.clone() }, BreakReason::Invalid),
+        (Execution { quantity: 3_000_000_000_u64.into(), ..fill.clone() }, BreakReason::Invalid),
+        (execution(&order, 10, "0", "E-2"), BreakReason::Invalid),
+        (execution(&order, 10, "100000000", "E-2"), BreakReason::Invalid),
+        (Execution { commission: "-1".parse().unwrap(), ..fill.clone() }, BreakReason::Invalid),
+    ];
+    let before = db.contents();
+    for (execution, reason) in &cases {
+        let kept = broken(take(&blotter, execution), *reason);
+        let as_reported = Execution {
+            order_id: kept.order_id,
+            timestamp: kept.timestamp,
+            quantity: kept.quantity.clone(),
+            price: kept.price.clone(),
+            venue: &kept.venue,
+            commission: kept.commission.clone(),
+            execution_id: kept.execution_id.as_deref(),
+            refers_to: kept.refers_to.as_deref(),
+            is_bust: kept.is_bust,
+            raw: kept.raw.as_deref(),
+        };
+        assert_eq!(as_reported, *execution);
+        assert!(!kept.detail.is_empty());
+        assert_eq!((kept.acted_by.as_str(), kept.acted_as.as_str()), ("app", "blotter_engine"));
+        // The same once more is the same break.
+        assert_eq!(broken(take(&blotter, execution), *reason), kept);
+    }
+    assert_eq!(open(&blotter).len(), cases.len());
+    // Nothing was applied, and what concerns an order that is there stands in its log.
+    let after = db.contents();
+    let untouched = |mut order: Order| {
+        order.updated_at = noon();
+        order
+    };
+    let orders = |orders: Vec<Order>| orders.into_iter().map(untouched).collect::<Vec<_>>();
+    assert_eq!(orders(after.orders), orders(before.orders));
+    assert_eq!(after.fills, before.fills);
+    let noted = after.log.len() - before.log.len();
+    assert_eq!(
+        noted,
+        cases.iter().filter(|(e, _)| e.order_id.is_some() && e.order_id != unknown).count()
+    );
+    let noted = after.log.iter().filter(|entry| entry.break_id.is_some());
+    assert!(noted.clone().all(|entry| entry.action == Action::Recovered));
+    assert!(noted.clone().all(|entry| entry.reason.as_ref().unwrap().starts_with("break: ")));
+}
+
+#[test]
+fn what_not_even_a_break_can_keep_is_refused() {
+    let (db, blotter, order) = with_order_of(100);
+    let fill = execution(&order, 10, "10.00", "E-1");
+    let long = "x".repeat(65);
+    let huge: BigDecimal = "1e21".parse().unwrap();
+    let fine: BigDecimal = "1e-21".parse().unwrap();
+    let before = db.contents();
+    for refused in [
+        Execution { venue: " ", ..fill.clone() },
+        Execution { venue: &long, ..fill.clone() },
+        Execution { execution_id: Some(&long), ..fill.clone() },
+        Execution { execution_id: Some(""), ..fill.clone() },
+        Execution { refers_to: Some(&long), ..fill.clone() },
+        Execution { is_bust: true, ..fill.clone() },
+        Execution { order_id: Some(Uuid::nil()), ..fill.clone() },
+        Execution { timestamp: chrono::DateTime::<chrono::Utc>::MIN_UTC, ..fill.clone() },
+        Execution { raw: Some("a\0b"), ..fill.clone() },
+        Execution { quantity: huge.clone(), ..fill.clone() },
+        Execution { price: fine, ..fill.clone() },
+        Execution { commission: -huge, ..fill.clone() },
+    ] {
+        let outcome = blotter.engine().transaction(|tx| tx.breaks().record_or_break(&refused));
+        assert_refused(&outcome.unwrap_err(), Error::is_invalid_input, None);
+    }
+    assert_eq!(db.contents(), before);
+    assert!(open(&blotter).is_empty());
+}
+
+#[test]
+fn a_break_takes_nothing_else_of_its_transaction_along() {
+    let (_db, blotter, order) = with_order_of(100);
+    blotter
+        .engine()
+        .transaction(|tx| {
+            tx.fills().record(&fill_of(&order, 10, "10.00"))?;
+            tx.breaks().record_or_break(&execution(&order, 200, "10.00", "E-1"))?;
+            tx.fills().record(&fill_of(&order, 20, "10.00"))
+        })
+        .unwrap();
+    assert_eq!(history(&blotter, &order).order.filled_quantity, 30);
+    assert_eq!(open(&blotter).len(), 1);
+}
+
+#[test]
+fn a_late_fill_that_is_booked_raises_the_quantity_and_leaves_the_status() {
+    let (_db, blotter, order) = with_cancelled_order();
+    let late = execution(&order, 25, "12.00", "E-2");
+    let kept = broken(take(&blotter, &late), BreakReason::OrderEnded);
+    let book = NewBreakResolution::book(kept.id, "confirmed by the broker");
+    let resolution = resolve(&blotter, &book).unwrap();
+    assert_eq!((resolution.is_booked, resolution.order_id), (true, Some(order.id)));
+    assert_eq!(resolution.acted_as, "blotter_engine");
+
+    let history = history(&blotter, &order);
+    assert_eq!((history.order.status, history.order.filled_quantity), (OrderStatus::Cancelled, 65));
+    assert_eq!(history.order.filled_notional, BigDecimal::from(700));
+    let fill = history.fills.iter().find(|fill| Some(fill.id) == resolution.fill_id).unwrap();
+    assert_eq!(fill.break_id, Some(kept.id));
+    let last = history.log.last().unwrap();
+    assert_eq!((last.action, last.status), (Action::Recovered, Some(OrderStatus::Cancelled)));
+    assert_eq!((last.fill_id, last.break_id), (Some(fill.id), Some(kept.id)));
+    assert_eq!(last.reason.as_deref(), Some("break booked: confirmed by the broker"));
+
+    // The feed that reports it again meets the fill.
+    assert_eq!(recorded(take(&blotter, &late)), *fill);
+    assert!(open(&blotter).is_empty());
+}
+
+#[test]
+fn a_break_that_is_dismissed_stays_unbooked_and_says_so() {
+    let (_db, blotter, order) = with_cancelled_order();
+    let late = execution(&order, 25, "12.00", "E-2");
+    let kept = broken(take(&blotter, &late), BreakReason::OrderEnded);
+    let dismiss = NewBreakResolution::dismiss(kept.id, "the venue has busted it by telephone");
+    let resolution = resolve(&blotter, &dismiss).unwrap();
+    assert_eq!((resolution.is_booked, resolution.fill_id), (false, None));
+    let last = history(&blotter, &order).log.pop().unwrap();
+    let says = "break dismissed: the venue has busted it by telephone";
+    assert_eq!((last.action, last.reason.as_deref()), (Action::Recovered, Some(says)));
+    assert_eq!(last.break_id, Some(kept.id));
+    // Reported again it is the break that was dismissed.
+    assert_eq!(broken(take(&blotter, &late), BreakReason::OrderEnded), kept);
+    assert!(open(&blotter).is_empty());
+    let found = blotter.compliance().transaction(|tx| tx.breaks().get(kept.id)).unwrap();
+    assert_eq!(found, BreakHistory { reported: kept, resolution: Some(resolution) });
+}
+
+#[test]
+fn a_break_is_resolved_once_and_only_as_its_order_allows() {
+    let (db, blotter, order) = with_order_of(100);
+    let over =
+        broken(take(&blotter, &execution(&order, 101, "10.00", "E-1")), BreakReason::OverFill);
+    let fine =
+        broken(take(&blotter, &execution(&order, 1, "10.005", "E-2")), BreakReason::Precision);
+    let half =
+        Execution { quantity: "0.5".parse().unwrap(), ..execution(&order, 1, "10.00", "E-3") };
+    let half = broken(take(&blotter, &half), BreakReason::Invalid);
+    let lost = Execution { order_id: None, ..execution(&order, 1, "10.00", "E-4") };
+    let lost = broken(take(&blotter, &lost), BreakReason::UnknownOrder);
+    let before = db.contents();
+    let absent = Uuid::now_v7();
+    let of =
+        |id, order_id| NewBreakResolution { order_id, ..NewBreakResolution::book(id, "because") };
+    for (new, is_kind, rule) in [
+        (
+            of(over.id, None),
+            Error::is_over_fill as fn(&Error) -> bool,
+            "ck_orders_filled_lte_quantity",
+        ),
+        (of(fine.id, None), Error::is_rule_violation, "break_resolutions_exact"),
+        (of(half.id, None), Error::is_rule_violation, "break_resolutions_exact"),
+        (of(lost.id, None), Error::is_rule_violation, "break_resolutions_order"),
+        (of(lost.id, Some(absent)), Error::is_rule_violation, "break_resolutions_order"),
+    ] {
+        assert_refused(&resolve(&blotter, &new).unwrap_err(), is_kind, Some(rule));
+    }
+    let with_order = NewBreakResolution { is_booked: false, ..of(over.id, Some(order.id)) };
+    let error = resolve(&blotter, &with_order).unwrap_err();
+    assert_refused(&error, Error::is_rule_violation, Some("break_resolutions_order"));
+    assert_refused(&resolve(&blotter, &of(absent, None)).unwrap_err(), Error::is_not_found, None);
+    for reason in ["", " \n", &"x".repeat(901)] {
+        let new = NewBreakResolution { reason, ..of(over.id, None) };
+        assert_refused(&resolve(&blotter, &new).unwrap_err(), Error::is_invalid_input, None);
+    }
+    assert_eq!(db.contents(), before);
+    assert_eq!(open(&blotter).len(), 4);
+
+    resolve(&blotter, &of(lost.id, Some(order.id))).unwrap();
+    assert_eq!(history(&blotter, &order).order.filled_quantity, 1);
+    let twice = resolve(&blotter, &NewBreakResolution::dismiss(lost.id, "again")).unwrap_err();
+    assert_refused(&twice, Error::is_duplicate, Some("uq_break_resolutions_break_id"));
+}
+
+#[test]
+fn a_break_whose_order_or_fill_comes_later_is_booked_then() {
+    let (_db, blotter, order) = with_order_of(100);
+    let early = Execution { refers_to: Some("E-1"), ..execution(&order, 30, "10.00", "E-2") };
+    let early = broken(take(&blotter, &early), BreakReason::UnknownFill);
+    recorded(take(&blotter, &execution(&order, 40, "10.00", "E-1")));
+    resolve(&blotter, &NewBreakResolution::book(early.id, "the fill has come")).unwrap();
+    assert_eq!(history(&blotter, &order).order.filled_quantity, 30);
+    let last = history(&blotter, &order).log.pop().unwrap();
+    assert!(
+        last.reason.as_ref().unwrap().ends_with(", break booked: the fill has come"),
+        "{last:?}"
+    );
+
+    // And one that was recorded by another road since is not counted twice.
+    let lost = Execution { order_id: None, ..execution(&order, 5, "10.00", "E-3") };
+    let lost = broken(take(&blotter, &lost), BreakReason::UnknownOrder);
+    let fill = recorded(take(&blotter, &execution(&order, 5, "10.00", "E-3")));
+    let here = NewBreakResolution {
+        order_id: Some(order.id),
+        ..NewBreakResolution::book(lost.id, "found")
+    };
+    assert_eq!(resolve(&blotter, &here).unwrap().fill_id, Some(fill.id));
+    assert_eq!(history(&blotter, &order).order.filled_quantity, 35);
+}
+
+#[test]
+fn of_two_who_resolve_a_break_at_once_one_does() {
+    for _ in 0..5 {
+        let (_db, blotter, order) = with_cancelled_order();
+        let kept =
+            broken(take(&blotter, &execution(&order, 25, "12.00", "E-2")), BreakReason::OrderEnded);
+        let barrier = &Barrier::new(2);
+        let results: Vec<_> = thread::scope(|scope| {
+            let run = |_| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    resolve(&blotter, &NewBreakResolution::book(kept.id, "at once"))
+                })
+            };
+            let threads: Vec<_> = (0..2).map(run).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+        let error = results.into_iter().find_map(Result::err).unwrap();
+        assert_refused(&error, Error::is_duplicate, Some("uq_break_resolutions_break_id"));
+        assert_eq!(history(&blotter, &order).order.filled_quantity, 65);
+    }
+}
+
+#[test]
+fn a_trader_sees_the_breaks_of_its_own_orders_and_no_others() {
+    let (_db, blotter, adas) = with_order_of(100);
+    let grace = trader(&blotter, "Grace");
+    let graces = submit(&blotter, &NewOrder::market(grace.id, Side::Buy, "IBM", 100)).unwrap();
+    let of = |order| {
+        broken(take(&blotter, &execution(order, 101, "10.00", "E-1")), BreakReason::OverFill)
+    };
+    let (hers, his) = (of(&graces), of(&adas));
+    let lost = Execution { order_id: None, ..execution(&adas, 1, "10.00", "E-2") };
+    let lost = broken(take(&blotter, &lost), BreakReason::UnknownOrder);
+    let seen =
+        |rows: Vec<BreakHistory>| rows.into_iter().map(|r| r.reported.id).collect::<Vec<_>>();
+
+    let ada = blotter.trader(adas.trader_id).unwrap();
+    let all = Filter::default();
+    let listing = ada.transaction(|tx| tx.breaks().recent(&all, ALL)).unwrap();
+    assert_eq!(seen(listing.rows), [his.id]);
+    let hidden = ada.transaction(|tx| tx.breaks().get(hers.id)).unwrap_err();
+    assert_refused(&hidden, Error::is_not_found, None);
+    let listing = blotter.compliance().transaction(|tx| tx.breaks().recent(&all, ALL)).unwrap();
+    assert_eq!(seen(listing.rows), [lost.id, his.id, hers.id]);
+    for filter in [
+        Filter { symbol: Some("IBM"), ..all },
+        Filter { order_id: Some(graces.id), ..all },
+        Filter::of_trader(grace.id),
+        Filter { until: Some(his.created_at), statuses: OrderStatus::OPEN, ..all },
+    ] {
+        let listing = blotter.engine().transaction(|tx| tx.breaks().open(&filter, ALL)).unwrap();
+        assert_eq!(seen(listing.rows), [hers.id], "{filter:?}");
+    }
+    let page = Page::first(2);
+    let first = blotter.engine().transaction(|tx| tx.breaks().open(&all, page)).unwrap();
+    let page = Page::after(first.next.unwrap(), 2);
+    let second = blotter.engine().transaction(|tx| tx.breaks().open(&all, page)).unwrap();
+    assert_eq!((seen(first.rows), seen(second.rows)), (vec![lost.id, his.id], vec![hers.id]));
+    assert_eq!(second.next, None);
+}
+
+#[test]
+fn a_break_is_booked_to_another_order_of_its_trader_and_both_logs_say_so() {
+    let (_db, blotter, meant) = with_cancelled_order();
+    let new = NewOrder::market(meant.trader_id, Side::Buy, "AAPL", 100);
+    let other = submit(&blotter, &new).unwrap();
+    let late =
+        broken(take(&blotter, &execution(&meant, 25, "12.00", "E-2")), BreakReason::OrderEnded);
+    let book = |order_id| NewBreakResolution {
+        order_id: Some(order_id),
+        ..NewBreakResolution::book(late.id, "mixed up")
+    };
+    let grace = trader(&blotter, "Grace");
+    let graces = submit(&blotter, &NewOrder::market(grace.id, Side::Buy, "AAPL", 100)).unwrap();
+    let error = resolve(&blotter, &book(graces.id)).unwrap_err();
+    assert_refused(&error, Error::is_rule_violation, Some("break_resolutions_order"));
+
+    resolve(&blotter, &book(other.id)).unwrap();
+    assert_eq!(history(&blotter, &other).order.filled_quantity, 25);
+    assert_eq!(history(&blotter, &meant).order.filled_quantity, 40);
+    let last_reason = |order| history(&blotter, order).log.pop().unwrap().reason.unwrap();
+    assert_eq!(last_reason(&other), "break booked: mixed up");
+    assert_eq!(last_reason(&meant), "break booked to another order: mixed up");
+}
+
+#[test]
+fn what_was_said_about_a_break_holds_when_the_execution_comes_again_and_could_be_applied() {
+    let (_db, blotter, order) = with_order_of(100);
+    let first = recorded(take(&blotter, &execution(&order, 100, "10.00", "E-1")));
+    let over = execution(&order, 60, "10.00", "E-2");
+    let dismissed = broken(take(&blotter, &over), BreakReason::OverFill);
+    resolve(&blotter, &NewBreakResolution::dismiss(dismissed.id, "sent by mistake")).unwrap();
+    let bust =
+        Execution { refers_to: Some("E-1"), is_bust: true, ..execution(&order, 0, "0", "E-3") };
+    assert_eq!(recorded(take(&blotter, &bust)).amends, Some(first.id));
+    assert_eq!(broken(take(&blotter, &over), BreakReason::OverFill), dismissed);
+    // Nor by another road than the one that breaks take.
+    let again = NewFill { execution_id: Some("E-2"), ..fill_of(&order, 60, "10.00") };
+    let error = record(&blotter, &again).unwrap_err();
+    assert_refused(&error, Error::is_rule_violation, Some("fills_resolved_break"));
+    assert_eq!(history(&blotter, &order).order.filled_quantity, 0);
+    // What is sent under its id with another content is another execution.
+    record(&blotter, &NewFill { quantity_filled: 6, ..again }).unwrap();
+
+    // Booked to another order, because its own was not there; then that one comes.
+    let id = Uuid::now_v7();
+    let early = Execution { order_id: Some(id), ..execution(&order, 10, "10.00", "E-4") };
+    let early_break = broken(take(&blotter, &early), BreakReason::UnknownOrder);
+    let here = NewBreakResolution {
+        order_id: Some(order.id),
+        ..NewBreakResolution::book(early_break.id, "found")
+    };
+    let booked = resolve(&blotter, &here).unwrap().fill_id;
+    let insert = format!(
+        "INSERT INTO orders (id, trader_id, symbol, quantity, order_type)
+         VALUES ('{id}', '{}', 'AAPL', 100, 'MARKET')",
+        order.trader_id
+    );
+    blotter
+        .engine()
+        .transaction(|tx| Ok::<_, Error>(diesel::sql_query(&insert).execute(tx.connection())?))
+        .unwrap();
+    assert_eq!(Some(recorded(take(&blotter, &early)).id), booked);
+    let filled =
+        |id| blotter.engine().transaction(|tx| tx.orders().get(id)).unwrap().filled_quantity;
+    assert_eq!((filled(order.id), filled(id)), (16, 0));
+    let new = NewFill { order_id: id, execution_id: Some("E-4"), ..fill_of(&order, 10, "10.00") };
+    let error = record(&blotter, &new).unwrap_err();
+    assert_refused(&error, Error::is_rule_violation, Some("fills_resolved_break"));
+}
+
+#[test]
+fn a_bust_that_comes_again_and_refers_to_another_fill_is_a_break() {
+    let (_db, blotter, order) = with_order_of(100);
+    for id in ["E-1", "E-2"] {
+        recorded(take(&blotter, &execution(&order, 50, "10.00", id)));
+    }
+    let bust = |refers_to| Execution {
+        refers_to: Some(refers_to),
+        is_bust: true,
+        ..execution(&order, 0, "0", "E-3")
+    };
+    recorded(take(&blotter, &bust("E-1")));
+    recorded(take(&blotter, &bust("E-1")));
+    broken(take(&blotter, &bust("E-2")), BreakReason::Mismatch);
+    broken(take(&blotter, &bust("E-9")), BreakReason::Mismatch);
+    assert_eq!(history(&blotter, &order).order.filled_quantity, 50);
+}
+
+/// Two feeds report the same at once, each in a transaction of its own.
+fn from_two_feeds(blotter: &Blotter, reports: [&Execution<'_>; 2]) -> Vec<Outcome> {
+    let barrier = &Barrier::new(2);
+    thread::scope(|scope| {
+        let threads = reports.map(|report| {
+            scope.spawn(move || {
+                barrier.wait();
+                take(blotter, report)
+            })
+        });
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn of_two_feeds_that_report_the_same_at_once_both_are_told_of_one_fill_or_one_break() {
+    let (db, blotter, order) = with_order_of(100);
+    for round in 0..10 {
+        let (good, bad) = (format!("G-{round}"), format!("B-{round}"));
+        let good = execution(&order, 1, "10.00", &good);
+        let outcomes = from_two_feeds(&blotter, [&good, &good]);
+        assert_eq!(outcomes[0], outcomes[1]);
+        let bad = execution(&order, 1, "10.005", &bad);
+        let outcomes = from_two_feeds(&blotter, [&bad, &bad]);
+        assert_eq!(outcomes[0], outcomes[1]);
+    }
+    assert_eq!(history(&blotter, &order).order.filled_quantity, 10);
+    assert_eq!(db.contents().breaks.len(), 10);
+}
+
+#[test]
+fn of_two_feeds_that_amend_a_fill_at_once_the_later_one_amends_what_the_other_has_made_of_it() {
+    for round in 0..10 {
+        let (_db, blotter, order) = with_order_of(100);
+        recorded(take(&blotter, &execution(&order, 50, "10.00", "E-1")));
+        let correct = |quantity, id| Execution {
+            refers_to: Some("E-1"),
+            ..execution(&order, quantity, "10.00", id)
+        };
+        let outcomes = from_two_feeds(&blotter, [&correct(40, "E-2"), &correct(60, "E-3")]);
+        let [one, two] = <[Outcome; 2]>::try_from(outcomes).unwrap().map(recorded);
+        assert!(one.amends == Some(two.id) || two.amends == Some(one.id), "{round}");
+    }
+}
+
+#[test]
+fn crossing_resolutions_wait_for_each_other_and_never_in_a_circle() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let new = NewOrder::market(ada.id, Side::Buy, "AAPL", 1000);
+    let [one, two] = [0, 1].map(|_| submit(&blotter, &new).unwrap());
+    for order in [&one, &two] {
+        append(&blotter, &NewExecutionLog::new(order.id, Action::Cancelled)).unwrap();
+    }
+    let url = db.login_url("blotter_engine");
+    for round in 0..20 {
+        let barrier = &Barrier::new(2);
+        thread::scope(|scope| {
+            for (meant, booked) in [(&one, &two), (&two, &one)] {
+                let (url, blotter) = (&url, &blotter);
+                scope.spawn(move || {
+                    let id = format!("E-{round}");
+                    let late = take(blotter, &execution(meant, 1, "10.00", &id));
+                    let late = broken(late, BreakReason::OrderEnded);
+                    let book = NewBreakResolution {
+                        order_id: Some(booked.id),
+                        ..NewBreakResolution::book(late.id, "crossed")
+                    };
+                    // Tried once: a deadlock would show.
+                    let mut conn = tradeblotter::connect(url).unwrap();
+                    barrier.wait();
+                    let role = tradeblotter::role::Engine;
+                    tradeblotter::transaction_on(&mut conn, role, |tx| tx.breaks().resolve(&book))
+                        .unwrap();
+                });
+            }
+        });
+    }
+    assert_eq!(history(&blotter, &one).order.filled_quantity, 20);
+}
+
+#[test]
+fn a_bust_with_a_commission_that_was_recorded_since_is_resolved_as_recorded() {
+    let (_db, blotter, order) = with_order_of(100);
+    let bust = Execution {
+        refers_to: Some("E-1"),
+        is_bust: true,
+        commission: 1.into(),
+        ..execution(&order, 0, "0", "E-2")
+    };
+    let early = broken(take(&blotter, &bust), BreakReason::UnknownFill);
+    recorded(take(&blotter, &execution(&order, 50, "10.00", "E-1")));
+    let fill = recorded(take(&blotter, &bust));
+    let book = NewBreakResolution::book(early.id, "the fill has come");
+    assert_eq!(resolve(&blotter, &book).unwrap().fill_id, Some(fill.id));
+}

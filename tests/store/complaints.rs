@@ -1,0 +1,167 @@
+//! What users of order stores complain of most, each made impossible here.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bigdecimal::BigDecimal;
+use tradeblotter::{Action, Error, NewExecutionLog, NewFill, NewOrder, Order, OrderStatus, Side};
+
+use crate::support::{
+    Database, append, fill_of, history, noon, price, record, submit, trader, with_order_of,
+};
+
+/// Ids by which a venue calls the executions of a day.
+fn execution_ids(count: usize) -> Vec<String> {
+    (1..=count).map(|n| format!("E-{n}")).collect()
+}
+
+#[test]
+fn fills_are_not_double_counted_after_a_restart() {
+    let (db, blotter, order) = with_order_of(100);
+    let ids = execution_ids(4);
+    let fills: Vec<_> = ids
+        .iter()
+        .map(|id| NewFill { execution_id: Some(id), ..fill_of(&order, 25, "10.00") })
+        .collect();
+    for fill in &fills[..3] {
+        record(&blotter, fill).unwrap();
+    }
+    drop(blotter);
+
+    // A backend that comes up again does not know how far it had come, and begins from the start;
+    // then it does so once more.
+    let again = db.blotter();
+    for fill in fills.iter().chain(&fills) {
+        record(&again, fill).unwrap();
+    }
+    let history = history(&again, &order);
+    assert_eq!((history.order.status, history.order.filled_quantity), (OrderStatus::Filled, 100));
+    assert_eq!(history.fills.len(), 4);
+    let filled = history.log.iter().filter(|entry| entry.action == Action::Filled);
+    assert_eq!(filled.count(), 4);
+}
+
+#[test]
+fn no_fill_is_lost_because_a_duplicate_key_aborted_the_write() {
+    let (_db, blotter, order) = with_order_of(100);
+    let ids = execution_ids(5);
+    let fill = |n: usize| NewFill { execution_id: Some(&ids[n]), ..fill_of(&order, 10, "10.00") };
+    record(&blotter, &fill(1)).unwrap();
+    record(&blotter, &fill(3)).unwrap();
+
+    // Known ones among new ones, one by one in one transaction and in a batch.
+    blotter
+        .engine()
+        .transaction(|tx| {
+            let mut fills = tx.fills();
+            [0, 1, 2].into_iter().try_for_each(|n| fills.record(&fill(n)).map(drop))
+        })
+        .unwrap();
+    let batch: Vec<_> = (0..5).map(fill).collect();
+    let stored = blotter.engine().transaction(|tx| tx.fills().record_batch(&batch)).unwrap();
+    let stored: Vec<_> = stored.into_iter().map(|fill| fill.execution_id.unwrap()).collect();
+    assert_eq!(stored, ids);
+    let history = history(&blotter, &order);
+    assert_eq!((history.fills.len(), history.order.filled_quantity), (5, 50));
+}
+
+#[test]
+fn no_fill_is_lost_because_its_deduplication_key_was_saved_first() {
+    let (db, blotter, order) = with_order_of(100);
+    let fill = NewFill { execution_id: Some("E-1"), ..fill_of(&order, 10, "10.00") };
+    let before = db.contents();
+    // Recorded, and then the transaction comes to nothing: refused, in a panic, with its connection.
+    let refused = blotter.engine().transaction(|tx| {
+        tx.fills().record(&fill)?;
+        tx.fills().record(&fill_of(&order, 91, "10.00"))
+    });
+    assert!(refused.unwrap_err().is_over_fill());
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        blotter.engine().transaction(|tx| {
+            tx.fills().record(&fill)?;
+            if tx.orders().get(order.id)?.filled_quantity == 10 {
+                panic!("on purpose");
+            }
+            Ok::<_, Error>(())
+        })
+    }));
+    panicked.unwrap_err();
+    let lost = blotter.engine().transaction(|tx| {
+        tx.fills().record(&fill)?;
+        let own = diesel::sql_query("SELECT pg_terminate_backend(pg_backend_pid())");
+        Ok::<_, Error>(diesel::RunQueryDsl::execute(own, tx.connection())?)
+    });
+    assert!(lost.is_err());
+    assert_eq!(db.contents(), before);
+
+    // The key is the row itself, so nothing stands in the way of the fill.
+    record(&blotter, &fill).unwrap();
+    assert_eq!(history(&blotter, &order).order.filled_quantity, 10);
+}
+
+#[test]
+fn averages_do_not_drift() {
+    let (_db, blotter, order) = with_order_of(3000);
+    // Thirds: a rounded average taken on from fill to fill would be off by cents in the end.
+    let fills: Vec<_> =
+        (0..3000).map(|n| fill_of(&order, 1, if n % 3 == 0 { "10.01" } else { "10.00" })).collect();
+    for part in fills.chunks(750) {
+        blotter.engine().transaction(|tx| tx.fills().record_batch(part)).unwrap();
+    }
+    let order = history(&blotter, &order).order;
+    assert_eq!(order.filled_notional, "30010".parse::<BigDecimal>().unwrap());
+    assert_eq!(order.average_fill_price, Some(price("10.00")));
+}
+
+#[test]
+fn orders_do_not_stay_stuck_open() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let market = NewOrder::market(ada.id, Side::Buy, "AAPL", 100);
+    let open = || submit(&blotter, &market).unwrap();
+    let status = |order: &Order| history(&blotter, order).order.status;
+
+    // Filled to the last share, though the last two fills come at once.
+    let order = open();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| record(&blotter, &fill_of(&order, 50, "10.00")).unwrap());
+        }
+    });
+    assert_eq!(status(&order), OrderStatus::Filled);
+
+    // Its time is up.
+    let expires_at = Some(noon());
+    let order = submit(&blotter, &NewOrder { expires_at, ..market }).unwrap();
+    let due = |tx: &mut tradeblotter::Tx<'_, _>| tx.orders().expire_due(noon(), 10);
+    assert_eq!(blotter.engine().transaction(due).unwrap(), [order.id]);
+    assert_eq!(status(&order), OrderStatus::Cancelled);
+
+    // Replaced.
+    let order = open();
+    let replacement = submit(&blotter, &NewOrder { replaces: Some(order.id), ..market }).unwrap();
+    assert_eq!(status(&order), OrderStatus::Cancelled);
+
+    // Its end was missed, and found in a reconciliation.
+    for end in [OrderStatus::Cancelled, OrderStatus::Rejected] {
+        let order = open();
+        let repair = NewExecutionLog {
+            status: Some(end),
+            reason: Some("missing at the venue"),
+            ..NewExecutionLog::new(order.id, Action::Recovered)
+        };
+        append(&blotter, &repair).unwrap();
+        assert_eq!(status(&order), end);
+    }
+
+    // And an order that is open can always be ended.
+    for ended in [Action::Cancelled, Action::Rejected] {
+        let order = open();
+        record(&blotter, &fill_of(&order, 1, "10.00")).unwrap();
+        append(&blotter, &NewExecutionLog::new(order.id, ended)).unwrap();
+        assert!(!status(&order).is_open());
+    }
+    let page = tradeblotter::Page::first(10);
+    let open = blotter.engine().transaction(|tx| tx.orders().open(ada.id, page)).unwrap();
+    assert_eq!(open.rows, [replacement]);
+}

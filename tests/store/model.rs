@@ -1,0 +1,769 @@
+//! The lifecycle of orders as plain rows and plain sums, without a database. It is written from what the
+//! store promises and not from how the store keeps it: totals are summed up anew from all fills that
+//! count, status follows from the totals, and a step that is refused leaves everything as it was.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use tradeblotter::{
+    Action, BreakReason, NewBreakResolution, NewExecutionLog, NewOrder, OrderStatus,
+};
+use uuid::Uuid;
+
+use self::Refusal::{Illegal, Mismatch, NameTaken, NotFound, OverFill};
+
+/// What a client asks for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    Submit(By, Vec<NewOrder<'static>>),
+    Log(By, NewExecutionLog<'static>),
+    Record(Vec<Fill>),
+    Amend(Fill),
+    Report(Execution),
+    Resolve(NewBreakResolution<'static>),
+    /// `busy` are the orders that others may have in hand, which may be passed over.
+    Expire {
+        now: DateTime<Utc>,
+        limit: u16,
+        busy: Vec<Uuid>,
+    },
+}
+
+/// Whose session it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    #[default]
+    Engine,
+    Trader(Uuid),
+}
+
+/// What the client is answered: the rows that now stand for what it sent, in the same order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Rows(Vec<Uuid>),
+    Broken(Uuid),
+}
+
+/// The kinds of refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    NotFound,
+    Denied,
+    Mismatch,
+    Illegal,
+    OverFill,
+    Rule(String),
+    /// No client meets it: the store has given the name of one row to another.
+    NameTaken,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    pub terms: NewOrder<'static>,
+    pub status: OrderStatus,
+    pub filled: i32,
+    /// In cents, as all money here.
+    pub notional: i128,
+    pub average: Option<i128>,
+    pub venue_order_id: Option<&'static str>,
+    pub log: Vec<Entry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub action: Action,
+    pub status: OrderStatus,
+    pub acted_as: &'static str,
+    pub reason: Option<String>,
+    pub retry: Option<i32>,
+    pub error_code: Option<&'static str>,
+    pub venue_order_id: Option<&'static str>,
+    pub fill: Option<Uuid>,
+    pub of_break: Option<Uuid>,
+}
+
+/// A fill, bust or correction. Of a bust shares and price are those of what it takes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    pub order: Uuid,
+    pub at: DateTime<Utc>,
+    pub shares: i32,
+    pub cents: i64,
+    pub fee: i64,
+    pub venue: &'static str,
+    pub id: Option<&'static str>,
+    pub amends: Option<Uuid>,
+    pub is_bust: bool,
+    pub of_break: Option<Uuid>,
+}
+
+/// What a venue knows a fill by.
+type Key = (Uuid, &'static str, Option<&'static str>);
+
+/// What a venue reports: tenths of shares, tenths of cents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Execution {
+    pub order: Option<Uuid>,
+    pub at: DateTime<Utc>,
+    pub tenths: i64,
+    pub mills: i64,
+    pub fee: i64,
+    pub venue: &'static str,
+    pub id: Option<&'static str>,
+    pub refers_to: Option<&'static str>,
+    pub is_bust: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Break {
+    pub reported: Execution,
+    pub reason: BreakReason,
+    pub resolution: Option<Resolution>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    pub is_booked: bool,
+    pub order: Option<Uuid>,
+    pub fill: Option<Uuid>,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    pub orders: BTreeMap<Uuid, Order>,
+    pub fills: BTreeMap<Uuid, Fill>,
+    pub breaks: BTreeMap<Uuid, Break>,
+    acting: By,
+}
+
+impl Command {
+    fn by(&self) -> By {
+        match self {
+            Self::Submit(by, _) | Self::Log(by, _) => *by,
+            _ => By::Engine,
+        }
+    }
+}
+
+impl By {
+    fn role(self) -> &'static str {
+        match self {
+            Self::Engine => "blotter_engine",
+            Self::Trader(_) => "blotter_trader",
+        }
+    }
+
+    fn is_stranger_to(self, trader: Uuid) -> bool {
+        !matches!(self, Self::Engine) && self != Self::Trader(trader)
+    }
+}
+
+impl Entry {
+    fn new(action: Action) -> Self {
+        Self {
+            action,
+            status: OrderStatus::Pending,
+            acted_as: "",
+            reason: None,
+            retry: None,
+            error_code: None,
+            venue_order_id: None,
+            fill: None,
+            of_break: None,
+        }
+    }
+}
+
+impl Order {
+    fn is_open(&self) -> bool {
+        matches!(self.status, OrderStatus::Pending | OrderStatus::Partial)
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.status, OrderStatus::Rejected | OrderStatus::Cancelled)
+    }
+
+    pub fn left(&self) -> i32 {
+        self.terms.quantity - self.filled
+    }
+}
+
+impl Fill {
+    /// Whether it is what is stored under its execution id.
+    fn is(&self, stored: &Self) -> bool {
+        let mut new = Self { of_break: stored.of_break, ..*self };
+        if self.is_bust {
+            (new.shares, new.cents, new.fee) = (stored.shares, stored.cents, stored.fee);
+        }
+        new == *stored
+    }
+
+    fn key(&self) -> Key {
+        (self.order, self.venue, self.id)
+    }
+}
+
+impl Execution {
+    /// As a fill of this order, to the last digit.
+    fn exactly(&self, order: Uuid) -> Result<Fill, BreakReason> {
+        let whole =
+            |tenths: i64, or: BreakReason| (tenths % 10 == 0).then_some(tenths / 10).ok_or(or);
+        let money = |mills: i64, least: i64| {
+            let cents = whole(mills, BreakReason::Precision)?;
+            let fits = (least..=9_999_999_999).contains(&cents);
+            fits.then_some(cents).ok_or(BreakReason::Invalid)
+        };
+        let mut fill = Fill {
+            order,
+            at: self.at,
+            shares: 0,
+            cents: 0,
+            fee: 0,
+            venue: self.venue,
+            id: self.id,
+            amends: None,
+            is_bust: self.is_bust,
+            of_break: None,
+        };
+        if !self.is_bust {
+            let shares = whole(self.tenths, BreakReason::Invalid)?;
+            fill.shares = i32::try_from(shares).map_err(|_| BreakReason::Invalid)?;
+            if fill.shares < 1 {
+                return Err(BreakReason::Invalid);
+            }
+            fill.cents = money(self.mills, 1)?;
+            fill.fee = money(self.fee, 0)?;
+        }
+        Ok(fill)
+    }
+}
+
+impl Model {
+    /// Takes a step. New rows get these names, by their places in the command. Of what refuses a batch
+    /// the store names one, and does not say which.
+    pub fn take(&mut self, command: &Command, names: &[Uuid]) -> Result<Answer, Vec<Refusal>> {
+        let before = self.clone();
+        self.acting = command.by();
+        let taken = self.attempt(command, names);
+        if taken.is_err() {
+            *self = before;
+        }
+        taken
+    }
+
+    fn attempt(&mut self, command: &Command, names: &[Uuid]) -> Result<Answer, Vec<Refusal>> {
+        let nobodys = |row: usize| Uuid::from_u128(u128::MAX - row as u128);
+        let name = |row: usize| names.get(row).copied().unwrap_or_else(|| nobodys(row));
+        let one = |row: Result<Uuid, Refusal>| row.map(|id| vec![id]).map_err(|why| vec![why]);
+        let rows = match command {
+            Command::Submit(_, new) => {
+                let key = |row: usize| (new[row].replaces, new[row].client_order_id);
+                each(new.len(), key, |row| self.submit(&new[row], name(row)))?
+            }
+            Command::Record(new) => {
+                let key = |row: usize| (new[row].at, new[row].venue, new[row].id);
+                each(new.len(), key, |row| self.record(new[row], name(row)))?
+            }
+            Command::Log(_, new) => {
+                self.act(new).map_err(|why| vec![why])?;
+                Vec::new()
+            }
+            Command::Amend(new) => one(self.amend(*new, name(0)))?,
+            Command::Resolve(new) => {
+                let fill = self.resolve(new, name(0)).map_err(|why| vec![why])?;
+                fill.into_iter().collect()
+            }
+            Command::Report(reported) => {
+                return self.report(reported, name(0)).map_err(|why| vec![why]);
+            }
+            Command::Expire { now, limit, busy } => self.expire(*now, *limit, busy, names),
+        };
+        Ok(Answer::Rows(rows))
+    }
+
+    /// Who acts, sees.
+    fn seen(&self, id: Uuid) -> Option<&Order> {
+        self.orders.get(&id).filter(|order| !self.acting.is_stranger_to(order.terms.trader_id))
+    }
+
+    fn submit(&mut self, new: &NewOrder<'static>, name: Uuid) -> Result<Uuid, Refusal> {
+        let replaced = new.replaces.map(|id| (id, self.seen(id).cloned()));
+        if let Some((_, old)) = &replaced
+            && old.as_ref().is_none_or(|old| old.terms.trader_id != new.trader_id)
+        {
+            return rule("fk_orders_replaces");
+        }
+        if self.acting.is_stranger_to(new.trader_id) {
+            return Err(Refusal::Denied);
+        }
+        if new.quantity < 1 {
+            return rule("ck_orders_quantity_positive");
+        }
+        if new.order_type != tradeblotter::OrderType::Market && new.price.is_none() {
+            return rule("ck_orders_limit_requires_price");
+        }
+        let key = |terms: &NewOrder<'static>| (terms.trader_id, terms.client_order_id);
+        let known = self.orders.iter().find(|(_, order)| key(&order.terms) == key(new));
+        if let (Some(_), Some((id, known))) = (new.client_order_id, known) {
+            return if known.terms == *new { Ok(*id) } else { Err(Mismatch) };
+        }
+        if let Some((id, old)) = &replaced {
+            if self.replacement(*id).is_some() {
+                return rule("uq_orders_replaces");
+            }
+            if old.as_ref().is_some_and(Order::has_ended) {
+                return Err(Illegal);
+            }
+        }
+        if self.orders.contains_key(&name) {
+            return Err(NameTaken);
+        }
+        let order = Order {
+            terms: *new,
+            status: OrderStatus::Pending,
+            filled: 0,
+            notional: 0,
+            average: None,
+            venue_order_id: None,
+            log: Vec::new(),
+        };
+        self.orders.insert(name, order);
+        let reason = new.replaces.map(|old| format!("replaces order {old}"));
+        self.log(name, Entry { reason, ..Entry::new(Action::Submitted) });
+        if let Some(id) = new.replaces {
+            self.end_replaced(id);
+        }
+        Ok(name)
+    }
+
+    fn replacement(&self, id: Uuid) -> Option<Uuid> {
+        let mut orders = self.orders.iter();
+        orders.find(|(_, order)| order.terms.replaces == Some(id)).map(|(by, _)| *by)
+    }
+
+    /// An order that another one has replaced does not stay open, nor is it opened again.
+    fn end_replaced(&mut self, id: Uuid) {
+        if let Some(by) = self.replacement(id)
+            && self.orders[&id].is_open()
+        {
+            self.end(id, OrderStatus::Cancelled);
+            let reason = Some(format!("replaced by order {by}"));
+            self.log(id, Entry { reason, ..Entry::new(Action::Cancelled) });
+        }
+    }
+
+    fn end(&mut self, id: Uuid, status: OrderStatus) {
+        self.orders.get_mut(&id).unwrap().status = status;
+    }
+
+    fn log(&mut self, id: Uuid, entry: Entry) {
+        let acted_as = self.acting.role();
+        let order = self.orders.get_mut(&id).unwrap();
+        order.log.push(Entry { status: order.status, acted_as, ..entry });
+    }
+
+    fn act(&mut self, new: &NewExecutionLog<'static>) -> Result<(), Refusal> {
+        if matches!(new.action, Action::Submitted | Action::Filled) {
+            return rule("execution_logs_automatic");
+        }
+        let order = self.seen(new.order_id).ok_or(NotFound)?;
+        if new.action != Action::Recovered && !order.is_open() {
+            return Err(Illegal);
+        }
+        let leads_to = match (new.action, new.status) {
+            (Action::Rejected, _) => OrderStatus::Rejected,
+            (Action::Cancelled, _) => OrderStatus::Cancelled,
+            (Action::Recovered, Some(end @ (OrderStatus::Rejected | OrderStatus::Cancelled)))
+                if order.is_open() =>
+            {
+                end
+            }
+            _ => order.status,
+        };
+        if new.status.is_some_and(|status| status != leads_to) {
+            return rule("execution_logs_status_derived");
+        }
+        let known = order.venue_order_id.or(new.venue_order_id);
+        if new.venue_order_id.is_some_and(|id| Some(id) != known) {
+            return rule("execution_logs_one_venue_order");
+        }
+        self.orders.get_mut(&new.order_id).unwrap().venue_order_id = known;
+        self.end(new.order_id, leads_to);
+        let entry = Entry {
+            reason: new.reason.map(str::to_owned),
+            retry: new.retry_attempt,
+            error_code: new.error_code,
+            venue_order_id: new.venue_order_id,
+            ..Entry::new(new.action)
+        };
+        self.log(new.order_id, entry);
+        Ok(())
+    }
+
+    fn known(&self, key: Key) -> Option<(Uuid, &Fill)> {
+        let mut fills = self.fills.iter().filter(|(_, fill)| fill.id.is_some());
+        fills.find(|(_, fill)| fill.key() == key).map(|(id, fill)| (*id, fill))
+    }
+
+    fn record(&mut self, new: Fill, name: Uuid) -> Result<Uuid, Refusal> {
+        let order = self.orders.get(&new.order).ok_or(NotFound)?;
+        if new.shares < 1 {
+            return rule("ck_fills_quantity_positive");
+        }
+        if let Some((id, known)) = self.known(new.key()) {
+            return if new.is(known) { Ok(id) } else { Err(Mismatch) };
+        }
+        // What is booked from a break may come late.
+        if !order.is_open() && new.of_break.is_none() {
+            return Err(Illegal);
+        }
+        if new.shares > order.left() {
+            return Err(OverFill);
+        }
+        if self.is_settled(&new) {
+            return rule("fills_resolved_break");
+        }
+        let action = if new.of_break.is_none() { Action::Filled } else { Action::Recovered };
+        self.count(new, name, action, self.booked(&new))
+    }
+
+    fn amend(&mut self, mut new: Fill, name: Uuid) -> Result<Uuid, Refusal> {
+        let amends = new.amends.unwrap_or_default();
+        let amended = *self.fills.get(&amends).ok_or(NotFound)?;
+        if amended.is_bust {
+            return rule("fills_amend_fill");
+        }
+        (new.order, new.venue) = (amended.order, amended.venue);
+        if new.is_bust {
+            (new.shares, new.cents, new.fee) = (amended.shares, amended.cents, 0);
+        }
+        if new.shares < 1 {
+            return rule("ck_fills_quantity_positive");
+        }
+        if let Some((id, known)) = self.known(new.key()) {
+            return if new.is(known) { Ok(id) } else { Err(Mismatch) };
+        }
+        if self.amendment(amends).is_some() {
+            return rule("uq_fills_amends");
+        }
+        if !new.is_bust && new.shares - amended.shares > self.orders[&new.order].left() {
+            return Err(OverFill);
+        }
+        if self.is_settled(&new) {
+            return rule("fills_resolved_break");
+        }
+        let what = if new.is_bust { "bust" } else { "correction" };
+        let booked = self.booked(&new).map(|booked| format!(", {booked}")).unwrap_or_default();
+        let reason = Some(format!("{what} of fill {amends}{booked}"));
+        self.count(new, name, Action::Recovered, reason)?;
+        self.end_replaced(new.order);
+        Ok(name)
+    }
+
+    /// Whether it was a break about which something has been said, which holds.
+    fn is_settled(&self, new: &Fill) -> bool {
+        let is_same = |kept: &&Break| {
+            let Execution { order, refers_to, .. } = kept.reported;
+            let exact = kept.reported.exactly(new.order);
+            order == Some(new.order)
+                && refers_to.is_some() == new.amends.is_some()
+                && exact.is_ok_and(|exact| Fill { amends: new.amends, ..exact }.is(new))
+        };
+        let mut kept = self.breaks.values().filter(|kept| kept.resolution.is_some());
+        new.id.is_some() && new.of_break.is_none() && kept.any(|kept| is_same(&kept))
+    }
+
+    fn amendment(&self, id: Uuid) -> Option<(Uuid, &Fill)> {
+        let mut fills = self.fills.iter();
+        fills.find(|(_, fill)| fill.amends == Some(id)).map(|(by, fill)| (*by, fill))
+    }
+
+    /// What the log says of a fill that was a break.
+    fn booked(&self, fill: &Fill) -> Option<String> {
+        let resolution = self.breaks[&fill.of_break?].resolution.as_ref();
+        resolution.map(|resolution| format!("break booked: {}", resolution.reason))
+    }
+
+    fn count(
+        &mut self,
+        new: Fill,
+        name: Uuid,
+        action: Action,
+        reason: Option<String>,
+    ) -> Result<Uuid, Refusal> {
+        if self.fills.contains_key(&name) {
+            return Err(NameTaken);
+        }
+        self.fills.insert(name, new);
+        self.derive(new.order);
+        let (fill, of_break) = (Some(name), new.of_break);
+        self.log(new.order, Entry { reason, fill, of_break, ..Entry::new(action) });
+        Ok(name)
+    }
+
+    fn derive(&mut self, id: Uuid) {
+        let counts = |(id, fill): &(&Uuid, &Fill)| !fill.is_bust && self.amendment(**id).is_none();
+        let of_order = self.fills.iter().filter(|(_, fill)| fill.order == id);
+        let (mut filled, mut notional) = (0, 0);
+        for (_, fill) in of_order.filter(counts) {
+            filled += fill.shares;
+            notional += i128::from(fill.shares) * i128::from(fill.cents);
+        }
+        let order = self.orders.get_mut(&id).unwrap();
+        (order.filled, order.notional) = (filled, notional);
+        // By schoolbook division: the quotient, and one cent more from half a cent on.
+        let shares = i128::from(filled);
+        order.average =
+            (filled > 0).then(|| notional / shares + i128::from(notional % shares * 2 >= shares));
+        order.status = match order.status {
+            ended @ (OrderStatus::Rejected | OrderStatus::Cancelled) => ended,
+            _ if filled == order.terms.quantity => OrderStatus::Filled,
+            _ if filled > 0 => OrderStatus::Partial,
+            _ => OrderStatus::Pending,
+        };
+    }
+
+    /// What was said about a break holds; what can't be applied is kept as one.
+    fn report(&mut self, reported: &Execution, name: Uuid) -> Result<Answer, Refusal> {
+        if let Some((id, Break { resolution: Some(resolution), .. })) = self.kept(reported) {
+            let fill = resolution.fill.map(|fill| Answer::Rows(vec![fill]));
+            return Ok(fill.unwrap_or(Answer::Broken(id)));
+        }
+        match self.execute(reported, name) {
+            Ok(fill) => Ok(Answer::Rows(vec![fill])),
+            Err(reason) => self.keep(reported, reason, name).map(Answer::Broken),
+        }
+    }
+
+    /// The break that it is already, if nothing is to come of it.
+    pub fn dismissed(&self, reported: &Execution) -> Option<Uuid> {
+        let (id, kept) = self.kept(reported)?;
+        kept.resolution.as_ref().filter(|said| !said.is_booked).map(|_| id)
+    }
+
+    fn kept(&self, reported: &Execution) -> Option<(Uuid, &Break)> {
+        let mut kept = self.breaks.iter().filter(|_| reported.id.is_some());
+        kept.find(|(_, kept)| kept.reported == *reported).map(|(id, kept)| (*id, kept))
+    }
+
+    /// Applies what a venue reports, if it can be.
+    pub fn execute(&mut self, reported: &Execution, name: Uuid) -> Result<Uuid, BreakReason> {
+        self.acting = By::Engine;
+        let order = reported.order.ok_or(BreakReason::UnknownOrder)?;
+        let applied = match reported.refers_to {
+            None => self.record(reported.exactly(order)?, name),
+            Some(_) if !self.orders.contains_key(&order) => Err(NotFound),
+            Some(_) => {
+                let amends = self.amended(reported, order);
+                let known = self.known((order, reported.venue, reported.id));
+                if known.is_some_and(|(_, known)| known.amends.is_none() || known.amends != amends)
+                {
+                    return Err(BreakReason::Mismatch);
+                }
+                let amends = Some(amends.ok_or(BreakReason::UnknownFill)?);
+                self.amend(Fill { amends, ..reported.exactly(order)? }, name)
+            }
+        };
+        applied.map_err(|why| match why {
+            NotFound => BreakReason::UnknownOrder,
+            Mismatch => BreakReason::Mismatch,
+            OverFill => BreakReason::OverFill,
+            Illegal if self.orders[&order].has_ended() => BreakReason::OrderEnded,
+            Illegal => BreakReason::OverFill,
+            _ => BreakReason::Invalid,
+        })
+    }
+
+    /// The fill that a bust or a correction amends: the last amendment of the one it refers to, but for
+    /// what it has amended itself.
+    fn amended(&self, reported: &Execution, order: Uuid) -> Option<Uuid> {
+        let (mut last, _) = self.known((order, reported.venue, reported.refers_to))?;
+        while let Some((next, fill)) = self.amendment(last)
+            && (fill.id.is_none() || fill.id != reported.id)
+        {
+            last = next;
+        }
+        Some(last)
+    }
+
+    /// Keeps what can't be applied; what has an execution id, once.
+    pub fn keep(
+        &mut self,
+        reported: &Execution,
+        reason: BreakReason,
+        name: Uuid,
+    ) -> Result<Uuid, Refusal> {
+        self.acting = By::Engine;
+        if let Some((id, _)) = self.kept(reported) {
+            return Ok(id);
+        }
+        if self.breaks.contains_key(&name) {
+            return Err(NameTaken);
+        }
+        self.breaks.insert(name, Break { reported: *reported, reason, resolution: None });
+        if let Some(order) = reported.order.filter(|id| self.orders.contains_key(id)) {
+            // In words that are for people.
+            let reason = Some("break".to_owned());
+            let of_break = Some(name);
+            self.log(order, Entry { reason, of_break, ..Entry::new(Action::Recovered) });
+        }
+        Ok(name)
+    }
+
+    /// The answer is the fill, if there is one.
+    fn resolve(
+        &mut self,
+        new: &NewBreakResolution<'static>,
+        name: Uuid,
+    ) -> Result<Option<Uuid>, Refusal> {
+        let Break { reported, resolution, .. } =
+            self.breaks.get(&new.break_id).cloned().ok_or(NotFound)?;
+        let there = |id: &Uuid| self.orders.contains_key(id);
+        let meant = reported.order.filter(there);
+        let order = new.order_id.or(reported.order).filter(there);
+        let trader = |id: Option<Uuid>| id.map(|id| self.orders[&id].terms.trader_id);
+        let is_strangers = meant.is_some() && trader(meant) != trader(order);
+        if new.is_booked && (order.is_none() || is_strangers)
+            || !new.is_booked && new.order_id.is_some()
+        {
+            return rule("break_resolutions_order");
+        }
+        if resolution.is_some() {
+            return rule("uq_break_resolutions_break_id");
+        }
+        let of_break = Some(new.break_id);
+        let reason = new.reason.to_owned();
+        let is_booked = new.is_booked;
+        let made = Resolution { is_booked, order, fill: None, reason };
+        self.breaks.get_mut(&new.break_id).unwrap().resolution = Some(made);
+        let Some(order) = order else { return Ok(None) };
+        if let Some(meant) = meant.filter(|meant| *meant != order) {
+            let reason = Some(format!("break booked to another order: {}", new.reason));
+            self.log(meant, Entry { reason, of_break, ..Entry::new(Action::Recovered) });
+        }
+        let (fill, says) = if is_booked {
+            let before = self.fills.len();
+            let fill = self.book(&reported, order, of_break, name)?;
+            let is_new = self.fills.len() > before;
+            (Some(fill), (!is_new).then_some("break was recorded already"))
+        } else {
+            (None, Some("break dismissed"))
+        };
+        self.breaks.get_mut(&new.break_id).unwrap().resolution.as_mut().unwrap().fill = fill;
+        if let Some(says) = says {
+            let reason = Some(format!("{says}: {}", new.reason));
+            self.log(order, Entry { reason, of_break, ..Entry::new(Action::Recovered) });
+        }
+        Ok(fill)
+    }
+
+    fn book(
+        &mut self,
+        reported: &Execution,
+        order: Uuid,
+        of_break: Option<Uuid>,
+        name: Uuid,
+    ) -> Result<Uuid, Refusal> {
+        let Ok(exact) = reported.exactly(order) else { return rule("break_resolutions_exact") };
+        let mut new = Fill { of_break, amends: self.amended(reported, order), ..exact };
+        if let Some((id, known)) = self.known(new.key())
+            && new.is(known)
+            && new.amends.is_some() == reported.refers_to.is_some()
+        {
+            return Ok(id);
+        }
+        let booked = if reported.refers_to.is_some() {
+            new.amends = self.amended(&Execution { id: None, ..*reported }, order);
+            if new.amends.is_none() {
+                return rule("fk_fills_amends");
+            }
+            self.amend(new, name)
+        } else {
+            self.record(new, name)
+        };
+        match booked {
+            Err(Mismatch) => rule("uq_fills_execution_id"),
+            booked => booked,
+        }
+    }
+
+    /// Those that have waited longest first.
+    fn expire(
+        &mut self,
+        now: DateTime<Utc>,
+        limit: u16,
+        busy: &[Uuid],
+        ended: &[Uuid],
+    ) -> Vec<Uuid> {
+        let mut due: Vec<_> = self
+            .orders
+            .iter()
+            .filter(|(_, order)| order.is_open())
+            .filter_map(|(id, order)| Some((order.terms.expires_at?, *id)))
+            .filter(|(at, id)| *at <= now && (ended.contains(id) || !busy.contains(id)))
+            .collect();
+        due.sort();
+        due.truncate(limit.into());
+        let mut due: Vec<_> = due.into_iter().map(|(_, id)| id).collect();
+        due.sort();
+        for id in &due {
+            self.end(*id, OrderStatus::Cancelled);
+            let reason = Some("expired".to_owned());
+            self.log(*id, Entry { reason, ..Entry::new(Action::Cancelled) });
+        }
+        due
+    }
+
+    /// The orders that a command has in hand while it runs.
+    pub fn concerns(&self, command: &Command) -> Vec<Uuid> {
+        match command {
+            Command::Submit(_, new) => new.iter().filter_map(|new| new.replaces).collect(),
+            Command::Log(_, new) => vec![new.order_id],
+            Command::Record(new) => new.iter().map(|new| new.order).collect(),
+            Command::Amend(new) => {
+                let amended = new.amends.and_then(|id| self.fills.get(&id));
+                amended.map(|fill| fill.order).into_iter().collect()
+            }
+            Command::Report(reported) => reported.order.into_iter().collect(),
+            Command::Resolve(new) => {
+                let meant = self.breaks.get(&new.break_id).and_then(|kept| kept.reported.order);
+                new.order_id.into_iter().chain(meant).collect()
+            }
+            Command::Expire { .. } => self.orders.keys().copied().collect(),
+        }
+    }
+}
+
+fn rule<T>(name: &str) -> Result<T, Refusal> {
+    Err(Refusal::Rule(name.to_owned()))
+}
+
+/// All rows of a batch, or all that refuses them. They are taken by their keys: what comes of a batch
+/// is not to depend on the order in which it is given.
+fn each<K: Ord>(
+    rows: usize,
+    key: impl Fn(usize) -> K,
+    mut take: impl FnMut(usize) -> Result<Uuid, Refusal>,
+) -> Result<Vec<Uuid>, Vec<Refusal>> {
+    let mut by_key: Vec<_> = (0..rows).collect();
+    by_key.sort_by_key(|row| key(*row));
+    let mut taken = vec![Uuid::nil(); rows];
+    let mut refused = Vec::new();
+    let mut refusals = Vec::new();
+    for row in by_key {
+        match take(row) {
+            Ok(id) => taken[row] = id,
+            Err(why) => {
+                refused.push(row);
+                refusals.push(why);
+            }
+        }
+    }
+    if refused.is_empty() {
+        return Ok(taken);
+    }
+    // More may refuse a row when those after it have been taken.
+    refusals.extend(refused.into_iter().filter_map(|row| take(row).err()));
+    Err(refusals)
+}
