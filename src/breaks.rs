@@ -15,8 +15,11 @@ use crate::fills::{Fill, Fills, NewBust, NewCorrection, NewFill, check_execution
 use crate::filter::Filter;
 use crate::orders::Orders;
 use crate::page::{Cursor, Listing, Page};
+use crate::precision::Fineness;
 use crate::price::{Commission, Price, is_too_fine};
 use crate::role::{Engine, Role};
+#[cfg(feature = "ingest")]
+use crate::schema::fills;
 use crate::schema::{break_resolutions, breaks};
 use crate::session::Tx;
 use crate::text;
@@ -62,7 +65,7 @@ pub struct Execution<'a> {
     /// The venue's id of it (FIX tag 17, ExecID), 1 to 64 characters.
     pub execution_id: Option<&'a str>,
     /// Of a bust or a correction: the venue's id of the fill, or of an earlier correction of it (FIX
-    /// tag 19, ExecRefID). Its last correction is amended.
+    /// tag 19, ExecRefID); the store's own, if the venue gave it none. Its last correction is amended.
     pub refers_to: Option<&'a str>,
     /// Whether it is a bust (FIX 150=H). Quantity, price and commission of a bust are kept in a break and
     /// count for nothing else.
@@ -82,7 +85,8 @@ pub enum Outcome {
     Broken(Break),
 }
 
-/// An execution that could not be applied, as it was reported. Rows are only ever added.
+/// An execution that could not be applied, as it was reported; or, of the reason
+/// [`BreakReason::Totals`], how the venue says that an order stands. Rows are only ever added.
 #[derive(HasQuery, Identifiable, Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[diesel(table_name = breaks)]
@@ -108,10 +112,10 @@ pub struct Break {
     pub is_bust: bool,
     /// When it occurred (FIX tag 60, TransactTime).
     pub timestamp: DateTime<Utc>,
-    /// Shares, as reported.
+    /// Shares, as reported; of totals, all that is filled.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::text::plain"))]
     pub quantity: BigDecimal,
-    /// Price per share in currency units, as reported.
+    /// Price per share in currency units, as reported; of totals, their average.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::text::plain"))]
     pub price: BigDecimal,
     /// Commission in currency units, as reported.
@@ -241,7 +245,7 @@ struct NewBreak<'a> {
 
 impl Execution<'_> {
     /// Refuses what not even a break could keep.
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         text::check("venue", self.venue, 50)?;
         check_execution_id(self.execution_id)?;
         if self.order_id.is_some_and(|id| id.is_nil()) {
@@ -307,8 +311,8 @@ fn money<T: TryFrom<BigDecimal, Error = Error>>(value: &BigDecimal) -> Result<T,
 
 /// The repository of breaks, from [`Tx::breaks`].
 pub struct Breaks<'c, R> {
-    conn: &'c mut PgConnection,
-    role: R,
+    pub(crate) conn: &'c mut PgConnection,
+    pub(crate) role: R,
 }
 
 impl<R: Role> Tx<'_, R> {
@@ -442,6 +446,21 @@ impl Breaks<'_, Engine> {
         self.conn.transaction(|conn| Breaks { conn, role }.apply(execution))
     }
 
+    /// Takes the numbers of an execution if the columns keep them.
+    fn numbers(&mut self, execution: &Execution<'_>) -> Result<(i32, Price, Commission), Refusal> {
+        let (shares, price) = (execution.shares()?, execution.price()?);
+        let commission = execution.commission()?;
+        let mut fineness = Fineness::default();
+        fineness.price("price", Some(price));
+        fineness.commission(commission);
+        match fineness.check(self.conn) {
+            Err(why) if why.is_invalid_input() => {
+                Err(Refusal::Break(BreakReason::Precision, why.to_string()))
+            }
+            checked => Ok(checked.map(|()| (shares, price, commission))?),
+        }
+    }
+
     fn apply(&mut self, execution: &Execution<'_>) -> Result<Fill, Refusal> {
         let Some(order_id) = execution.order_id else {
             let detail = "the execution names no order that is known".to_owned();
@@ -449,13 +468,14 @@ impl Breaks<'_, Engine> {
         };
         let Execution { timestamp, venue, execution_id, .. } = *execution;
         let Some(refers_to) = execution.refers_to else {
+            let (quantity_filled, price_at_fill, commission) = self.numbers(execution)?;
             return Ok(self.fills().record(&NewFill {
                 order_id,
                 timestamp,
-                quantity_filled: execution.shares()?,
-                price_at_fill: execution.price()?,
+                quantity_filled,
+                price_at_fill,
                 venue,
-                commission: execution.commission()?,
+                commission,
                 execution_id,
             })?);
         };
@@ -463,12 +483,13 @@ impl Breaks<'_, Engine> {
         if execution.is_bust {
             return Ok(self.fills().bust(&NewBust { amends, timestamp, execution_id })?);
         }
+        let (quantity_filled, price_at_fill, commission) = self.numbers(execution)?;
         Ok(self.fills().correct(&NewCorrection {
             amends,
             timestamp,
-            quantity_filled: execution.shares()?,
-            price_at_fill: execution.price()?,
-            commission: execution.commission()?,
+            quantity_filled,
+            price_at_fill,
+            commission,
             execution_id,
         })?)
     }
@@ -488,7 +509,11 @@ impl Breaks<'_, Engine> {
             fills.iter().filter(is_called).find(|fill| fill.venue == execution.venue)
         };
         let known = execution.execution_id.and_then(called);
-        let mut last = called(refers_to);
+        // One that the venue gave no id is known by the store's own.
+        let unnamed = |fill: &&Fill| {
+            fill.execution_id.is_none() && fill.id.to_string().eq_ignore_ascii_case(refers_to)
+        };
+        let mut last = called(refers_to).or_else(|| fills.iter().find(unnamed));
         // Each amends one that was there before it, so this comes to an end.
         while let Some(next) = fills.iter().find(|fill| {
             fill.amends.is_some()
@@ -536,12 +561,33 @@ impl Breaks<'_, Engine> {
         }))
     }
 
-    fn keep(
+    /// Keeps an execution as a break, for this reason.
+    pub(crate) fn keep(
         &mut self,
         execution: &Execution<'_>,
         reason: BreakReason,
         detail: &str,
     ) -> Result<Break, Error> {
+        let stored = self.store(execution, reason, detail)?;
+        if let Some(kept) = stored {
+            return Ok(kept);
+        }
+        let kept = self.kept(execution)?;
+        kept.map(|kept| kept.reported).ok_or_else(|| {
+            Error::not_found_by(
+                "break of the execution",
+                execution.execution_id.unwrap_or_default(),
+            )
+        })
+    }
+
+    /// The break that is kept of an execution; none if it is kept already.
+    pub(crate) fn store(
+        &mut self,
+        execution: &Execution<'_>,
+        reason: BreakReason,
+        detail: &str,
+    ) -> Result<Option<Break>, Error> {
         let detail: String = detail.chars().take(MAX_DETAIL).collect();
         // Without the zeros at the end, of which the column takes not so many.
         let quantity = execution.quantity.normalized();
@@ -562,28 +608,19 @@ impl Breaks<'_, Engine> {
             commission: &commission,
             raw: execution.raw,
         };
-        let kept = diesel::insert_into(breaks::table)
+        Ok(diesel::insert_into(breaks::table)
             .values(&new)
             .on_conflict_do_nothing()
             .returning(Break::as_returning())
             .get_result(self.conn)
-            .optional()?;
-        if let Some(kept) = kept {
-            return Ok(kept);
-        }
-        let kept = self.kept(execution)?;
-        kept.map(|kept| kept.reported).ok_or_else(|| {
-            Error::not_found_by(
-                "break of the execution",
-                execution.execution_id.unwrap_or_default(),
-            )
-        })
+            .optional()?)
     }
 
     /// The break that an execution is kept as already.
     fn kept(&mut self, execution: &Execution<'_>) -> Result<Option<BreakHistory>, Error> {
         let kept = breaks::table
             .left_join(break_resolutions::table)
+            .filter(breaks::reason.ne(BreakReason::Totals))
             .filter(breaks::venue.eq(execution.venue))
             .filter(breaks::execution_id.is_not_distinct_from(execution.execution_id))
             .filter(breaks::order_id.is_not_distinct_from(execution.order_id))
@@ -597,6 +634,52 @@ impl Breaks<'_, Engine> {
             .first(self.conn)
             .optional()?;
         Ok(kept.map(|(reported, resolution)| BreakHistory { reported, resolution }))
+    }
+
+    /// The venue under which an execution, or totals, is known already, where either it or what is stored
+    /// does not say where it was executed, and so has the venue `unsaid`: that of the fill that it amends, or
+    /// of the break that is kept of it.
+    #[cfg(feature = "ingest")]
+    pub(crate) fn venue_of(
+        &mut self,
+        execution: &Execution<'_>,
+        unsaid: &str,
+        is_totals: bool,
+    ) -> Result<Option<String>, Error> {
+        let is_unsaid = execution.venue == unsaid;
+        if let (Some(refers_to), Some(order_id)) = (execution.refers_to, execution.order_id) {
+            let mut query = fills::table
+                .filter(fills::order_id.eq(order_id))
+                .filter(fills::execution_id.eq(refers_to))
+                // Its own before one that is not said.
+                .order((fills::venue.eq(unsaid), fills::id))
+                .select(fills::venue)
+                .into_boxed();
+            if !is_unsaid {
+                query = query.filter(fills::venue.eq_any([execution.venue, unsaid]));
+            }
+            let venue: Option<String> = query.first(self.conn).optional()?;
+            if venue.is_some() {
+                return Ok(venue);
+            }
+        }
+        let Some(id) = execution.execution_id else { return Ok(None) };
+        let mut query = breaks::table
+            .filter(breaks::execution_id.eq(id))
+            .filter(breaks::order_id.is_not_distinct_from(execution.order_id))
+            .filter(breaks::refers_to.is_not_distinct_from(execution.refers_to))
+            .filter(breaks::is_bust.eq(execution.is_bust))
+            .filter(breaks::timestamp.eq(execution.timestamp.trunc_subsecs(MICROSECONDS)))
+            .filter(breaks::quantity.eq(&execution.quantity))
+            .filter(breaks::price.eq(&execution.price))
+            .filter(breaks::reason.eq(BreakReason::Totals).eq(is_totals))
+            .order(breaks::id)
+            .select(breaks::venue)
+            .into_boxed();
+        if !is_unsaid {
+            query = query.filter(breaks::venue.eq(unsaid));
+        }
+        Ok(query.first(self.conn).optional()?)
     }
 
     fn fills(&mut self) -> Fills<'_, Engine> {

@@ -3,8 +3,9 @@
 //! The catalog is read as facts (an object, a property, its value) and held against the facts of a
 //! freshly migrated database, kept in `catalog.expected`. A test keeps that file true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Text};
@@ -26,14 +27,19 @@ const TABLES: [&str; 7] = [
 ];
 const ENUMS: [&str; 5] =
     ["action_enum", "break_reason_enum", "order_status_enum", "order_type_enum", "side_enum"];
-const FUNCTIONS: [&str; 22] = [
+const FUNCTIONS: [&str; 25] = [
+    "blotter_count_amendment",
+    "blotter_count_fills",
     "blotter_end_replaced",
     "blotter_expire_due",
     "blotter_lend_ledger",
     "blotter_log_break",
+    "blotter_precision",
     "blotter_refuse_change",
     "blotter_refuse_resolved",
     "blotter_refuse_transition",
+    "blotter_replace",
+    "blotter_scale",
     "blotter_settle_ledger",
     "blotter_trader_id",
     "break_resolutions_book",
@@ -43,13 +49,24 @@ const FUNCTIONS: [&str; 22] = [
     "execution_logs_derive",
     "execution_logs_require_order",
     "execution_logs_stamp",
-    "fills_amend",
     "fills_derive",
     "fills_stamp",
     "orders_admit",
     "orders_log_submitted",
-    "orders_replace",
 ];
+
+/// The columns of money, which may be wider than the migrations make them: all as wide.
+const MONEY: [&str; 6] = [
+    "column fills.commission",
+    "column fills.price_at_fill",
+    "column orders.average_fill_price",
+    "column orders.price",
+    "column orders.stop_loss",
+    "column orders.take_profit",
+];
+
+/// Decimal places that they may have then.
+const WIDE: RangeInclusive<u8> = 3..=10;
 
 /// One way in which the database is not what this build expects; prints as one line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,6 +149,7 @@ pub fn differences(conn: &mut PgConnection) -> Result<Vec<Difference>, Error> {
         found.insert(fact.object, fact.property, fact.value);
     }
     let mut expected = Facts::parse(EXPECTED);
+    expected.widen(&found);
     if found.comment_on_traders() != expected.comment_on_traders() {
         found.forget_traders();
         expected.forget_traders();
@@ -188,6 +206,24 @@ impl Facts {
 
     fn insert(&mut self, object: String, property: String, value: String) {
         self.0.entry(object).or_default().insert(property, value);
+    }
+
+    /// Expects the columns of money as wide as they have been made, if all of them are.
+    fn widen(&mut self, found: &Self) {
+        let types: BTreeSet<_> = MONEY.map(|column| found.type_of(column)).into_iter().collect();
+        let Some(Some(wide)) = types.first().filter(|_| types.len() == 1) else { return };
+        if !WIDE.map(|scale| format!("numeric(18,{scale})")).any(|legal| legal == *wide) {
+            return;
+        }
+        for column in MONEY {
+            if let Some(properties) = self.0.get_mut(column) {
+                properties.insert("type".to_owned(), wide.clone());
+            }
+        }
+    }
+
+    fn type_of(&self, column: &str) -> Option<String> {
+        self.0.get(column)?.get("type").cloned()
     }
 
     fn comment_on_traders(&self) -> Option<&String> {

@@ -92,7 +92,7 @@ pub enum Action {
     Recovered,
 }
 
-/// Why an execution can't be applied.
+/// Why an execution can't be applied, or an order's totals can't be right.
 #[derive(DbEnum, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "SCREAMING_SNAKE_CASE"))]
@@ -113,6 +113,8 @@ pub enum BreakReason {
     Mismatch,
     /// It is none: of no whole shares, of less than one, at no price, a bust of a bust.
     Invalid,
+    /// It is no execution: how the order stands by the venue's account differs from the store's.
+    Totals,
 }
 
 impl OrderStatus {
@@ -196,5 +198,6 @@ labels!(
     OrderEnded = "ORDER_ENDED",
     Precision = "PRECISION",
     Mismatch = "MISMATCH",
-    Invalid = "INVALID"
+    Invalid = "INVALID",
+    Totals = "TOTALS"
 );

@@ -21,11 +21,11 @@ const MAX_SHOWN: usize = 60;
 /// ```
 /// use tradeblotter::Price;
 ///
-/// let error = "10.005".parse::<Price>().unwrap_err();
+/// let error = "1e9".parse::<Price>().unwrap_err();
 /// assert!(error.is_invalid_input());
 /// assert_eq!(
 ///     error.to_string(),
-///     "price \"10.005\" has more than two decimal places; the store never rounds, so round it first"
+///     "price \"1e9\" is not a plain decimal number such as 10.50"
 /// );
 /// ```
 pub struct Error(Box<Kind>);
@@ -210,6 +210,12 @@ const RULES: &[Rule] = &[
     constraint("ck_breaks_execution_id_not_blank", "the execution id must not be blank"),
     constraint("ck_breaks_refers_to_not_blank", "the execution id referred to must not be blank"),
     constraint("ck_breaks_bust_refers", "a bust names the execution that it takes back"),
+    constraint("ck_orders_money_in_range", "prices must be less than 100000000"),
+    constraint("ck_fills_money_in_range", "price and commission must be less than 100000000"),
+    constraint(
+        "ck_execution_logs_reported_at_readable",
+        "the time reported must be later than -infinity and before the year 262143",
+    ),
     constraint(
         "ck_breaks_timestamp_readable",
         "the time of an execution must be a moment before the year 262143, and not infinity",
@@ -256,6 +262,10 @@ const RULES: &[Rule] = &[
         "break_resolutions_order",
         "a break is booked to an order that is there and of the trader that was meant, and dismissed \
          without one",
+    ),
+    trigger(
+        "break_resolutions_execution",
+        "totals that differ are no execution; record what is missing, and dismiss the break",
     ),
     trigger("break_resolutions_exact", "a break is booked as it was reported, or dismissed"),
     trigger(APPEND_ONLY[0], "an order stays as it was submitted; add a fill or an action"),

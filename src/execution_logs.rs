@@ -1,5 +1,7 @@
 //! The execution log: the audit trail of every order.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -14,8 +16,11 @@ use crate::schema::{execution_logs, orders};
 use crate::session::Tx;
 use crate::text;
 
+/// Rows that one INSERT takes. PostgreSQL takes up to 65535 parameters in a statement.
+const BATCH: usize = 1000;
+
 /// Characters that a reason may have.
-const MAX_REASON: usize = 1000;
+pub(crate) const MAX_REASON: usize = 1000;
 
 /// One action on an order. Rows are only ever added: the database takes neither UPDATE nor DELETE.
 #[derive(HasQuery, Identifiable, Clone, Debug, PartialEq, Eq)]
@@ -56,6 +61,8 @@ pub struct ExecutionLog {
     pub acted_as: Option<String>,
     /// The break that was kept, booked or dismissed.
     pub break_id: Option<Uuid>,
+    /// When it happened, as the venue reports it (FIX tag 60, TransactTime).
+    pub reported_at: Option<DateTime<Utc>>,
 }
 
 /// An action to log.
@@ -91,6 +98,9 @@ pub struct NewExecutionLog<'a> {
     /// The venue's id of the order, up to 64 characters, as it acknowledges it (FIX tag 37, OrderID).
     /// The order takes over the first one that is told, and keeps it.
     pub venue_order_id: Option<&'a str>,
+    /// When it happened by the venue's clock (FIX tag 60, TransactTime); kept to the microsecond, beside
+    /// the time at which it is recorded.
+    pub reported_at: Option<DateTime<Utc>>,
 }
 
 impl NewExecutionLog<'_> {
@@ -104,7 +114,24 @@ impl NewExecutionLog<'_> {
             retry_attempt: None,
             error_code: None,
             venue_order_id: None,
+            reported_at: None,
         }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if let Some(reason) = self.reason {
+            text::check("reason", reason, MAX_REASON)?;
+        }
+        if let Some(code) = self.error_code {
+            text::check("error code", code, 50)?;
+        }
+        if let Some(id) = self.venue_order_id {
+            text::check("venue order id", id, text::MAX_ID)?;
+        }
+        if let Some(attempt) = self.retry_attempt.filter(|attempt| *attempt < 0) {
+            return Err(Error::invalid("retry attempt", &attempt.to_string(), "is less than 0"));
+        }
+        Ok(())
     }
 }
 
@@ -139,6 +166,51 @@ impl ExecutionLogs<'_, Engine> {
     ///   (`execution_logs_one_venue_order`).
     pub fn append(&mut self, new: &NewExecutionLog<'_>) -> Result<ExecutionLog, Error> {
         insert(self.conn, new)
+    }
+
+    /// Logs actions, at most one of each order, all of them or none, as [`ExecutionLogs::append`] takes
+    /// each; returns them in the same order. They are logged in the sequence of their orders' ids: so
+    /// batches of several clients wait for each other and never in a circle.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ExecutionLogs::append`], for the first that is refused; two of one order are
+    /// [`Error::is_illegal_transition`].
+    pub fn append_batch(
+        &mut self,
+        new: &[NewExecutionLog<'_>],
+    ) -> Result<Vec<ExecutionLog>, Error> {
+        let rows: Vec<_> = new.iter().map(|new| (Uuid::now_v7(), *new)).collect();
+        self.append_rows(&rows)
+    }
+
+    /// [`ExecutionLogs::append_batch`], of entries that have an id already.
+    pub(crate) fn append_rows(
+        &mut self,
+        rows: &[(Uuid, NewExecutionLog<'_>)],
+    ) -> Result<Vec<ExecutionLog>, Error> {
+        rows.iter().try_for_each(|(_, new)| new.check())?;
+        let mut sorted: Vec<_> = rows.iter().collect();
+        sorted.sort_by_key(|(_, new)| new.order_id);
+        // A savepoint: who goes on after a refusal must not keep a part of it.
+        self.conn.transaction(|conn| {
+            let mut stored = HashMap::with_capacity(rows.len());
+            for batch in sorted.chunks(BATCH) {
+                let values: Vec<_> =
+                    batch.iter().map(|(id, new)| (execution_logs::id.eq(id), new)).collect();
+                let entries: Vec<ExecutionLog> = diesel::insert_into(execution_logs::table)
+                    .values(values)
+                    .returning(ExecutionLog::as_returning())
+                    .load(conn)
+                    .map_err(|error| {
+                        let orders = batch.iter().map(|(_, new)| new.order_id);
+                        let key = "fk_execution_logs_order_id";
+                        Error::from(error).missing_one_of(key, "order", orders)
+                    })?;
+                stored.extend(entries.into_iter().map(|entry| (entry.id, entry)));
+            }
+            Ok(rows.iter().filter_map(|(id, _)| stored.remove(id)).collect())
+        })
     }
 }
 
@@ -211,6 +283,22 @@ impl<R: Role> ExecutionLogs<'_, R> {
         self.load(query.order(oldest_first), page)
     }
 
+    /// Up to so many entries that match and follow this place in the log, by their place in it.
+    #[cfg(feature = "ingest")]
+    pub(crate) fn sequel(
+        &mut self,
+        filter: &Filter<'_>,
+        after: Option<i64>,
+        at_most: u16,
+    ) -> Result<Vec<ExecutionLog>, Error> {
+        let mut query = matching(filter, self.role);
+        if let Some(after) = after {
+            query = query.filter(execution_logs::sequence.gt(after));
+        }
+        let query = query.order(execution_logs::sequence).limit(at_most.into());
+        Ok(query.select(ExecutionLog::as_select()).load(self.conn)?)
+    }
+
     fn load(
         &mut self,
         query: execution_logs::BoxedQuery<'_, Pg>,
@@ -223,18 +311,7 @@ impl<R: Role> ExecutionLogs<'_, R> {
 }
 
 fn insert(conn: &mut PgConnection, new: &NewExecutionLog<'_>) -> Result<ExecutionLog, Error> {
-    if let Some(reason) = new.reason {
-        text::check("reason", reason, MAX_REASON)?;
-    }
-    if let Some(code) = new.error_code {
-        text::check("error code", code, 50)?;
-    }
-    if let Some(id) = new.venue_order_id {
-        text::check("venue order id", id, text::MAX_ID)?;
-    }
-    if let Some(attempt) = new.retry_attempt.filter(|attempt| *attempt < 0) {
-        return Err(Error::invalid("retry attempt", &attempt.to_string(), "is less than 0"));
-    }
+    new.check()?;
     diesel::insert_into(execution_logs::table)
         .values((execution_logs::id.eq(Uuid::now_v7()), new))
         .returning(ExecutionLog::as_returning())

@@ -12,6 +12,7 @@ use crate::difference::{Comparison, Difference};
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::page::{Cursor, Listing, Page};
+use crate::precision::Fineness;
 use crate::price::{Commission, Price};
 use crate::role::{Engine, Role};
 use crate::schema::fills;
@@ -121,6 +122,11 @@ struct Amendment<'a> {
 const BATCH: usize = 1000;
 
 impl NewFill<'_> {
+    fn money(&self, fineness: &mut Fineness) {
+        fineness.price("price", Some(self.price_at_fill));
+        fineness.commission(self.commission);
+    }
+
     fn check(&self) -> Result<(), Error> {
         text::check("venue", self.venue, 50)?;
         check_execution_id(self.execution_id)
@@ -206,7 +212,8 @@ impl Fills<'_, Engine> {
     /// - [`Error::is_illegal_transition`]: the order is FILLED, REJECTED or CANCELLED.
     /// - [`Error::is_over_fill`]: it would go beyond the order's quantity.
     /// - [`Error::is_invalid_input`]: a venue that is blank or longer than 50 characters, an execution
-    ///   id that is blank or longer than 64.
+    ///   id that is blank or longer than 64, a price or commission with more decimal places than its
+    ///   column keeps ([`precision`](crate::precision)).
     /// - [`Error::is_rule_violation`]: the quantity is not positive
     ///   (`ck_fills_quantity_positive`); the same execution was a break of this order that was
     ///   dismissed, or booked to another one (`fills_resolved_break`).
@@ -216,6 +223,9 @@ impl Fills<'_, Engine> {
     /// [`Breaks::record_or_break`]: crate::Breaks::record_or_break
     pub fn record(&mut self, new: &NewFill<'_>) -> Result<Fill, Error> {
         new.check()?;
+        let mut fineness = Fineness::default();
+        new.money(&mut fineness);
+        fineness.check(self.conn)?;
         let stored = diesel::insert_into(fills::table)
             .values((fills::id.eq(Uuid::now_v7()), new))
             .on_conflict_do_nothing()
@@ -223,14 +233,9 @@ impl Fills<'_, Engine> {
             .get_result(self.conn)
             .optional()
             .map_err(|error| new.refused(error))?;
-        match stored {
-            Some(fill) => Ok(fill),
-            None => self.known(new),
+        if let Some(fill) = stored {
+            return Ok(fill);
         }
-    }
-
-    /// The fill that kept a new one from being stored, if it is the same one.
-    fn known(&mut self, new: &NewFill<'_>) -> Result<Fill, Error> {
         let id = new.execution_id.unwrap_or_default();
         let stored = self
             .of_execution(new.order_id, new.venue, id)?
@@ -248,8 +253,16 @@ impl Fills<'_, Engine> {
     ///
     /// Those of [`Fills::record`], for the first that is refused.
     pub fn record_batch(&mut self, new: &[NewFill<'_>]) -> Result<Vec<Fill>, Error> {
-        new.iter().try_for_each(NewFill::check)?;
-        let rows: Vec<_> = new.iter().map(|new| (Uuid::now_v7(), new)).collect();
+        let rows: Vec<_> = new.iter().map(|new| (Uuid::now_v7(), *new)).collect();
+        self.record_rows(&rows)
+    }
+
+    /// [`Fills::record_batch`], of fills that have an id already, by which they are known again too.
+    pub(crate) fn record_rows(&mut self, rows: &[(Uuid, NewFill<'_>)]) -> Result<Vec<Fill>, Error> {
+        rows.iter().try_for_each(|(_, new)| new.check())?;
+        let mut fineness = Fineness::default();
+        rows.iter().for_each(|(_, new)| new.money(&mut fineness));
+        fineness.check(self.conn)?;
         // Whoever waits for another's row waits for one that is further on: no two for each other. Who
         // sends the same fill says the same of it, its time included.
         let mut sorted: Vec<_> = rows.iter().collect();
@@ -260,7 +273,7 @@ impl Fills<'_, Engine> {
             let mut stored = HashMap::with_capacity(rows.len());
             for batch in sorted.chunks(BATCH) {
                 let values: Vec<_> =
-                    batch.iter().map(|(id, new)| (fills::id.eq(id), *new)).collect();
+                    batch.iter().map(|(id, new)| (fills::id.eq(id), new)).collect();
                 let fills: Vec<Fill> = diesel::insert_into(fills::table)
                     .values(values)
                     .on_conflict_do_nothing()
@@ -272,14 +285,40 @@ impl Fills<'_, Engine> {
                     })?;
                 stored.extend(fills.into_iter().map(|fill| (fill.id, fill)));
             }
-            let mut fills = Fills { conn, role };
-            rows.iter()
-                .map(|(id, new)| match stored.remove(id) {
-                    Some(fill) => Ok(fill),
-                    None => fills.known(new),
-                })
-                .collect()
+            let missing: Vec<_> = rows.iter().filter(|(id, _)| !stored.contains_key(id)).collect();
+            let mut known = Fills { conn, role }.known(&missing)?;
+            let taken = |(id, _): &(Uuid, _)| stored.remove(id).or_else(|| known.remove(id));
+            Ok(rows.iter().filter_map(taken).collect())
         })
+    }
+
+    /// The fills that kept new ones from being stored, by the ids of the new ones, if they are the same.
+    fn known(&mut self, new: &[&(Uuid, NewFill<'_>)]) -> Result<HashMap<Uuid, Fill>, Error> {
+        if new.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let orders: Vec<_> = new.iter().map(|(_, new)| new.order_id).collect();
+        let ids: Vec<_> = new.iter().map(|(id, _)| *id).collect();
+        let executions: Vec<_> = new.iter().filter_map(|(_, new)| new.execution_id).collect();
+        let stored: Vec<Fill> = Fill::query()
+            .filter(fills::order_id.eq_any(orders))
+            .filter(fills::execution_id.eq_any(executions).or(fills::id.eq_any(ids)))
+            .load(self.conn)?;
+        let mut known = HashMap::new();
+        for (id, new) in new {
+            let called = new.execution_id.unwrap_or_default();
+            let is_it = |fill: &&Fill| {
+                let by_execution = new.execution_id.is_some()
+                    && fill.execution_id.as_deref() == new.execution_id
+                    && fill.venue == new.venue;
+                fill.order_id == new.order_id && (by_execution || fill.id == *id)
+            };
+            let Some(fill) = stored.iter().find(is_it) else {
+                return Err(Error::not_found_by("fill with the execution id", called));
+            };
+            known.insert(*id, same(fill.clone(), called, new.compare(fill))?);
+        }
+        Ok(known)
     }
 
     /// Takes back a fill that the venue has busted. The database derives the order anew without it: a
@@ -330,6 +369,10 @@ impl Fills<'_, Engine> {
 
     fn amend(&mut self, new: &Amendment<'_>) -> Result<Fill, Error> {
         check_execution_id(new.execution_id)?;
+        let mut fineness = Fineness::default();
+        fineness.price("price", new.price_at_fill);
+        fineness.commission(new.commission);
+        fineness.check(self.conn)?;
         let refused = |error: DieselError| {
             Error::from(error)
                 .missing("fk_fills_amends", "fill", new.amends)

@@ -76,15 +76,15 @@
 //! | [`Orders`] | [`submit`](Orders::submit), [`submit_batch`](Orders::submit_batch) | trader, engine | [`get`](Orders::get), [`by_client_order_id`](Orders::by_client_order_id), [`history`](Orders::history), [`as_of`](Orders::as_of), [`recent`](Orders::recent), [`open`](Orders::open), [`rederive`](Orders::rederive) |
 //! | | [`expire_due`](Orders::expire_due) | engine | |
 //! | [`Fills`] | [`record`](Fills::record), [`record_batch`](Fills::record_batch), [`bust`](Fills::bust), [`correct`](Fills::correct) | engine | [`get`](Fills::get), [`of_execution`](Fills::of_execution), [`of_order`](Fills::of_order), [`recent`](Fills::recent) |
-//! | [`Breaks`] | [`record_or_break`](Breaks::record_or_break), [`resolve`](Breaks::resolve) | engine | [`get`](Breaks::get), [`open`](Breaks::open), [`recent`](Breaks::recent) |
+//! | [`Breaks`] | [`record_or_break`](Breaks::record_or_break), [`reconcile`](Breaks::reconcile), [`resolve`](Breaks::resolve) | engine | [`get`](Breaks::get), [`open`](Breaks::open), [`recent`](Breaks::recent) |
 //! | [`ExecutionLogs`] | [`cancel`](ExecutionLogs::cancel) | trader, engine | [`of_order`](ExecutionLogs::of_order), [`trail`](ExecutionLogs::trail), [`recent`](ExecutionLogs::recent) |
-//! | | [`append`](ExecutionLogs::append) | engine | |
+//! | | [`append`](ExecutionLogs::append), [`append_batch`](ExecutionLogs::append_batch) | engine | |
 //!
 //! A write is one INSERT. What follows from it, the order's status and totals and the row in the log,
 //! the database derives in the same statement, whatever client it comes from. Sent again, a write is
 //! known by the id that its client or venue gave it: the stored row comes back, or a refusal that names
 //! what differs. Listings come in [`Page`]s. Money is [`Price`] and [`Commission`], exact decimals that
-//! refuse what their column would round. Every failure is an [`Error`] that names the rule that was
+//! refuse what cannot be kept exactly. Every failure is an [`Error`] that names the rule that was
 //! broken and the row that broke it.
 //!
 //! For queries of one's own there is [`schema`], checked by the compiler, with
@@ -96,6 +96,7 @@
 //!
 //! - `cli` (default): the command `blotter`. Without default features the library stays lean.
 //! - `embedded`: the private server, part of `cli`.
+//! - `ingest`: what venues and brokers report, read and written, part of `cli`.
 //! - `serde`: `Serialize` and `Deserialize` on the public types, decimals as exact text; `Serialize`
 //!   alone on those that borrow (what is new, `Execution`, `Filter`) and on what a check finds
 //!   (`Difference`, `Misderived`, `Rederived`).
@@ -104,6 +105,7 @@
 mod breaks;
 pub mod catalog;
 mod conflict;
+mod currency;
 mod difference;
 #[cfg(feature = "embedded")]
 pub mod embedded;
@@ -112,10 +114,13 @@ mod error;
 mod execution_logs;
 mod fills;
 mod filter;
+#[cfg(feature = "ingest")]
+pub mod ingest;
 mod login;
 pub mod migrations;
 mod orders;
 mod page;
+pub mod precision;
 mod price;
 mod replay;
 pub mod role;
@@ -128,6 +133,7 @@ pub mod schema;
 mod session;
 mod system;
 mod text;
+mod totals;
 mod traders;
 
 pub use breaks::{
@@ -145,6 +151,7 @@ pub use page::{Cursor, Listing, Page};
 pub use price::{Commission, Price};
 pub use replay::{Misderived, Rederived};
 pub use session::{Blotter, Session, Tx, connect, snapshot_on, transaction_on};
+pub use totals::Totals;
 pub use traders::{Trader, Traders};
 
 /// Keeps the program in the README compiling.

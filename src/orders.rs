@@ -17,6 +17,7 @@ use crate::execution_logs::{ExecutionLog, ExecutionLogs};
 use crate::fills::{Fill, Fills};
 use crate::filter::Filter;
 use crate::page::{Cursor, Listing, Page};
+use crate::precision::Fineness;
 use crate::price::Price;
 use crate::role::{Engine, Role, Trades};
 use crate::schema::orders;
@@ -50,7 +51,7 @@ pub struct Order {
     /// Shares filled so far (FIX tag 14, CumQty).
     pub filled_quantity: i32,
     /// Average price of the fills that count in currency units (FIX tag 6, AvgPx), from their exact sum,
-    /// rounded to two decimal places, halves away from zero.
+    /// rounded to as many decimal places as its column has, halves away from zero.
     pub average_fill_price: Option<Price>,
     /// Submitted.
     pub created_at: DateTime<Utc>,
@@ -193,6 +194,9 @@ diesel::define_sql_function! {
 /// Rows that one INSERT takes. PostgreSQL takes up to 65535 parameters in a statement.
 const BATCH: usize = 1000;
 
+/// How often a batch is tried that something was in the way of which had gone when it was looked at.
+const ATTEMPTS: u32 = 10;
+
 const QUANTITY_POSITIVE: &str = "ck_orders_quantity_positive";
 
 impl NewOrder<'_> {
@@ -209,6 +213,12 @@ impl NewOrder<'_> {
             ));
         }
         Ok(())
+    }
+
+    fn prices(&self, fineness: &mut Fineness) {
+        fineness.price("price", self.price);
+        fineness.price("stop loss", self.stop_loss);
+        fineness.price("take profit", self.take_profit);
     }
 
     fn refused(&self, error: DieselError) -> Error {
@@ -260,7 +270,8 @@ impl<R: Trades> Orders<'_, R> {
     /// # Errors
     ///
     /// - [`Error::is_invalid_input`]: a symbol that is blank or longer than 10 characters, a client
-    ///   order id that is blank or longer than 64, a market order with a price.
+    ///   order id that is blank or longer than 64, a market order with a price, a price with more decimal
+    ///   places than its column keeps ([`precision`](crate::precision)).
     /// - [`Error::is_mismatch`]: the trader has an order with this client order id, and it is another
     ///   one.
     /// - [`Error::is_rule_violation`]: the quantity is not positive
@@ -272,7 +283,11 @@ impl<R: Trades> Orders<'_, R> {
     /// - [`Error::is_permission_denied`]: a trader's session, and the order is another trader's.
     pub fn submit(&mut self, new: &NewOrder<'_>) -> Result<Order, Error> {
         new.check()?;
-        let row = (orders::id.eq(Uuid::now_v7()), new);
+        let mut fineness = Fineness::default();
+        new.prices(&mut fineness);
+        fineness.check(self.conn)?;
+        let id = Uuid::now_v7();
+        let row = (orders::id.eq(id), new);
         let stored = diesel::insert_into(orders::table)
             .values(row)
             .on_conflict_do_nothing()
@@ -280,10 +295,18 @@ impl<R: Trades> Orders<'_, R> {
             .get_result(self.conn)
             .optional()
             .map_err(|error| new.refused(error))?;
-        match stored {
-            Some(order) => Ok(order),
-            None => self.known(new),
+        if let Some(order) = stored {
+            return Ok(order);
         }
+        if let Some(order) = self.known(id, new)? {
+            return Ok(order);
+        }
+        // Something else is in the way; told so, the database says what.
+        diesel::insert_into(orders::table)
+            .values(row)
+            .returning(Order::as_returning())
+            .get_result(self.conn)
+            .map_err(|error| new.refused(error))
     }
 
     /// Takes orders into the book, all of them or none, as [`Orders::submit`] takes each; returns them
@@ -293,57 +316,144 @@ impl<R: Trades> Orders<'_, R> {
     ///
     /// Those of [`Orders::submit`], for the first that is refused.
     pub fn submit_batch(&mut self, new: &[NewOrder<'_>]) -> Result<Vec<Order>, Error> {
-        new.iter().try_for_each(NewOrder::check)?;
-        let rows: Vec<_> = new.iter().map(|new| (Uuid::now_v7(), new)).collect();
+        let rows: Vec<_> = new.iter().map(|new| (Uuid::now_v7(), *new)).collect();
+        self.submit_rows(&rows)
+    }
+
+    /// [`Orders::submit_batch`], of orders that have an id already.
+    pub(crate) fn submit_rows(
+        &mut self,
+        rows: &[(Uuid, NewOrder<'_>)],
+    ) -> Result<Vec<Order>, Error> {
+        rows.iter().try_for_each(|(_, new)| new.check())?;
+        let mut fineness = Fineness::default();
+        rows.iter().for_each(|(_, new)| new.prices(&mut fineness));
+        fineness.check(self.conn)?;
         // Whoever waits for another's row waits for one that is further on: no two for each other.
         // First by the orders that are replaced, which others lock in the order of their ids.
         let mut sorted: Vec<_> = rows.iter().collect();
         sorted.sort_by_key(|(_, new)| (new.replaces, new.trader_id, new.client_order_id));
-        // A savepoint: who goes on after a refusal must not keep a part of it.
         let role = self.role;
-        self.conn.transaction(|conn| {
-            let mut stored = HashMap::with_capacity(rows.len());
-            for batch in sorted.chunks(BATCH) {
-                let values: Vec<_> =
-                    batch.iter().map(|(id, new)| (orders::id.eq(id), *new)).collect();
-                let orders: Vec<Order> = diesel::insert_into(orders::table)
-                    .values(values)
-                    .on_conflict_do_nothing()
-                    .returning(Order::as_returning())
-                    .load(conn)
-                    .map_err(|error| Error::from(error).meaning(OVER_FILL, QUANTITY_POSITIVE))?;
-                stored.extend(orders.into_iter().map(|order| (order.id, order)));
+        for _ in 0..ATTEMPTS {
+            // A savepoint: who goes on after a refusal must not keep a part of it.
+            let stored =
+                self.conn.transaction(|conn| Orders { conn, role }.try_submit(rows, &sorted));
+            match stored {
+                Ok(orders) => return Ok(orders),
+                Err(Refusal::Failure(error)) => return Err(error),
+                // Only now, with nothing locked: the row that is in the way may be in another one's
+                // hand, and whoever asks for it waits.
+                Err(Refusal::InTheWay(row)) => {
+                    let new = &rows[row].1;
+                    self.obstacle(&[new])?;
+                    // Or it is another row of the batch that replaces the same order.
+                    let twin = rows.iter().enumerate().find(|(other, (_, twin))| {
+                        *other != row && new.replaces.is_some() && twin.replaces == new.replaces
+                    });
+                    let twin = twin.map(|(_, (_, twin))| twin);
+                    twin.map_or(Ok(()), |twin| self.obstacle(&[twin, new]))?;
+                }
             }
-            let mut orders = Orders { conn, role };
-            rows.iter()
-                .map(|(id, new)| match stored.remove(id) {
-                    Some(order) => Ok(order),
-                    None => orders.known(new),
-                })
-                .collect()
-        })
+        }
+        Err(Error::not_found(
+            "order",
+            "in the way of a new one, though something is, again and again",
+        ))
     }
 
-    /// The order that kept a new one from being stored, if it is the same one.
-    fn known(&mut self, new: &NewOrder<'_>) -> Result<Order, Error> {
+    fn try_submit(
+        &mut self,
+        rows: &[(Uuid, NewOrder<'_>)],
+        sorted: &[&(Uuid, NewOrder<'_>)],
+    ) -> Result<Vec<Order>, Refusal> {
+        let mut stored = HashMap::with_capacity(rows.len());
+        for batch in sorted.chunks(BATCH) {
+            let values: Vec<_> = batch.iter().map(|(id, new)| (orders::id.eq(id), new)).collect();
+            let orders: Vec<Order> = diesel::insert_into(orders::table)
+                .values(values)
+                .on_conflict_do_nothing()
+                .returning(Order::as_returning())
+                .load(self.conn)
+                .map_err(|error| Error::from(error).meaning(OVER_FILL, QUANTITY_POSITIVE))?;
+            stored.extend(orders.into_iter().map(|order| (order.id, order)));
+        }
+        rows.iter()
+            .enumerate()
+            .map(|(row, (id, new))| match stored.remove(id) {
+                Some(order) => Ok(order),
+                None => self.known(*id, new)?.ok_or(Refusal::InTheWay(row)),
+            })
+            .collect()
+    }
+
+    /// The order that a new one is already, if its client or the store has given it an id.
+    fn known(&mut self, id: Uuid, new: &NewOrder<'_>) -> Result<Option<Order>, Error> {
         let known = match new.client_order_id {
             Some(id) => self.find_by_client_order_id(new.trader_id, id)?,
-            None => None,
+            None => Order::query()
+                .find(id)
+                .filter(orders::trader_id.eq(new.trader_id))
+                .first(self.conn)
+                .optional()?,
         };
-        let Some(order) = known else {
-            // Something else is in the way; told so, the database says what.
-            return diesel::insert_into(orders::table)
-                .values((orders::id.eq(Uuid::now_v7()), new))
-                .returning(Order::as_returning())
-                .get_result(self.conn)
-                .map_err(|error| new.refused(error));
-        };
+        let Some(order) = known else { return Ok(None) };
         let differing = new.compare(&order);
         if differing.is_empty() {
-            return Ok(order);
+            return Ok(Some(order));
         }
-        let key = format!("client order id {:?}", new.client_order_id.unwrap_or_default());
+        let key = match new.client_order_id {
+            Some(id) => format!("client order id {id:?}"),
+            None => format!("id {id}"),
+        };
         Err(Error::mismatch("order", order.id, key, differing))
+    }
+
+    /// What keeps the last of new orders from being stored, as the database says it; nothing if it has
+    /// gone.
+    fn obstacle(&mut self, new: &[&NewOrder<'_>]) -> Result<(), Error> {
+        let told: Result<(), Told> = self.conn.transaction(|conn| {
+            for new in new {
+                diesel::insert_into(orders::table)
+                    .values((orders::id.eq(Uuid::now_v7()), *new))
+                    .execute(conn)
+                    .map_err(|error| Told(Some(new.refused(error))))?;
+            }
+            // So it could be stored; in its turn, and not before the others.
+            Err(Told(None))
+        });
+        match told {
+            Err(Told(Some(error))) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why a batch is not stored.
+enum Refusal {
+    /// Something other than an order of this id is in the way of this row.
+    InTheWay(usize),
+    /// A rule, or the work itself.
+    Failure(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Failure(error)
+    }
+}
+
+impl From<DieselError> for Refusal {
+    fn from(error: DieselError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// What the database has said of a row that it is not to keep.
+struct Told(Option<Error>);
+
+impl From<DieselError> for Told {
+    fn from(error: DieselError) -> Self {
+        Self(Some(error.into()))
     }
 }
 

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::execution_logs::ExecutionLog;
 use crate::fills::Fill;
 use crate::orders::{Order, OrderHistory, Orders};
+use crate::precision;
 use crate::price::average;
 use crate::role::Role;
 use crate::schema::{execution_logs, fills, orders};
@@ -50,7 +51,7 @@ impl<R: Role> Orders<'_, R> {
     /// modified, by what its log and its fills say of the time until then. What does not change, such
     /// as its terms, is as it was submitted.
     ///
-    /// These are three queries: in a [`snapshot`](crate::Session::snapshot) they agree, whoever else
+    /// These are four queries: in a [`snapshot`](crate::Session::snapshot) they agree, whoever else
     /// is writing.
     ///
     /// # Errors
@@ -62,7 +63,8 @@ impl<R: Role> Orders<'_, R> {
         if moment < history.order.created_at {
             return Err(Error::not_found("order", format_args!("{id} as of {moment}")));
         }
-        Ok(Replay::of(&history, Some(moment)).order)
+        let scale = precision::get(self.conn)?;
+        Ok(Replay::of(&history, Some(moment), scale).order)
     }
 
     /// Derives up to 500 orders again, those that follow this one in the order of their ids, and holds
@@ -96,11 +98,12 @@ impl<R: Role> Orders<'_, R> {
     /// ```
     pub fn rederive(&mut self, after: Option<Uuid>) -> Result<Rederived, Error> {
         let histories = self.histories(after)?;
+        let scale = precision::get(self.conn)?;
         let last = histories.last().map(|history| history.order.id);
         let full = i64::try_from(histories.len()) == Ok(PAGE);
         let mut misderived = Vec::new();
         for history in histories {
-            let differences = Replay::of(&history, None).differences(&history.order);
+            let differences = Replay::of(&history, None, scale).differences(&history.order);
             if !differences.is_empty() {
                 misderived.push(Misderived { order_id: history.order.id, differences });
             }
@@ -150,6 +153,8 @@ fn grouped<T>(rows: Vec<T>, order_id: impl Fn(&T) -> Uuid) -> HashMap<Uuid, Vec<
 
 /// An order on its way through what was recorded of it.
 struct Replay<'h> {
+    /// Decimal places of an average.
+    scale: u8,
     order: Order,
     fills: HashMap<Uuid, &'h Fill>,
     /// Whether its log has entries that are taken at their word.
@@ -160,8 +165,9 @@ struct Replay<'h> {
 
 impl<'h> Replay<'h> {
     /// Goes through it up to a moment, or to the end.
-    fn of(history: &'h OrderHistory, until: Option<DateTime<Utc>>) -> Self {
+    fn of(history: &'h OrderHistory, until: Option<DateTime<Utc>>, scale: u8) -> Self {
         let mut replay = Self {
+            scale,
             order: as_submitted(&history.order),
             fills: history.fills.iter().map(|fill| (fill.id, fill)).collect(),
             is_of_before: history.log.iter().any(is_of_before),
@@ -251,7 +257,8 @@ impl<'h> Replay<'h> {
             self.count(fill, 1);
         }
         let order = &mut self.order;
-        order.average_fill_price = average(&order.filled_notional, order.filled_quantity);
+        order.average_fill_price =
+            average(&order.filled_notional, order.filled_quantity, self.scale);
         order.status = match order.status {
             ended @ (OrderStatus::Rejected | OrderStatus::Cancelled) => ended,
             _ if order.filled_quantity == order.quantity => OrderStatus::Filled,

@@ -52,7 +52,7 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::sql_types::BreakReasonEnum;
 
-    /// Executions that could not be applied, as they were reported
+    /// Executions that could not be applied, and totals that differ, as they were reported
     breaks (id) {
         /// Unique break identifier
         id -> Uuid,
@@ -77,9 +77,9 @@ diesel::table! {
         is_bust -> Bool,
         /// When it occurred (FIX tag 60, TransactTime)
         timestamp -> Timestamptz,
-        /// Shares, as reported
+        /// Shares, as reported; of totals, all that is filled
         quantity -> Numeric,
-        /// Price per share, as reported
+        /// Price per share, as reported; of totals, their average
         price -> Numeric,
         /// Commission, as reported
         commission -> Numeric,
@@ -135,6 +135,8 @@ diesel::table! {
         acted_as -> Nullable<Text>,
         /// The break that was kept, booked or dismissed
         break_id -> Nullable<Uuid>,
+        /// When it happened, as the venue reports it (FIX tag 60, TransactTime)
+        reported_at -> Nullable<Timestamptz>,
     }
 }
 

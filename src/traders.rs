@@ -75,6 +75,19 @@ impl Traders<'_, Engine> {
     }
 }
 
+impl Traders<'_, Engine> {
+    /// Registers a trader under an id that is made of its name, unless somebody has done so already.
+    #[cfg(feature = "ingest")]
+    pub(crate) fn register_once(&mut self, id: Uuid, name: &str) -> Result<Trader, Error> {
+        text::check("trader name", name, 100)?;
+        diesel::insert_into(traders::table)
+            .values(NewTrader { id, name })
+            .on_conflict_do_nothing()
+            .execute(self.conn)?;
+        self.get(id)
+    }
+}
+
 impl<R: Role> Traders<'_, R> {
     /// The trader with this id.
     ///
@@ -87,6 +100,15 @@ impl<R: Role> Traders<'_, R> {
             .first(self.conn)
             .optional()?
             .ok_or_else(|| Error::not_found("trader", id))
+    }
+
+    /// The traders of this name, by id.
+    ///
+    /// # Errors
+    ///
+    /// Those of the connection.
+    pub fn named(&mut self, name: &str) -> Result<Vec<Trader>, Error> {
+        Ok(Trader::query().filter(traders::name.eq(name)).order(traders::id).load(self.conn)?)
     }
 
     /// The traders that this session may see, by name, those of one name by id: all of them, or to

@@ -1,11 +1,14 @@
 -- Promises that an execution which can't be applied is not lost: it is kept as a break, with what the
--- venue said and why it was refused, until somebody resolves it, and what was said about it then is
--- kept too. Both tables take new rows and nothing else, as the other records do.
+-- venue said and why it was refused, until somebody resolves it; and what was said about it then is kept
+-- too. So are totals of an order that the venue reports and that differ from the store's. Both tables take
+-- new rows and nothing else, as the other records do.
 
 CREATE TYPE break_reason_enum AS ENUM (
-    'UNKNOWN_ORDER', 'UNKNOWN_FILL', 'OVER_FILL', 'ORDER_ENDED', 'PRECISION', 'MISMATCH', 'INVALID'
+    'UNKNOWN_ORDER', 'UNKNOWN_FILL', 'OVER_FILL', 'ORDER_ENDED', 'PRECISION', 'MISMATCH', 'INVALID',
+    'TOTALS'
 );
-COMMENT ON TYPE break_reason_enum IS 'Why an execution can''t be applied';
+COMMENT ON TYPE break_reason_enum IS
+    'Why an execution can''t be applied; TOTALS: an order stands otherwise by the venue''s account';
 
 -- No foreign key on order_id: the order may be one that is not there, which is the reason of the break.
 CREATE TABLE breaks (
@@ -43,7 +46,8 @@ CREATE TABLE breaks (
     CONSTRAINT ck_breaks_raw_short CHECK (char_length(raw) <= 65536)
 );
 
-COMMENT ON TABLE breaks IS 'Executions that could not be applied, as they were reported';
+COMMENT ON TABLE breaks IS
+    'Executions that could not be applied, and totals that differ, as they were reported';
 COMMENT ON COLUMN breaks.id IS 'Unique break identifier';
 COMMENT ON COLUMN breaks.reason IS 'Which kind of rule refused it';
 COMMENT ON COLUMN breaks.detail IS 'What refused it, in words';
@@ -55,8 +59,8 @@ COMMENT ON COLUMN breaks.refers_to IS
     'Of a bust or a correction: the execution id of the fill that it amends (FIX tag 19, ExecRefID)';
 COMMENT ON COLUMN breaks.is_bust IS 'A bust (FIX 150=H); with refers_to and without this a correction';
 COMMENT ON COLUMN breaks.timestamp IS 'When it occurred (FIX tag 60, TransactTime)';
-COMMENT ON COLUMN breaks.quantity IS 'Shares, as reported';
-COMMENT ON COLUMN breaks.price IS 'Price per share, as reported';
+COMMENT ON COLUMN breaks.quantity IS 'Shares, as reported; of totals, all that is filled';
+COMMENT ON COLUMN breaks.price IS 'Price per share, as reported; of totals, their average';
 COMMENT ON COLUMN breaks.commission IS 'Commission, as reported';
 COMMENT ON COLUMN breaks.raw IS 'The message as it came';
 COMMENT ON COLUMN breaks.created_at IS 'Recorded';
@@ -100,7 +104,7 @@ COMMENT ON COLUMN break_resolutions.acted_as IS 'Database role it acted as';
 -- What a feed reports again is the same break. Without an execution id there is no telling.
 CREATE UNIQUE INDEX uq_breaks_execution ON breaks (
     venue, execution_id, coalesce(order_id, '00000000-0000-0000-0000-000000000000'::uuid),
-    coalesce(refers_to, ''), is_bust, timestamp, quantity, price, commission
+    coalesce(refers_to, ''), is_bust, timestamp, quantity, price, commission, (reason = 'TOTALS')
 ) WHERE execution_id IS NOT NULL;
 CREATE INDEX idx_breaks_created ON breaks (created_at DESC);
 CREATE INDEX idx_breaks_trader_created ON breaks (trader_id, created_at DESC);

@@ -8,19 +8,22 @@ DROP TRIGGER break_resolutions_book ON break_resolutions;
 DROP TRIGGER break_resolutions_stamp ON break_resolutions;
 DROP TRIGGER breaks_log ON breaks;
 DROP TRIGGER breaks_stamp ON breaks;
-DROP TRIGGER fills_amend ON fills;
 CREATE OR REPLACE TRIGGER fills_derive AFTER INSERT ON fills
     FOR EACH ROW EXECUTE FUNCTION fills_derive();
-DROP TRIGGER orders_replace ON orders;
+CREATE OR REPLACE TRIGGER execution_logs_derive AFTER INSERT ON execution_logs
+    FOR EACH ROW WHEN (current_user <> 'blotter_ledger') EXECUTE FUNCTION execution_logs_derive();
+CREATE OR REPLACE TRIGGER orders_log_submitted AFTER INSERT ON orders
+    FOR EACH ROW EXECUTE FUNCTION orders_log_submitted();
 
 DROP FUNCTION break_resolutions_book();
 DROP FUNCTION break_resolutions_stamp();
 DROP FUNCTION breaks_log();
 DROP FUNCTION blotter_log_break(uuid, uuid, text);
 DROP FUNCTION breaks_stamp();
-DROP FUNCTION fills_amend();
+DROP FUNCTION blotter_count_fills(fills[]);
+DROP FUNCTION blotter_count_amendment(fills);
 DROP FUNCTION blotter_refuse_resolved(fills);
-DROP FUNCTION orders_replace();
+DROP FUNCTION blotter_replace(orders);
 DROP FUNCTION blotter_end_replaced(uuid, uuid);
 
 CREATE OR REPLACE FUNCTION orders_admit() RETURNS trigger LANGUAGE plpgsql AS $$

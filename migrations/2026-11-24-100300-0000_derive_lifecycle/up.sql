@@ -86,26 +86,6 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION orders_log_submitted() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER AS $$
-BEGIN
-    -- Another row of its own statement sees the order before this.
-    PERFORM FROM execution_logs WHERE order_id = NEW.id;
-    IF FOUND THEN
-        RAISE EXCEPTION 'order %: another row of the same statement moves it before SUBMITTED; use a '
-            'statement for each', NEW.id
-            USING ERRCODE = 'check_violation', TABLE = 'orders', CONSTRAINT = 'orders_transition';
-    END IF;
-    INSERT INTO execution_logs (
-        sequence, order_id, trader_id, action, status, timestamp, created_at, reason
-    ) VALUES (
-        nextval('execution_logs_sequence'), NEW.id, NEW.trader_id, 'SUBMITTED', NEW.status,
-        NEW.created_at, NEW.created_at, 'replaces order ' || NEW.replaces
-    );
-    RETURN NULL;
-END
-$$;
-
 -- Ends an order that another one has replaced, and which is locked.
 CREATE FUNCTION blotter_end_replaced(replaced uuid, by uuid) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -124,20 +104,52 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION orders_replace() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- Ends the order that a new one replaces.
+CREATE FUNCTION blotter_replace(replacement orders) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     replaced orders;
 BEGIN
-    SELECT * INTO replaced FROM orders WHERE id = NEW.replaces FOR NO KEY UPDATE;
+    SELECT * INTO replaced FROM orders WHERE id = replacement.replaces FOR NO KEY UPDATE;
     IF replaced.status IN ('PENDING', 'PARTIAL') THEN
-        PERFORM blotter_end_replaced(NEW.replaces, NEW.id);
+        PERFORM blotter_end_replaced(replaced.id, replacement.id);
     ELSIF replaced.status <> 'FILLED' THEN
         RAISE EXCEPTION 'order % is %, which does not allow order % to replace it; only a PENDING, '
-            'PARTIAL or FILLED order can be replaced', NEW.replaces, replaced.status, NEW.id
+            'PARTIAL or FILLED order can be replaced', replaced.id, replaced.status, replacement.id
             USING ERRCODE = 'check_violation', TABLE = 'orders', CONSTRAINT = 'orders_transition';
     ELSE
         -- Who does not see the replacement yet, and would open the order again, has to see this first.
-        UPDATE orders SET updated_at = updated_at WHERE id = NEW.replaces;
+        UPDATE orders SET updated_at = updated_at WHERE id = replaced.id;
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION orders_log_submitted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    moved uuid;
+    replacing boolean;
+    replacement orders;
+BEGIN
+    -- The LIMIT keeps this from being a join, which in a plan that is kept would read the whole log.
+    SELECT bool_or(replaces IS NOT NULL), min((
+        SELECT order_id FROM execution_logs WHERE order_id = submitted.id LIMIT 1
+    )::text) INTO replacing, moved FROM submitted;
+    IF moved IS NOT NULL THEN
+        -- Another row of the same statement sees the order before this.
+        RAISE EXCEPTION 'order %: another row of the same statement moves it before SUBMITTED; use a '
+            'statement for each', moved
+            USING ERRCODE = 'check_violation', TABLE = 'orders', CONSTRAINT = 'orders_transition';
+    END IF;
+    INSERT INTO execution_logs (
+        sequence, order_id, trader_id, action, status, timestamp, created_at, reason
+    )
+    SELECT nextval('execution_logs_sequence'), id, trader_id, 'SUBMITTED', status,
+        created_at, created_at, 'replaces order ' || replaces
+    FROM submitted;
+    IF replacing THEN
+        FOR replacement IN SELECT * FROM submitted WHERE replaces IS NOT NULL LOOP
+            PERFORM blotter_replace(replacement);
+        END LOOP;
     END IF;
     RETURN NULL;
 END
@@ -155,6 +167,7 @@ BEGIN
         AND breaks.order_id = fill.order_id AND breaks.timestamp = fill.timestamp
         AND breaks.is_bust = fill.is_bust
         AND (breaks.refers_to IS NOT NULL) = (fill.amends IS NOT NULL)
+        AND breaks.reason <> 'TOTALS'
         AND (
             fill.is_bust OR breaks.quantity = fill.quantity_filled
             AND breaks.price = fill.price_at_fill AND breaks.commission = fill.commission
@@ -219,91 +232,108 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION fills_derive() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- Counts fills of open orders that none of them takes beyond its quantity, all at once, and says whether
+-- they are such. One by one they would cost several times as much: each statement of a function has to
+-- read the constraints of its table anew.
+CREATE FUNCTION blotter_count_fills(recorded fills[]) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-    filled orders;
-    booked text;
+    order_ids uuid[];
+    shares bigint[];
+    able bigint;
 BEGIN
-    -- First, so that what refuses the fill below is the order as it is, and its time is after the wait.
-    PERFORM FROM orders WHERE id = NEW.order_id FOR NO KEY UPDATE;
-    -- The column rounds the average, halves away from zero. The zeros keep the division from
-    -- rounding before it, which needs a quotient nearer to a half than one over the quantity.
-    UPDATE orders SET
-        filled_quantity = filled_quantity + NEW.quantity_filled,
-        filled_notional = filled_notional + NEW.quantity_filled * NEW.price_at_fill,
-        average_fill_price =
-            (filled_notional + NEW.quantity_filled * NEW.price_at_fill + 0.00000000000000000000)
-            / (filled_quantity + NEW.quantity_filled),
-        status = CASE
-            WHEN status NOT IN ('PENDING', 'PARTIAL') THEN status
-            WHEN filled_quantity + NEW.quantity_filled = quantity THEN 'FILLED'
-            ELSE 'PARTIAL'
-        END,
-        -- Never before what has happened to the order already, though the clock be set back.
-        updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
-    WHERE id = NEW.order_id
-        -- A break is booked late: its order may have ended meanwhile.
-        AND (status IN ('PENDING', 'PARTIAL') OR NEW.break_id IS NOT NULL)
-        AND NEW.quantity_filled <= quantity - filled_quantity
-    RETURNING * INTO filled;
-    IF NOT FOUND THEN
-        SELECT * INTO filled FROM orders WHERE id = NEW.order_id;
-        IF filled.status NOT IN ('PENDING', 'PARTIAL') AND NEW.break_id IS NULL THEN
-            PERFORM blotter_refuse_transition(NEW.order_id, filled.status, 'FILLED');
-        END IF;
-        RAISE EXCEPTION 'order %: a fill of % would take it beyond its quantity, % of % are filled',
-            NEW.order_id, NEW.quantity_filled, filled.filled_quantity, filled.quantity
-            USING ERRCODE = 'check_violation', TABLE = 'orders',
-            CONSTRAINT = 'ck_orders_filled_lte_quantity';
+    PERFORM FROM unnest(recorded) WHERE amends IS NOT NULL OR break_id IS NOT NULL;
+    IF FOUND THEN
+        RETURN false;
     END IF;
-    IF NEW.break_id IS NOT NULL THEN
-        -- Not in the INSERT: with a sub-select that few fills need it would be planned anew for each.
-        SELECT 'break booked: ' || reason INTO booked
-        FROM break_resolutions WHERE break_id = NEW.break_id;
-    ELSIF NEW.execution_id IS NOT NULL THEN
-        -- Under the lock, which who resolves a break of this order takes too.
-        PERFORM blotter_refuse_resolved(NEW);
+    SELECT array_agg(order_id), array_agg(quantity_filled) INTO order_ids, shares FROM (
+        SELECT order_id, sum(quantity_filled) AS quantity_filled FROM unnest(recorded) GROUP BY order_id
+    ) AS each;
+    -- In the order of their ids, so that no two statements wait for each other.
+    SELECT count(*) INTO able FROM (
+        SELECT FROM unnest(order_ids, shares) AS filled (order_id, shares)
+        JOIN orders ON id = order_id
+        WHERE status IN ('PENDING', 'PARTIAL') AND filled.shares <= quantity - filled_quantity
+        ORDER BY id FOR NO KEY UPDATE OF orders
+    ) AS locked;
+    IF able < cardinality(order_ids) THEN
+        RETURN false;
     END IF;
+    -- Of an order with a break that was resolved: to be looked at one by one.
+    PERFORM FROM breaks JOIN break_resolutions ON break_id = breaks.id
+    WHERE breaks.order_id = ANY (order_ids);
+    IF FOUND THEN
+        RETURN false;
+    END IF;
+    WITH moved AS (
+        UPDATE orders SET
+            filled_quantity = filled_quantity + filled.shares,
+            filled_notional = filled_notional + filled.notional,
+            average_fill_price = (filled_notional + filled.notional + 0.000000000000000000000000000000)
+                / (filled_quantity + filled.shares),
+            status = CASE
+                WHEN filled_quantity + filled.shares = quantity THEN 'FILLED' ELSE 'PARTIAL'
+            END::order_status_enum,
+            -- A microsecond to each fill.
+            updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
+                + (cardinality(filled.fill_ids) - 1) * interval '1 microsecond'
+        FROM (
+            SELECT order_id, sum(quantity_filled) AS shares,
+                sum(quantity_filled * price_at_fill) AS notional,
+                array_agg(id ORDER BY ordinality) AS fill_ids,
+                array_agg(quantity_filled ORDER BY ordinality) AS parts
+            FROM unnest(recorded) WITH ORDINALITY GROUP BY order_id
+        ) AS filled
+        WHERE orders.id = filled.order_id
+        RETURNING orders.id, trader_id, quantity, filled_quantity - filled.shares AS filled_before,
+            updated_at, fill_ids, parts
+    )
     INSERT INTO execution_logs (
-        sequence, order_id, trader_id, action, status, timestamp, created_at, fill_id, break_id, reason
-    ) VALUES (
-        nextval('execution_logs_sequence'), NEW.order_id, NEW.trader_id,
-        CASE WHEN NEW.break_id IS NULL THEN 'FILLED' ELSE 'RECOVERED' END::action_enum,
-        filled.status, filled.updated_at, filled.updated_at, NEW.id, NEW.break_id, booked
-    );
-    RETURN NULL;
+        sequence, order_id, trader_id, action, status, timestamp, created_at, fill_id
+    )
+    SELECT nextval('execution_logs_sequence'), id, trader_id, 'FILLED',
+        CASE WHEN filled_before + filled = quantity THEN 'FILLED' ELSE 'PARTIAL' END::order_status_enum,
+        at, at, fill_id
+    FROM (
+        SELECT moved.id, trader_id, quantity, filled_before, fill_id, ordinality,
+            sum(part) OVER (PARTITION BY moved.id ORDER BY ordinality) AS filled,
+            updated_at - (cardinality(fill_ids) - ordinality) * interval '1 microsecond' AS at
+        FROM moved, unnest(fill_ids, parts) WITH ORDINALITY AS fill (fill_id, part)
+        ORDER BY moved.id, ordinality
+    ) AS entries;
+    RETURN true;
 END
 $$;
 
-CREATE FUNCTION fills_amend() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- Counts a bust or a correction in the place of what it amends.
+CREATE FUNCTION blotter_count_amendment(amendment fills) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     amended fills;
     changed orders;
-    counts CONSTANT integer := CASE WHEN NEW.is_bust THEN 0 ELSE NEW.quantity_filled END;
+    counts CONSTANT integer := CASE WHEN amendment.is_bust THEN 0 ELSE amendment.quantity_filled END;
     filled integer;
     notional numeric;
     replacement uuid;
 BEGIN
-    SELECT * INTO amended FROM fills WHERE id = NEW.amends;
-    SELECT * INTO changed FROM orders WHERE id = NEW.order_id FOR NO KEY UPDATE;
+    SELECT * INTO amended FROM fills WHERE id = amendment.amends;
+    SELECT * INTO changed FROM orders WHERE id = amendment.order_id FOR NO KEY UPDATE;
     IF counts > changed.quantity - changed.filled_quantity + amended.quantity_filled THEN
         RAISE EXCEPTION 'order %: a correction from % to % shares would take it beyond its quantity, % '
-            'of % are filled', NEW.order_id, amended.quantity_filled, counts,
+            'of % are filled', amendment.order_id, amended.quantity_filled, counts,
             changed.filled_quantity, changed.quantity
             USING ERRCODE = 'check_violation', TABLE = 'orders',
             CONSTRAINT = 'ck_orders_filled_lte_quantity';
     END IF;
-    IF NEW.execution_id IS NOT NULL AND NEW.break_id IS NULL THEN
-        PERFORM blotter_refuse_resolved(NEW);
+    IF amendment.execution_id IS NOT NULL AND amendment.break_id IS NULL THEN
+        PERFORM blotter_refuse_resolved(amendment);
     END IF;
     filled := changed.filled_quantity - amended.quantity_filled + counts;
     notional := changed.filled_notional - amended.quantity_filled * amended.price_at_fill
-        + counts * NEW.price_at_fill;
+        + counts * amendment.price_at_fill;
     UPDATE orders SET
         filled_quantity = filled,
         filled_notional = notional,
         average_fill_price = CASE
-            WHEN filled > 0 THEN (notional + 0.00000000000000000000) / filled
+            WHEN filled > 0 THEN (notional + 0.000000000000000000000000000000) / filled
         END,
         status = CASE
             WHEN status IN ('REJECTED', 'CANCELLED') THEN status
@@ -312,24 +342,92 @@ BEGIN
             ELSE 'PENDING'
         END,
         updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
-    WHERE id = NEW.order_id RETURNING * INTO changed;
+    WHERE id = amendment.order_id RETURNING * INTO changed;
     INSERT INTO execution_logs (
         sequence, order_id, trader_id, action, status, timestamp, created_at, fill_id, break_id, reason
     ) VALUES (
-        nextval('execution_logs_sequence'), NEW.order_id, NEW.trader_id, 'RECOVERED',
-        changed.status, changed.updated_at, changed.updated_at, NEW.id, NEW.break_id,
-        CASE WHEN NEW.is_bust THEN 'bust' ELSE 'correction' END || ' of fill ' || NEW.amends
+        nextval('execution_logs_sequence'), amendment.order_id, amendment.trader_id, 'RECOVERED',
+        changed.status, changed.updated_at, changed.updated_at, amendment.id, amendment.break_id,
+        CASE WHEN amendment.is_bust THEN 'bust' ELSE 'correction' END || ' of fill ' || amendment.amends
             || coalesce(', break booked: ' || (
-                SELECT reason FROM break_resolutions WHERE break_id = NEW.break_id
+                SELECT reason FROM break_resolutions WHERE break_id = amendment.break_id
             ), '')
     );
     -- What a bust has opened again of an order that was filled and then replaced is not to be filled.
     IF changed.status IN ('PENDING', 'PARTIAL') THEN
-        SELECT id INTO replacement FROM orders WHERE replaces = NEW.order_id;
+        SELECT id INTO replacement FROM orders WHERE replaces = amendment.order_id;
         IF FOUND THEN
-            PERFORM blotter_end_replaced(NEW.order_id, replacement);
+            PERFORM blotter_end_replaced(amendment.order_id, replacement);
         END IF;
     END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION fills_derive() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    new_fills fills[];
+    fill fills;
+    filled orders;
+    booked text;
+BEGIN
+    SELECT array_agg(recorded) INTO new_fills FROM recorded;
+    IF cardinality(new_fills) > 1 AND blotter_count_fills(new_fills) THEN
+        RETURN NULL;
+    END IF;
+    FOREACH fill IN ARRAY coalesce(new_fills, '{}') LOOP
+        IF fill.amends IS NOT NULL THEN
+            PERFORM blotter_count_amendment(fill);
+            CONTINUE;
+        END IF;
+        FOR attempt IN 1..2 LOOP
+            -- The column rounds the average, halves away from zero. The zeros keep the division from
+            -- rounding before it, however fine the column is and however close the quotient to a half.
+            UPDATE orders SET
+                filled_quantity = filled_quantity + fill.quantity_filled,
+                filled_notional = filled_notional + fill.quantity_filled * fill.price_at_fill,
+                average_fill_price =
+                    (filled_notional + fill.quantity_filled * fill.price_at_fill + 0.000000000000000000000000000000)
+                    / (filled_quantity + fill.quantity_filled),
+                status = CASE
+                    WHEN status NOT IN ('PENDING', 'PARTIAL') THEN status
+                    WHEN filled_quantity + fill.quantity_filled = quantity THEN 'FILLED'
+                    ELSE 'PARTIAL'
+                END,
+                -- Never before what has happened to the order already, though the clock be set back.
+                updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
+            WHERE id = fill.order_id
+                -- A break is booked late: its order may have ended meanwhile.
+                AND (status IN ('PENDING', 'PARTIAL') OR fill.break_id IS NOT NULL)
+                AND fill.quantity_filled <= quantity - filled_quantity
+            RETURNING * INTO filled;
+            EXIT WHEN FOUND;
+            -- So that what refuses the fill is the order as it is: a bust may have made room since.
+            SELECT * INTO filled FROM orders WHERE id = fill.order_id FOR NO KEY UPDATE;
+            CONTINUE WHEN attempt = 1;
+            IF filled.status NOT IN ('PENDING', 'PARTIAL') AND fill.break_id IS NULL THEN
+                PERFORM blotter_refuse_transition(fill.order_id, filled.status, 'FILLED');
+            END IF;
+            RAISE EXCEPTION 'order %: a fill of % would take it beyond its quantity, % of % are filled',
+                fill.order_id, fill.quantity_filled, filled.filled_quantity, filled.quantity
+                USING ERRCODE = 'check_violation', TABLE = 'orders',
+                CONSTRAINT = 'ck_orders_filled_lte_quantity';
+        END LOOP;
+        IF fill.break_id IS NOT NULL THEN
+            -- Not in the INSERT: with a sub-select that few fills need it would be planned anew for each.
+            SELECT 'break booked: ' || reason INTO booked
+            FROM break_resolutions WHERE break_id = fill.break_id;
+        ELSIF fill.execution_id IS NOT NULL THEN
+            -- Under the lock, which who resolves a break of this order takes too.
+            PERFORM blotter_refuse_resolved(fill);
+        END IF;
+        INSERT INTO execution_logs (
+            sequence, order_id, trader_id, action, status, timestamp, created_at, fill_id, break_id, reason
+        ) VALUES (
+            nextval('execution_logs_sequence'), fill.order_id, fill.trader_id,
+            CASE WHEN fill.break_id IS NULL THEN 'FILLED' ELSE 'RECOVERED' END::action_enum,
+            filled.status, filled.updated_at, filled.updated_at, fill.id, fill.break_id, booked
+        );
+    END LOOP;
     RETURN NULL;
 END
 $$;
@@ -403,27 +501,51 @@ $$;
 CREATE OR REPLACE FUNCTION execution_logs_derive() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-    acted_upon orders;
+    entries execution_logs[];
+    most bigint := 1;
+    moved bigint;
+    left_over bigint;
+    refused record;
 BEGIN
-    SELECT * INTO acted_upon FROM orders WHERE id = NEW.order_id;
-    -- The order is locked since this row was stamped: only its own statement can have moved it.
-    IF acted_upon.updated_at >= NEW.timestamp
-        OR NEW.venue_order_id <> acted_upon.venue_order_id
-        OR (acted_upon.status <> NEW.status OR NEW.action IN ('REJECTED', 'CANCELLED'))
+    SELECT array_agg(logged), count(*) INTO entries, left_over FROM logged;
+    IF left_over > 1 THEN
+        SELECT max(entries_of_order) INTO most FROM (
+            SELECT count(*) AS entries_of_order FROM unnest(entries) GROUP BY order_id
+        ) AS each;
+    END IF;
+    -- The first entry of each order, then the second.
+    FOR round IN 1..most LOOP
+        UPDATE orders SET
+            status = entry.status,
+            venue_order_id = coalesce(orders.venue_order_id, entry.venue_order_id),
+            updated_at = entry.timestamp
+        FROM (
+            SELECT order_id, action, status, venue_order_id, timestamp,
+                row_number() OVER (PARTITION BY order_id ORDER BY sequence) AS place
+            FROM unnest(entries)
+        ) AS entry
+        WHERE orders.id = entry.order_id AND place = round
+            -- The order is locked since the entry was stamped: only its own statement can have moved it.
+            AND orders.updated_at < entry.timestamp
+            AND (orders.venue_order_id = entry.venue_order_id) IS NOT FALSE
             AND (
-                acted_upon.status NOT IN ('PENDING', 'PARTIAL')
-                OR NEW.status NOT IN ('REJECTED', 'CANCELLED')
-            )
-    THEN
+                orders.status = entry.status AND action NOT IN ('REJECTED', 'CANCELLED')
+                OR orders.status IN ('PENDING', 'PARTIAL') AND entry.status IN ('REJECTED', 'CANCELLED')
+            );
+        GET DIAGNOSTICS moved = ROW_COUNT;
+        left_over := left_over - moved;
+    END LOOP;
+    IF left_over > 0 THEN
+        SELECT order_id, action INTO refused FROM unnest(entries) AS entry
+        JOIN orders ON orders.id = order_id
+        WHERE NOT EXISTS (
+            SELECT FROM unnest(entries) AS last
+            WHERE last.order_id = orders.id AND last.timestamp = orders.updated_at
+        );
         RAISE EXCEPTION 'order %: another row of the same statement moves it before %; use a '
-            'statement for each', NEW.order_id, NEW.action
+            'statement for each', refused.order_id, refused.action
             USING ERRCODE = 'check_violation', TABLE = 'orders', CONSTRAINT = 'orders_transition';
     END IF;
-    UPDATE orders SET
-        status = NEW.status,
-        venue_order_id = coalesce(venue_order_id, NEW.venue_order_id),
-        updated_at = NEW.timestamp
-    WHERE id = NEW.order_id;
     RETURN NULL;
 END
 $$;
@@ -479,6 +601,13 @@ BEGIN
             USING ERRCODE = 'check_violation', TABLE = 'break_resolutions',
             CONSTRAINT = 'break_resolutions_order';
     END IF;
+    IF NEW.is_booked AND resolved.reason = 'TOTALS' THEN
+        RAISE EXCEPTION 'break % is of the totals of order %, and no execution to book; record what is '
+            'missing, and dismiss it',
+            NEW.break_id, resolved.order_id
+            USING ERRCODE = 'check_violation', TABLE = 'break_resolutions',
+            CONSTRAINT = 'break_resolutions_execution';
+    END IF;
     NEW.order_id := coalesce(NEW.order_id, resolved.order_id);
     SELECT trader_id INTO NEW.trader_id FROM orders WHERE id = NEW.order_id;
     IF NOT FOUND AND NEW.is_booked THEN
@@ -532,6 +661,7 @@ CREATE FUNCTION break_resolutions_book() RETURNS trigger LANGUAGE plpgsql SECURI
 DECLARE
     resolved breaks;
     amended uuid;
+    scale integer;
 BEGIN
     SELECT * INTO resolved FROM breaks WHERE id = NEW.break_id;
     IF NOT NEW.is_booked THEN
@@ -559,13 +689,15 @@ BEGIN
         RETURN NULL;
     END IF;
     -- A cast to the column's type would round. A bust is of what it takes back.
+    SELECT (atttypmod - 4) & 2047 INTO scale FROM pg_attribute
+    WHERE attrelid = 'fills'::regclass AND attname = 'price_at_fill';
     IF NOT resolved.is_bust AND NOT (
         resolved.quantity = trunc(resolved.quantity)
         AND resolved.quantity BETWEEN 1 AND 2147483647
-        AND resolved.price = round(resolved.price, 2)
-        AND resolved.price BETWEEN 0.01 AND 99999999.99
-        AND resolved.commission = round(resolved.commission, 2)
-        AND resolved.commission BETWEEN 0 AND 99999999.99
+        AND resolved.price = round(resolved.price, scale)
+        AND resolved.price > 0 AND resolved.price < 100000000
+        AND resolved.commission = round(resolved.commission, scale)
+        AND resolved.commission >= 0 AND resolved.commission < 100000000
     ) THEN
         RAISE EXCEPTION 'break %: % shares at % with a commission of % can''t be booked, nothing is '
             'rounded; dismiss it with the reason',
@@ -606,15 +738,21 @@ BEGIN
 END
 $$;
 
--- A replaced order that stays open beside the one in its place.
-CREATE TRIGGER orders_replace AFTER INSERT ON orders
-    FOR EACH ROW WHEN (NEW.replaces IS NOT NULL) EXECUTE FUNCTION orders_replace();
--- A fill that its order knows nothing of, one beyond the order's quantity, one after its end.
+-- An order that nobody is said to have submitted; a replaced one that stays open beside the one in its
+-- place.
+CREATE OR REPLACE TRIGGER orders_log_submitted AFTER INSERT ON orders
+    REFERENCING NEW TABLE AS submitted
+    FOR EACH STATEMENT EXECUTE FUNCTION orders_log_submitted();
+-- A rejected or cancelled order that stays open.
+CREATE OR REPLACE TRIGGER execution_logs_derive AFTER INSERT ON execution_logs
+    REFERENCING NEW TABLE AS logged
+    FOR EACH STATEMENT WHEN (current_user <> 'blotter_ledger')
+    EXECUTE FUNCTION execution_logs_derive();
+-- A fill, a bust or a correction that its order knows nothing of; a fill beyond the order's quantity, or
+-- after its end.
 CREATE OR REPLACE TRIGGER fills_derive AFTER INSERT ON fills
-    FOR EACH ROW WHEN (NEW.amends IS NULL) EXECUTE FUNCTION fills_derive();
--- A bust or a correction that its order knows nothing of.
-CREATE TRIGGER fills_amend AFTER INSERT ON fills
-    FOR EACH ROW WHEN (NEW.amends IS NOT NULL) EXECUTE FUNCTION fills_amend();
+    REFERENCING NEW TABLE AS recorded
+    FOR EACH STATEMENT EXECUTE FUNCTION fills_derive();
 
 -- A break shown to another trader than the order's, or kept by somebody else, at another time.
 CREATE TRIGGER breaks_stamp BEFORE INSERT ON breaks
@@ -630,7 +768,9 @@ CREATE TRIGGER break_resolutions_book AFTER INSERT ON break_resolutions
     FOR EACH ROW EXECUTE FUNCTION break_resolutions_book();
 
 CALL blotter_settle_ledger(
-    'orders_admit', 'orders_log_submitted', 'orders_replace', 'blotter_end_replaced',
-    'blotter_refuse_resolved', 'fills_stamp', 'fills_derive', 'fills_amend', 'execution_logs_stamp', 'execution_logs_derive', 'breaks_stamp',
+    'orders_admit', 'orders_log_submitted', 'blotter_replace', 'blotter_end_replaced',
+    'blotter_refuse_resolved', 'fills_stamp', 'fills_derive', 'blotter_count_fills',
+    'blotter_count_amendment', 'execution_logs_stamp', 'execution_logs_derive',
+    'breaks_stamp',
     'breaks_log', 'blotter_log_break', 'break_resolutions_stamp', 'break_resolutions_book'
 );

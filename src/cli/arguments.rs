@@ -3,6 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tradeblotter::OrderStatus;
+use tradeblotter::ingest::FormatName;
 
 /// A moment: RFC 3339, or a day for its first instant in UTC.
 pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
@@ -18,4 +19,10 @@ pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
 pub fn status() -> impl TypedValueParser<Value = OrderStatus> {
     let labels = OrderStatus::ALL.iter().map(|status| status.label());
     PossibleValuesParser::new(labels).try_map(|label| label.to_uppercase().parse::<OrderStatus>())
+}
+
+/// A format of reports by its name; the help lists them.
+pub fn format() -> impl TypedValueParser<Value = FormatName> {
+    let names = FormatName::ALL.iter().map(|format| format.label());
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<FormatName>())
 }

@@ -186,6 +186,7 @@ impl BreakRow {
 
     fn kind(&self) -> &'static str {
         match (self.is_bust, &self.refers_to) {
+            _ if self.reason == BreakReason::Totals => "totals",
             (true, _) => "bust",
             (false, Some(_)) => "correction",
             (false, None) => "fill",

@@ -1,4 +1,5 @@
-//! `blotter demo`: orders of every type through every ending, then the book as it stands.
+//! `blotter demo`: orders of every type through every ending, then the book as it stands, then a trading
+//! day out of the log of a venue.
 
 use std::io::Write;
 use std::time::Instant;
@@ -7,21 +8,31 @@ use chrono::Utc;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tradeblotter::embedded::Server;
+use tradeblotter::ingest::{FixReader, Options, Reader, Writer};
 use tradeblotter::migrations::{self, Extent};
 use tradeblotter::role::DatabaseRole;
 use tradeblotter::schema::execution_logs;
 use tradeblotter::{
     Action, Blotter, Break, Error, Execution, Fill, Filter, Login, NewBreakResolution,
-    NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, Outcome, Page, Price, Session, Side,
-    Trader, connect, role,
+    NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, Outcome, Page, Session, Side, Trader,
+    connect, role,
 };
 use uuid::Uuid;
 
 use super::breaks::BreakRow;
 use super::output::{self, Ids};
-use super::{Database, Failure};
+use super::{Database, Failure, ingest};
 
-/// More rows than the demo makes.
+/// A trading day of our own making; what is planted in it stands in the README beside it.
+const DAY: &[u8] = include_bytes!("../../examples/data/day.fix");
+
+/// The FIX tag that names the trader in it.
+const ACCOUNT: u32 = 1;
+
+/// Reports of it that are written in one transaction.
+const BATCH: usize = 500;
+
+/// More rows than the demo shows.
 const ALL: Page = Page::first(100);
 
 pub fn run(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
@@ -40,6 +51,11 @@ pub fn run(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
     show(&desk, &ada, out)?;
     show_refusals(&desk, &ada, &grace, &filled, out)?;
     show_isolation(&floor.desk_of(&grace)?, &ada, &grace, out)?;
+    writeln!(out, "\nA trading day of 300 orders, from the log of its FIX session")?;
+    ingest_day(&floor.engine, out)?;
+    show_breaks(&floor.engine, out)?;
+    writeln!(out, "\nThe same once more")?;
+    ingest_day(&floor.engine, out)?;
     writeln!(out, "\nDone in {:.1} s; nothing is left behind.", started.elapsed().as_secs_f64())?;
     Ok(())
 }
@@ -251,7 +267,7 @@ fn show_refusals(
         Ok::<_, Error>(erase.execute(tx.connection())?)
     });
     let refusals = [
-        "10.005".parse::<Price>().err(),
+        desk.submit(&NewOrder::limit(ada.id, Side::Buy, "AAPL", 1, "10.005".parse()?)).err(),
         desk.submit(&NewOrder::market(ada.id, Side::Buy, "AAPL", 0)).err(),
         over_fill.and_then(Result::err),
         desk.cancel(filled).err(),
@@ -280,6 +296,27 @@ fn show_isolation(
     writeln!(out, "\nWhat {} sees when asking for all that is {}'s", grace.name, ada.name)?;
     writeln!(out, "  {orders} orders, {fills} fills, {log} log entries")?;
     Ok(())
+}
+
+/// Takes in the day and says what has become of it.
+fn ingest_day(engine: &Session<role::Engine>, out: &mut impl Write) -> Result<(), Failure> {
+    let mut reader = Reader::new(DAY, FixReader::new(Some(ACCOUNT)));
+    let mut writer = Writer::new(Options { trader: None, venue: "BROKER".to_owned() });
+    let mut unread = 0;
+    while let Some(batch) = reader.batch(BATCH)? {
+        unread += batch.malformed.len() as u64;
+        writer.write(engine, &batch.events)?;
+    }
+    writer.finish(engine)?;
+    ingest::summary(out, writer.tally(), unread)
+}
+
+/// What the day has left for people to resolve: all that is planted in it.
+fn show_breaks(engine: &Session<role::Engine>, out: &mut impl Write) -> Result<(), Failure> {
+    let breaks = engine.snapshot(|tx| tx.breaks().open(&Filter::default(), ALL))?.rows;
+    let breaks: Vec<_> = breaks.into_iter().map(BreakRow::from).collect();
+    writeln!(out, "\nWhat is left to resolve, newest first")?;
+    output::table(out, &breaks, Ids::Short)
 }
 
 /// Where the demo plays.

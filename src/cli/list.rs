@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use diesel::prelude::*;
 use diesel::sql_types::Timestamptz;
+use tradeblotter::ingest::{self, Csv, Ndjson};
 use tradeblotter::role::Reader;
 use tradeblotter::{Cursor, Error, ExecutionLog, Filter, Listing, OrderStatus, Page, Session, Tx};
 use uuid::Uuid;
@@ -128,6 +129,9 @@ impl Log {
         let Listed { which, printing } = &self.listed;
         let filter = which.filter();
         let session = database.reader(which.trader)?;
+        if matches!(printing.format, Format::EventsNdjson | Format::EventsCsv) {
+            return self.events(&session, out);
+        }
         // In one snapshot, so that no entry falls between what is listed and what is followed.
         let (mut listing, tail) = session.snapshot(|tx| {
             let listing =
@@ -145,6 +149,31 @@ impl Log {
         }
         out.flush()?;
         tail.follow(out, &session, printing.format)
+    }
+}
+
+impl Log {
+    /// Writes all of the log that matches as events.
+    fn events(&self, session: &Session<Reader>, out: &mut impl Write) -> Result<(), Failure> {
+        if self.follow {
+            let why =
+                "events are written to the end of the log, and not beyond: leave out --follow";
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        let filter = self.listed.filter();
+        let as_csv = self.listed.printing.format == Format::EventsCsv;
+        if as_csv {
+            Csv::write_header(out)?;
+        }
+        session.snapshot(|tx| {
+            ingest::export(tx, &filter, |event| {
+                match as_csv {
+                    true => Csv::write(event, out)?,
+                    false => Ndjson::write(event, out)?,
+                }
+                Ok::<_, Failure>(())
+            })
+        })
     }
 }
 

@@ -4,9 +4,11 @@ mod arguments;
 mod breaks;
 mod demo;
 mod expire;
+mod ingest;
 mod list;
 mod migrate;
 mod output;
+mod precision;
 mod rebuild;
 mod sandbox;
 mod schema;
@@ -82,11 +84,21 @@ enum Command {
     ///
     /// For cron: prints nothing when nothing is due. Any number may run at once.
     Expire(expire::Expire),
+    /// Take in what venues, brokers and clients report, each order, fill and action exactly once.
+    ///
+    /// What can't be applied is kept as a break; see `blotter breaks`. An interrupted run is simply run
+    /// again: what is known already is passed over.
+    Ingest(ingest::Ingest),
     /// Derive every order again from its log and fills, one line for each thing that differs.
     ///
     /// Prints nothing and exits with 0 when all is as it should be, with 1 when not. Needs a login that
     /// sees every order.
     Rebuild(rebuild::Rebuild),
+    /// Say how fine prices and commissions are kept, or have them kept finer.
+    ///
+    /// The columns hold cents; the owner of the tables widens them, in place. Orders and fills are locked
+    /// and written anew meanwhile. It is never taken back by this: that would round.
+    Precision(precision::Precision),
     /// Run a command with DATABASE_URL set to a private, empty PostgreSQL.
     ///
     /// The server lives as long as the command does; the exit code is the command's. For example:
@@ -135,7 +147,9 @@ pub fn run() -> ExitCode {
         Command::Log(command) => command.run(&database, &mut out),
         Command::Breaks(command) => command.run(&database, &mut out),
         Command::Expire(command) => command.run(&database, &mut out),
+        Command::Ingest(command) => command.run(&database, &mut out),
         Command::Rebuild(command) => command.run(&database, &mut out),
+        Command::Precision(command) => command.run(&database, &mut out),
         Command::Sandbox(command) => command.run(),
     };
     match done.and_then(|()| Ok(out.flush()?)) {

@@ -27,7 +27,14 @@ pub enum Format {
     Csv,
     /// An array of objects; with --follow, an object to a line.
     Json,
+    /// Of the log: all of it, as events that `blotter ingest` takes in again, an object to a line.
+    EventsNdjson,
+    /// Of the log: all of it, as events that `blotter ingest` takes in again, as CSV.
+    EventsCsv,
 }
+
+/// What is said of listings other than the log.
+const NO_EVENTS: &str = "events are what the log tells: blotter log --format events-ndjson";
 
 /// How a table shows ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +180,7 @@ impl Row for ExecutionLog {
         "acted_by",
         "acted_as",
         "break_id",
+        "reported_at",
     ];
 
     fn cells(&self, ids: Ids) -> Vec<Cell> {
@@ -264,6 +272,7 @@ pub fn table<R: Row>(out: &mut impl Write, rows: &[R], ids: Ids) -> Result<(), F
 pub fn rows<R: Row>(out: &mut impl Write, rows: &[R], format: Format) -> Result<(), Failure> {
     match format {
         Format::Table => table(out, rows, Ids::Whole),
+        Format::EventsNdjson | Format::EventsCsv => Err(Failure::Usage(NO_EVENTS.to_owned())),
         Format::Csv => csv(out, rows, R::FIELDS),
         Format::Json => {
             serde_json::to_writer_pretty(&mut *out, rows).map_err(std::io::Error::from)?;
@@ -283,6 +292,9 @@ pub fn more<R: Row>(out: &mut impl Write, rows: &[R], format: Format) -> Result<
             }
         }
         Format::Csv => csv(out, rows, &[])?,
+        Format::EventsNdjson | Format::EventsCsv => {
+            return Err(Failure::Usage(NO_EVENTS.to_owned()));
+        }
         Format::Json => {
             for row in rows {
                 serde_json::to_writer(&mut *out, row).map_err(std::io::Error::from)?;

@@ -72,7 +72,8 @@ pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
     )
 }
 
-/// Only blotter_trader_id, which policies call for everybody, may be run by everybody.
+/// Only blotter_trader_id, which policies call for everybody, and blotter_scale, which is no secret, may be
+/// run by everybody.
 pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene) -> Held {
     let path = "search_path=pg_catalog, public, pg_temp";
     let ledgers = |name: &str, kind: &str| {
@@ -81,13 +82,18 @@ pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene)
     let owners = |name: &str| format!("{name} of blotter: invoker, for nobody else, {path}");
     scene.superuser().sees(
         &[
+            ledgers("blotter_count_amendment", "invoker"),
+            ledgers("blotter_count_fills", "invoker"),
             ledgers("blotter_end_replaced", "invoker"),
             format!("blotter_expire_due of blotter_ledger: definer, for blotter_engine, {path}"),
             owners("blotter_lend_ledger"),
             ledgers("blotter_log_break", "invoker"),
+            owners("blotter_precision"),
             owners("blotter_refuse_change"),
             ledgers("blotter_refuse_resolved", "invoker"),
             ledgers("blotter_refuse_transition", "invoker"),
+            ledgers("blotter_replace", "invoker"),
+            "blotter_scale of blotter: invoker, for public".to_owned(),
             owners("blotter_settle_ledger"),
             "blotter_trader_id of blotter: invoker, for public".to_owned(),
             ledgers("break_resolutions_book", "definer"),
@@ -97,12 +103,10 @@ pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene)
             ledgers("execution_logs_derive", "definer"),
             ledgers("execution_logs_require_order", "invoker"),
             ledgers("execution_logs_stamp", "definer"),
-            ledgers("fills_amend", "definer"),
             ledgers("fills_derive", "definer"),
             ledgers("fills_stamp", "invoker"),
             ledgers("orders_admit", "invoker"),
             ledgers("orders_log_submitted", "definer"),
-            ledgers("orders_replace", "definer"),
         ],
         r#"SELECT proname || ' of ' || pg_get_userbyid(proowner) || ': ' || concat_ws(', ',
             CASE WHEN prosecdef THEN 'definer' ELSE 'invoker' END,

@@ -6,7 +6,7 @@ use crate::attacks::scene::{
     break_of, bust_of, log_of, order_of, replacement_of,
 };
 
-const TRIGGER_FUNCTIONS: [&str; 14] = [
+const TRIGGER_FUNCTIONS: [&str; 12] = [
     "blotter_refuse_change",
     "break_resolutions_book",
     "break_resolutions_stamp",
@@ -15,12 +15,10 @@ const TRIGGER_FUNCTIONS: [&str; 14] = [
     "execution_logs_derive",
     "execution_logs_require_order",
     "execution_logs_stamp",
-    "fills_amend",
     "fills_derive",
     "fills_stamp",
     "orders_admit",
     "orders_log_submitted",
-    "orders_replace",
 ];
 
 /// A schema whose operators lie, found before the server's own.
@@ -69,6 +67,12 @@ attacks! {
     an_operator_of_the_callers_is_not_called_by_the_guards,
     an_operator_of_the_callers_is_not_called_when_the_ledger_is_lent,
     an_operator_of_the_callers_shows_no_other_traders_row,
+    everybody_learns_how_fine_prices_are_kept,
+}
+
+/// Who could not ask would have to guess, and send what is rounded.
+pub fn everybody_learns_how_fine_prices_are_kept(scene: &Scene) -> Held {
+    scene.ada().sees(&["2"], "SELECT blotter_scale()::text AS text")
 }
 
 /// Attached to a table of the attacker's, each would run on rows of the attacker's making: it
@@ -97,6 +101,10 @@ pub fn no_function_but_the_one_that_tells_the_identity_is_called_by_a_trader(
         ("blotter_refuse_transition", format!("('{id}', 'PENDING', 'FILLED')")),
         ("blotter_end_replaced", format!("('{id}', '{id}')")),
         ("blotter_refuse_resolved", "(NULL::fills)".to_owned()),
+        ("blotter_replace", "(NULL::orders)".to_owned()),
+        ("blotter_precision", "(4)".to_owned()),
+        ("blotter_count_fills", "('{}')".to_owned()),
+        ("blotter_count_amendment", "(NULL::fills)".to_owned()),
         ("blotter_log_break", format!("('{id}', '{id}', 'X')")),
         ("blotter_expire_due", "('infinity', 100)".to_owned()),
     ] {

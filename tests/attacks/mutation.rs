@@ -221,22 +221,15 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ("invoker", "orders_admit") => {
             attacks_of![oracles::an_order_in_the_place_of_anothers_meets_an_order_that_is_not_there]
         }
-        ("trigger" | "definer" | "owner", "orders_replace") => attacks_of![
+        ("trigger" | "definer" | "owner", "orders_log_submitted") => attacks_of![
+            roles::a_trader_submits_its_orders_and_cancels_them,
             amendments::a_replaced_order_ends_with_the_one_in_its_place,
             amendments::an_order_is_replaced_once_and_not_when_it_is_cancelled_or_rejected,
         ],
-        ("trigger" | "definer" | "owner", "orders_log_submitted") => {
-            attacks_of![roles::a_trader_submits_its_orders_and_cancels_them]
-        }
         ("trigger" | "invoker", "fills_stamp") => attacks_of![
             oracles::a_fill_of_anothers_order_meets_an_order_that_is_not_there,
             oracles::a_bust_of_anothers_fill_meets_a_fill_that_is_not_there,
             breaks::a_fill_books_no_break_by_naming_it,
-        ],
-        ("trigger" | "definer" | "owner", "fills_amend") => attacks_of![
-            amendments::a_bust_counts_against_the_fill_that_it_takes_back,
-            amendments::a_correction_counts_in_the_place_of_the_fill,
-            amendments::what_a_bust_opens_again_of_a_replaced_order_is_ended,
         ],
         ("trigger", "breaks_stamp") => attacks_of![
             breaks::a_break_is_shown_to_the_trader_of_its_order_whatever_the_engine_says,
@@ -266,9 +259,15 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ("executed", "blotter_trader_id") => {
             attacks_of![roles::a_trader_sees_its_own_rows_and_no_others]
         }
-        ("trigger" | "definer" | "owner", "fills_derive") => {
-            attacks_of![roles::the_engine_records_fills_and_what_follows_from_them_is_derived]
+        ("executed", "blotter_scale") => {
+            attacks_of![functions::everybody_learns_how_fine_prices_are_kept]
         }
+        ("trigger" | "definer" | "owner", "fills_derive") => attacks_of![
+            roles::the_engine_records_fills_and_what_follows_from_them_is_derived,
+            amendments::a_bust_counts_against_the_fill_that_it_takes_back,
+            amendments::a_correction_counts_in_the_place_of_the_fill,
+            amendments::what_a_bust_opens_again_of_a_replaced_order_is_ended,
+        ],
         ("trigger" | "invoker", "execution_logs_require_order") => attacks_of![
             oracles::an_action_on_anothers_order_meets_an_order_that_is_not_there,
             impersonation::a_trader_logs_nothing_for_another,
@@ -319,6 +318,10 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         (
             "execute",
             "blotter_refuse_transition"
+            | "blotter_replace"
+            | "blotter_precision"
+            | "blotter_count_fills"
+            | "blotter_count_amendment"
             | "blotter_end_replaced"
             | "blotter_refuse_resolved"
             | "blotter_log_break"
@@ -332,6 +335,7 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ],
         ("search path", "orders_log_submitted") => attacks_of![
             functions::a_table_of_the_callers_stands_in_for_none_when_an_order_is_submitted,
+            functions::a_table_of_the_callers_stands_in_for_none_when_an_order_is_replaced,
         ],
         (
             "search path",
@@ -345,16 +349,11 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ],
         ("search path", "fills_derive") => attacks_of![
             functions::a_table_of_the_callers_stands_in_for_none_when_a_fill_is_recorded,
+            functions::a_table_of_the_callers_stands_in_for_none_when_a_fill_is_taken_back,
         ],
         ("search path", "orders_admit") => attacks_of![
             functions::an_operator_of_the_callers_admits_no_order_that_has_begun,
             functions::a_table_of_the_callers_stands_in_for_none_when_an_order_is_replaced,
-        ],
-        ("search path", "orders_replace") => attacks_of![
-            functions::a_table_of_the_callers_stands_in_for_none_when_an_order_is_replaced,
-        ],
-        ("search path", "fills_amend") => attacks_of![
-            functions::a_table_of_the_callers_stands_in_for_none_when_a_fill_is_taken_back,
         ],
         ("search path", "breaks_stamp") => attacks_of![
             functions::a_table_of_the_callers_stands_in_for_none_when_a_break_is_kept,
@@ -379,10 +378,15 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         (
             "search path",
             "blotter_refuse_transition"
+            | "blotter_replace"
+            | "blotter_count_fills"
+            | "blotter_count_amendment"
             | "blotter_end_replaced"
             | "blotter_refuse_resolved"
             | "blotter_log_break",
         )
+        // Only the owner of the tables may call it, who would have to deceive itself.
+        | ("search path", "blotter_precision")
         // These do the same whoever they run as: they raise, or read no other row than whoever may
         // keep a break sees too, or are called by the ledger, or by the owner, to whom they belong.
         | (
@@ -390,7 +394,12 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             "blotter_refuse_transition"
             | "blotter_refuse_change"
             | "blotter_trader_id"
+            | "blotter_scale"
+            | "blotter_precision"
             | "breaks_stamp"
+            | "blotter_replace"
+            | "blotter_count_fills"
+            | "blotter_count_amendment"
             | "blotter_end_replaced"
             | "blotter_refuse_resolved"
             | "blotter_log_break"

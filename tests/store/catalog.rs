@@ -67,7 +67,7 @@ fn the_enums_have_these_labels_in_this_order() {
         [
             "action_enum: SUBMITTED, APPROVED, EXECUTED, FILLED, REJECTED, CANCELLED, RECOVERED",
             "break_reason_enum: UNKNOWN_ORDER, UNKNOWN_FILL, OVER_FILL, ORDER_ENDED, PRECISION, \
-             MISMATCH, INVALID",
+             MISMATCH, INVALID, TOTALS",
             "order_status_enum: PENDING, FILLED, PARTIAL, REJECTED, CANCELLED",
             "order_type_enum: MARKET, LIMIT, STOP",
             "side_enum: BUY, SELL",
@@ -143,7 +143,7 @@ const ROLE: &str =
     "COALESCE(NULLIF(current_setting('role'::text), 'none'::text), (SESSION_USER)::text)";
 
 #[test]
-fn execution_logs_have_the_ten_columns_of_the_base_and_six_more() {
+fn execution_logs_have_the_ten_columns_of_the_base_and_seven_more() {
     assert_eq!(
         columns("execution_logs"),
         [
@@ -163,6 +163,7 @@ fn execution_logs_have_the_ten_columns_of_the_base_and_six_more() {
             &format!("acted_by, text, null, {LOGIN}"),
             &format!("acted_as, text, null, {ROLE}"),
             "break_id, uuid, null",
+            "reported_at, timestamp with time zone, null",
         ],
     );
 }
@@ -303,6 +304,9 @@ fn the_checks_are_the_eight_of_the_base_and_those_against_what_says_nothing_or_i
             &readable("breaks", "\"timestamp\""),
             &says("breaks", "venue"),
             "ck_execution_logs_reason_short on execution_logs: CHECK (char_length(reason) <= 1000)",
+            "ck_execution_logs_reported_at_readable on execution_logs: CHECK (reported_at > \
+             '-infinity'::timestamp with time zone AND reported_at < '262143-01-01 \
+             00:00:00+00'::timestamp with time zone)",
             "ck_execution_logs_retry_attempt_nonnegative on execution_logs: \
              CHECK (retry_attempt >= 0)",
             &says("execution_logs", "venue_order_id"),
@@ -310,6 +314,8 @@ fn the_checks_are_the_eight_of_the_base_and_those_against_what_says_nothing_or_i
             "ck_fills_commission_nonnegative on fills: CHECK (commission >= 0::numeric)",
             "ck_fills_commission_not_nan on fills: CHECK (commission <> 'NaN'::numeric)",
             &says("fills", "execution_id"),
+            "ck_fills_money_in_range on fills: CHECK (NULLIF(GREATEST(price_at_fill, commission), \
+             'NaN'::numeric) < 100000000::numeric)",
             "ck_fills_price_not_nan on fills: CHECK (price_at_fill <> 'NaN'::numeric)",
             "ck_fills_price_positive on fills: CHECK (price_at_fill > 0::numeric)",
             "ck_fills_quantity_positive on fills: CHECK (quantity_filled > 0)",
@@ -321,6 +327,8 @@ fn the_checks_are_the_eight_of_the_base_and_those_against_what_says_nothing_or_i
             "ck_orders_filled_lte_quantity on orders: CHECK (filled_quantity <= quantity)",
             "ck_orders_filled_quantity_nonnegative on orders: CHECK (filled_quantity >= 0)",
             &format!("ck_orders_limit_requires_price on orders: CHECK ({limit})"),
+            "ck_orders_money_in_range on orders: CHECK (NULLIF(GREATEST(price, stop_loss, take_profit, \
+             average_fill_price), 'NaN'::numeric) < 100000000::numeric)",
             "ck_orders_price_not_nan on orders: CHECK (price <> 'NaN'::numeric)",
             "ck_orders_price_positive on orders: CHECK (price IS NULL OR price > 0::numeric)",
             "ck_orders_quantity_positive on orders: CHECK (quantity > 0)",
@@ -415,7 +423,8 @@ fn the_indexes_are_the_eight_of_the_base_those_for_listings_and_those_that_keep_
                 "uq_breaks_execution",
                 "breaks",
                 "venue, execution_id, COALESCE(order_id, '00000000-0000-0000-0000-000000000000'), \
-                 COALESCE(refers_to, ''), is_bust, timestamp, quantity, price, commission",
+                 COALESCE(refers_to, ''), is_bust, timestamp, quantity, price, commission, \
+                 (reason = 'TOTALS')",
             ) + " WHERE execution_id IS NOT NULL",
             unique("uq_execution_logs_sequence", log, "sequence"),
             unique("uq_fills_amends", "fills", "amends") + " WHERE amends IS NOT NULL",
@@ -579,6 +588,7 @@ fn a_changed_column_is_told_in_one_line() {
                 "column fills.commission: missing",
                 "constraint fills.ck_fills_commission_nonnegative: missing",
                 "constraint fills.ck_fills_commission_not_nan: missing",
+                "constraint fills.ck_fills_money_in_range: missing",
             ],
         ),
         (
@@ -727,7 +737,6 @@ fn a_changed_constraint_is_told_in_one_line() {
                 "constraint fills.fk_fills_amends: enforced is no, expected yes",
                 "constraint fills.fk_fills_break_id: enforced is no, expected yes",
                 "constraint fills.fk_fills_order_id: enforced is no, expected yes",
-                "trigger fills.fills_amend: enabled is disabled, expected origin",
                 "trigger fills.fills_derive: enabled is disabled, expected origin",
                 "trigger fills.fills_keep_all: enabled is disabled, expected always",
                 "trigger fills.fills_keep_row: enabled is disabled, expected always",

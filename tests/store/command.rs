@@ -305,7 +305,7 @@ fn each_wrong_database_has_a_sentence_of_its_own() {
     let secret = "mysql://root:secret@localhost/orders";
     for command in [["orders"].as_slice(), &["schema", "check"]] {
         assert!(
-            text(on(&empty, command), 1).contains("is not migrated: 14 migrations are missing")
+            text(on(&empty, command), 1).contains("is not migrated: 16 migrations are missing")
         );
         assert!(text(on(&ahead, command), 1).contains("is ahead of this build: 1 migration is"));
         assert!(text(blotter(command).output().unwrap(), 2).contains("Set DATABASE_URL"));
@@ -343,9 +343,9 @@ fn migrate_says_what_it_runs_in_order_and_how_long_it_took() {
 
     let redo = text(as_owner(&database, &["migrate", "redo", "--all"]), 0);
     let directions: Vec<&str> = redo.lines().map(|l| l.split(' ').next().unwrap()).collect();
-    assert_eq!(directions, [["reverted"; 14], ["applied"; 14]].concat());
+    assert_eq!(directions, [["reverted"; 16], ["applied"; 16]].concat());
 
-    assert!(text(as_owner(&database, &["migrate", "revert"]), 0).contains("expire_orders"));
+    assert!(text(as_owner(&database, &["migrate", "revert"]), 0).contains("date_reports"));
     let status = text(as_owner(&database, &["migrate", "status"]), 1);
     assert!(status.contains("applied  2026") && status.contains("pending  2026"), "{status}");
 }

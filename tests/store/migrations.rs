@@ -95,6 +95,15 @@ fn revert(conn: &mut PgConnection, extent: Extent) -> Vec<String> {
     reverted
 }
 
+/// Reverts all that is applied down to this migration, and it too.
+fn revert_through(conn: &mut PgConnection, name: &str) -> Vec<String> {
+    let mut reverted = Vec::new();
+    while !reverted.last().is_some_and(|last: &String| last.ends_with(name)) {
+        reverted.extend(revert(conn, Extent::Last(1)));
+    }
+    reverted
+}
+
 /// A `traders` table as an application might have it, with a row in it.
 const HOST_TRADERS: &str = "
     CREATE TABLE traders (id uuid PRIMARY KEY, desk text NOT NULL, opened date);
@@ -406,7 +415,7 @@ fn rows_of_before_are_stamped_summed_and_numbered_and_go_on_from_there() {
         fills.map(|fill| (fill.id, fill.quantity_filled, fill.price_at_fill)).collect::<Vec<_>>()
     };
     let recorded = fills(&database);
-    revert(&mut database.owner(), Extent::Last(11));
+    revert_through(&mut database.owner(), "create_roles");
     migrations::run(&mut database.owner()).unwrap();
     assert_eq!(database.contents().orders, orders);
     assert_eq!(fills(&database), recorded);
@@ -419,7 +428,7 @@ fn rows_of_before_are_stamped_summed_and_numbered_and_go_on_from_there() {
 fn what_is_logged_while_the_numbers_are_reverted_is_numbered_afterwards() {
     let database = with_rows_of_before();
     migrations::run(&mut database.owner()).unwrap();
-    let derivation = revert(&mut database.owner(), Extent::Last(2)).pop().unwrap();
+    let derivation = revert_through(&mut database.owner(), "derive_lifecycle").pop().unwrap();
     assert!(derivation.ends_with("derive_lifecycle"), "{derivation}");
     let base = format!(
         "INSERT INTO fills (order_id, quantity_filled, price_at_fill, venue)
@@ -541,13 +550,13 @@ fn what_counts_no_more_goes_with_the_columns_that_say_so_and_orders_add_up_all_t
     };
     let before = totals();
 
-    revert(&mut database.owner(), Extent::Last(4));
+    revert_through(&mut database.owner(), "identify_executions");
     let sum =
         "SELECT sum(quantity_filled) || ' for ' || sum(quantity_filled * price_at_fill) AS text
                FROM fills";
     assert_eq!(texts(&mut database.admin(), sum), ["61 for 611.53"]);
     // The oldest of those below adds up what it finds, and stops at an order that does not.
-    revert(&mut database.owner(), Extent::Last(7));
+    revert_through(&mut database.owner(), "create_roles");
     migrations::run(&mut database.owner()).unwrap();
     assert_eq!(totals(), before);
     let engine = database.blotter().engine();

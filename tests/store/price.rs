@@ -14,22 +14,28 @@ use tradeblotter::{Commission, Error, NewOrder, Price, Side};
 
 use crate::support::{Database, check, submit, trader};
 
-const MAX: i64 = 9_999_999_999;
+/// In units of the tenth decimal place.
+const MAX: i64 = 999_999_999_999_999_999;
+const CENT: i64 = 100_000_000;
 
-fn text(cents: i64) -> String {
-    format!("{}.{:02}", cents / 100, cents % 100)
+fn text(units: i64) -> String {
+    let text = format!("{}.{:010}", units / (100 * CENT), units % (100 * CENT));
+    let cents = text.len() - 8;
+    let (cents, finer) = text.split_at(cents);
+    format!("{cents}{}", finer.trim_end_matches('0'))
 }
 
-/// Any number of cents, those at the edges of the range among them.
-fn cents(least: i64) -> impl Strategy<Value = i64> {
-    prop_oneof![least..=MAX, least..=100, MAX - 100..=MAX]
+/// Any number of units, those at the edges of the range and whole cents among them.
+fn units(least: i64) -> impl Strategy<Value = i64> {
+    let cents = (1..=MAX / CENT).prop_map(|cents| cents * CENT);
+    prop_oneof![least..=MAX, least..=100, MAX - 100..=MAX, cents]
 }
 
-/// Plain decimals of up to nine digits before the point and four after it.
+/// Plain decimals of up to nine digits before the point and twelve after it.
 fn decimal() -> impl Strategy<Value = String> {
     prop_oneof![
         "-?[0-9]{1,9}",
-        "-?[0-9]{1,9}\\.[0-9]{1,4}",
+        "-?[0-9]{1,9}\\.[0-9]{1,12}",
         "[0-9]{1,9}\\.[0-9]{1,2}0{0,4}",
         "-?0{1,4}\\.0{1,4}",
     ]
@@ -49,15 +55,15 @@ macro_rules! promises {
             fn every_value_of_the_range_prints_and_reads_as_itself() {
                 let db = Database::empty();
                 let conn = RefCell::new(db.owner());
-                check(256, cents($least), |cents| {
-                    let text = text(cents);
+                check(256, units($least), |units| {
+                    let text = text(units);
                     let value: $type = text.parse().unwrap();
                     prop_assert_eq!(value.to_string(), text.as_str());
                     prop_assert_eq!(format!("{value:>15}"), format!("{text:>15}"));
 
-                    let decimal = BigDecimal::new(cents.into(), 2);
+                    let decimal = BigDecimal::new(units.into(), 10);
                     prop_assert_eq!(BigDecimal::from(value), decimal.clone());
-                    prop_assert_eq!($type::try_from(decimal.with_scale(5)).unwrap(), value);
+                    prop_assert_eq!($type::try_from(decimal.with_scale(15)).unwrap(), value);
 
                     let json = serde_json::to_string(&value).unwrap();
                     prop_assert_eq!(&json, &format!("\"{text}\""));
@@ -66,11 +72,12 @@ macro_rules! promises {
                     let conn = &mut *conn.borrow_mut();
                     let query = diesel::select((
                         value.into_sql::<Numeric>(),
-                        sql::<Text>("").bind::<Numeric, _>(value).sql("::numeric(10, 2)::text"),
+                        sql::<Numeric>("").bind::<Numeric, _>(value).sql("::numeric(18, 10)"),
                     ));
-                    let (back, by_postgresql): ($type, String) = query.get_result(conn).unwrap();
+                    let (back, by_postgresql): ($type, BigDecimal) =
+                        query.get_result(conn).unwrap();
                     prop_assert_eq!(back, value);
-                    prop_assert_eq!(by_postgresql, text);
+                    prop_assert_eq!(by_postgresql, BigDecimal::from(value));
                     Ok(())
                 });
             }
@@ -81,7 +88,7 @@ macro_rules! promises {
                 let conn = RefCell::new(db.owner());
                 check(256, decimal(), |text| {
                     let kept: bool = diesel::select(
-                        sql::<Bool>("n = round(n, 2) AND n < 1e8 AND n * 100 >= ")
+                        sql::<Bool>("n = round(n, 10) AND n < 1e8 AND n * 1e10 >= ")
                             .sql(stringify!($least))
                             .sql(" FROM (SELECT ")
                             .bind::<Text, _>(&text)
@@ -102,25 +109,29 @@ macro_rules! promises {
                     let Ok(value) = text.parse::<$type>() else {
                         return Ok(());
                     };
-                    let cast = sql::<Text>("").bind::<Text, _>(&text).sql("::numeric(10, 2)::text");
-                    let cast: String =
+                    let cast = sql::<Numeric>("").bind::<Text, _>(&text).sql("::numeric(18, 10)");
+                    let cast: BigDecimal =
                         diesel::select(cast).get_result(&mut *conn.borrow_mut()).unwrap();
-                    prop_assert_eq!(value.to_string(), cast);
+                    prop_assert_eq!(BigDecimal::from(value), cast);
                     Ok(())
                 });
             }
 
             #[test]
-            fn a_third_decimal_place_is_refused_unless_it_is_zero() {
-                check(256, (cents($least), 0..=9), |(cents, third)| {
-                    let text = format!("{}{third}", text(cents));
+            fn an_eleventh_decimal_place_is_refused_unless_it_is_zero() {
+                check(256, (units($least), 0..=9), |(units, last)| {
+                    let text =
+                        format!("{}.{:010}{last}", units / (100 * CENT), units % (100 * CENT));
                     match text.parse::<$type>() {
-                        Ok(value) => prop_assert_eq!(format!("{value}0"), text),
-                        Err(error) => {
-                            prop_assert!(third != 0, "{}", error);
-                            prop_assert!(
-                                error.to_string().contains("more than two decimal places")
+                        Ok(value) => {
+                            prop_assert_eq!(
+                                BigDecimal::from(value),
+                                text.parse::<BigDecimal>().unwrap()
                             );
+                        }
+                        Err(error) => {
+                            prop_assert!(last != 0, "{}", error);
+                            prop_assert!(error.to_string().contains(TOO_FINE));
                         }
                     }
                     Ok(())
@@ -128,9 +139,9 @@ macro_rules! promises {
             }
 
             #[test]
-            fn values_compare_and_hash_as_their_cents_do() {
-                let value = |cents| text(cents).parse::<$type>().unwrap();
-                check(256, (cents($least), cents($least)), |(a, b)| {
+            fn values_compare_and_hash_as_their_units_do() {
+                let value = |units| text(units).parse::<$type>().unwrap();
+                check(256, (units($least), units($least)), |(a, b)| {
                     prop_assert_eq!(value(a).cmp(&value(b)), a.cmp(&b));
                     prop_assert_eq!(value(a) == value(b), a == b);
                     Ok(())
@@ -161,7 +172,8 @@ macro_rules! promises {
 
             #[test]
             fn in_json_it_is_text_and_never_a_float() {
-                for json in ["10.5", "10", "null", "\"10.505\"", "\"1e2\"", "\"NaN\"", "[]"] {
+                for json in ["10.5", "10", "null", "\"10.50000000001\"", "\"1e2\"", "\"NaN\"", "[]"]
+                {
                     assert!(serde_json::from_str::<$type>(json).is_err(), "{json}");
                 }
             }
@@ -173,8 +185,8 @@ promises!(prices, Price, 1);
 promises!(commissions, Commission, 0);
 
 const NOT_PLAIN: &str = "is not a plain decimal number such as 10.50";
-const TOO_FINE: &str = "has more than two decimal places";
-const TOO_MUCH: &str = "is more than 99999999.99";
+const TOO_FINE: &str = "has more than ten decimal places";
+const TOO_MUCH: &str = "is not less than 100000000";
 const NOT_POSITIVE: &str = "must be more than 0";
 const NEGATIVE: &str = "must be 0 or more";
 
@@ -183,9 +195,9 @@ fn a_price_that_does_not_fit_is_refused_with_the_reason() {
     let long = "1".repeat(1_000);
     let long_fraction = format!("1.{}", "0".repeat(1_000));
     let cases = [
-        ("10.005", TOO_FINE),
-        ("0.001", TOO_FINE),
-        ("99999999.999", TOO_FINE),
+        ("10.00500000005", TOO_FINE),
+        ("0.00000000001", TOO_FINE),
+        ("99999999.99999999999", TOO_FINE),
         ("100000000", TOO_MUCH),
         ("100000000.00", TOO_MUCH),
         ("9223372036854775808", TOO_MUCH),
@@ -241,7 +253,7 @@ fn a_commission_may_be_nothing_but_not_less() {
     for (text, why) in [
         ("-0.01", NEGATIVE),
         ("-1", NEGATIVE),
-        ("0.005", TOO_FINE),
+        ("0.00000000005", TOO_FINE),
         ("100000000", TOO_MUCH),
         ("1e2", NOT_PLAIN),
     ] {

@@ -274,6 +274,7 @@ impl Scene<'_> {
             retry_attempt: entry.retry,
             error_code: entry.error_code,
             venue_order_id: entry.venue_order_id,
+            reported_at: None,
         }
     }
 

@@ -1,0 +1,156 @@
+//! The log out as events and in again: the same orders, fills and actions.
+
+use tradeblotter::ingest::{Event, FixReader, Ndjson, Options, Reader, Writer, export};
+use tradeblotter::{Action, Error, ExecutionLog, Filter, NewBust, NewExecutionLog, NewOrder, Side};
+
+use crate::support::{Contents, Database, append, fill_of, noon, price, record, submit, trader};
+
+const DAY: &[u8] = include_bytes!("../../examples/data/day.fix");
+
+fn options() -> Options {
+    Options { trader: None, venue: "UNKNOWN".to_owned() }
+}
+
+fn exported(db: &Database) -> Vec<u8> {
+    let mut written = Vec::new();
+    let engine = db.blotter().engine();
+    engine
+        .snapshot(|tx| {
+            export(tx, &Filter::default(), |event: &Event<'_>| {
+                Ndjson::write(event, &mut written).unwrap();
+                Ok::<_, Error>(())
+            })
+        })
+        .unwrap();
+    written
+}
+
+fn ingested(db: &Database, input: &[u8]) {
+    let engine = db.blotter().engine();
+    let mut reader = Reader::new(input, Ndjson);
+    let mut writer = Writer::new(options());
+    while let Some(batch) = reader.batch(100).unwrap() {
+        assert_eq!(batch.malformed, []);
+        assert_eq!(writer.write(&engine, &batch.events).unwrap(), []);
+    }
+    writer.finish(&engine).unwrap();
+}
+
+/// What is the same whenever and by whomever it was recorded, whatever the ids of amendments and of breaks.
+fn same(contents: &Contents) -> Vec<String> {
+    let mut said: Vec<String> =
+        contents.traders.iter().map(|trader| format!("{} {}", trader.id, trader.name)).collect();
+    said.extend(contents.orders.iter().map(|order| {
+        let mut order = order.clone();
+        (order.created_at, order.updated_at) = (noon(), noon());
+        format!("{order:?}")
+    }));
+    said.extend(contents.fills.iter().map(|fill| {
+        let mut fill = fill.clone();
+        fill.created_at = noon();
+        let amended = contents.fills.iter().find(|of| Some(of.id) == fill.amends);
+        let amended = amended.map(|of| of.execution_id.clone());
+        if fill.amends.take().is_some() | fill.break_id.take().is_some() {
+            fill.id = uuid::Uuid::nil();
+        }
+        format!("{fill:?} {amended:?}")
+    }));
+    let mut log: Vec<&ExecutionLog> =
+        contents.log.iter().filter(|entry| entry.break_id.is_none()).collect();
+    log.sort_by_key(|entry| (entry.order_id, entry.sequence));
+    said.extend(log.into_iter().map(|entry| {
+        let about_fill = entry.fill_id.is_some();
+        format!(
+            "{} {} {:?} {:?} {:?} {:?} {:?} {:?}",
+            entry.order_id,
+            entry.action,
+            entry.status,
+            entry.reason.as_ref().filter(|_| !about_fill),
+            entry.retry_attempt,
+            entry.error_code,
+            entry.venue_order_id,
+            entry.reported_at,
+        )
+    }));
+    said.sort();
+    said
+}
+
+#[test]
+fn what_is_exported_makes_the_same_database_and_changes_nothing_the_second_time() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let market = |quantity| NewOrder::market(ada.id, Side::Sell, "AAPL", quantity);
+    let guarded = NewOrder {
+        stop_loss: Some(price("9.00")),
+        expires_at: Some(noon()),
+        ..NewOrder::limit(ada.id, Side::Buy, "MSFT", 100, price("10.50"))
+    };
+    let orders: Vec<_> = [market(100), guarded, market(50), market(10)]
+        .map(|new| submit(&blotter, &new).unwrap())
+        .into();
+    append(&blotter, &NewExecutionLog::new(orders[0].id, Action::Approved)).unwrap();
+    let taken = NewExecutionLog {
+        venue_order_id: Some("V-1"),
+        reported_at: Some(noon()),
+        ..NewExecutionLog::new(orders[0].id, Action::Executed)
+    };
+    append(&blotter, &taken).unwrap();
+    let unnamed = record(&blotter, &fill_of(&orders[0], 40, "10.01")).unwrap();
+    record(&blotter, &fill_of(&orders[0], 40, "10.02")).unwrap();
+    let bust = NewBust { amends: unnamed.id, timestamp: noon(), execution_id: Some("B-1") };
+    let engine = blotter.engine();
+    engine.transaction(|tx| tx.fills().bust(&bust)).unwrap();
+    let replacing = NewOrder { replaces: Some(orders[0].id), ..market(60) };
+    submit(&blotter, &replacing).unwrap();
+    engine.transaction(|tx| tx.orders().expire_due(noon(), 10)).unwrap();
+    let refused = NewExecutionLog {
+        reason: Some("no such symbol"),
+        error_code: Some("103=1"),
+        ..NewExecutionLog::new(orders[2].id, Action::Rejected)
+    };
+    append(&blotter, &refused).unwrap();
+    let retried = NewExecutionLog {
+        retry_attempt: Some(2),
+        ..NewExecutionLog::new(orders[3].id, Action::Recovered)
+    };
+    append(&blotter, &retried).unwrap();
+
+    let again = Database::migrated();
+    let events = exported(&db);
+    ingested(&again, &events);
+    assert_eq!(same(&again.contents()), same(&db.contents()));
+    assert_eq!(again.contents().breaks, []);
+    let before = again.contents();
+    ingested(&again, &events);
+    assert_eq!(again.contents(), before);
+    ingested(&db, &events);
+    assert_eq!(same(&db.contents()), same(&again.contents()));
+}
+
+#[test]
+fn a_trading_day_goes_out_and_in_with_the_breaks_of_orders_that_are_there() {
+    let db = Database::migrated();
+    let engine = db.blotter().engine();
+    let mut reader = Reader::new(DAY, FixReader::new(Some(1)));
+    let mut writer = Writer::new(options());
+    while let Some(batch) = reader.batch(500).unwrap() {
+        writer.write(&engine, &batch.events).unwrap();
+    }
+    drop(engine);
+    let again = Database::migrated();
+    ingested(&again, &exported(&db));
+    let (out, back) = (same(&db.contents()), same(&again.contents()));
+    let lost: Vec<_> = out.iter().filter(|line| !back.contains(line)).collect();
+    let added: Vec<_> = back.iter().filter(|line| !out.contains(line)).collect();
+    assert_eq!((lost, added), (vec![], vec![]));
+    let breaks = |db: &Database| {
+        let breaks = db.contents().breaks.into_iter().filter(|kept| kept.order_id.is_some());
+        let mut breaks: Vec<_> =
+            breaks.map(|kept| (kept.reason, kept.order_id, kept.execution_id, kept.raw)).collect();
+        breaks.sort();
+        breaks
+    };
+    assert_eq!(breaks(&again), breaks(&db));
+}
