@@ -450,9 +450,10 @@ impl Breaks<'_, Engine> {
     fn numbers(&mut self, execution: &Execution<'_>) -> Result<(i32, Price, Commission), Refusal> {
         let (shares, price) = (execution.shares()?, execution.price()?);
         let commission = execution.commission()?;
-        let mut fineness = Fineness::default();
-        fineness.price("price", Some(price));
-        fineness.commission(commission);
+        let fineness = Fineness::of(|fineness| {
+            fineness.price("price", Some(price));
+            fineness.commission(commission);
+        });
         match fineness.check(self.conn) {
             Err(why) if why.is_invalid_input() => {
                 Err(Refusal::Break(BreakReason::Precision, why.to_string()))

@@ -12,6 +12,7 @@ use diesel::sql_types::{Array, Text};
 
 use crate::error::Error;
 use crate::login::ROLES;
+use crate::price::{LEAST_SCALE, MAX_SCALE};
 
 const FACTS: &str = include_str!("catalog.sql");
 const EXPECTED: &str = include_str!("catalog.expected");
@@ -66,7 +67,7 @@ const MONEY: [&str; 6] = [
 ];
 
 /// Decimal places that they may have then.
-const WIDE: RangeInclusive<u8> = 3..=10;
+const WIDE: RangeInclusive<u8> = LEAST_SCALE + 1..=MAX_SCALE;
 
 /// One way in which the database is not what this build expects; prints as one line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

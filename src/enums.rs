@@ -131,10 +131,10 @@ impl OrderStatus {
 macro_rules! labels {
     ($enum:ident, $called:literal, $($variant:ident = $label:literal),+) => {
         impl $enum {
-            /// Every variant, in the order the database gives them.
+            /// Every variant, in the order of the labels.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The label in the database.
+            /// The label, as the database or the command line has it.
             pub fn label(self) -> &'static str {
                 match self {
                     $(Self::$variant => $label),+
@@ -151,8 +151,7 @@ macro_rules! labels {
         impl FromStr for $enum {
             type Err = Error;
 
-            /// Reads a label, in capitals as the database writes it; anything else is
-            /// [`Error::is_invalid_input`].
+            /// Reads a label exactly as it is written; anything else is [`Error::is_invalid_input`].
             fn from_str(text: &str) -> Result<Self, Error> {
                 match text {
                     $($label => Ok(Self::$variant),)+
@@ -166,6 +165,9 @@ macro_rules! labels {
         }
     };
 }
+
+#[cfg(feature = "ingest")]
+pub(crate) use labels;
 
 labels!(OrderType, "order type", Market = "MARKET", Limit = "LIMIT", Stop = "STOP");
 labels!(Side, "side", Buy = "BUY", Sell = "SELL");

@@ -223,9 +223,7 @@ impl Fills<'_, Engine> {
     /// [`Breaks::record_or_break`]: crate::Breaks::record_or_break
     pub fn record(&mut self, new: &NewFill<'_>) -> Result<Fill, Error> {
         new.check()?;
-        let mut fineness = Fineness::default();
-        new.money(&mut fineness);
-        fineness.check(self.conn)?;
+        Fineness::of(|fineness| new.money(fineness)).check(self.conn)?;
         let stored = diesel::insert_into(fills::table)
             .values((fills::id.eq(Uuid::now_v7()), new))
             .on_conflict_do_nothing()
@@ -260,9 +258,8 @@ impl Fills<'_, Engine> {
     /// [`Fills::record_batch`], of fills that have an id already, by which they are known again too.
     pub(crate) fn record_rows(&mut self, rows: &[(Uuid, NewFill<'_>)]) -> Result<Vec<Fill>, Error> {
         rows.iter().try_for_each(|(_, new)| new.check())?;
-        let mut fineness = Fineness::default();
-        rows.iter().for_each(|(_, new)| new.money(&mut fineness));
-        fineness.check(self.conn)?;
+        let money = |fineness: &mut _| rows.iter().for_each(|(_, new)| new.money(fineness));
+        Fineness::of(money).check(self.conn)?;
         // Whoever waits for another's row waits for one that is further on: no two for each other. Who
         // sends the same fill says the same of it, its time included.
         let mut sorted: Vec<_> = rows.iter().collect();
@@ -369,10 +366,11 @@ impl Fills<'_, Engine> {
 
     fn amend(&mut self, new: &Amendment<'_>) -> Result<Fill, Error> {
         check_execution_id(new.execution_id)?;
-        let mut fineness = Fineness::default();
-        fineness.price("price", new.price_at_fill);
-        fineness.commission(new.commission);
-        fineness.check(self.conn)?;
+        Fineness::of(|fineness| {
+            fineness.price("price", new.price_at_fill);
+            fineness.commission(new.commission);
+        })
+        .check(self.conn)?;
         let refused = |error: DieselError| {
             Error::from(error)
                 .missing("fk_fills_amends", "fill", new.amends)

@@ -283,9 +283,7 @@ impl<R: Trades> Orders<'_, R> {
     /// - [`Error::is_permission_denied`]: a trader's session, and the order is another trader's.
     pub fn submit(&mut self, new: &NewOrder<'_>) -> Result<Order, Error> {
         new.check()?;
-        let mut fineness = Fineness::default();
-        new.prices(&mut fineness);
-        fineness.check(self.conn)?;
+        Fineness::of(|fineness| new.prices(fineness)).check(self.conn)?;
         let id = Uuid::now_v7();
         let row = (orders::id.eq(id), new);
         let stored = diesel::insert_into(orders::table)
@@ -326,9 +324,8 @@ impl<R: Trades> Orders<'_, R> {
         rows: &[(Uuid, NewOrder<'_>)],
     ) -> Result<Vec<Order>, Error> {
         rows.iter().try_for_each(|(_, new)| new.check())?;
-        let mut fineness = Fineness::default();
-        rows.iter().for_each(|(_, new)| new.prices(&mut fineness));
-        fineness.check(self.conn)?;
+        let prices = |fineness: &mut _| rows.iter().for_each(|(_, new)| new.prices(fineness));
+        Fineness::of(prices).check(self.conn)?;
         // Whoever waits for another's row waits for one that is further on: no two for each other.
         // First by the orders that are replaced, which others lock in the order of their ids.
         let mut sorted: Vec<_> = rows.iter().collect();

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Integer;
 
 use crate::error::Error;
-use crate::price::{Commission, LEAST_SCALE, Price};
+use crate::price::{Commission, LEAST_SCALE, MAX_SCALE, Price};
 
 diesel::define_sql_function! {
     /// Decimal places that the columns of money keep.
@@ -61,7 +61,7 @@ pub fn get(conn: &mut PgConnection) -> Result<u8, Error> {
 /// ```
 pub fn widen(conn: &mut PgConnection, scale: u8) -> Result<(), Error> {
     let kept = get(conn)?;
-    if !(LEAST_SCALE..=10).contains(&scale) {
+    if !(LEAST_SCALE..=MAX_SCALE).contains(&scale) {
         return Err(Error::invalid("scale", &scale.to_string(), "must be 2 to 10"));
     }
     if scale < kept {
@@ -80,6 +80,13 @@ pub(crate) struct Fineness {
 }
 
 impl Fineness {
+    /// Of the values that are put into it.
+    pub fn of(put: impl FnOnce(&mut Self)) -> Self {
+        let mut fineness = Self::default();
+        put(&mut fineness);
+        fineness
+    }
+
     pub fn price(&mut self, what: &'static str, price: Option<Price>) {
         if let Some(price) = price {
             self.add(what, price.decimal_places(), || price.to_string());

@@ -18,7 +18,7 @@ use diesel::sql_types::Numeric;
 use crate::error::Error;
 
 /// Digits after the point that the types keep, and columns may.
-const MAX_SCALE: u8 = 10;
+pub(crate) const MAX_SCALE: u8 = 10;
 
 /// Digits after the point that the columns keep at least.
 pub(crate) const LEAST_SCALE: u8 = 2;

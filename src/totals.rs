@@ -54,8 +54,8 @@ pub struct Totals<'a> {
 }
 
 /// What is filled of an order and of all that it has replaced.
-struct Filled {
-    shares: i64,
+pub(crate) struct Filled {
+    pub shares: i64,
     notional: BigDecimal,
 }
 
@@ -232,7 +232,8 @@ impl Totals<'_> {
 }
 
 impl Filled {
-    fn of(order: &Order, chains: &HashMap<Uuid, Order>) -> Self {
+    /// Of this order, whose [predecessors](Orders::predecessors) are among these.
+    pub fn of(order: &Order, chains: &HashMap<Uuid, Order>) -> Self {
         let mut filled = Self { shares: 0, notional: BigDecimal::zero() };
         let mut link = Some(order);
         while let Some(order) = link {

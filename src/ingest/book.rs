@@ -183,8 +183,8 @@ impl Book {
     /// client's of before a change.
     pub fn find(&self, event: &Event<'_>, trader: Option<Uuid>) -> Option<&Known> {
         let by_id = event.order_id.or(event.id.filter(|_| event.kind == Kind::NewOrder));
-        if by_id.is_some() {
-            return self.orders.get(&by_id?);
+        if let Some(id) = by_id {
+            return self.orders.get(&id);
         }
         self.by_client_id(event.client_order_id.as_deref(), trader)
             .or_else(|| self.by_venue_id(event, trader))
@@ -193,8 +193,8 @@ impl Book {
 
     /// The order that a new one replaces.
     pub fn replaced(&self, event: &Event<'_>, trader: Option<Uuid>) -> Option<&Known> {
-        if event.replaces.is_some() {
-            return self.orders.get(&event.replaces?);
+        if let Some(id) = event.replaces {
+            return self.orders.get(&id);
         }
         self.by_client_id(event.original_client_order_id.as_deref(), trader).or_else(|| {
             let is_by_venue = event.kind == Kind::Replaced;

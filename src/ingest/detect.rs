@@ -12,6 +12,7 @@ use super::event::Event;
 use super::fix::FixReader;
 use super::ndjson::Ndjson;
 use super::reader::{Format, Malformed};
+use crate::enums::labels;
 use crate::error::Error;
 
 /// Bytes that are looked at.
@@ -31,19 +32,6 @@ pub enum FormatName {
 }
 
 impl FormatName {
-    /// Every format.
-    pub const ALL: [Self; 4] = [Self::Fix, Self::Ndjson, Self::Csv, Self::Alpaca];
-
-    /// The name.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Fix => "fix",
-            Self::Ndjson => "ndjson",
-            Self::Csv => "csv",
-            Self::Alpaca => "alpaca",
-        }
-    }
-
     /// The format of an input that begins so; none if it can't be told.
     pub fn of(head: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(head);
@@ -71,20 +59,7 @@ impl FormatName {
     }
 }
 
-impl fmt::Display for FormatName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.label())
-    }
-}
-
-impl FromStr for FormatName {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let named = Self::ALL.into_iter().find(|format| format.label() == text);
-        named.ok_or_else(|| Error::invalid("format", text, "must be one of fix ndjson csv alpaca"))
-    }
-}
+labels!(FormatName, "format", Fix = "fix", Ndjson = "ndjson", Csv = "csv", Alpaca = "alpaca");
 
 /// Any of the formats.
 #[derive(Clone, Debug)]

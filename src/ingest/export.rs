@@ -23,6 +23,7 @@ use crate::orders::Order;
 use crate::role::Role;
 use crate::schema::{break_resolutions, breaks, fills, traders};
 use crate::session::Tx;
+use crate::totals::Filled;
 
 /// Entries that are read at a time.
 const PAGE: u16 = 500;
@@ -69,16 +70,10 @@ impl Page {
     fn load<R: Role>(tx: &mut Tx<'_, R>, entries: &[ExecutionLog]) -> Result<Self, Error> {
         let order_ids: Vec<Uuid> = entries.iter().map(|entry| entry.order_id).collect();
         let chains = tx.orders().predecessors(&order_ids)?;
-        let filled = order_ids.iter().filter_map(|id| {
-            let mut shares = 0_i64;
-            let mut link = chains.get(id);
-            while let Some(order) = link {
-                shares += i64::from(order.filled_quantity);
-                link = order.replaces.and_then(|replaced| chains.get(&replaced));
-            }
-            Some((*id, shares.to_string())).filter(|_| chains.contains_key(id))
-        });
-        let filled = filled.collect();
+        let filled = order_ids
+            .iter()
+            .filter_map(|id| Some((*id, Filled::of(chains.get(id)?, &chains).shares.to_string())))
+            .collect();
         let conn = tx.connection();
         let fill_ids: Vec<Uuid> = entries.iter().filter_map(|entry| entry.fill_id).collect();
         let mut loaded: Vec<Fill> = Fill::query().filter(fills::id.eq_any(&fill_ids)).load(conn)?;

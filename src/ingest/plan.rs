@@ -76,8 +76,10 @@ pub(super) struct Plan<'e> {
     pub queues: HashMap<Uuid, VecDeque<Planned<'e>>>,
     pub standings: Standings<'e>,
     pub problems: Vec<Problem>,
-    /// Reports of which nothing is to be written, by what they are.
-    pub passed: Vec<Kind>,
+    /// Reports of orders that are known already.
+    pub known: u64,
+    /// Reports by which nothing has happened to an order.
+    pub unchanged: u64,
 }
 
 impl<'e> Plan<'e> {
@@ -109,11 +111,11 @@ impl<'e> Plan<'e> {
     ) -> Result<(), String> {
         let order = match event.kind {
             Kind::CancelRejected => {
-                self.passed.push(event.kind);
+                self.unchanged += 1;
                 return Ok(());
             }
             Kind::Status => {
-                self.passed.push(event.kind);
+                self.unchanged += 1;
                 let order = book.find(event, trader).cloned();
                 if let Some(order) = order {
                     self.standings.report(event, order.id);
@@ -123,7 +125,7 @@ impl<'e> Plan<'e> {
             Kind::NewOrder => {
                 if let Some(known) = book.find(event, trader) {
                     known.check(event)?;
-                    self.passed.push(event.kind);
+                    self.known += 1;
                     return Ok(());
                 }
                 Some(self.create(event, trader, book)?)
@@ -277,42 +279,32 @@ fn step<'e>(
     order: &Known,
     options: &'e Options,
 ) -> Result<Option<Step<'e>>, String> {
-    let entry = |action, reason: Option<&'e str>| {
-        let entry = NewExecutionLog {
-            reason,
-            reported_at: event.at,
-            ..NewExecutionLog::new(order.id, action)
-        };
-        Step::Log(id_of_entry(event), entry)
+    let entry = |action, reason: Option<&'e str>| NewExecutionLog {
+        reason,
+        reported_at: event.at,
+        ..NewExecutionLog::new(order.id, action)
     };
+    let log = |entry| Step::Log(id_of_entry(event), entry);
     let reason = event.reason.as_deref().map(shortened);
     let reason = reason.filter(|reason| !reason.trim().is_empty());
     let error_code = event.error_code.as_deref();
     Ok(Some(match event.kind {
         Kind::NewOrder | Kind::CancelRejected | Kind::Status => return Ok(None),
-        Kind::Approved => entry(Action::Approved, reason),
-        Kind::Routed => entry(Action::Executed, reason),
-        Kind::Acknowledged | Kind::Replaced => match entry(Action::Executed, reason) {
-            Step::Log(id, entry) => Step::Log(
-                id,
-                NewExecutionLog { venue_order_id: event.venue_order_id.as_deref(), ..entry },
-            ),
-            other => other,
-        },
-        Kind::Cancelled => entry(Action::Cancelled, reason),
-        Kind::Expired => entry(Action::Cancelled, reason.or(Some("expired"))),
-        Kind::Rejected => match entry(Action::Rejected, reason) {
-            Step::Log(id, entry) => Step::Log(id, NewExecutionLog { error_code, ..entry }),
-            other => other,
-        },
-        Kind::Recovered => match entry(Action::Recovered, reason) {
-            Step::Log(id, entry) => {
-                let retry_attempt = event.retry_attempt.and_then(|attempt| attempt.to_i32());
-                let status = event.status.filter(|status| !status.is_open());
-                Step::Log(id, NewExecutionLog { error_code, retry_attempt, status, ..entry })
-            }
-            other => other,
-        },
+        Kind::Approved => log(entry(Action::Approved, reason)),
+        Kind::Routed => log(entry(Action::Executed, reason)),
+        Kind::Acknowledged | Kind::Replaced => log(NewExecutionLog {
+            venue_order_id: event.venue_order_id.as_deref(),
+            ..entry(Action::Executed, reason)
+        }),
+        Kind::Cancelled => log(entry(Action::Cancelled, reason)),
+        Kind::Expired => log(entry(Action::Cancelled, reason.or(Some("expired")))),
+        Kind::Rejected => log(NewExecutionLog { error_code, ..entry(Action::Rejected, reason) }),
+        Kind::Recovered => log(NewExecutionLog {
+            error_code,
+            retry_attempt: event.retry_attempt.and_then(|attempt| attempt.to_i32()),
+            status: event.status.filter(|status| !status.is_open()),
+            ..entry(Action::Recovered, reason)
+        }),
         Kind::Fill => match fill(event, order.id, options) {
             Some((id, fill)) => Step::Fill(id, fill),
             None => Step::Execution(execution(event, Some(order.id), options)?),

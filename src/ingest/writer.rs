@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::book::Book;
 use super::booked::{Account, Booked, Executions};
-use super::event::{Event, Kind, Number};
+use super::event::{Event, Number};
 use super::plan::{Plan, Planned, Step, execution};
 use super::standing::Standing;
 use crate::breaks::{Break, Breaks, Execution, NewBreakResolution, Outcome};
@@ -24,7 +24,8 @@ use crate::session::{Session, Tx};
 use crate::totals::Totals;
 use crate::traders::Trader;
 
-/// How often a batch is tried that the server has broken off because it waited in a circle.
+/// How often a session is asked to do a batch that the server has broken off because it waited in a
+/// circle. It tries a few times itself each time: writers of the same input meet again and again.
 const ATTEMPTS: u32 = 10;
 
 /// Orders whose totals differ that are remembered to the end of the input.
@@ -134,14 +135,8 @@ impl Writer {
         session: &Session<Engine>,
         events: &[Event<'_>],
     ) -> Result<Vec<Problem>, Error> {
-        let mut attempt = 1;
-        loop {
-            match session.transaction(|tx| self.apply(tx, events)) {
-                Ok(applied) => return Ok(self.merge(applied)),
-                Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
-                Err(error) => return Err(error),
-            }
-        }
+        let applied = insist(session, |tx| self.apply(tx, events))?;
+        Ok(self.merge(applied))
     }
 
     /// Writes a batch in a transaction that the caller has begun, and which it may roll back: for a dry
@@ -166,17 +161,9 @@ impl Writer {
     ///
     /// As [`Writer::write`].
     pub fn finish(&mut self, session: &Session<Engine>) -> Result<(), Error> {
-        let mut attempt = 1;
-        loop {
-            match session.transaction(|tx| self.reconcile(tx)) {
-                Ok(breaks) => {
-                    self.count(breaks);
-                    return Ok(());
-                }
-                Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
-                Err(error) => return Err(error),
-            }
-        }
+        let breaks = insist(session, |tx| self.reconcile(tx))?;
+        self.count(breaks);
+        Ok(())
     }
 
     /// [`Writer::finish`], in a transaction that the caller has begun.
@@ -241,11 +228,9 @@ impl Writer {
         let traders = self.traders(tx, events, &mut applied, &mut refused)?;
         let mut book = Book::load(tx, events, &traders)?;
         let plan = Plan::of(events, &traders, &refused, &mut book, &self.options);
-        let Plan { queues, standings, problems, passed } = plan;
-        applied.tally.unchanged +=
-            passed.iter().filter(|kind| **kind != Kind::NewOrder).count() as u64;
-        applied.tally.duplicates +=
-            passed.iter().filter(|kind| **kind == Kind::NewOrder).count() as u64;
+        let Plan { queues, standings, problems, known, unchanged } = plan;
+        applied.tally.duplicates += known;
+        applied.tally.unchanged += unchanged;
         for problem in problems {
             applied.problem(problem.line, problem.why);
         }
@@ -255,13 +240,10 @@ impl Writer {
             applied: &mut applied,
             stored: HashMap::new(),
             before: &self.differing,
-            venue: &self.options.venue,
+            options: &self.options,
         };
         work.run(queues)?;
-        let stored = work.stored;
-        let settled = standings.settle(&self.differing, &self.options, |id| {
-            stored.get(&id).copied().unwrap_or(Some(id))
-        });
+        let settled = standings.settle(&self.differing, &self.options, |id| work.stored_as(id));
         let totals: Vec<Totals<'_>> = settled.iter().map(Standing::totals).collect();
         let differences = tx.orders().compare_totals(&totals)?;
         drop(totals);
@@ -397,6 +379,20 @@ impl Writer {
     }
 }
 
+/// Does the work in a transaction, once more when it met a conflict.
+fn insist<T>(
+    session: &Session<Engine>,
+    mut work: impl FnMut(&mut Tx<'_, Engine>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut attempt = 1;
+    loop {
+        match session.transaction(&mut work) {
+            Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+            done => return done,
+        }
+    }
+}
+
 /// The trader of this id, or else of this name; registered if there is none, under its id if the name is
 /// said too. What can be neither is refused inside; a name that several have is an error, since somebody
 /// has to say which is meant.
@@ -471,8 +467,7 @@ struct Work<'w, 'c> {
     stored: HashMap<Uuid, Option<Uuid>>,
     /// How orders stood by the venue's account before the batch.
     before: &'w HashMap<Uuid, Standing>,
-    /// The venue of what does not say where it was executed.
-    venue: &'w str,
+    options: &'w Options,
 }
 
 impl Work<'_, '_> {
@@ -494,10 +489,14 @@ impl Work<'_, '_> {
         Ok(())
     }
 
+    /// The id under which an order is stored; none if it was refused.
+    fn stored_as(&self, id: Uuid) -> Option<Uuid> {
+        self.stored.get(&id).copied().unwrap_or(Some(id))
+    }
+
     /// The order as it is stored; none if it was refused, or is not known.
     fn order(&self, planned: &Planned<'_>) -> Option<Uuid> {
-        let id = planned.order_id?;
-        self.stored.get(&id).copied().unwrap_or(Some(id))
+        planned.order_id.and_then(|id| self.stored_as(id))
     }
 
     fn submit(&mut self, submits: &[Planned<'_>]) -> Result<(), Error> {
@@ -505,9 +504,7 @@ impl Work<'_, '_> {
             .iter()
             .filter_map(|planned| match (&planned.step, planned.order_id) {
                 (Step::Submit(new), Some(id)) => {
-                    let replaces = new
-                        .replaces
-                        .and_then(|id| self.stored.get(&id).copied().unwrap_or(Some(id)));
+                    let replaces = new.replaces.and_then(|id| self.stored_as(id));
                     Some((id, NewOrder { replaces, ..*new }))
                 }
                 _ => None,
@@ -643,7 +640,7 @@ impl Work<'_, '_> {
             Step::Mismatch(execution, detail) => {
                 let order_id = self.order(planned);
                 let execution = Execution { order_id, ..execution.clone() };
-                let venue = self.tx.breaks().venue_of(&execution, self.venue, false)?;
+                let venue = self.tx.breaks().venue_of(&execution, &self.options.venue, false)?;
                 let venue = venue.as_deref().unwrap_or(execution.venue);
                 let execution = Execution { venue, ..execution };
                 let kept = self.tx.breaks().keep(&execution, BreakReason::Mismatch, detail)?;
@@ -658,21 +655,15 @@ impl Work<'_, '_> {
         let order_id = self.order(planned);
         let execution = match &planned.step {
             Step::Execution(execution) => Execution { order_id, ..execution.clone() },
-            Step::Fill(_, new) => Execution {
-                order_id,
-                timestamp: new.timestamp,
-                quantity: new.quantity_filled.into(),
-                price: new.price_at_fill.into(),
-                venue: new.venue,
-                commission: new.commission.into(),
-                execution_id: new.execution_id,
-                refers_to: None,
-                is_bust: false,
-                raw: Some(planned.event.raw.as_ref()).filter(|raw| !raw.trim().is_empty()),
+            _ => match execution(planned.event, order_id, self.options) {
+                Ok(execution) => execution,
+                Err(why) => {
+                    self.applied.problem(planned.event.line, why);
+                    return Ok(());
+                }
             },
-            _ => return Ok(()),
         };
-        let venue = self.tx.breaks().venue_of(&execution, self.venue, false)?;
+        let venue = self.tx.breaks().venue_of(&execution, &self.options.venue, false)?;
         let venue = venue.as_deref().unwrap_or(execution.venue);
         let execution = Execution { venue, ..execution };
         match self.tx.breaks().record_or_break(&execution) {

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::support::check;
 
-const KINDS: [Kind; 14] = [
+pub const KINDS: [Kind; 14] = [
     Kind::NewOrder,
     Kind::Approved,
     Kind::Routed,
@@ -194,7 +194,7 @@ fn whatever_the_bytes_no_reader_panics_and_however_they_come_it_reads_the_same()
         ),
     ];
     check(512, (pieces, 1..40_usize), |(bytes, at_a_time)| {
-        for name in FormatName::ALL {
+        for &name in FormatName::ALL {
             let whole = read(name, bytes.as_slice());
             prop_assert_eq!(read(name, Trickle(&bytes, at_a_time)), whole, "{}", name);
         }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use tradeblotter::ingest::{Kind, Number};
 use tradeblotter::{BreakReason, OrderStatus, OrderType, Side};
 
+use crate::ingest_formats::KINDS;
 use generator::{Day, ORDERS, PLANTED};
 
 #[allow(dead_code)]
@@ -70,23 +71,7 @@ fn everything_that_happens_to_orders_happens_in_the_day() {
     let Written { day, fix, .. } = write(ORDERS, false);
     // What reports of FIX never say.
     let unsaid = ["approved", "routed", "recovered"];
-    let kinds = [
-        Kind::NewOrder,
-        Kind::Approved,
-        Kind::Routed,
-        Kind::Acknowledged,
-        Kind::Fill,
-        Kind::Bust,
-        Kind::Correct,
-        Kind::Cancelled,
-        Kind::Rejected,
-        Kind::Replaced,
-        Kind::Expired,
-        Kind::CancelRejected,
-        Kind::Recovered,
-        Kind::Status,
-    ];
-    for kind in kinds {
+    for kind in KINDS {
         let kind = serde_json::to_value(kind).unwrap();
         let kind = kind.as_str().unwrap();
         assert_ne!(day.events.contains_key(kind), unsaid.contains(&kind), "{kind}");
