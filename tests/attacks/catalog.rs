@@ -79,6 +79,7 @@ pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene)
     let ledgers = |name: &str, kind: &str| {
         format!("{name} of blotter_ledger: {kind}, for nobody else, {path}")
     };
+    let by_keys = |name: &str| ledgers(name, "definer") + ", enable_seqscan=off";
     let owners = |name: &str| format!("{name} of blotter: invoker, for nobody else, {path}");
     scene.superuser().sees(
         &[
@@ -100,13 +101,13 @@ pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene)
             ledgers("break_resolutions_stamp", "invoker"),
             ledgers("breaks_log", "definer"),
             ledgers("breaks_stamp", "invoker"),
-            ledgers("execution_logs_derive", "definer"),
+            by_keys("execution_logs_derive"),
             ledgers("execution_logs_require_order", "invoker"),
             ledgers("execution_logs_stamp", "definer"),
-            ledgers("fills_derive", "definer"),
+            by_keys("fills_derive"),
             ledgers("fills_stamp", "invoker"),
             ledgers("orders_admit", "invoker"),
-            ledgers("orders_log_submitted", "definer"),
+            by_keys("orders_log_submitted"),
         ],
         r#"SELECT proname || ' of ' || pg_get_userbyid(proowner) || ': ' || concat_ws(', ',
             CASE WHEN prosecdef THEN 'definer' ELSE 'invoker' END,

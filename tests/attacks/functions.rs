@@ -101,7 +101,7 @@ pub fn no_function_but_the_one_that_tells_the_identity_is_called_by_a_trader(
         ("blotter_refuse_transition", format!("('{id}', 'PENDING', 'FILLED')")),
         ("blotter_end_replaced", format!("('{id}', '{id}')")),
         ("blotter_refuse_resolved", "(NULL::fills)".to_owned()),
-        ("blotter_replace", "(NULL::orders)".to_owned()),
+        ("blotter_replace", "('{}')".to_owned()),
         ("blotter_precision", "(4)".to_owned()),
         ("blotter_count_fills", "('{}')".to_owned()),
         ("blotter_count_amendment", "(NULL::fills)".to_owned()),

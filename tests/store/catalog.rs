@@ -877,8 +877,8 @@ fn a_changed_function_is_told_in_one_line() {
         ),
         (
             "ALTER FUNCTION fills_derive() RESET search_path",
-            &["function fills_derive(): settings is none, \
-               expected search_path=pg_catalog, (its schema), pg_temp"],
+            &["function fills_derive(): settings is enable_seqscan=off, \
+               expected search_path=pg_catalog, (its schema), pg_temp enable_seqscan=off"],
         ),
         (
             "ALTER FUNCTION blotter_trader_id() LEAKPROOF",

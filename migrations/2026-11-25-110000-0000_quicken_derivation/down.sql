@@ -1,0 +1,157 @@
+-- Puts the functions of before back.
+
+CALL blotter_lend_ledger();
+
+ALTER FUNCTION orders_log_submitted() RESET enable_seqscan;
+ALTER FUNCTION fills_derive() RESET enable_seqscan;
+ALTER FUNCTION execution_logs_derive() RESET enable_seqscan;
+
+CREATE OR REPLACE FUNCTION orders_admit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.status <> 'PENDING' OR NEW.filled_quantity <> 0 OR NEW.filled_notional <> 0
+        OR NEW.average_fill_price IS NOT NULL OR NEW.venue_order_id IS NOT NULL
+    THEN
+        RAISE EXCEPTION 'order % would begin as %, with % shares filled for % (average %), known at the '
+            'venue as %; an order begins PENDING with nothing filled, and its fills and actions move it',
+            NEW.id, NEW.status, NEW.filled_quantity, NEW.filled_notional,
+            coalesce(NEW.average_fill_price::text, 'none'), coalesce(NEW.venue_order_id, 'none')
+            USING ERRCODE = 'check_violation', TABLE = 'orders', CONSTRAINT = 'orders_begin_pending';
+    END IF;
+    IF NEW.replaces IS NOT NULL THEN
+        PERFORM FROM orders WHERE id = NEW.replaces AND trader_id = NEW.trader_id;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'there is no order % of trader % to replace', NEW.replaces, NEW.trader_id
+                USING ERRCODE = 'foreign_key_violation', TABLE = 'orders',
+                CONSTRAINT = 'fk_orders_replaces';
+        END IF;
+    END IF;
+    NEW.created_at := clock_timestamp();
+    NEW.updated_at := NEW.created_at;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION blotter_replace(replacement orders) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    replaced orders;
+BEGIN
+    SELECT * INTO replaced FROM orders WHERE id = replacement.replaces FOR NO KEY UPDATE;
+    IF replaced.status IN ('PENDING', 'PARTIAL') THEN
+        PERFORM blotter_end_replaced(replaced.id, replacement.id);
+    ELSIF replaced.status <> 'FILLED' THEN
+        RAISE EXCEPTION 'order % is %, which does not allow order % to replace it; only a PENDING, '
+            'PARTIAL or FILLED order can be replaced', replaced.id, replaced.status, replacement.id
+            USING ERRCODE = 'check_violation', TABLE = 'orders', CONSTRAINT = 'orders_transition';
+    ELSE
+        -- Who does not see the replacement yet, and would open the order again, has to see this first.
+        UPDATE orders SET updated_at = updated_at WHERE id = replaced.id;
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION orders_log_submitted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    moved uuid;
+    replacing boolean;
+    replacement orders;
+BEGIN
+    -- The LIMIT keeps this from being a join, which in a plan that is kept would read the whole log.
+    SELECT bool_or(replaces IS NOT NULL), min((
+        SELECT order_id FROM execution_logs WHERE order_id = submitted.id LIMIT 1
+    )::text) INTO replacing, moved FROM submitted;
+    IF moved IS NOT NULL THEN
+        -- Another row of the same statement sees the order before this.
+        RAISE EXCEPTION 'order %: another row of the same statement moves it before SUBMITTED; use a '
+            'statement for each', moved
+            USING ERRCODE = 'check_violation', TABLE = 'orders', CONSTRAINT = 'orders_transition';
+    END IF;
+    INSERT INTO execution_logs (
+        sequence, order_id, trader_id, action, status, timestamp, created_at, reason
+    )
+    SELECT nextval('execution_logs_sequence'), id, trader_id, 'SUBMITTED', status,
+        created_at, created_at, 'replaces order ' || replaces
+    FROM submitted;
+    IF replacing THEN
+        FOR replacement IN SELECT * FROM submitted WHERE replaces IS NOT NULL LOOP
+            PERFORM blotter_replace(replacement);
+        END LOOP;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+DROP FUNCTION blotter_replace(orders[]);
+
+CREATE OR REPLACE FUNCTION blotter_count_fills(recorded fills[]) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    order_ids uuid[];
+    shares bigint[];
+    able bigint;
+BEGIN
+    PERFORM FROM unnest(recorded) WHERE amends IS NOT NULL OR break_id IS NOT NULL;
+    IF FOUND THEN
+        RETURN false;
+    END IF;
+    SELECT array_agg(order_id), array_agg(quantity_filled) INTO order_ids, shares FROM (
+        SELECT order_id, sum(quantity_filled) AS quantity_filled FROM unnest(recorded) GROUP BY order_id
+    ) AS each;
+    -- In the order of their ids, so that no two statements wait for each other.
+    SELECT count(*) INTO able FROM (
+        SELECT FROM unnest(order_ids, shares) AS filled (order_id, shares)
+        JOIN orders ON id = order_id
+        WHERE status IN ('PENDING', 'PARTIAL') AND filled.shares <= quantity - filled_quantity
+        ORDER BY id FOR NO KEY UPDATE OF orders
+    ) AS locked;
+    IF able < cardinality(order_ids) THEN
+        RETURN false;
+    END IF;
+    -- Of an order with a break that was resolved: to be looked at one by one.
+    PERFORM FROM breaks JOIN break_resolutions ON break_id = breaks.id
+    WHERE breaks.order_id = ANY (order_ids);
+    IF FOUND THEN
+        RETURN false;
+    END IF;
+    WITH moved AS (
+        UPDATE orders SET
+            filled_quantity = filled_quantity + filled.shares,
+            filled_notional = filled_notional + filled.notional,
+            average_fill_price = (filled_notional + filled.notional + 0.000000000000000000000000000000)
+                / (filled_quantity + filled.shares),
+            status = CASE
+                WHEN filled_quantity + filled.shares = quantity THEN 'FILLED' ELSE 'PARTIAL'
+            END::order_status_enum,
+            -- A microsecond to each fill.
+            updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
+                + (cardinality(filled.fill_ids) - 1) * interval '1 microsecond'
+        FROM (
+            SELECT order_id, sum(quantity_filled) AS shares,
+                sum(quantity_filled * price_at_fill) AS notional,
+                array_agg(id ORDER BY ordinality) AS fill_ids,
+                array_agg(quantity_filled ORDER BY ordinality) AS parts
+            FROM unnest(recorded) WITH ORDINALITY GROUP BY order_id
+        ) AS filled
+        WHERE orders.id = filled.order_id
+        RETURNING orders.id, trader_id, quantity, filled_quantity - filled.shares AS filled_before,
+            updated_at, fill_ids, parts
+    )
+    INSERT INTO execution_logs (
+        sequence, order_id, trader_id, action, status, timestamp, created_at, fill_id
+    )
+    SELECT nextval('execution_logs_sequence'), id, trader_id, 'FILLED',
+        CASE WHEN filled_before + filled = quantity THEN 'FILLED' ELSE 'PARTIAL' END::order_status_enum,
+        at, at, fill_id
+    FROM (
+        SELECT moved.id, trader_id, quantity, filled_before, fill_id, ordinality,
+            sum(part) OVER (PARTITION BY moved.id ORDER BY ordinality) AS filled,
+            updated_at - (cardinality(fill_ids) - ordinality) * interval '1 microsecond' AS at
+        FROM moved, unnest(fill_ids, parts) WITH ORDINALITY AS fill (fill_id, part)
+        ORDER BY moved.id, ordinality
+    ) AS entries;
+    RETURN true;
+END
+$$;
+
+CALL blotter_settle_ledger(
+    'orders_admit', 'orders_log_submitted', 'blotter_replace', 'blotter_count_fills'
+);
