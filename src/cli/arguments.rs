@@ -26,3 +26,11 @@ pub fn format() -> impl TypedValueParser<Value = FormatName> {
     let names = FormatName::ALL.iter().map(|format| format.label());
     PossibleValuesParser::new(names).try_map(|name| name.parse::<FormatName>())
 }
+
+/// A venue by its name, of 1 to 50 characters.
+pub fn venue(text: &str) -> Result<String, String> {
+    match text.trim().is_empty() || text.chars().count() > 50 {
+        true => Err("must be 1 to 50 characters, and not blank".to_owned()),
+        false => Ok(text.to_owned()),
+    }
+}

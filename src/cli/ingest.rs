@@ -9,10 +9,10 @@ use anstream::eprintln;
 use clap::{Args, ValueHint};
 use indicatif::{ProgressBar, ProgressStyle};
 use tradeblotter::ingest::{
-    self, AnyFormat, Batch, FormatName, Options, Reader, Tally, Writer, detect,
+    AnyFormat, Batch, Event, FormatName, Options, Problem, Reader, Tally, Writer, detect,
 };
 use tradeblotter::role::Engine;
-use tradeblotter::{Error, Session, Tx};
+use tradeblotter::{Error, transaction_on};
 use uuid::Uuid;
 
 use super::{Database, Failure, arguments};
@@ -30,7 +30,7 @@ pub struct Ingest {
     #[arg(long, value_name = "FORMAT", value_parser = arguments::format())]
     format: Option<FormatName>,
     /// Where was executed what does not say so itself.
-    #[arg(long, value_name = "NAME", default_value = "UNKNOWN")]
+    #[arg(long, value_name = "NAME", default_value = "UNKNOWN", value_parser = arguments::venue)]
     venue: String,
     /// Whose orders they are, all of them.
     #[arg(long, value_name = "UUID", conflicts_with = "trader_from")]
@@ -71,13 +71,18 @@ impl From<Error> for Stop {
     }
 }
 
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 impl Ingest {
     pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
-        let engine = database.engine()?;
         let (input, length) = self.open()?;
         let mut told = Told::new(self.name(), length);
         let mut writer = Writer::new(Options { trader: self.trader, venue: self.venue.clone() });
-        self.ingest(input, &engine, &mut writer, &mut told)?;
+        self.ingest(input, database, &mut writer, &mut told)?;
         told.progress.finish_and_clear();
         let stored = if self.dry_run { "; nothing is stored" } else { "" };
         writeln!(out, "{}: {} reports{stored}", told.name, writer.tally().events)?;
@@ -100,56 +105,67 @@ impl Ingest {
         self.file.as_os_str() == "-"
     }
 
+    fn failed(&self, why: io::Error) -> Failure {
+        Failure::Failed(Some(format!("{}: {why}", self.name())))
+    }
+
     /// The input, and how long it is if that is known.
     fn open(&self) -> Result<(Box<dyn Read>, Option<u64>), Failure> {
         if self.is_stdin() {
             return Ok((Box::new(io::stdin().lock()), None));
         }
-        let failed = |error: io::Error| Failure::Failed(Some(format!("{}: {error}", self.name())));
-        let file = File::open(&self.file).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?;
+        let file = File::open(&self.file).map_err(|why| self.failed(why))?;
+        let length = file.metadata().map_err(|why| self.failed(why))?;
         Ok((Box::new(file), length.is_file().then_some(length.len())))
     }
 
     fn ingest(
         &self,
         input: Box<dyn Read>,
-        engine: &Session<Engine>,
+        database: &Database,
         writer: &mut Writer,
         told: &mut Told,
     ) -> Result<(), Failure> {
-        let failed = |error: io::Error| Failure::Failed(Some(format!("{}: {error}", self.name())));
         let (name, input): (_, Box<dyn Read>) = match self.format {
             Some(name) => (name, input),
             None => {
-                let (name, input) = detect(input).map_err(failed)?;
+                let (name, input) = detect(input).map_err(|why| self.failed(why))?;
                 (name, Box::new(input))
             }
         };
         let mut reader = Reader::new(input, AnyFormat::new(name, self.trader_from));
         if !self.dry_run {
-            while let Some(batch) = reader.batch(self.batch as usize).map_err(failed)? {
-                told.read(&batch);
-                let problems = writer.write(engine, &batch.events)?;
-                told.batch(batch.bytes, &problems, writer.tally());
-            }
-            return Ok(writer.finish(engine)?);
+            let engine = database.engine()?;
+            self.pass(&mut reader, writer, told, |writer, events| writer.write(&engine, events))?;
+            return Ok(writer.finish(&engine)?);
         }
-        // In one transaction, so that each report finds what those before it have made.
-        let dry = |tx: &mut Tx<'_, Engine>| {
-            let failed = |error| Stop::Failed(failed(error));
-            while let Some(batch) = reader.batch(self.batch as usize).map_err(failed)? {
-                told.read(&batch);
-                let problems = writer.write_in(tx, &batch.events)?;
-                told.batch(batch.bytes, &problems, writer.tally());
-            }
+        // In one transaction, so that each report finds what those before it have made; and that is not
+        // tried again after a conflict, since the input has been read.
+        let dry = transaction_on(&mut database.engine_connection()?, Engine, |tx| {
+            self.pass(&mut reader, writer, told, |writer, events| writer.write_in(tx, events))?;
             writer.finish_in(tx)?;
             Err::<(), _>(Stop::Dry)
-        };
-        match engine.transaction(dry) {
+        });
+        match dry {
             Ok(()) | Err(Stop::Dry) => Ok(()),
             Err(Stop::Failed(failure)) => Err(failure),
         }
+    }
+
+    /// Reads the input to its end, batch by batch, and writes each.
+    fn pass(
+        &self,
+        reader: &mut Reader<Box<dyn Read>, AnyFormat>,
+        writer: &mut Writer,
+        told: &mut Told,
+        mut write: impl FnMut(&mut Writer, &[Event<'_>]) -> Result<Vec<Problem>, Error>,
+    ) -> Result<(), Failure> {
+        while let Some(batch) = reader.batch(self.batch as usize).map_err(|why| self.failed(why))? {
+            told.read(&batch);
+            let problems = write(writer, &batch.events)?;
+            told.batch(batch.bytes, &problems, writer.tally());
+        }
+        Ok(())
     }
 }
 
@@ -184,7 +200,7 @@ impl Told {
         }
     }
 
-    fn batch(&mut self, bytes: u64, problems: &[ingest::Problem], tally: &Tally) {
+    fn batch(&mut self, bytes: u64, problems: &[Problem], tally: &Tally) {
         for what in problems {
             self.tell(what);
         }

@@ -196,11 +196,18 @@ impl Database {
 
     /// A session that acts for every trader; once the database has been found to be migrated.
     fn engine(&self) -> Result<Session<Engine>, Failure> {
-        migrations::require(&mut self.connect()?)?;
-        let blotter = Blotter::connect(self.url()?)?;
-        let login = blotter.login()?;
+        self.engine_connection()?;
+        Ok(Blotter::connect(self.url()?)?.engine())
+    }
+
+    /// A connection of a login that may act for every trader; once the database has been found to be
+    /// migrated.
+    fn engine_connection(&self) -> Result<PgConnection, Failure> {
+        let mut conn = self.connect()?;
+        migrations::require(&mut conn)?;
+        let login = Login::of(&mut conn)?;
         if login.may_act_as::<Engine>() {
-            return Ok(blotter.engine());
+            return Ok(conn);
         }
         Err(Failure::Failed(Some(format!(
             "{name} may not act as blotter_engine; GRANT blotter_engine TO {name}, or connect as \

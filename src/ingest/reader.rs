@@ -64,6 +64,9 @@ pub struct Reader<R, F> {
     begin: usize,
     end: usize,
     at_end: bool,
+    /// Bytes to ask for at a time, and whether so many came last time.
+    chunk: usize,
+    is_filled: bool,
     line: u64,
     /// In a unit that is too long: its rest is to be passed over.
     is_skipping: bool,
@@ -90,6 +93,8 @@ impl<R: Read, F: Format> Reader<R, F> {
             begin: 0,
             end: 0,
             at_end: false,
+            chunk: 0,
+            is_filled: false,
             line: 1,
             is_skipping: false,
         }
@@ -162,14 +167,20 @@ impl<R: Read, F: Format> Reader<R, F> {
         self.buffer.copy_within(self.begin..self.end, 0);
         self.end -= self.begin;
         self.begin = 0;
-        let chunk = self.buffer.len().clamp(FIRST_CHUNK, CHUNK);
-        if self.buffer.len() < self.end + chunk {
-            self.buffer.resize(self.end + chunk, 0);
+        // An input that fills its chunk has more to give, and a larger one is worth its room.
+        if mem::take(&mut self.is_filled) || self.chunk == 0 {
+            self.chunk = (2 * self.chunk).clamp(FIRST_CHUNK, CHUNK);
+        }
+        if self.buffer.len() < self.end + self.chunk {
+            self.buffer.resize(self.end + self.chunk, 0);
         }
         loop {
             match self.input.read(&mut self.buffer[self.end..]) {
                 Ok(0) => self.at_end = true,
-                Ok(read) => self.end += read,
+                Ok(read) => {
+                    self.end += read;
+                    self.is_filled = self.end == self.buffer.len();
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }

@@ -481,6 +481,7 @@ fn a_trader_may_be_named_for_all() {
     assert_eq!(orders(&db), ["A PARTIAL 40/100"]);
     let both = feed(command(&db, &["--trader", &id, "--trader-from", "1"]), b"");
     said(both, 2);
+    said(feed(command(&db, &["--trader", &id, "--venue", " "]), b""), 2);
 }
 
 #[test]
