@@ -13,7 +13,7 @@ use crate::filter::Filter;
 use crate::page::{Cursor, Listing, Page};
 use crate::role::{Engine, Role, Trades};
 use crate::schema::{execution_logs, orders};
-use crate::session::Tx;
+use crate::session::{Tx, stream};
 use crate::text;
 
 /// Rows that one INSERT takes. PostgreSQL takes up to 65535 parameters in a statement.
@@ -281,6 +281,23 @@ impl<R: Role> ExecutionLogs<'_, R> {
         }
         let oldest_first = (execution_logs::timestamp, execution_logs::id);
         self.load(query.order(oldest_first), page)
+    }
+
+    /// All entries that match, in the sequence in which they were logged, as they come from the server: none
+    /// is kept, however many there are. The connection is busy until the last one, or until the iterator is
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of the connection; inside, those that it meets on the way.
+    pub fn stream<'q>(
+        &'q mut self,
+        filter: &Filter<'q>,
+    ) -> Result<impl Iterator<Item = Result<ExecutionLog, Error>> + 'q, Error> {
+        let query = matching(filter, self.role)
+            .order(execution_logs::sequence)
+            .select(ExecutionLog::as_select());
+        stream(self.conn, query)
     }
 
     /// Up to so many entries that match and follow this place in the log, by their place in it.

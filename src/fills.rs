@@ -16,7 +16,7 @@ use crate::precision::Fineness;
 use crate::price::{Commission, Price};
 use crate::role::{Engine, Role};
 use crate::schema::fills;
-use crate::session::Tx;
+use crate::session::{Tx, stream};
 use crate::text;
 
 /// One execution of an order, in part or whole.
@@ -449,28 +449,28 @@ impl<R: Role> Fills<'_, R> {
             .load(self.conn)?)
     }
 
+    /// All fills that match, oldest first, with those that no longer count and what amends them, as they come
+    /// from the server: none is kept, however many there are. The connection is busy until the last one, or
+    /// until the iterator is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of the connection; inside, those that it meets on the way.
+    pub fn stream<'q>(
+        &'q mut self,
+        filter: &Filter<'q>,
+    ) -> Result<impl Iterator<Item = Result<Fill, Error>> + 'q, Error> {
+        let oldest_first = (fills::timestamp, fills::id);
+        stream(self.conn, matching(filter, self.role).order(oldest_first).select(Fill::as_select()))
+    }
+
     /// The fills that match, newest first.
     ///
     /// # Errors
     ///
     /// [`Error::is_invalid_input`] for a page of 0 or of more than [`Page::MAX`] rows.
     pub fn recent(&mut self, filter: &Filter<'_>, page: Page) -> Result<Listing<Fill>, Error> {
-        let mut query = fills::table.into_boxed::<Pg>();
-        if let Some(order_id) = filter.order_id {
-            query = query.filter(fills::order_id.eq(order_id));
-        }
-        if let Some(trader_id) = filter.trader_besides(self.role) {
-            query = query.filter(fills::trader_id.eq(trader_id));
-        }
-        if let Some(orders) = filter.orders() {
-            query = query.filter(fills::order_id.eq_any(orders));
-        }
-        if let Some(from) = filter.from {
-            query = query.filter(fills::timestamp.ge(from));
-        }
-        if let Some(until) = filter.until {
-            query = query.filter(fills::timestamp.lt(until));
-        }
+        let mut query = matching(filter, self.role);
         if let Some(Cursor { at, id }) = page.cursor() {
             query = query
                 .filter(fills::timestamp.le(at))
@@ -483,4 +483,24 @@ impl<R: Role> Fills<'_, R> {
             .load(self.conn)?;
         Ok(page.listing(rows, |fill: &Fill| Cursor { at: fill.timestamp, id: fill.id }))
     }
+}
+
+fn matching<'f>(filter: &Filter<'f>, role: impl Role) -> fills::BoxedQuery<'f, Pg> {
+    let mut query = fills::table.into_boxed();
+    if let Some(order_id) = filter.order_id {
+        query = query.filter(fills::order_id.eq(order_id));
+    }
+    if let Some(trader_id) = filter.trader_besides(role) {
+        query = query.filter(fills::trader_id.eq(trader_id));
+    }
+    if let Some(orders) = filter.orders() {
+        query = query.filter(fills::order_id.eq_any(orders));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(fills::timestamp.ge(from));
+    }
+    if let Some(until) = filter.until {
+        query = query.filter(fills::timestamp.lt(until));
+    }
+    query
 }

@@ -21,7 +21,7 @@ use crate::precision::Fineness;
 use crate::price::Price;
 use crate::role::{Engine, Role, Trades};
 use crate::schema::orders;
-use crate::session::Tx;
+use crate::session::{Tx, stream};
 use crate::text;
 
 /// An order as it stands.
@@ -555,28 +555,7 @@ impl<R: Role> Orders<'_, R> {
     /// # #[cfg(not(feature = "embedded"))] fn main() {}
     /// ```
     pub fn recent(&mut self, filter: &Filter<'_>, page: Page) -> Result<Listing<Order>, Error> {
-        let mut query = Order::query().into_boxed::<Pg>();
-        if let Some(trader_id) = filter.trader_besides(self.role) {
-            query = query.filter(orders::trader_id.eq(trader_id));
-        }
-        if let Some(order_id) = filter.order_id {
-            query = query.filter(orders::id.eq(order_id));
-        }
-        if let Some(symbol) = filter.symbol {
-            query = query.filter(orders::symbol.eq(symbol));
-        }
-        if !filter.statuses.is_empty() {
-            query = query.filter(orders::status.eq_any(filter.statuses));
-            if filter.statuses.iter().all(|status| status.is_open()) {
-                query = query.filter(IsOpen::new(orders::status));
-            }
-        }
-        if let Some(from) = filter.from {
-            query = query.filter(orders::created_at.ge(from));
-        }
-        if let Some(until) = filter.until {
-            query = query.filter(orders::created_at.lt(until));
-        }
+        let mut query = matching(filter, self.role);
         if let Some(Cursor { at, id }) = page.cursor() {
             query = query
                 .filter(orders::created_at.le(at))
@@ -585,8 +564,26 @@ impl<R: Role> Orders<'_, R> {
         let rows = query
             .order((orders::created_at.desc(), orders::id.desc()))
             .limit(page.fetch()?)
+            .select(Order::as_select())
             .load(self.conn)?;
         Ok(page.listing(rows, |order: &Order| Cursor { at: order.created_at, id: order.id }))
+    }
+
+    /// All orders that match, oldest first, as they come from the server: none is kept, however many there
+    /// are. The connection is busy until the last one, or until the iterator is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of the connection; inside, those that it meets on the way.
+    pub fn stream<'q>(
+        &'q mut self,
+        filter: &Filter<'q>,
+    ) -> Result<impl Iterator<Item = Result<Order, Error>> + 'q, Error> {
+        let oldest_first = (orders::created_at, orders::id);
+        stream(
+            self.conn,
+            matching(filter, self.role).order(oldest_first).select(Order::as_select()),
+        )
     }
 
     /// A trader's orders that can still be filled, newest first.
@@ -598,6 +595,32 @@ impl<R: Role> Orders<'_, R> {
         let filter = Filter { statuses: OrderStatus::OPEN, ..Filter::of_trader(trader_id) };
         self.recent(&filter, page)
     }
+}
+
+fn matching<'f>(filter: &Filter<'f>, role: impl Role) -> orders::BoxedQuery<'f, Pg> {
+    let mut query = orders::table.into_boxed();
+    if let Some(trader_id) = filter.trader_besides(role) {
+        query = query.filter(orders::trader_id.eq(trader_id));
+    }
+    if let Some(order_id) = filter.order_id {
+        query = query.filter(orders::id.eq(order_id));
+    }
+    if let Some(symbol) = filter.symbol {
+        query = query.filter(orders::symbol.eq(symbol));
+    }
+    if !filter.statuses.is_empty() {
+        query = query.filter(orders::status.eq_any(filter.statuses));
+        if filter.statuses.iter().all(|status| status.is_open()) {
+            query = query.filter(IsOpen::new(orders::status));
+        }
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(orders::created_at.ge(from));
+    }
+    if let Some(until) = filter.until {
+        query = query.filter(orders::created_at.lt(until));
+    }
+    query
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
+use diesel::query_dsl::LoadQuery;
 use diesel::r2d2::ConnectionManager;
 use r2d2::{Pool, PooledConnection};
 use uuid::Uuid;
@@ -406,6 +408,19 @@ fn commit(conn: &mut PgConnection, role: impl Role) -> Result<(), Error> {
 pub(crate) fn in_transaction(conn: &mut PgConnection) -> bool {
     let status = AnsiTransactionManager::transaction_manager_status_mut(conn);
     matches!(status.transaction_depth(), Ok(Some(_)))
+}
+
+/// The rows of a query, one at a time as they come from the server.
+pub(crate) fn stream<'q, T, Q>(
+    conn: &'q mut PgConnection,
+    query: Q,
+) -> Result<impl Iterator<Item = Result<T, Error>> + 'q, Error>
+where
+    T: 'q,
+    Q: LoadQuery<'q, PgConnection, T, PgRowByRowLoadingMode> + 'q,
+{
+    let rows = query.load_iter::<T, PgRowByRowLoadingMode>(conn)?;
+    Ok(rows.map(|row| row.map_err(Error::from)))
 }
 
 /// One open transaction. The repositories that its role has are methods of it: [`Tx::traders`],

@@ -32,7 +32,6 @@ mod orders;
 mod pagination;
 mod play;
 mod precision;
-
 mod price;
 mod raw_clients;
 mod replay;
@@ -40,6 +39,7 @@ mod roles;
 mod schema_rs;
 mod session;
 mod steps;
+mod streams;
 mod support;
 mod totals;
 mod traders;
