@@ -7,6 +7,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use crate::bulk;
 use crate::enums::{Action, OrderStatus};
 use crate::error::Error;
 use crate::filter::Filter;
@@ -15,9 +16,6 @@ use crate::role::{Engine, Role, Trades};
 use crate::schema::{execution_logs, orders};
 use crate::session::{Tx, stream};
 use crate::text;
-
-/// Rows that one INSERT takes. PostgreSQL takes up to 65535 parameters in a statement.
-const BATCH: usize = 1000;
 
 /// Characters that a reason may have.
 pub(crate) const MAX_REASON: usize = 1000;
@@ -195,11 +193,18 @@ impl ExecutionLogs<'_, Engine> {
         // A savepoint: who goes on after a refusal must not keep a part of it.
         self.conn.transaction(|conn| {
             let mut stored = HashMap::with_capacity(rows.len());
-            for batch in sorted.chunks(BATCH) {
-                let values: Vec<_> =
-                    batch.iter().map(|(id, new)| (execution_logs::id.eq(id), new)).collect();
-                let entries: Vec<ExecutionLog> = diesel::insert_into(execution_logs::table)
-                    .values(values)
+            for batch in sorted.chunks(bulk::ROWS) {
+                let new = || batch.iter().map(|(_, new)| new);
+                let entries: Vec<ExecutionLog> = bulk::insert_into(execution_logs::table)
+                    .column(execution_logs::id, batch.iter().map(|(id, _)| *id))
+                    .column(execution_logs::order_id, new().map(|new| new.order_id))
+                    .column(execution_logs::action, new().map(|new| new.action))
+                    .column(execution_logs::status, new().map(|new| new.status))
+                    .column(execution_logs::reason, new().map(|new| new.reason))
+                    .column(execution_logs::retry_attempt, new().map(|new| new.retry_attempt))
+                    .column(execution_logs::error_code, new().map(|new| new.error_code))
+                    .column(execution_logs::venue_order_id, new().map(|new| new.venue_order_id))
+                    .column(execution_logs::reported_at, new().map(|new| new.reported_at))
                     .returning(ExecutionLog::as_returning())
                     .load(conn)
                     .map_err(|error| {

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
+use crate::bulk;
 use crate::difference::{Comparison, Difference};
 use crate::error::Error;
 use crate::filter::Filter;
@@ -117,9 +118,6 @@ struct Amendment<'a> {
     commission: Commission,
     execution_id: Option<&'a str>,
 }
-
-/// Rows that one INSERT takes. PostgreSQL takes up to 65535 parameters in a statement.
-const BATCH: usize = 1000;
 
 impl NewFill<'_> {
     fn money(&self, fineness: &mut Fineness) {
@@ -268,11 +266,17 @@ impl Fills<'_, Engine> {
         let role = self.role;
         self.conn.transaction(|conn| {
             let mut stored = HashMap::with_capacity(rows.len());
-            for batch in sorted.chunks(BATCH) {
-                let values: Vec<_> =
-                    batch.iter().map(|(id, new)| (fills::id.eq(id), new)).collect();
-                let fills: Vec<Fill> = diesel::insert_into(fills::table)
-                    .values(values)
+            for batch in sorted.chunks(bulk::ROWS) {
+                let new = || batch.iter().map(|(_, new)| new);
+                let fills: Vec<Fill> = bulk::insert_into(fills::table)
+                    .column(fills::id, batch.iter().map(|(id, _)| *id))
+                    .column(fills::order_id, new().map(|new| new.order_id))
+                    .column(fills::timestamp, new().map(|new| new.timestamp))
+                    .column(fills::quantity_filled, new().map(|new| new.quantity_filled))
+                    .column(fills::price_at_fill, new().map(|new| new.price_at_fill))
+                    .column(fills::venue, new().map(|new| new.venue))
+                    .column(fills::commission, new().map(|new| new.commission))
+                    .column(fills::execution_id, new().map(|new| new.execution_id))
                     .on_conflict_do_nothing()
                     .returning(Fill::as_returning())
                     .load(conn)

@@ -103,6 +103,7 @@
 //! - `tls`: TLS to the server (`sslmode=require`), with the OpenSSL that is installed.
 
 mod breaks;
+mod bulk;
 pub mod catalog;
 mod conflict;
 mod currency;

@@ -10,6 +10,7 @@ use diesel::result::Error as DieselError;
 use diesel::sql_types::{Integer, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
+use crate::bulk;
 use crate::difference::{Comparison, Difference};
 use crate::enums::{OrderStatus, OrderType, Side};
 use crate::error::{Error, OVER_FILL};
@@ -191,9 +192,6 @@ diesel::define_sql_function! {
     fn blotter_expire_due(now: Timestamptz, at_most: Integer) -> Array<SqlUuid>;
 }
 
-/// Rows that one INSERT takes. PostgreSQL takes up to 65535 parameters in a statement.
-const BATCH: usize = 1000;
-
 /// How often a batch is tried that something was in the way of which had gone when it was looked at.
 const ATTEMPTS: u32 = 10;
 
@@ -364,10 +362,21 @@ impl<R: Trades> Orders<'_, R> {
         sorted: &[&(Uuid, NewOrder<'_>)],
     ) -> Result<Vec<Order>, Refusal> {
         let mut stored = HashMap::with_capacity(rows.len());
-        for batch in sorted.chunks(BATCH) {
-            let values: Vec<_> = batch.iter().map(|(id, new)| (orders::id.eq(id), new)).collect();
-            let orders: Vec<Order> = diesel::insert_into(orders::table)
-                .values(values)
+        for batch in sorted.chunks(bulk::ROWS) {
+            let new = || batch.iter().map(|(_, new)| new);
+            let orders: Vec<Order> = bulk::insert_into(orders::table)
+                .column(orders::id, batch.iter().map(|(id, _)| *id))
+                .column(orders::trader_id, new().map(|new| new.trader_id))
+                .column(orders::side, new().map(|new| new.side))
+                .column(orders::symbol, new().map(|new| new.symbol))
+                .column(orders::quantity, new().map(|new| new.quantity))
+                .column(orders::order_type, new().map(|new| new.order_type))
+                .column(orders::price, new().map(|new| new.price))
+                .column(orders::stop_loss, new().map(|new| new.stop_loss))
+                .column(orders::take_profit, new().map(|new| new.take_profit))
+                .column(orders::expires_at, new().map(|new| new.expires_at))
+                .column(orders::client_order_id, new().map(|new| new.client_order_id))
+                .column(orders::replaces, new().map(|new| new.replaces))
                 .on_conflict_do_nothing()
                 .returning(Order::as_returning())
                 .load(self.conn)
