@@ -1,6 +1,8 @@
 //! Breaks: executions that a venue reports and that can't be applied, kept until somebody says what
 //! becomes of them.
 
+use std::collections::HashSet;
+
 use bigdecimal::{BigDecimal, ToPrimitive};
 use chrono::{DateTime, Datelike, SubsecRound, Utc};
 use diesel::pg::Pg;
@@ -78,11 +80,22 @@ pub struct Execution<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Outcome {
-    /// It is a fill, a bust or a correction, from now on or already: of its order, or of the one that
-    /// its break was booked to.
+    /// It is a fill, a bust or a correction of its order from now on.
     Recorded(Fill),
+    /// It is one already: of its order, or of the one that its break was booked to.
+    Known(Fill),
     /// It can't be applied and is kept, from now on or already; or it was dismissed.
     Broken(Break),
+}
+
+impl Outcome {
+    /// Of a fill that was to be stored under this id, and is under its own.
+    fn of(id: Uuid, fill: Fill) -> Self {
+        match fill.id == id {
+            true => Self::Recorded(fill),
+            false => Self::Known(fill),
+        }
+    }
 }
 
 /// An execution that could not be applied, as it was reported; or, of the reason
@@ -385,23 +398,24 @@ impl Breaks<'_, Engine> {
         {
             // What was said about it holds, though it could be applied by now.
             return match resolution.fill_id {
-                Some(fill) => self.fills().get(fill).map(Outcome::Recorded),
+                Some(fill) => self.fills().get(fill).map(Outcome::Known),
                 None => Ok(Outcome::Broken(reported)),
             };
         }
-        let mut applied = self.try_apply(execution);
+        let id = Uuid::now_v7();
+        let mut applied = self.try_apply(id, execution);
         for _ in 1..ATTEMPTS {
             match &applied {
                 // Somebody else was there a moment ago: theirs is the amendment that counts now, or the
                 // fill with this id.
                 Err(Refusal::Failure(error)) if error.is_duplicate() => {
-                    applied = self.try_apply(execution);
+                    applied = self.try_apply(id, execution);
                 }
                 _ => break,
             }
         }
         match applied {
-            Ok(fill) => Ok(Outcome::Recorded(fill)),
+            Ok(fill) => Ok(Outcome::of(id, fill)),
             Err(Refusal::Break(reason, detail)) => {
                 self.keep(execution, reason, &detail).map(Outcome::Broken)
             }
@@ -411,6 +425,66 @@ impl Breaks<'_, Engine> {
                 self.keep(execution, reason, &error.to_string()).map(Outcome::Broken)
             }
         }
+    }
+
+    /// Records executions, or keeps them as breaks, as [`Breaks::record_or_break`] does with each, in the
+    /// round trips of a few; gives what has become of each, in the same order. What a rule refuses keeps
+    /// none of the others from being recorded. The executions of an order are taken in the order in which
+    /// they stand here, but that fills are booked by time as in [`Fills::record_batch`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Breaks::record_or_break`]; nothing of the batch is stored then if the caller passes
+    /// them on.
+    pub fn record_batch_or_break(
+        &mut self,
+        executions: &[Execution<'_>],
+    ) -> Result<Vec<Outcome>, Error> {
+        executions.iter().try_for_each(Execution::check)?;
+        let resolved = self.resolved(executions)?;
+        let mut outcomes: Vec<Option<Outcome>> = executions.iter().map(|_| None).collect();
+        let (mut places, mut rows) = (Vec::new(), Vec::new());
+        // Whose executions from here on are taken one by one, so that each finds those before it.
+        let mut apart = HashSet::new();
+        for (place, execution) in executions.iter().enumerate() {
+            let Some(order_id) = execution.order_id else { continue };
+            let is_fill = execution.refers_to.is_none() && !resolved.contains(&order_id);
+            let new = match is_fill && !apart.contains(&order_id) {
+                true => self.fill(order_id, execution),
+                false => Err(Refusal::Break(BreakReason::Invalid, String::new())),
+            };
+            match new {
+                Ok(new) => {
+                    places.push(place);
+                    rows.push((Uuid::now_v7(), new));
+                }
+                Err(Refusal::Failure(error)) => return Err(error),
+                Err(Refusal::Break(..)) => {
+                    apart.insert(order_id);
+                }
+            }
+        }
+        let recorded = self.fills().record_each(&rows)?;
+        for ((place, (id, _)), fill) in places.into_iter().zip(&rows).zip(recorded) {
+            outcomes[place] = fill.ok().map(|fill| Outcome::of(*id, fill));
+        }
+        let each = executions.iter().zip(outcomes);
+        each.map(|(execution, outcome)| match outcome {
+            Some(outcome) => Ok(outcome),
+            None => self.record_or_break(execution),
+        })
+        .collect()
+    }
+
+    /// Those of the orders of these executions that have a break which is resolved.
+    fn resolved(&mut self, executions: &[Execution<'_>]) -> Result<HashSet<Uuid>, Error> {
+        let orders: Vec<Uuid> = executions.iter().filter_map(|each| each.order_id).collect();
+        let resolved: Vec<Option<Uuid>> = breaks::table
+            .inner_join(break_resolutions::table)
+            .filter(breaks::order_id.eq_any(orders))
+            .select(breaks::order_id)
+            .load(self.conn)?;
+        Ok(resolved.into_iter().flatten().collect())
     }
 
     /// Says what becomes of a break: it is booked as a fill, with RECOVERED in the log and the order's
@@ -441,9 +515,9 @@ impl Breaks<'_, Engine> {
     }
 
     /// In a savepoint: what is refused must not take the rest of the transaction along.
-    fn try_apply(&mut self, execution: &Execution<'_>) -> Result<Fill, Refusal> {
+    fn try_apply(&mut self, id: Uuid, execution: &Execution<'_>) -> Result<Fill, Refusal> {
         let role = self.role;
-        self.conn.transaction(|conn| Breaks { conn, role }.apply(execution))
+        self.conn.transaction(|conn| Breaks { conn, role }.apply(id, execution))
     }
 
     /// Takes the numbers of an execution if the columns keep them.
@@ -462,37 +536,50 @@ impl Breaks<'_, Engine> {
         }
     }
 
-    fn apply(&mut self, execution: &Execution<'_>) -> Result<Fill, Refusal> {
+    /// Applies an execution under this id, if it is not stored under another one already.
+    fn apply(&mut self, id: Uuid, execution: &Execution<'_>) -> Result<Fill, Refusal> {
         let Some(order_id) = execution.order_id else {
             let detail = "the execution names no order that is known".to_owned();
             return Err(Refusal::Break(BreakReason::UnknownOrder, detail));
         };
-        let Execution { timestamp, venue, execution_id, .. } = *execution;
+        let Execution { timestamp, execution_id, .. } = *execution;
         let Some(refers_to) = execution.refers_to else {
-            let (quantity_filled, price_at_fill, commission) = self.numbers(execution)?;
-            return Ok(self.fills().record(&NewFill {
-                order_id,
-                timestamp,
-                quantity_filled,
-                price_at_fill,
-                venue,
-                commission,
-                execution_id,
-            })?);
+            let new = self.fill(order_id, execution)?;
+            return Ok(self.fills().record_as(id, &new)?);
         };
         let amends = self.amended(order_id, execution, refers_to)?;
         if execution.is_bust {
-            return Ok(self.fills().bust(&NewBust { amends, timestamp, execution_id })?);
+            return Ok(self.fills().bust_as(id, &NewBust { amends, timestamp, execution_id })?);
         }
         let (quantity_filled, price_at_fill, commission) = self.numbers(execution)?;
-        Ok(self.fills().correct(&NewCorrection {
+        let new = NewCorrection {
             amends,
             timestamp,
             quantity_filled,
             price_at_fill,
             commission,
             execution_id,
-        })?)
+        };
+        Ok(self.fills().correct_as(id, &new)?)
+    }
+
+    /// The fill that an execution of this order is, if the columns keep its numbers.
+    fn fill<'a>(
+        &mut self,
+        order_id: Uuid,
+        execution: &Execution<'a>,
+    ) -> Result<NewFill<'a>, Refusal> {
+        let (quantity_filled, price_at_fill, commission) = self.numbers(execution)?;
+        let Execution { timestamp, venue, execution_id, .. } = *execution;
+        Ok(NewFill {
+            order_id,
+            timestamp,
+            quantity_filled,
+            price_at_fill,
+            venue,
+            commission,
+            execution_id,
+        })
     }
 
     /// The fill that a bust or a correction amends: of the one it refers to and what amends that, the

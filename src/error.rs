@@ -406,6 +406,17 @@ impl Error {
         self
     }
 
+    /// Whether it is what was handed in that is refused, and not the work that has failed.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.is_rule_violation()
+            || self.is_illegal_transition()
+            || self.is_over_fill()
+            || self.is_mismatch()
+            || self.is_duplicate()
+            || self.is_not_found()
+            || self.is_invalid_input()
+    }
+
     /// A value was refused before it reached the database: a price with three decimal places, a
     /// symbol of eleven characters, an unknown status, a connection that is in a transaction already.
     pub fn is_invalid_input(&self) -> bool {

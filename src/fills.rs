@@ -216,14 +216,21 @@ impl Fills<'_, Engine> {
     ///   (`ck_fills_quantity_positive`); the same execution was a break of this order that was
     ///   dismissed, or booked to another one (`fills_resolved_break`).
     ///
-    /// What can't be applied and must not be lost goes to [`Breaks::record_or_break`].
+    /// What can't be applied and must not be lost goes to [`Breaks::record_or_break`], or many at once to
+    /// [`Breaks::record_batch_or_break`].
     ///
     /// [`Breaks::record_or_break`]: crate::Breaks::record_or_break
+    /// [`Breaks::record_batch_or_break`]: crate::Breaks::record_batch_or_break
     pub fn record(&mut self, new: &NewFill<'_>) -> Result<Fill, Error> {
+        self.record_as(Uuid::now_v7(), new)
+    }
+
+    /// [`Fills::record`], under this id: a fill that comes back with another one was stored already.
+    pub(crate) fn record_as(&mut self, id: Uuid, new: &NewFill<'_>) -> Result<Fill, Error> {
         new.check()?;
         Fineness::of(|fineness| new.money(fineness)).check(self.conn)?;
         let stored = diesel::insert_into(fills::table)
-            .values((fills::id.eq(Uuid::now_v7()), new))
+            .values((fills::id.eq(id), new))
             .on_conflict_do_nothing()
             .returning(Fill::as_returning())
             .get_result(self.conn)
@@ -293,6 +300,32 @@ impl Fills<'_, Engine> {
         })
     }
 
+    /// Records as many of these fills as the rules allow, in as few statements; gives each, or what has
+    /// refused it.
+    ///
+    /// # Errors
+    ///
+    /// What is no refusal of one of them: nothing of them is stored then.
+    pub(crate) fn record_each(
+        &mut self,
+        rows: &[(Uuid, NewFill<'_>)],
+    ) -> Result<Vec<Result<Fill, Error>>, Error> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.record_rows(rows) {
+            Ok(fills) => Ok(fills.into_iter().map(Ok).collect()),
+            Err(error) if !error.is_refusal() => Err(error),
+            Err(error) if rows.len() == 1 => Ok(vec![Err(error)]),
+            Err(_) => {
+                let (first, second) = rows.split_at(rows.len() / 2);
+                let mut each = self.record_each(first)?;
+                each.extend(self.record_each(second)?);
+                Ok(each)
+            }
+        }
+    }
+
     /// The fills that kept new ones from being stored, by the ids of the new ones, if they are the same.
     fn known(&mut self, new: &[&(Uuid, NewFill<'_>)]) -> Result<HashMap<Uuid, Fill>, Error> {
         if new.is_empty() {
@@ -337,15 +370,23 @@ impl Fills<'_, Engine> {
     ///   (`fills_resolved_break`).
     /// - [`Error::is_invalid_input`]: an execution id that is blank or longer than 64 characters.
     pub fn bust(&mut self, new: &NewBust<'_>) -> Result<Fill, Error> {
-        self.amend(&Amendment {
-            amends: new.amends,
-            is_bust: true,
-            timestamp: new.timestamp,
-            quantity_filled: None,
-            price_at_fill: None,
-            commission: Commission::default(),
-            execution_id: new.execution_id,
-        })
+        self.bust_as(Uuid::now_v7(), new)
+    }
+
+    /// [`Fills::bust`], under this id, as [`Fills::record_as`].
+    pub(crate) fn bust_as(&mut self, id: Uuid, new: &NewBust<'_>) -> Result<Fill, Error> {
+        self.amend(
+            id,
+            &Amendment {
+                amends: new.amends,
+                is_bust: true,
+                timestamp: new.timestamp,
+                quantity_filled: None,
+                price_at_fill: None,
+                commission: Commission::default(),
+                execution_id: new.execution_id,
+            },
+        )
     }
 
     /// Corrects a fill to what the venue says it was. The database derives the order anew with the
@@ -357,18 +398,26 @@ impl Fills<'_, Engine> {
     /// Those of [`Fills::bust`], and [`Error::is_over_fill`] when the corrected quantity would take
     /// the order beyond its own.
     pub fn correct(&mut self, new: &NewCorrection<'_>) -> Result<Fill, Error> {
-        self.amend(&Amendment {
-            amends: new.amends,
-            is_bust: false,
-            timestamp: new.timestamp,
-            quantity_filled: Some(new.quantity_filled),
-            price_at_fill: Some(new.price_at_fill),
-            commission: new.commission,
-            execution_id: new.execution_id,
-        })
+        self.correct_as(Uuid::now_v7(), new)
     }
 
-    fn amend(&mut self, new: &Amendment<'_>) -> Result<Fill, Error> {
+    /// [`Fills::correct`], under this id, as [`Fills::record_as`].
+    pub(crate) fn correct_as(&mut self, id: Uuid, new: &NewCorrection<'_>) -> Result<Fill, Error> {
+        self.amend(
+            id,
+            &Amendment {
+                amends: new.amends,
+                is_bust: false,
+                timestamp: new.timestamp,
+                quantity_filled: Some(new.quantity_filled),
+                price_at_fill: Some(new.price_at_fill),
+                commission: new.commission,
+                execution_id: new.execution_id,
+            },
+        )
+    }
+
+    fn amend(&mut self, id: Uuid, new: &Amendment<'_>) -> Result<Fill, Error> {
         check_execution_id(new.execution_id)?;
         Fineness::of(|fineness| {
             fineness.price("price", new.price_at_fill);
@@ -380,9 +429,9 @@ impl Fills<'_, Engine> {
                 .missing("fk_fills_amends", "fill", new.amends)
                 .about("amendment of fill", new.amends)
         };
-        let row = || (fills::id.eq(Uuid::now_v7()), new);
+        let row = (fills::id.eq(id), new);
         let stored = diesel::insert_into(fills::table)
-            .values(row())
+            .values(row)
             .on_conflict_do_nothing()
             .returning(Fill::as_returning())
             .get_result(self.conn)
@@ -400,7 +449,7 @@ impl Fills<'_, Engine> {
         }
         // Another amendment is in the way; told so, the database says it.
         diesel::insert_into(fills::table)
-            .values(row())
+            .values(row)
             .returning(Fill::as_returning())
             .get_result(self.conn)
             .map_err(refused)

@@ -73,19 +73,19 @@
 //! | repository | writes | who may | reads |
 //! |---|---|---|---|
 //! | [`Traders`] | [`register`](Traders::register) | engine | [`get`](Traders::get), [`list`](Traders::list) |
-//! | [`Orders`] | [`submit`](Orders::submit), [`submit_batch`](Orders::submit_batch) | trader, engine | [`get`](Orders::get), [`by_client_order_id`](Orders::by_client_order_id), [`history`](Orders::history), [`as_of`](Orders::as_of), [`recent`](Orders::recent), [`open`](Orders::open), [`rederive`](Orders::rederive) |
+//! | [`Orders`] | [`submit`](Orders::submit), [`submit_batch`](Orders::submit_batch) | trader, engine | [`get`](Orders::get), [`by_client_order_id`](Orders::by_client_order_id), [`history`](Orders::history), [`as_of`](Orders::as_of), [`recent`](Orders::recent), [`open`](Orders::open), [`stream`](Orders::stream), [`rederive`](Orders::rederive) |
 //! | | [`expire_due`](Orders::expire_due) | engine | |
-//! | [`Fills`] | [`record`](Fills::record), [`record_batch`](Fills::record_batch), [`bust`](Fills::bust), [`correct`](Fills::correct) | engine | [`get`](Fills::get), [`of_execution`](Fills::of_execution), [`of_order`](Fills::of_order), [`recent`](Fills::recent) |
-//! | [`Breaks`] | [`record_or_break`](Breaks::record_or_break), [`reconcile`](Breaks::reconcile), [`resolve`](Breaks::resolve) | engine | [`get`](Breaks::get), [`open`](Breaks::open), [`recent`](Breaks::recent) |
-//! | [`ExecutionLogs`] | [`cancel`](ExecutionLogs::cancel) | trader, engine | [`of_order`](ExecutionLogs::of_order), [`trail`](ExecutionLogs::trail), [`recent`](ExecutionLogs::recent) |
+//! | [`Fills`] | [`record`](Fills::record), [`record_batch`](Fills::record_batch), [`bust`](Fills::bust), [`correct`](Fills::correct) | engine | [`get`](Fills::get), [`of_execution`](Fills::of_execution), [`of_order`](Fills::of_order), [`recent`](Fills::recent), [`stream`](Fills::stream) |
+//! | [`Breaks`] | [`record_or_break`](Breaks::record_or_break), [`record_batch_or_break`](Breaks::record_batch_or_break), [`reconcile`](Breaks::reconcile), [`resolve`](Breaks::resolve) | engine | [`get`](Breaks::get), [`open`](Breaks::open), [`recent`](Breaks::recent) |
+//! | [`ExecutionLogs`] | [`cancel`](ExecutionLogs::cancel) | trader, engine | [`of_order`](ExecutionLogs::of_order), [`trail`](ExecutionLogs::trail), [`recent`](ExecutionLogs::recent), [`stream`](ExecutionLogs::stream) |
 //! | | [`append`](ExecutionLogs::append), [`append_batch`](ExecutionLogs::append_batch) | engine | |
 //!
 //! A write is one INSERT. What follows from it, the order's status and totals and the row in the log,
 //! the database derives in the same statement, whatever client it comes from. Sent again, a write is
 //! known by the id that its client or venue gave it: the stored row comes back, or a refusal that names
-//! what differs. Listings come in [`Page`]s. Money is [`Price`] and [`Commission`], exact decimals that
-//! refuse what cannot be kept exactly. Every failure is an [`Error`] that names the rule that was
-//! broken and the row that broke it.
+//! what differs. Listings come in [`Page`]s; what is too much for pages comes row by row, as a stream.
+//! Money is [`Price`] and [`Commission`], exact decimals that refuse what cannot be kept exactly. Every
+//! failure is an [`Error`] that names the rule that was broken and the row that broke it.
 //!
 //! For queries of one's own there is [`schema`], checked by the compiler, with
 //! [`Tx::connection`] to run them under the same role and identity. [`migrations`] brings a database

@@ -217,7 +217,7 @@ impl Desk {
         let outcome = self.engine.transaction(|tx| tx.breaks().record_or_break(&execution))?;
         Ok(match outcome {
             Outcome::Broken(broken) => Some(broken),
-            Outcome::Recorded(_) => None,
+            Outcome::Recorded(_) | Outcome::Known(_) => None,
         })
     }
 

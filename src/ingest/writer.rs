@@ -521,7 +521,7 @@ impl Work<'_, '_> {
                 }
                 Ok(())
             }
-            Err(error) if !is_refusal(&error) => Err(error),
+            Err(error) if !error.is_refusal() => Err(error),
             Err(error) => match submits {
                 [planned] => {
                     let id = planned.order_id.unwrap_or_default();
@@ -544,25 +544,16 @@ impl Work<'_, '_> {
                 _ => self.report(planned)?,
             }
         }
-        self.record_known(&known)
-    }
-
-    fn record_known(&mut self, fills: &[(&Planned<'_>, (Uuid, NewFill<'_>))]) -> Result<(), Error> {
-        if fills.is_empty() {
-            return Ok(());
-        }
-        let rows: Vec<_> = fills.iter().map(|(_, row)| *row).collect();
-        match self.tx.fills().record_rows(&rows) {
-            Ok(recorded) => {
-                self.applied.tally.fills += recorded.len() as u64;
-                Ok(())
+        let (planned, rows): (Vec<_>, Vec<_>) = known.into_iter().unzip();
+        let recorded = self.tx.fills().record_each(&rows)?;
+        for ((planned, (id, _)), fill) in planned.into_iter().zip(rows).zip(recorded) {
+            match fill {
+                Ok(fill) if fill.id == id => self.applied.tally.fills += 1,
+                Ok(_) => self.applied.tally.duplicates += 1,
+                Err(_) => self.report(planned)?,
             }
-            Err(error) if !is_refusal(&error) => Err(error),
-            Err(_) => match fills {
-                [(planned, _)] => self.report(planned),
-                _ => halves(fills, |half| self.record_known(half)),
-            },
         }
+        Ok(())
     }
 
     fn log(&mut self, entries: &[Planned<'_>]) -> Result<(), Error> {
@@ -599,7 +590,7 @@ impl Work<'_, '_> {
                 }
                 Ok(())
             }
-            Err(error) if !is_refusal(&error) => Err(error),
+            Err(error) if !error.is_refusal() => Err(error),
             Err(error) => match entries {
                 [(planned, row)] => self.refused(planned, row, &error),
                 _ => halves(entries, |half| self.log_known(half)),
@@ -671,8 +662,12 @@ impl Work<'_, '_> {
                 self.applied.tally.fills += 1;
                 Ok(())
             }
+            Ok(Outcome::Known(_)) => {
+                self.applied.tally.duplicates += 1;
+                Ok(())
+            }
             Ok(Outcome::Broken(kept)) => self.broken(&kept, planned),
-            Err(error) if is_refusal(&error) => {
+            Err(error) if error.is_refusal() => {
                 self.applied.problem(planned.event.line, error.to_string());
                 Ok(())
             }
@@ -704,7 +699,7 @@ impl Work<'_, '_> {
                     self.applied.tally.late_fills += 1;
                     return Ok(());
                 }
-                Err(error) if is_refusal(&error) => {}
+                Err(error) if error.is_refusal() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -748,15 +743,4 @@ fn halves<T>(all: &[T], mut take: impl FnMut(&[T]) -> Result<(), Error>) -> Resu
     let (first, second) = all.split_at(all.len() / 2);
     take(first)?;
     take(second)
-}
-
-/// Whether it is the report that is refused, and not the work that has failed.
-fn is_refusal(error: &Error) -> bool {
-    error.is_rule_violation()
-        || error.is_illegal_transition()
-        || error.is_over_fill()
-        || error.is_mismatch()
-        || error.is_duplicate()
-        || error.is_not_found()
-        || error.is_invalid_input()
 }

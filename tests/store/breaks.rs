@@ -5,7 +5,10 @@ use std::sync::Barrier;
 use std::thread;
 
 use bigdecimal::BigDecimal;
+use chrono::TimeDelta;
 use diesel::RunQueryDsl;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use tradeblotter::{
     Action, Blotter, Break, BreakHistory, BreakReason, BreakResolution, Error, Execution, Fill,
     Filter, NewBreakResolution, NewExecutionLog, NewFill, NewOrder, Order, OrderStatus, Outcome,
@@ -45,14 +48,14 @@ fn broken(outcome: Outcome, reason: BreakReason) -> Break {
             assert_eq!(broken.reason, reason, "{broken:?}");
             broken
         }
-        Outcome::Recorded(fill) => panic!("{fill:?}"),
+        Outcome::Recorded(fill) | Outcome::Known(fill) => panic!("{fill:?}"),
     }
 }
 
 #[track_caller]
 fn recorded(outcome: Outcome) -> Fill {
     match outcome {
-        Outcome::Recorded(fill) => fill,
+        Outcome::Recorded(fill) | Outcome::Known(fill) => fill,
         Outcome::Broken(broken) => panic!("{broken:?}"),
     }
 }
@@ -510,7 +513,12 @@ fn of_two_feeds_that_report_the_same_at_once_both_are_told_of_one_fill_or_one_br
         let (good, bad) = (format!("G-{round}"), format!("B-{round}"));
         let good = execution(&order, 1, "10.00", &good);
         let outcomes = from_two_feeds(&blotter, [&good, &good]);
-        assert_eq!(outcomes[0], outcomes[1]);
+        let ((Outcome::Recorded(fill), Outcome::Known(known))
+        | (Outcome::Known(known), Outcome::Recorded(fill))) = (&outcomes[0], &outcomes[1])
+        else {
+            panic!("{outcomes:?}");
+        };
+        assert_eq!(fill, known);
         let bad = execution(&order, 1, "10.005", &bad);
         let outcomes = from_two_feeds(&blotter, [&bad, &bad]);
         assert_eq!(outcomes[0], outcomes[1]);
@@ -585,4 +593,133 @@ fn a_bust_with_a_commission_that_was_recorded_since_is_resolved_as_recorded() {
     let fill = recorded(take(&blotter, &bust));
     let book = NewBreakResolution::book(early.id, "the fill has come");
     assert_eq!(resolve(&blotter, &book).unwrap().fill_id, Some(fill.id));
+}
+
+/// What has become of each, without ids and times.
+fn told(outcomes: &[Outcome]) -> Vec<String> {
+    let of = |what: &str, fill: &Fill| {
+        let id = fill.execution_id.as_deref().unwrap_or_default();
+        format!("{what} {id} {} at {}", fill.quantity_filled, fill.price_at_fill)
+    };
+    let outcome = |outcome: &Outcome| match outcome {
+        Outcome::Recorded(fill) => of("recorded", fill),
+        Outcome::Known(fill) => of("known", fill),
+        Outcome::Broken(broken) => format!("broken by {}", broken.reason),
+    };
+    outcomes.iter().map(outcome).collect()
+}
+
+/// Executions of the orders that there are, of none, and of one that is not known; few ids, so that they
+/// meet.
+fn executions(orders: Vec<Uuid>) -> impl Strategy<Value = Vec<Execution<'static>>> {
+    let ids = || prop::sample::select(vec!["E-1", "E-2", "E-3", "E-4", "E-5"]);
+    let of = orders.into_iter().map(Some).chain([None, Some(Uuid::from_u128(7))]);
+    let one = (
+        prop::sample::select(of.collect::<Vec<_>>()),
+        prop::sample::select(vec![1, 30, 40, 60, 100, 0]),
+        prop::sample::select(vec!["10.00", "10.01", "10.005"]),
+        (prop::option::weighted(0.9, ids()), prop::option::weighted(0.15, ids()), any::<bool>()),
+        0..3_i64,
+    );
+    let one = one.prop_map(|(order_id, quantity, price, (execution_id, refers_to, bust), at)| {
+        Execution {
+            order_id,
+            timestamp: noon() + TimeDelta::seconds(at),
+            quantity: quantity.into(),
+            price: price.parse().unwrap(),
+            venue: "NASDAQ",
+            commission: 0.into(),
+            execution_id,
+            refers_to,
+            is_bust: bust && refers_to.is_some(),
+            raw: None,
+        }
+    });
+    // Out of few, so that each comes again.
+    (prop::collection::vec(one, 1..12), prop::collection::vec(any::<prop::sample::Index>(), 1..24))
+        .prop_map(|(few, picks)| picks.iter().map(|pick| pick.get(&few).clone()).collect())
+}
+
+/// The same two databases, but for ids and times: one that takes batches, one that takes each alone.
+#[test]
+fn a_batch_comes_to_what_its_executions_come_to_one_by_one() {
+    let (_one_db, one, _) = with_order_of(100);
+    let (_batch_db, batch, _) = with_order_of(100);
+    let mut runner = TestRunner::new(Config { cases: 60, ..Config::default() });
+    let known = std::cell::Cell::new(0);
+    runner
+        .run(&executions(vec![Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3)]), |all| {
+            // Orders of its own for each case, by the numbers that stand for them.
+            let orders = |blotter: &Blotter| -> Vec<Order> {
+                let id = trader(blotter, "Grace").id;
+                (0..3)
+                    .map(|_| {
+                        submit(blotter, &NewOrder::market(id, Side::Buy, "AAPL", 100)).unwrap()
+                    })
+                    .collect()
+            };
+            let outcomes = [(&one, false), (&batch, true)].map(|(blotter, is_batch)| {
+                let orders = orders(blotter);
+                let ended = NewExecutionLog::new(orders[2].id, Action::Cancelled);
+                append(blotter, &ended).unwrap();
+                let meant = |execution: &Execution<'static>| {
+                    let number = execution.order_id.map(|id| id.as_u128() as usize);
+                    let order_id = match number {
+                        Some(number @ 1..=3) => Some(orders[number - 1].id),
+                        Some(_) => Some(Uuid::now_v7()),
+                        None => None,
+                    };
+                    Execution { order_id, ..execution.clone() }
+                };
+                let all: Vec<_> = all.iter().map(meant).collect();
+                let outcomes: Vec<Outcome> = match is_batch {
+                    false => all.iter().map(|execution| take(blotter, execution)).collect(),
+                    true => blotter
+                        .engine()
+                        .transaction(|tx| tx.breaks().record_batch_or_break(&all))
+                        .unwrap(),
+                };
+                let totals: Vec<_> = orders
+                    .iter()
+                    .map(|order| history(blotter, order).order)
+                    .map(|order| (order.status, order.filled_quantity, order.filled_notional))
+                    .collect();
+                (told(&outcomes), totals)
+            });
+            known.set(
+                known.get() + outcomes[1].0.iter().filter(|told| told.starts_with("known")).count(),
+            );
+            prop_assert_eq!(&outcomes[0], &outcomes[1]);
+            Ok(())
+        })
+        .unwrap();
+    assert!(known.get() > 0, "no execution met itself");
+}
+
+#[test]
+fn a_batch_keeps_what_was_said_of_a_break() {
+    let (_db, blotter, order) = with_cancelled_order();
+    let late = execution(&order, 10, "10.00", "E-2");
+    let kept = broken(take(&blotter, &late), BreakReason::OrderEnded);
+    resolve(&blotter, &NewBreakResolution::book(kept.id, "confirmed")).unwrap();
+    let other = execution(&order, 10, "10.00", "E-3");
+    let kept = broken(take(&blotter, &other), BreakReason::OrderEnded);
+    resolve(&blotter, &NewBreakResolution::dismiss(kept.id, "sent twice")).unwrap();
+    let again = blotter
+        .engine()
+        .transaction(|tx| tx.breaks().record_batch_or_break(&[late.clone(), other.clone()]))
+        .unwrap();
+    assert_eq!(told(&again), ["known E-2 10 at 10.00", "broken by ORDER_ENDED"]);
+}
+
+#[test]
+fn a_batch_that_holds_what_no_break_could_keep_is_refused_whole() {
+    let (db, blotter, order) = with_order_of(100);
+    let before = db.contents();
+    let good = execution(&order, 10, "10.00", "E-1");
+    let blank = Execution { venue: " ", ..execution(&order, 10, "10.00", "E-2") };
+    let batch = [good, blank];
+    let refused = blotter.engine().transaction(|tx| tx.breaks().record_batch_or_break(&batch));
+    assert!(refused.unwrap_err().is_invalid_input());
+    assert_eq!(db.contents(), before);
 }

@@ -318,7 +318,7 @@ impl<'a> Desk<'a> {
                 raw: None,
             })?;
             match outcome {
-                Outcome::Recorded(_) => Ok(()),
+                Outcome::Recorded(_) | Outcome::Known(_) => Ok(()),
                 Outcome::Broken(broken) => settle(tx, &broken, fill, chain.last()),
             }
         };

@@ -406,7 +406,7 @@ fn ask(blotter: &Blotter, command: &Command) -> Result<Answer, Error> {
         Command::Report(reported) => {
             let reported = new_execution(reported);
             match engine.transaction(|tx| tx.breaks().record_or_break(&reported))? {
-                Outcome::Recorded(fill) => vec![fill.id],
+                Outcome::Recorded(fill) | Outcome::Known(fill) => vec![fill.id],
                 Outcome::Broken(kept) => return Ok(Answer::Broken(kept.id)),
             }
         }
