@@ -1,6 +1,8 @@
 //! What PostgreSQL and Diesel bring themselves, told to the query builder. Private: the schema is
 //! in [`schema`](crate::schema).
 
+#[cfg(feature = "ingest")]
+use diesel::sql_types::Bool;
 use diesel::sql_types::{BigInt, Text};
 
 diesel::define_sql_function! {
@@ -9,6 +11,12 @@ diesel::define_sql_function! {
 
 diesel::define_sql_function! {
     fn pg_advisory_unlock(key: BigInt) -> Bool;
+}
+
+#[cfg(feature = "ingest")]
+diesel::define_sql_function! {
+    /// Sets a parameter of the server, to the end of the transaction if it is local.
+    fn set_config(name: Text, value: Text, is_local: Bool) -> Text;
 }
 
 diesel::define_sql_function! {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use bigdecimal::BigDecimal;
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -21,6 +22,7 @@ use crate::orders::NewOrder;
 use crate::role::Engine;
 use crate::schema::{execution_logs, fills};
 use crate::session::{Session, Tx};
+use crate::system::set_config;
 use crate::totals::Totals;
 use crate::traders::Trader;
 
@@ -95,6 +97,7 @@ pub struct Writer {
     options: Options,
     traders: HashMap<String, Uuid>,
     differing: HashMap<Uuid, Standing>,
+    batches: u64,
     tally: Tally,
 }
 
@@ -115,6 +118,7 @@ impl Writer {
             options,
             traders: HashMap::new(),
             differing: HashMap::new(),
+            batches: 0,
             tally: Tally::default(),
         }
     }
@@ -178,6 +182,7 @@ impl Writer {
     }
 
     fn reconcile(&self, tx: &mut Tx<'_, Engine>) -> Result<Vec<BreakReason>, Error> {
+        self.find_by_keys(tx)?;
         let mut breaks = Vec::new();
         let mut standings: Vec<_> = self.differing.values().collect();
         // Whoever waits for another's order waits for one that is further on: no two for each other.
@@ -208,6 +213,7 @@ impl Writer {
     }
 
     fn merge(&mut self, applied: Applied) -> Vec<Problem> {
+        self.batches += 1;
         self.traders.extend(applied.traders);
         for id in applied.agreeing {
             self.differing.remove(&id);
@@ -222,6 +228,7 @@ impl Writer {
     }
 
     fn apply(&self, tx: &mut Tx<'_, Engine>, events: &[Event<'_>]) -> Result<Applied, Error> {
+        self.find_by_keys(tx)?;
         let mut applied = Applied::default();
         applied.tally.events = events.len() as u64;
         let mut refused = HashSet::new();
@@ -255,6 +262,22 @@ impl Writer {
             }
         }
         Ok(applied)
+    }
+
+    /// Has the rest of the transaction look rows up by their keys. Plans are kept, and those that were made
+    /// while the tables were small read all of what was written since: so they are made anew each time that
+    /// twice as many batches have been written.
+    fn find_by_keys(&self, tx: &mut Tx<'_, Engine>) -> Result<(), Error> {
+        let conn = tx.connection();
+        diesel::select((
+            set_config("enable_seqscan", "off", true),
+            set_config("plan_cache_mode", "force_generic_plan", true),
+        ))
+        .execute(conn)?;
+        if self.batches.is_power_of_two() {
+            conn.batch_execute("DISCARD PLANS")?;
+        }
+        Ok(())
     }
 
     /// The trader of each report; those whose trader can be none are refused.
