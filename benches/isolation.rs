@@ -1,6 +1,6 @@
 //! What row security costs a trader who reads, and whether it reads by an index.
 //!
-//! The book of `isolation.sql` stands in two databases of a private server, one a copy of the other.
+//! The book of `common/book.sql` stands in two databases of a private server, one a copy of the other.
 //! In the first `blotter_trader` reads as in production, held by row security. In the copy the tables
 //! belong to the role that reads there, and row security lets the owner pass. So both make the same
 //! calls on the same rows and send the same messages, one after the other in turn, so that whatever
@@ -11,6 +11,11 @@
 //! returns.
 //!
 //! `cargo bench --bench isolation -- --orders 100000 --rounds 200` for a quick look.
+
+#[path = "common/book.rs"]
+mod book;
+#[path = "common/reads.rs"]
+mod reads;
 
 use std::error::Error;
 use std::iter;
@@ -26,11 +31,9 @@ use diesel::sql_types::Text;
 use serde_json::Value;
 use tradeblotter::embedded::Server;
 use tradeblotter::schema::{execution_logs, fills, orders, traders};
-use tradeblotter::{
-    Action, Blotter, Cursor, Filter, OrderStatus, Page, Session, Tx, catalog, connect, migrations,
-    role, transaction_on,
-};
-use uuid::Uuid;
+use tradeblotter::{Blotter, Session, connect, migrations, role, transaction_on};
+
+use reads::{READS, Read, Subject};
 
 /// How many times as long a read may take under row security.
 const RATIO: f64 = 1.2;
@@ -46,7 +49,8 @@ const PASSES: usize = 20;
 /// statement.
 const WARM_UP: usize = 20;
 
-const BOOK: &str = include_str!("isolation.sql");
+/// A trader to so many orders.
+const ORDERS_OF_TRADER: u64 = 500;
 
 /// The role that the engine's sessions act as becomes the owner, whom row security lets pass.
 const WITHOUT_ROW_SECURITY: &str = "
@@ -58,7 +62,7 @@ const WITHOUT_ROW_SECURITY: &str = "
     ALTER TABLE execution_logs NO FORCE ROW LEVEL SECURITY;
 ";
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() -> Outcome<ExitCode> {
     let options = Options::read()?;
@@ -67,7 +71,8 @@ fn main() -> Outcome<ExitCode> {
     let held = server.login::<role::Trader>()?;
     let passing = prepare(&server, &options)?;
 
-    let subjects = [Subject::find(&server, 0)?, Subject::find(&server, 1)?];
+    let admin = &mut connect(&server.admin_url())?;
+    let subjects = [Subject::find(admin, 0)?, Subject::find(admin, 1)?];
     let timed = measure(&subjects, &held, &passing, options.rounds)?;
     let cheap = report_times(&timed);
     let indexed = report_plans(&subjects, &held)?;
@@ -75,7 +80,7 @@ fn main() -> Outcome<ExitCode> {
 }
 
 struct Options {
-    orders: u32,
+    orders: u64,
     rounds: usize,
 }
 
@@ -108,12 +113,7 @@ fn prepare(server: &Server, options: &Options) -> Outcome<String> {
     let in_database = |url: &str, name: &str| url.replacen("/blotter?", &format!("/{name}?"), 1);
     {
         let conn = &mut connect(&server.admin_url())?;
-        conn.batch_execute(&format!("SET benchmark.orders = {}", options.orders))?;
-        conn.batch_execute(BOOK)?;
-        conn.batch_execute("VACUUM (ANALYZE, FREEZE) traders, orders, fills, execution_logs")?;
-        if let Some(difference) = catalog::differences(conn)?.first() {
-            return Err(format!("the load has changed the schema: {difference}").into());
-        }
+        book::grow(conn, 0, options.orders, options.orders / ORDERS_OF_TRADER)?;
         println!(
             "{} orders, {} fills and {} log entries of {} traders, in {}",
             orders::table.count().get_result::<i64>(conn)?,
@@ -138,97 +138,19 @@ struct Line {
     text: String,
 }
 
-/// A trader to read as, and what of its own it reads.
-struct Subject {
-    name: String,
-    trader: Uuid,
-    /// An order with fills.
-    filled: Uuid,
-    /// The order with a thousand log entries.
-    retried: Uuid,
-    /// Where a hundred of its orders have been listed.
-    further: Cursor,
-}
-
-impl Subject {
-    fn rows(&self) -> Filter<'_> {
-        Filter::of_trader(self.trader)
-    }
-
-    fn find(server: &Server, number: u32) -> Outcome<Self> {
-        let conn = &mut connect(&server.admin_url())?;
-        let name = format!("Trader {number}");
-        let trader: Uuid =
-            traders::table.filter(traders::name.eq(&name)).select(traders::id).first(conn)?;
-        let own = orders::table.filter(orders::trader_id.eq(trader));
-        let filled = own
-            .filter(orders::status.eq(OrderStatus::Filled))
-            .order(orders::created_at.desc())
-            .select(orders::id)
-            .first(conn)?;
-        let retried = execution_logs::table
-            .filter(execution_logs::trader_id.eq(trader))
-            .filter(execution_logs::action.eq(Action::Recovered))
-            .select(execution_logs::order_id)
-            .first(conn)?;
-        let count: i64 = own.count().get_result(conn)?;
-        let listing = transaction_on(conn, role::Trader::new(trader)?, |tx| {
-            tx.orders().recent(&Filter::of_trader(trader), Page::first(100))
-        })?;
-        let further = listing.next.ok_or("a trader of more than a hundred orders is needed")?;
-        Ok(Self { name: format!("{count} orders"), trader, filled, retried, further })
-    }
-}
-
-/// A read that is measured.
-struct Read {
-    name: &'static str,
-    /// Reads, and tells how many rows came.
-    run: fn(&mut Tx<'_, role::Reader>, &Subject) -> Result<usize, tradeblotter::Error>,
-    /// What it binds under row security, as SQL. A page asks for one row more than it shows.
-    binds: fn(&Subject) -> String,
-}
-
-static READS: [Read; 7] = [
-    Read {
-        name: "50 recent orders",
-        run: |tx, of| Ok(tx.orders().recent(&of.rows(), Page::first(50))?.rows.len()),
-        binds: |_| "51".to_owned(),
+/// What each of the reads binds under row security, as SQL. A page asks for one row more than it shows.
+static BINDS: [fn(&Subject) -> String; READS.len()] = [
+    |_| "51".to_owned(),
+    |of| {
+        let cursor = of.further.to_string();
+        let (at, id) = cursor.split_once('_').unwrap_or_default();
+        format!("'{at}', '{at}', '{id}', 51")
     },
-    Read {
-        name: "50 orders further back",
-        run: |tx, of| Ok(tx.orders().recent(&of.rows(), Page::after(of.further, 50))?.rows.len()),
-        binds: |of| {
-            let cursor = of.further.to_string();
-            let (at, id) = cursor.split_once('_').unwrap_or_default();
-            format!("'{at}', '{at}', '{id}', 51")
-        },
-    },
-    Read {
-        name: "open orders",
-        run: |tx, of| Ok(tx.orders().open(of.trader, Page::first(500))?.rows.len()),
-        binds: |_| "'{PENDING,PARTIAL}', 501".to_owned(),
-    },
-    Read {
-        name: "fills of one order",
-        run: |tx, of| Ok(tx.fills().of_order(of.filled)?.len()),
-        binds: |of| format!("'{}'", of.filled),
-    },
-    Read {
-        name: "50 recent fills",
-        run: |tx, of| Ok(tx.fills().recent(&of.rows(), Page::first(50))?.rows.len()),
-        binds: |_| "51".to_owned(),
-    },
-    Read {
-        name: "audit trail of one order",
-        run: |tx, of| Ok(tx.execution_logs().of_order(of.retried)?.len()),
-        binds: |of| format!("'{}'", of.retried),
-    },
-    Read {
-        name: "audit trail of all orders",
-        run: |tx, of| Ok(tx.execution_logs().trail(&of.rows(), Page::first(1000))?.rows.len()),
-        binds: |_| "1001".to_owned(),
-    },
+    |_| "'{PENDING,PARTIAL}', 51".to_owned(),
+    |of| format!("'{}'", of.filled),
+    |_| "51".to_owned(),
+    |of| format!("'{}'", of.retried),
+    |_| "1001".to_owned(),
 ];
 
 /// How long one read took on each side, round by round: by itself, and with its transaction around
@@ -364,12 +286,14 @@ fn report_plans(subjects: &[Subject], held: &str) -> Outcome<bool> {
     set_default_instrumentation(|| Some(Box::new(note_statement) as Box<dyn Instrumentation>))?;
     let blotter = Blotter::connect(held)?;
     let mut within = true;
-    for (read, subject) in pairs(subjects) {
+    for ((read, binds), subject) in
+        READS.iter().zip(BINDS).flat_map(|read| iter::repeat(read).zip(subjects))
+    {
         let session = blotter.trader(subject.trader)?.reader();
         session.transaction(|tx| (read.run)(tx, subject))?;
         let statement = SENT.lock().map_err(|_| "poisoned")?.clone();
         for mode in ["custom", "generic"] {
-            let plan = Plan::of(&statement, &(read.binds)(subject), mode, subject, held)?;
+            let plan = Plan::of(&statement, &binds(subject), mode, subject, held)?;
             within &= plan.is_within_bounds();
             let mark = if plan.is_within_bounds() { ' ' } else { '!' };
             println!("{mark} {:<14} {:<25} {mode:<8} {plan}", subject.name, read.name);
@@ -413,7 +337,9 @@ impl Plan {
             conn.batch_execute(&format!("SET LOCAL plan_cache_mode = force_{mode}_plan"))?;
             conn.batch_execute(&format!("PREPARE read AS {statement}"))?;
             let explain = format!("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE read ({binds})");
-            Ok::<_, Box<dyn Error>>(diesel::sql_query(explain).get_result::<Explained>(conn)?.plan)
+            Ok::<_, Box<dyn Error + Send + Sync>>(
+                diesel::sql_query(explain).get_result::<Explained>(conn)?.plan,
+            )
         })?;
         let explained: Value = serde_json::from_str(&explained)?;
         let root = &explained[0]["Plan"];

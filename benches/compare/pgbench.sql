@@ -1,9 +1,17 @@
 BEGIN;
 INSERT INTO orders (trader_id, symbol, quantity, order_type, price)
-    VALUES (('00000000-0000-0000-0000-00000000000' || :client_id + 1)::uuid, 'AAPL', 100, 'LIMIT', 150.25)
+    VALUES (('00000000-0000-0000-0000-' || lpad(to_hex(:client_id + 1), 12, '0'))::uuid, 'AAPL', 100, 'LIMIT', 150.25)
     RETURNING id AS order_id, trader_id \gset
 INSERT INTO execution_logs (order_id, trader_id, action, status)
     VALUES (:order_id, :trader_id, 'SUBMITTED', 'PENDING');
+COMMIT;
+
+BEGIN;
+UPDATE orders SET updated_at = now()
+    WHERE id = :order_id AND status IN ('PENDING', 'PARTIAL')
+    RETURNING status \gset
+INSERT INTO execution_logs (order_id, trader_id, action, status)
+    VALUES (:order_id, :trader_id, 'EXECUTED', :status);
 COMMIT;
 
 BEGIN;

@@ -1,74 +1,37 @@
-//! The three clients that are held against each other. Each does the same: an order of 100 shares, a
-//! fill of 40 and one of 60, in three transactions.
+//! The clients that are held against each other. Each does the same: an order of 100 shares, its way to
+//! the venue, a fill of 40 and one of 60, in four transactions.
 
-use std::error::Error;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Barrier;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use postgres::{Client, Config, NoTls, Statement, Transaction};
+use postgres::{Client, Statement, Transaction};
 use tradeblotter::embedded::Server;
-use tradeblotter::{Blotter, NewFill, NewOrder, Session, Side as Way, role};
+use tradeblotter::{Action, NewExecutionLog, NewFill, NewOrder, Session, Side as Way, role};
 use uuid::Uuid;
 
-pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+use crate::drive::{Extent, Outcome, Run, drive};
+use crate::place::{Place, pool, trader};
 
 /// Lifecycles of each client before those that count: the statements are prepared, and PostgreSQL has
 /// decided whether it keeps their plans.
 pub const WARM_UP: usize = 10;
 
-pub const SCHEMA_WRITER: &str = "base_writer";
-pub const BASE: &str = "base";
-
-const SCRIPT: &str = include_str!("pgbench.sql");
+const PGBENCH_SCRIPT: &str = include_str!("pgbench.sql");
+const ORM_SCRIPT: &str = include_str!("orm.py");
 
 /// What a fill is of.
-const FILLS: [(i32, &str, &str); 2] = [(40, "150.20", "0.40"), (60, "150.25", "0.60")];
+pub const FILLS: [(i32, &str, &str); 2] = [(40, "150.20", "0.40"), (60, "150.25", "0.60")];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     Library,
     Pgbench,
     HandWritten,
-}
-
-/// How long a run takes.
-#[derive(Clone, Copy)]
-pub enum Extent {
-    Time(Duration),
-    /// Lifecycles of each client, beyond those that warm up.
-    Count(usize),
-}
-
-/// What clients have done.
-#[derive(Default)]
-pub struct Run {
-    /// Of each lifecycle that counts.
-    pub latencies: Vec<Duration>,
-    /// Lifecycles in all.
-    pub done: usize,
-}
-
-/// The databases, and how to come to them.
-pub struct Place {
-    /// Where the socket is.
-    pub directory: PathBuf,
-    /// The logins of the library.
-    pub trader: String,
-    pub engine: String,
-    /// The login of the others.
-    pub writer: String,
-    /// None where it is not installed.
-    pub pgbench: Option<PathBuf>,
-}
-
-/// A trader for each client: those of one would wait for each other's lock on its row.
-pub fn trader(client: usize) -> Uuid {
-    Uuid::from_u128(client as u128 + 1)
+    SqlAlchemy,
 }
 
 impl Side {
@@ -77,6 +40,7 @@ impl Side {
             Self::Library => "library",
             Self::Pgbench => "pgbench",
             Self::HandWritten => "hand-written",
+            Self::SqlAlchemy => "SQLAlchemy",
         }
     }
 
@@ -89,74 +53,34 @@ impl Side {
     ) -> Outcome<Run> {
         match self {
             Self::Library => {
-                let desk = Blotter::connect(&place.trader)?;
-                let engine = Blotter::connect(&place.engine)?.engine();
-                drive(clients, extent, |client| {
+                let desk = pool(&place.trader, clients)?;
+                let engine = pool(&place.engine, clients)?.engine();
+                drive(clients, WARM_UP, extent, |client| {
                     let desk = desk.trader(trader(client))?;
                     let engine = engine.clone();
-                    Ok(move || through_library(&desk, &engine, trader(client)))
+                    Ok([move || through_library(&desk, &engine, trader(client))])
                 })
+                .map(|[run]| run)
             }
-            Self::HandWritten => drive(clients, extent, |client| {
-                let mut hand_written = HandWritten::connect(&place.directory)?;
-                Ok(move || hand_written.lifecycle(trader(client)))
-            }),
+            Self::HandWritten => drive(clients, WARM_UP, extent, |client| {
+                let mut hand_written = HandWritten::connect(place)?;
+                Ok([move || hand_written.lifecycle(trader(client))])
+            })
+            .map(|[run]| run),
             Self::Pgbench => match &place.pgbench {
                 Some(program) => pgbench(server, program, &place.writer, clients, extent),
                 None => Err("pgbench is not installed".into()),
+            },
+            Self::SqlAlchemy => match &place.python {
+                Some(program) => sqlalchemy(server, program, &place.writer, clients, extent),
+                None => Err("no Python is given".into()),
             },
         }
     }
 }
 
-/// Has each client, as `connect` makes it, go through lifecycles, all at the same time.
-fn drive<L: FnMut() -> Outcome<()> + Send>(
-    clients: usize,
-    extent: Extent,
-    connect: impl Fn(usize) -> Outcome<L>,
-) -> Outcome<Run> {
-    let barrier = &Barrier::new(clients);
-    let lifecycles = (0..clients).map(connect).collect::<Outcome<Vec<_>>>()?;
-    thread::scope(|scope| {
-        let threads: Vec<_> = lifecycles
-            .into_iter()
-            .map(|lifecycle| scope.spawn(move || repeat(lifecycle, extent, barrier)))
-            .collect();
-        let mut run = Run::default();
-        for thread in threads {
-            let latencies = thread.join().map_err(|_| "a client panicked")??;
-            run.done += WARM_UP + latencies.len();
-            run.latencies.extend(latencies);
-        }
-        Ok(run)
-    })
-}
-
-fn repeat(
-    mut lifecycle: impl FnMut() -> Outcome<()>,
-    extent: Extent,
-    barrier: &Barrier,
-) -> Outcome<Vec<Duration>> {
-    let warmed = (0..WARM_UP).try_for_each(|_| lifecycle());
-    barrier.wait();
-    warmed?;
-    let (begun, mut latencies) = (Instant::now(), Vec::new());
-    loop {
-        let goes_on = match extent {
-            Extent::Time(time) => begun.elapsed() < time,
-            Extent::Count(count) => latencies.len() < count,
-        };
-        if !goes_on {
-            return Ok(latencies);
-        }
-        let started = Instant::now();
-        lifecycle()?;
-        latencies.push(started.elapsed());
-    }
-}
-
 /// An id as it would come from outside.
-fn next_id(prefix: char) -> String {
+pub fn next_id(prefix: char) -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     format!("{prefix}{:010}", NUMBER.fetch_add(1, Ordering::Relaxed))
 }
@@ -173,6 +97,9 @@ fn through_library(
             client_order_id: Some(&client_order_id),
             ..NewOrder::limit(trader, Way::Buy, "AAPL", 100, price)
         })
+    })?;
+    engine.transaction(|tx| {
+        tx.execution_logs().append(&NewExecutionLog::new(order.id, Action::Executed))
     })?;
     for (quantity_filled, price, commission) in FILLS {
         let execution_id = next_id('E');
@@ -198,20 +125,24 @@ fn through_library(
 struct HandWritten {
     client: Client,
     order: Statement,
+    route: Statement,
     update: Statement,
     fill: Statement,
     log: Statement,
 }
 
 impl HandWritten {
-    fn connect(directory: &Path) -> Outcome<Self> {
-        let mut client =
-            Config::new().user(SCHEMA_WRITER).dbname(BASE).host_path(directory).connect(NoTls)?;
+    fn connect(place: &Place) -> Outcome<Self> {
+        let mut client = place.writer_client()?;
         Ok(Self {
             order: client.prepare(
                 "INSERT INTO orders (id, trader_id, symbol, quantity, order_type, price)
                  VALUES ($1, $2, $3, $4, 'LIMIT', $5::text::numeric)
                  RETURNING status::text, created_at",
+            )?,
+            route: client.prepare(
+                "UPDATE orders SET updated_at = now()
+                 WHERE id = $1 AND status IN ('PENDING', 'PARTIAL') RETURNING status::text",
             )?,
             update: client.prepare(
                 "UPDATE orders SET
@@ -247,6 +178,13 @@ impl HandWritten {
         let status: String = row.try_get(0)?;
         row.try_get::<_, DateTime<Utc>>(1)?;
         log(&mut tx, &self.log, order, trader, "SUBMITTED", &status)?;
+        tx.commit()?;
+        let mut tx = self.client.transaction()?;
+        let Some(row) = tx.query_opt(&self.route, &[&order])? else {
+            return Err("the order has ended".into());
+        };
+        let status: String = row.try_get(0)?;
+        log(&mut tx, &self.log, order, trader, "EXECUTED", &status)?;
         tx.commit()?;
         for (quantity, price, commission) in FILLS {
             let mut tx = self.client.transaction()?;
@@ -284,7 +222,7 @@ fn pgbench(
 ) -> Outcome<Run> {
     let scratch = tempfile::tempdir()?;
     let script = scratch.path().join("script.sql");
-    fs::write(&script, SCRIPT)?;
+    fs::write(&script, PGBENCH_SCRIPT)?;
     let extent = match extent {
         Extent::Time(time) => format!("--time={}", time.as_secs().max(1)),
         Extent::Count(count) => format!("--transactions={}", WARM_UP + count),
@@ -310,6 +248,36 @@ fn pgbench(
             read_log(&fs::read_to_string(path)?, &mut run)?;
         }
     }
+    Ok(run)
+}
+
+/// The script tells of its lifecycles as pgbench does.
+fn sqlalchemy(
+    server: &Server,
+    program: &Path,
+    url: &str,
+    clients: usize,
+    extent: Extent,
+) -> Outcome<Run> {
+    let scratch = tempfile::tempdir()?;
+    let script = scratch.path().join("orm.py");
+    fs::write(&script, ORM_SCRIPT)?;
+    let extent = match extent {
+        Extent::Time(time) => format!("--time={}", time.as_secs_f64()),
+        Extent::Count(count) => format!("--transactions={count}"),
+    };
+    let output = server
+        .command(program)
+        .arg(script)
+        .args([extent, format!("--client={clients}"), format!("--warm-up={WARM_UP}")])
+        .arg(url)
+        .output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("SQLAlchemy: {}", said.trim()).into());
+    }
+    let mut run = Run::default();
+    read_log(&String::from_utf8_lossy(&output.stdout), &mut run)?;
     Ok(run)
 }
 

@@ -1,0 +1,192 @@
+//! The databases that are measured, and how to come to them.
+
+use std::path::{Path, PathBuf};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::r2d2::{ConnectionManager, Pool};
+use diesel::sql_types::{BigInt, Text};
+use postgres::{Client, Config, NoTls};
+use tradeblotter::embedded::Server;
+use tradeblotter::{Blotter, connect, migrations, role};
+use uuid::Uuid;
+
+use crate::drive::Outcome;
+use crate::sides::Side;
+
+/// The most clients that there are at a time.
+pub const MOST_CLIENTS: usize = 32;
+
+const SCHEMA_WRITER: &str = "base_writer";
+const BASE: &str = "base";
+
+/// What the others write to: the base schema, without row security. The bare tables have its columns, checks
+/// and indexes, and nothing that refers to another table.
+const BASE_SCHEMA: [&str; 4] = [
+    include_str!("../../migrations/2026-11-22-100000-0000_create_traders/up.sql"),
+    include_str!("../../migrations/2026-11-22-100100-0000_create_order_tables/up.sql"),
+    "ALTER TABLE orders DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
+     ALTER TABLE fills DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
+     ALTER TABLE execution_logs DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;",
+    "CREATE TABLE bare_orders (LIKE orders INCLUDING ALL);
+     CREATE TABLE bare_fills (LIKE fills INCLUDING ALL);
+     CREATE TABLE bare_execution_logs (LIKE execution_logs INCLUDING ALL);",
+];
+
+/// The databases, and how to come to them.
+#[derive(Clone)]
+pub struct Place {
+    /// Where the socket is.
+    pub directory: PathBuf,
+    /// The logins of the library.
+    pub trader: String,
+    pub engine: String,
+    pub compliance: String,
+    /// The login of the others.
+    pub writer: String,
+    /// None where it is not installed.
+    pub pgbench: Option<PathBuf>,
+    /// A Python that has SQLAlchemy, if one is given.
+    pub python: Option<PathBuf>,
+}
+
+impl Place {
+    /// Makes the two databases.
+    pub fn prepare(server: &Server, python: Option<PathBuf>) -> Outcome<Self> {
+        migrations::run(&mut server.connect()?)?;
+        let admin_url = server.admin_url();
+        let writer = in_database(&admin_url, BASE).replacen(
+            "//postgres@",
+            &format!("//{SCHEMA_WRITER}@"),
+            1,
+        );
+        let admin = &mut connect(&admin_url)?;
+        admin.batch_execute(&format!("CREATE ROLE {SCHEMA_WRITER} LOGIN"))?;
+        admin.batch_execute(&format!("CREATE DATABASE {BASE} OWNER {SCHEMA_WRITER}"))?;
+        let base = &mut connect(&writer)?;
+        BASE_SCHEMA.iter().try_for_each(|sql| base.batch_execute(sql))?;
+        register(admin)?;
+        register(base)?;
+        let programs = text(admin, "SELECT setting AS text FROM pg_config WHERE name = 'BINDIR'")?;
+        let directory = text(admin, "SELECT current_setting('unix_socket_directories') AS text")?;
+        Ok(Self {
+            directory: directory.into(),
+            trader: server.login::<role::Trader>()?,
+            engine: server.login::<role::Engine>()?,
+            compliance: server.login::<role::Compliance>()?,
+            writer,
+            pgbench: Some(PathBuf::from(programs).join("pgbench")).filter(|path| path.is_file()),
+            python,
+        })
+    }
+
+    /// The same, with the library in another database.
+    pub fn with_library_in(&self, database: &str) -> Self {
+        Self {
+            trader: in_database(&self.trader, database),
+            engine: in_database(&self.engine, database),
+            compliance: in_database(&self.compliance, database),
+            ..self.clone()
+        }
+    }
+
+    /// The same, reached through a socket in another directory.
+    pub fn through(&self, directory: &Path) -> Self {
+        let (own, other) = (self.directory.display().to_string(), directory.display().to_string());
+        let through = |url: &str| url.replacen(&own, &other, 1);
+        Self {
+            directory: directory.to_owned(),
+            trader: through(&self.trader),
+            engine: through(&self.engine),
+            compliance: through(&self.compliance),
+            writer: through(&self.writer),
+            ..self.clone()
+        }
+    }
+
+    /// The clients that are held against each other.
+    pub fn sides(&self) -> Vec<Side> {
+        let mut sides = vec![Side::Library, Side::HandWritten];
+        sides.extend(self.pgbench.is_some().then_some(Side::Pgbench));
+        sides.extend(self.python.is_some().then_some(Side::SqlAlchemy));
+        sides
+    }
+
+    /// A connection by which the base schema is written.
+    pub fn writer_client(&self) -> Outcome<Client> {
+        self.client(SCHEMA_WRITER, BASE)
+    }
+
+    /// A connection whom row security does not hold.
+    pub fn superuser_client(&self, database: &str) -> Outcome<Client> {
+        self.client("postgres", database)
+    }
+
+    fn client(&self, user: &str, database: &str) -> Outcome<Client> {
+        let mut config = Config::new();
+        config.user(user).dbname(database).host_path(&self.directory);
+        Ok(config.connect(NoTls)?)
+    }
+}
+
+/// A trader for each client: those of one would wait for each other's lock on its row.
+pub fn trader(client: usize) -> Uuid {
+    Uuid::from_u128(client as u128 + 1)
+}
+
+/// Writes down the traders of the clients.
+pub fn register(conn: &mut PgConnection) -> Outcome<()> {
+    for client in 0..MOST_CLIENTS {
+        let id = trader(client);
+        conn.batch_execute(&format!("INSERT INTO traders (id, name) VALUES ('{id}', 'Client')"))?;
+    }
+    Ok(())
+}
+
+pub fn in_database(url: &str, name: &str) -> String {
+    url.replacen("/blotter?", &format!("/{name}?"), 1)
+}
+
+/// The library with a connection for each client.
+pub fn pool(url: &str, clients: usize) -> Outcome<Blotter> {
+    let pool = Pool::builder()
+        .max_size(u32::try_from(clients)?)
+        .min_idle(Some(0))
+        .test_on_check_out(false)
+        .build(ConnectionManager::new(url))?;
+    Ok(Blotter::with_pool(pool))
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    text: String,
+}
+
+/// The column `text` of the one row of a query.
+pub fn text(conn: &mut PgConnection, query: &str) -> Outcome<String> {
+    Ok(diesel::sql_query(query).get_result::<Line>(conn)?.text)
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+/// The column `number` of the one row of a query.
+pub fn number(conn: &mut PgConnection, query: &str) -> Outcome<i64> {
+    Ok(diesel::sql_query(query).get_result::<Number>(conn)?.number)
+}
+
+/// Bytes of write-ahead log that the server has written.
+pub fn wal_position(conn: &mut PgConnection) -> Outcome<i64> {
+    number(conn, "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint AS number")
+}
+
+/// The embedded server does without; its data is not kept.
+pub fn set_fsync(conn: &mut PgConnection, on: bool) -> Outcome<()> {
+    conn.batch_execute(&format!("ALTER SYSTEM SET fsync = {on}"))?;
+    conn.batch_execute("SELECT pg_reload_conf(); SELECT pg_sleep(0.2); CHECKPOINT")?;
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! What was measured, as tables to read and to plot, and the goals it is held against.
+
+use std::fs;
+use std::path::Path;
+
+use crate::drive::Outcome;
+
+/// One question, and its answer in rows.
+pub struct Table {
+    name: &'static str,
+    headings: &'static [&'static str],
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    fn new(name: &'static str, headings: &'static [&'static str]) -> Self {
+        Self { name, headings, rows: vec![] }
+    }
+
+    /// Adds a row, and says so: the whole takes long.
+    pub fn add(&mut self, row: impl IntoIterator<Item = String>) {
+        let row: Vec<_> = row.into_iter().collect();
+        println!("{}: {}", self.name, self.line(&row));
+        self.rows.push(row);
+    }
+
+    fn line(&self, row: &[String]) -> String {
+        let fields = self.headings.iter().zip(row).filter(|(_, field)| !field.is_empty());
+        fields.map(|(heading, field)| format!("{heading} {field}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Prints it for a reader of Markdown, if there is an answer.
+    pub fn print(&self) {
+        if self.rows.is_empty() {
+            return;
+        }
+        println!("\n## {}\n", self.name);
+        println!("| {} |\n|{}", self.headings.join(" | "), "---|".repeat(self.headings.len()));
+        for row in &self.rows {
+            println!("| {} |", row.join(" | "));
+        }
+    }
+
+    /// Writes it as CSV.
+    pub fn write(&self, directory: &Path) -> Outcome<()> {
+        fs::create_dir_all(directory)?;
+        let path = directory.join(self.name).with_extension("csv");
+        let mut writer = csv::Writer::from_path(path)?;
+        writer.write_record(self.headings)?;
+        self.rows.iter().try_for_each(|row| writer.write_record(row))?;
+        Ok(writer.flush()?)
+    }
+}
+
+/// All that was measured.
+pub struct Report {
+    pub facts: Table,
+    pub lifecycle: Table,
+    pub batch: Table,
+    pub reads: Table,
+    pub export: Table,
+    pub disk: Table,
+    goals: Table,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            facts: Table::new("facts", &["fact", "value"]),
+            lifecycle: Table::new(
+                "lifecycle",
+                &[
+                    "orders stored",
+                    "clients",
+                    "by",
+                    "lifecycles/s",
+                    "p50 ms",
+                    "p99 ms",
+                    "WAL bytes",
+                    "round trips",
+                    "library is",
+                ],
+            ),
+            batch: Table::new(
+                "batch",
+                &["orders stored", "clients", "rows", "by", "rows/s", "p50 ms", "p99 ms"],
+            ),
+            reads: Table::new(
+                "reads",
+                &[
+                    "orders stored",
+                    "clients",
+                    "read",
+                    "rows",
+                    "row security",
+                    "reads/s",
+                    "rows/s",
+                    "p50 ms",
+                    "p99 ms",
+                    "of without",
+                ],
+            ),
+            export: Table::new("export", &["orders stored", "by", "rows", "rows/s"]),
+            disk: Table::new(
+                "disk",
+                &["orders stored", "table", "rows", "table bytes/order", "index bytes/order"],
+            ),
+            goals: Table::new("goals", &["goal", "bound", "measured", "verdict"]),
+        }
+    }
+}
+
+impl Report {
+    pub fn at_least(&mut self, goal: impl Into<String>, measured: f64, bound: f64) {
+        self.hold(goal.into(), format!("at least {bound}"), measured, bound / measured);
+    }
+
+    pub fn at_most(&mut self, goal: impl Into<String>, measured: f64, bound: f64) {
+        self.hold(goal.into(), format!("at most {bound}"), measured, measured / bound);
+    }
+
+    /// `beyond` is more than 1 when the goal is missed.
+    fn hold(&mut self, goal: String, bound: String, measured: f64, beyond: f64) {
+        let verdict = match beyond {
+            ..=1.0 => "met".to_owned(),
+            beyond => format!("MISSED by a factor of {beyond:.2}"),
+        };
+        self.goals.add([goal, bound, format!("{measured:.3}"), verdict]);
+    }
+
+    pub fn tables(&self) -> [&Table; 7] {
+        let Self { facts, lifecycle, batch, reads, export, disk, goals } = self;
+        [facts, lifecycle, batch, reads, export, disk, goals]
+    }
+}
+
+pub fn quantile(values: &[f64], of: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let index = (of * sorted.len() as f64) as usize;
+    sorted.get(index).or(sorted.last()).copied().unwrap_or(f64::NAN)
+}
