@@ -270,7 +270,7 @@ pub fn compare(place: &Place, options: &Options, report: &mut Report) -> Outcome
             (Work::Actions, Work::RawActions, 0.5),
         ] {
             let [what, by] = other.names();
-            let goal = format!("batch of {what}, {clients} clients: library to {by}");
+            let goal = format!("batch of {what}, {clients} at a time: library to {by}");
             report.at_least(goal, rate(work) / rate(other), bound);
         }
     }

@@ -37,7 +37,7 @@ pub fn compare(
         }
         for (side, bound) in GOALS {
             if let Some(results) = results.iter().find(|results| results.side == side) {
-                let goal = format!("lifecycle, {clients} clients: library to {}", side.name());
+                let goal = format!("lifecycle, {clients} at a time: library to {}", side.name());
                 report.at_least(goal, library / results.rate(), bound);
             }
         }

@@ -104,8 +104,8 @@ impl Options {
     fn quick() -> Self {
         Self {
             sizes: &[100_000],
-            rounds: 3,
-            time: Duration::from_secs(1),
+            rounds: 2,
+            time: Duration::from_secs(2),
             slice: Duration::from_millis(200),
             batches: 2,
             exported: 20_000,

@@ -25,11 +25,15 @@ def bars(axes, groups, title, unit):
     for number, (name, values) in enumerate(groups.items()):
         at = [index - 0.4 + width * (number + 0.5) for index in range(len(places))]
         drawn = axes.bar(at, [values.get(place, 0) for place in places], width, label=name)
-        axes.bar_label(drawn, fmt="{:,.3g}", fontsize=6)
+        axes.bar_label(drawn, [short(bar.get_height()) for bar in drawn], fontsize=6)
     axes.set_xticks(range(len(places)), places)
     axes.set_title(title)
     axes.set_ylabel(unit)
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def short(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def grouped(table, name, place, value):
@@ -40,7 +44,7 @@ def grouped(table, name, place, value):
 
 
 def clients(row):
-    return f"{row['clients']} clients"
+    return f"{row['clients']} at a time"
 
 
 def save(figure, directory, name):
@@ -53,7 +57,7 @@ def lifecycle(directory):
     table = [row for row in rows(directory, "lifecycle") if row["orders stored"] == "0"]
     if not table:
         return
-    figure, (rate, wait) = pyplot.subplots(1, 2, figsize=(10, 4))
+    figure, (rate, wait) = pyplot.subplots(2, 1, figsize=(9, 7))
     bars(rate, grouped(table, "by", clients, "lifecycles/s"), "Lifecycles", "a second")
     bars(wait, grouped(table, "by", clients, "p99 ms"), "The slowest in a hundred", "ms (p99)")
     save(figure, directory, "lifecycle")

@@ -224,7 +224,8 @@ fn pgbench(
     let script = scratch.path().join("script.sql");
     fs::write(&script, PGBENCH_SCRIPT)?;
     let extent = match extent {
-        Extent::Time(time) => format!("--time={}", time.as_secs().max(1)),
+        // And a second to warm up in, which many clients need.
+        Extent::Time(time) => format!("--time={}", time.as_secs() + 1),
         Extent::Count(count) => format!("--transactions={}", WARM_UP + count),
     };
     let threads = thread::available_parallelism()?.get().min(clients);
