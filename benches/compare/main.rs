@@ -14,9 +14,10 @@
 //!   that grows.
 //!
 //! `cargo bench --bench compare` does all of it, `-- --quick` in a few minutes with a small book. The names
-//! of questions, `lifecycle`, `batch` or `stored`, leave out the others. `--python PROGRAM` names a Python
-//! that has SQLAlchemy, which is left out otherwise; `--out DIRECTORY` has the tables written as CSV.
-//! `scripts/bench` gives it both. Missed goals are told, and no failure.
+//! of questions, `lifecycle`, `batch` or `stored`, leave out the others, and `--orders 100000,1000000` says
+//! to which sizes the book grows. `--python PROGRAM` names a Python that has SQLAlchemy, which is left out
+//! otherwise; `--out DIRECTORY` has the tables written as CSV. `scripts/bench` gives it both. Missed goals
+//! are told, and no failure.
 
 mod batch;
 #[path = "../common/book.rs"]
@@ -71,7 +72,7 @@ fn main() -> Outcome<()> {
 /// How much is measured.
 pub struct Options {
     /// Orders in the book, growing.
-    sizes: &'static [u64],
+    sizes: Vec<u64>,
     rounds: usize,
     /// How long a side goes through lifecycles before it is the next one's turn.
     time: Duration,
@@ -89,7 +90,7 @@ pub struct Options {
 impl Options {
     fn full() -> Self {
         Self {
-            sizes: &[100_000, 1_000_000, 10_000_000],
+            sizes: vec![100_000, 1_000_000, 10_000_000],
             rounds: 5,
             time: Duration::from_secs(3),
             slice: Duration::from_millis(400),
@@ -103,7 +104,7 @@ impl Options {
 
     fn quick() -> Self {
         Self {
-            sizes: &[100_000],
+            sizes: vec![100_000],
             rounds: 2,
             time: Duration::from_secs(2),
             slice: Duration::from_millis(200),
@@ -119,16 +120,20 @@ impl Options {
         let mut options = if is_quick { Self::quick() } else { Self::full() };
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
-            let mut path = || Some(arguments.next()?.into());
+            let mut value = || arguments.next().ok_or(format!("{argument} lacks its value"));
             match argument.as_str() {
                 // Said by `cargo bench`.
                 "--bench" | "--quick" => {}
-                "--python" => options.python = path(),
-                "--out" => options.out = path(),
+                "--orders" => {
+                    let sizes = value()?.split(',').map(str::parse).collect::<Result<_, _>>();
+                    options.sizes = sizes?;
+                }
+                "--python" => options.python = Some(value()?.into()),
+                "--out" => options.out = Some(value()?.into()),
                 question if QUESTIONS.contains(&question) => options.questions.push(argument),
                 _ => {
                     let questions = QUESTIONS.join(", ");
-                    let why = "is not --quick, --python, --out or one of";
+                    let why = "is not --quick, --orders, --python, --out or one of";
                     return Err(format!("{argument} {why} {questions}").into());
                 }
             }

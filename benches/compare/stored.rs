@@ -58,7 +58,7 @@ pub fn measure(
     let place = place.with_library_in(BOOK);
     let mut stored = 0;
     let mut smallest: Option<Medians> = None;
-    for &orders in options.sizes {
+    for &orders in &options.sizes {
         load(admin, stored, orders)?;
         stored = orders;
         disk(admin, orders, report)?;
