@@ -286,8 +286,9 @@ fn report_plans(subjects: &[Subject], held: &str) -> Outcome<bool> {
     set_default_instrumentation(|| Some(Box::new(note_statement) as Box<dyn Instrumentation>))?;
     let blotter = Blotter::connect(held)?;
     let mut within = true;
-    for ((read, binds), subject) in
-        READS.iter().zip(BINDS).flat_map(|read| iter::repeat(read).zip(subjects))
+    let reads = || READS.iter().zip(BINDS);
+    for (subject, (read, binds)) in
+        subjects.iter().flat_map(|subject| iter::repeat(subject).zip(reads()))
     {
         let session = blotter.trader(subject.trader)?.reader();
         session.transaction(|tx| (read.run)(tx, subject))?;

@@ -147,13 +147,13 @@ def work(client, options):
 
 
 def start(options):
-    # Inherited by the processes: a barrier can't be sent to them.
-    global inherited
-    inherited = options
+    # When a process begins: a barrier can't be sent to it later.
+    global given
+    given = options
 
 
 def of_client(client):
-    return work(client, inherited)
+    return work(client, given)
 
 
 def main():
