@@ -35,6 +35,10 @@ const MAX_RAW: usize = 65_536;
 /// Characters that the reason of a resolution may have; the log gives it with a few words around it.
 const MAX_REASON: usize = 900;
 
+/// How the reason begins of an entry of the log about a break that was kept, as the database writes it.
+#[cfg(any(feature = "audit", feature = "ingest"))]
+pub(crate) const KEPT: &str = "break: ";
+
 /// PostgreSQL knows no moment before it.
 const FIRST_YEAR: i32 = -4712;
 

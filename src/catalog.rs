@@ -17,13 +17,14 @@ use crate::price::{LEAST_SCALE, MAX_SCALE};
 const FACTS: &str = include_str!("catalog.sql");
 const EXPECTED: &str = include_str!("catalog.expected");
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "break_resolutions",
     "breaks",
     "execution_logs",
     "execution_logs_sequence",
     "fills",
     "orders",
+    "seals",
     "traders",
 ];
 const ENUMS: [&str; 5] =

@@ -75,6 +75,13 @@ enum Kind {
         name: String,
         why: String,
     },
+    #[cfg(feature = "audit")]
+    File {
+        path: String,
+        why: String,
+    },
+    #[cfg(feature = "audit")]
+    Unproven(String),
     #[cfg(feature = "embedded")]
     NoServer(String),
     #[cfg(feature = "embedded")]
@@ -238,6 +245,16 @@ const RULES: &[Rule] = &[
         "the reason must have no more than 900 characters",
     ),
     constraint("ck_break_resolutions_reason_not_blank", "the reason must not be blank"),
+    constraint(
+        "seals_pkey",
+        "a seal with this number is stored already; let one process seal at a time",
+    ),
+    constraint("uq_seals_previous", "another seal follows the same one already"),
+    constraint("ck_seals_well_formed", "a seal covers entries, a hash for each, and is signed"),
+    constraint(
+        "ck_seals_sealed_at_readable",
+        "the time of a seal must be a moment before the year 262143, and not infinity",
+    ),
     trigger(OVER_FILL, "an order can't be filled beyond its quantity"),
     trigger(TRANSITION, "only a PENDING or PARTIAL order can still change"),
     trigger("orders_begin_pending", "an order begins PENDING, with nothing filled"),
@@ -273,18 +290,20 @@ const RULES: &[Rule] = &[
     trigger(APPEND_ONLY[2], "the log stays as it was written; add an entry"),
     trigger(APPEND_ONLY[3], "a break stays as it was reported; resolve it"),
     trigger(APPEND_ONLY[4], "what was said about a break stays as it was said"),
+    trigger(APPEND_ONLY[5], "a seal stays as it was signed"),
 ];
 
 pub(crate) const OVER_FILL: &str = "ck_orders_filled_lte_quantity";
 
 const TRANSITION: &str = "orders_transition";
 
-const APPEND_ONLY: [&str; 5] = [
+const APPEND_ONLY: [&str; 6] = [
     "orders_append_only",
     "fills_append_only",
     "execution_logs_append_only",
     "breaks_append_only",
     "break_resolutions_append_only",
+    "seals_append_only",
 ];
 
 impl Error {
@@ -344,6 +363,16 @@ impl Error {
 
     pub(crate) fn migration(name: impl fmt::Display, why: impl fmt::Display) -> Self {
         Self::new(Kind::Migration { name: name.to_string(), why: why.to_string() })
+    }
+
+    #[cfg(feature = "audit")]
+    pub(crate) fn file(path: impl fmt::Display, why: impl fmt::Display) -> Self {
+        Self::new(Kind::File { path: path.to_string(), why: why.to_string() })
+    }
+
+    #[cfg(feature = "audit")]
+    pub(crate) fn unproven(why: impl fmt::Display) -> Self {
+        Self::new(Kind::Unproven(why.to_string()))
     }
 
     #[cfg(feature = "embedded")]
@@ -527,6 +556,19 @@ impl Error {
         matches!(*self.0, Kind::Migration { .. })
     }
 
+    /// A file of keys, of a checkpoint or of a proof can't be read or written, or may be read by others who
+    /// must not.
+    #[cfg(feature = "audit")]
+    pub fn is_file(&self) -> bool {
+        matches!(*self.0, Kind::File { .. })
+    }
+
+    /// A proof, or a checkpoint, does not hold: somebody has changed it, or the database that it is of.
+    #[cfg(feature = "audit")]
+    pub fn is_unproven(&self) -> bool {
+        matches!(*self.0, Kind::Unproven(_))
+    }
+
     /// No PostgreSQL server is installed here for a private one to run; the text names the command
     /// that installs it.
     #[cfg(feature = "embedded")]
@@ -647,6 +689,10 @@ impl fmt::Display for Error {
             Kind::Migration { name, why } => {
                 write!(f, "migration {name} failed: {why}")
             }
+            #[cfg(feature = "audit")]
+            Kind::File { path, why } => write!(f, "{path}: {why}"),
+            #[cfg(feature = "audit")]
+            Kind::Unproven(why) => f.write_str(why),
             #[cfg(feature = "embedded")]
             Kind::NoServer(why) => f.write_str(why),
             #[cfg(feature = "embedded")]

@@ -102,6 +102,8 @@
 //!   (`Difference`, `Misderived`, `Rederived`).
 //! - `tls`: TLS to the server (`sslmode=require`), with the OpenSSL that is installed.
 
+#[cfg(feature = "audit")]
+pub mod audit;
 mod breaks;
 mod bulk;
 pub mod catalog;

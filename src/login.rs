@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Text};
 
 use crate::error::Error;
-use crate::role::{Compliance, DatabaseRole, Engine, Trader};
+use crate::role::{Auditor, Compliance, DatabaseRole, Engine, Trader};
 
 const FACTS: &str = include_str!("login.sql");
 
@@ -12,10 +12,11 @@ const FACTS: &str = include_str!("login.sql");
 const LEDGER: &str = "blotter_ledger";
 
 /// The roles of the database, and what each may do, in words.
-pub(crate) const ROLES: [(&str, &str); 4] = [
+pub(crate) const ROLES: [(&str, &str); 5] = [
     (Trader::NAME, "sees its own rows, submits its own orders and cancels them"),
     (Engine::NAME, "sees all rows, registers traders, submits orders, records fills and actions"),
     (Compliance::NAME, "sees all rows, writes nothing"),
+    (Auditor::NAME, "sees what is recorded, seals the log"),
     (LEDGER, "writes what is derived of orders, and the log"),
 ];
 
@@ -40,7 +41,7 @@ pub struct Login {
     #[diesel(sql_type = Array<Text>)]
     pub powers: Vec<String>,
     /// The roles of this schema that it may act as: `blotter_trader`, `blotter_engine`,
-    /// `blotter_compliance`, `blotter_ledger`.
+    /// `blotter_compliance`, `blotter_auditor`, `blotter_ledger`.
     #[diesel(sql_type = Array<Text>)]
     pub roles: Vec<String>,
 }

@@ -6,6 +6,7 @@
 //! | [`Trader`] | its own rows | its own orders, and cancels them |
 //! | [`Engine`] | all rows | traders, orders, fills, busts, corrections, breaks, actions |
 //! | [`Compliance`] | all rows | nothing |
+//! | [`Auditor`] | what is recorded, of everybody | seals of the log |
 //! | [`Reader`] | what the role that it was made from sees | nothing, as far as the compiler goes |
 
 use uuid::Uuid;
@@ -25,6 +26,10 @@ pub trait DatabaseRole: Role {
 /// A role that submits orders and cancels them: [`Trader`] and [`Engine`].
 pub trait Trades: Role {}
 
+/// A role that looks into the records of everybody and their seals: [`Compliance`], [`Auditor`], and a
+/// [`Reader`] of one of them.
+pub trait Audits: Role {}
+
 /// A trader, who sees its own rows only (`blotter_trader`). The trader that acts, and not the row
 /// [`crate::Trader`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +45,11 @@ pub struct Engine;
 /// Those who look into everything and change nothing (`blotter_compliance`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compliance;
+
+/// Those who seal the log, and change nothing that it is about (`blotter_auditor`). They see orders, fills,
+/// log, breaks and resolutions, and not who the traders are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Auditor;
 
 /// Any of the other roles, for code that reads and does not care as whom.
 ///
@@ -84,6 +94,7 @@ impl<R: DatabaseRole> From<R> for Reader {
 impl Role for Trader {}
 impl Role for Engine {}
 impl Role for Compliance {}
+impl Role for Auditor {}
 impl Role for Reader {}
 impl DatabaseRole for Trader {
     const NAME: &'static str = "blotter_trader";
@@ -94,8 +105,14 @@ impl DatabaseRole for Engine {
 impl DatabaseRole for Compliance {
     const NAME: &'static str = "blotter_compliance";
 }
+impl DatabaseRole for Auditor {
+    const NAME: &'static str = "blotter_auditor";
+}
 impl Trades for Trader {}
 impl Trades for Engine {}
+impl Audits for Compliance {}
+impl Audits for Auditor {}
+impl Audits for Reader {}
 
 pub(crate) mod sealed {
     use uuid::Uuid;
@@ -129,6 +146,12 @@ impl sealed::Role for Engine {
 }
 
 impl sealed::Role for Compliance {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+}
+
+impl sealed::Role for Auditor {
     fn name(&self) -> &'static str {
         Self::NAME
     }

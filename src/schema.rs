@@ -227,6 +227,34 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Seals of the log, chained and signed: what it said when it was sealed
+    seals (id) {
+        /// Place in the chain: 1, 2, 3 and so on
+        id -> Int8,
+        /// How entries are hashed and what is signed: see docs/seals.md
+        scheme -> Int2,
+        /// The numbers of the entries that are sealed with it
+        covered -> Int8multirange,
+        /// Up to this number every entry is in this seal or one before it, and none will come
+        settled -> Int8,
+        /// How many entries are sealed with it
+        entries -> Int4,
+        /// The hash of each entry, 32 bytes, in the order of their numbers
+        leaves -> Bytea,
+        /// Root of the Merkle tree over the hashes
+        root -> Bytea,
+        /// Hash of the seal before it; of the first, zeros
+        previous -> Bytea,
+        /// When it was sealed, by the clock of whoever did
+        sealed_at -> Timestamptz,
+        /// The Ed25519 key that it is signed with
+        public_key -> Bytea,
+        /// Ed25519 signature over all of it but the hashes of the entries
+        signature -> Bytea,
+    }
+}
+
+diesel::table! {
     /// Traders, the owners of orders (table created by tradeblotter)
     traders (id) {
         /// Unique trader identifier
@@ -255,5 +283,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     execution_logs,
     fills,
     orders,
+    seals,
     traders,
 );

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::conflict::Conflicts;
 use crate::error::Error;
 use crate::login::Login;
-use crate::role::{Compliance, DatabaseRole, Engine, Reader, Role, Trader};
+use crate::role::{Auditor, Compliance, DatabaseRole, Engine, Reader, Role, Trader};
 
 /// Connections that one [`Blotter::connect`] pool opens at most.
 const MAX_CONNECTIONS: u32 = 10;
@@ -126,6 +126,11 @@ impl Blotter {
     /// A session that reads every row and writes nothing.
     pub fn compliance(&self) -> Session<Compliance> {
         self.session(Compliance)
+    }
+
+    /// A session that reads what is recorded, of everybody, and seals the log.
+    pub fn auditor(&self) -> Session<Auditor> {
+        self.session(Auditor)
     }
 
     fn session<R: Role>(&self, role: R) -> Session<R> {

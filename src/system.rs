@@ -1,6 +1,8 @@
 //! What PostgreSQL and Diesel bring themselves, told to the query builder. Private: the schema is
 //! in [`schema`](crate::schema).
 
+#[cfg(feature = "audit")]
+use diesel::prelude::*;
 #[cfg(feature = "ingest")]
 use diesel::sql_types::Bool;
 use diesel::sql_types::{BigInt, Text};
@@ -30,6 +32,49 @@ diesel::table! {
         version -> Text,
         run_on -> Timestamp,
     }
+}
+
+#[cfg(feature = "audit")]
+diesel::define_sql_function! {
+    /// The name of this database.
+    fn current_database() -> Text;
+}
+
+#[cfg(feature = "audit")]
+diesel::table! {
+    /// The databases of the cluster.
+    pg_database (oid) {
+        oid -> Oid,
+        datname -> Text,
+    }
+}
+
+#[cfg(feature = "audit")]
+diesel::table! {
+    /// The locks that are held or waited for, in the whole cluster.
+    pg_locks (virtualtransaction) {
+        virtualtransaction -> Text,
+        database -> Nullable<Oid>,
+        relation -> Nullable<Oid>,
+        mode -> Text,
+        granted -> Bool,
+    }
+}
+
+#[cfg(feature = "audit")]
+diesel::allow_tables_to_appear_in_same_query!(pg_database, pg_locks);
+
+/// The transactions that have written to the log, or are about to: each by a name that is its own for as
+/// long as the server runs.
+#[cfg(feature = "audit")]
+pub(crate) fn writers_of_log(conn: &mut PgConnection) -> QueryResult<Vec<String>> {
+    pg_locks::table
+        .inner_join(pg_database::table.on(pg_locks::database.eq(pg_database::oid.nullable())))
+        .filter(pg_database::datname.eq(current_database()))
+        .filter(pg_locks::relation.eq(to_regclass("execution_logs")))
+        .filter(pg_locks::mode.eq("RowExclusiveLock").and(pg_locks::granted))
+        .select(pg_locks::virtualtransaction)
+        .load(conn)
 }
 
 #[cfg(feature = "embedded")]

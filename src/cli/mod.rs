@@ -5,13 +5,17 @@ mod breaks;
 mod demo;
 mod expire;
 mod ingest;
+mod key;
 mod list;
 mod migrate;
 mod output;
 mod precision;
+mod prove;
 mod rebuild;
 mod sandbox;
 mod schema;
+mod seal;
+mod verify;
 mod whoami;
 
 use std::fmt;
@@ -21,7 +25,7 @@ use std::process::ExitCode;
 use anstream::eprintln;
 use clap::{Parser, Subcommand};
 use diesel::prelude::*;
-use tradeblotter::role::{Compliance, Engine, Reader, Trader};
+use tradeblotter::role::{Auditor, Compliance, Engine, Reader, Trader};
 use tradeblotter::{Blotter, Error, Login, Session, migrations};
 use uuid::Uuid;
 
@@ -94,6 +98,24 @@ enum Command {
     /// Prints nothing and exits with 0 when all is as it should be, with 1 when not. Needs a login that
     /// sees every order.
     Rebuild(rebuild::Rebuild),
+    /// Make the keys that seals are signed with.
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Seal what the log says: what is committed and not sealed yet, signed, and chained to what was sealed
+    /// before.
+    ///
+    /// Costs those who write nothing. Needs a login that may act as blotter_auditor.
+    Seal(seal::Seal),
+    /// Hold the log against its seals, one line for each thing that is not as it was sealed.
+    ///
+    /// Names each entry that was altered, removed, added or put in another place, each broken link of the
+    /// chain, and each seal that the checkpoint file has and the database has not. Exits with 1 when
+    /// anything is found.
+    Verify(verify::Verify),
+    /// Prove that one entry of the log was sealed, in a file that holds without the database.
+    Prove(prove::Prove),
+    /// Check such a proof, with nothing but the file and the public key.
+    VerifyProof(prove::VerifyProof),
     /// Say how fine prices and commissions are kept, or have them kept finer.
     ///
     /// The columns hold cents; the owner of the tables widens them, in place. Orders and fills are locked
@@ -150,6 +172,11 @@ pub fn run() -> ExitCode {
         Command::Ingest(command) => command.run(&database, &mut out),
         Command::Rebuild(command) => command.run(&database, &mut out),
         Command::Precision(command) => command.run(&database, &mut out),
+        Command::Key(command) => command.run(&mut out),
+        Command::Seal(command) => command.run(&database, &mut out),
+        Command::Verify(command) => command.run(&database, &mut out),
+        Command::Prove(command) => command.run(&database, &mut out),
+        Command::VerifyProof(command) => command.run(&mut out),
         Command::Sandbox(command) => command.run(),
     };
     match done.and_then(|()| Ok(out.flush()?)) {
@@ -211,6 +238,40 @@ impl Database {
         }
         Err(Failure::Failed(Some(format!(
             "{name} may not act as blotter_engine; GRANT blotter_engine TO {name}, or connect as \
+             another login",
+            name = login.name
+        ))))
+    }
+
+    /// A session that seals the log; once the database has been found to be migrated.
+    fn auditor(&self) -> Result<Session<Auditor>, Failure> {
+        migrations::require(&mut self.connect()?)?;
+        let blotter = Blotter::connect(self.url()?)?;
+        let login = blotter.login()?;
+        if login.may_act_as::<Auditor>() {
+            return Ok(blotter.auditor());
+        }
+        Err(Failure::Failed(Some(format!(
+            "{name} may not act as blotter_auditor; GRANT blotter_auditor TO {name}, or connect as \
+             another login",
+            name = login.name
+        ))))
+    }
+
+    /// A session that reads the log and its seals, as whichever role the login may act as; once the
+    /// database has been found to be migrated.
+    fn auditing(&self) -> Result<Session<Reader>, Failure> {
+        migrations::require(&mut self.connect()?)?;
+        let blotter = Blotter::connect(self.url()?)?;
+        let login = blotter.login()?;
+        if login.may_act_as::<Auditor>() {
+            return Ok(blotter.auditor().reader());
+        }
+        if login.may_act_as::<Compliance>() {
+            return Ok(blotter.compliance().reader());
+        }
+        Err(Failure::Failed(Some(format!(
+            "{name} sees no seals; GRANT blotter_auditor or blotter_compliance TO {name}, or connect as \
              another login",
             name = login.name
         ))))

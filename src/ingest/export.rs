@@ -13,7 +13,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::event::{Event, Kind, Number};
-use crate::breaks::Break;
+use crate::breaks::{Break, KEPT};
 use crate::enums::{Action, BreakReason, OrderStatus};
 use crate::error::Error;
 use crate::execution_logs::ExecutionLog;
@@ -246,9 +246,8 @@ impl Told<'_> {
     }
 }
 
-/// How the reason begins of an entry about a break that was kept, of one about an order that was replaced,
-/// and what it is of one whose time was up: as the database writes them.
-const KEPT: &str = "break: ";
+/// How the reason begins of an entry about an order that was replaced, and what it is of one whose time was
+/// up: as the database writes them.
 const REPLACED: &str = "replaced by order ";
 const EXPIRED: &str = "expired";
 

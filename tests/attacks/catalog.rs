@@ -26,16 +26,19 @@ pub fn row_security_is_on_and_forced_on_every_table(scene: &Scene) -> Held {
 pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
     scene.superuser().sees(
         &[
+            "break_resolutions_auditor_reads: PERMISSIVE SELECT blotter_auditor",
             "break_resolutions_compliance_reads: PERMISSIVE SELECT blotter_compliance",
             "break_resolutions_engine_reads: PERMISSIVE SELECT blotter_engine",
             "break_resolutions_engine_resolves: PERMISSIVE INSERT blotter_engine",
             "break_resolutions_ledger_reads: PERMISSIVE SELECT blotter_ledger",
             "break_resolutions_trader_isolation: PERMISSIVE SELECT public",
+            "breaks_auditor_reads: PERMISSIVE SELECT blotter_auditor",
             "breaks_compliance_reads: PERMISSIVE SELECT blotter_compliance",
             "breaks_engine_keeps: PERMISSIVE INSERT blotter_engine",
             "breaks_engine_reads: PERMISSIVE SELECT blotter_engine",
             "breaks_ledger_reads: PERMISSIVE SELECT blotter_ledger",
             "breaks_trader_isolation: PERMISSIVE SELECT public",
+            "execution_logs_auditor_reads: PERMISSIVE SELECT blotter_auditor",
             "execution_logs_compliance_logs_nothing: RESTRICTIVE INSERT blotter_compliance",
             "execution_logs_compliance_reads: PERMISSIVE SELECT blotter_compliance",
             "execution_logs_engine_logs: PERMISSIVE INSERT blotter_engine",
@@ -46,6 +49,7 @@ pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
             "execution_logs_ledger_reads: PERMISSIVE SELECT blotter_ledger",
             "execution_logs_trader_cancels: RESTRICTIVE INSERT blotter_trader",
             "execution_logs_trader_isolation: PERMISSIVE ALL public",
+            "fills_auditor_reads: PERMISSIVE SELECT blotter_auditor",
             "fills_compliance_reads: PERMISSIVE SELECT blotter_compliance",
             "fills_compliance_records_nothing: RESTRICTIVE INSERT blotter_compliance",
             "fills_engine_reads: PERMISSIVE SELECT blotter_engine",
@@ -54,6 +58,7 @@ pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
             "fills_ledger_reads: PERMISSIVE SELECT blotter_ledger",
             "fills_trader_isolation: PERMISSIVE ALL public",
             "fills_trader_records_nothing: RESTRICTIVE INSERT blotter_trader",
+            "orders_auditor_reads: PERMISSIVE SELECT blotter_auditor",
             "orders_compliance_reads: PERMISSIVE SELECT blotter_compliance",
             "orders_compliance_submits_nothing: RESTRICTIVE INSERT blotter_compliance",
             "orders_engine_reads: PERMISSIVE SELECT blotter_engine",
@@ -61,6 +66,9 @@ pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
             "orders_ledger_derives: PERMISSIVE UPDATE blotter_ledger",
             "orders_ledger_reads: PERMISSIVE SELECT blotter_ledger",
             "orders_trader_isolation: PERMISSIVE ALL public",
+            "seals_auditor_reads: PERMISSIVE SELECT blotter_auditor",
+            "seals_auditor_seals: PERMISSIVE INSERT blotter_auditor",
+            "seals_compliance_reads: PERMISSIVE SELECT blotter_compliance",
             "traders_compliance_reads: PERMISSIVE SELECT blotter_compliance",
             "traders_engine_reads: PERMISSIVE SELECT blotter_engine",
             "traders_engine_registers: PERMISSIVE INSERT blotter_engine",
@@ -128,22 +136,27 @@ pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene)
 pub fn the_grants_are_those_that_are_promised(scene: &Scene) -> Held {
     scene.superuser().sees(
         &[
+            "__diesel_schema_migrations: blotter_auditor SELECT",
             "__diesel_schema_migrations: blotter_compliance SELECT",
             "__diesel_schema_migrations: blotter_engine SELECT",
             "__diesel_schema_migrations: blotter_trader SELECT",
+            "break_resolutions: blotter_auditor SELECT",
             "break_resolutions: blotter_compliance SELECT",
             "break_resolutions: blotter_engine INSERT, SELECT",
             "break_resolutions: blotter_ledger SELECT",
             "break_resolutions: blotter_trader SELECT",
+            "breaks: blotter_auditor SELECT",
             "breaks: blotter_compliance SELECT",
             "breaks: blotter_engine INSERT, SELECT",
             "breaks: blotter_ledger SELECT",
             "breaks: blotter_trader SELECT",
+            "execution_logs: blotter_auditor SELECT",
             "execution_logs: blotter_compliance SELECT",
             "execution_logs: blotter_engine INSERT, SELECT",
             "execution_logs: blotter_ledger INSERT, SELECT",
             "execution_logs: blotter_trader INSERT, SELECT",
             "execution_logs_sequence: blotter_ledger USAGE",
+            "fills: blotter_auditor SELECT",
             "fills: blotter_compliance SELECT",
             "fills: blotter_engine INSERT, SELECT",
             "fills: blotter_ledger INSERT, SELECT",
@@ -154,10 +167,13 @@ pub fn the_grants_are_those_that_are_promised(scene: &Scene) -> Held {
             "orders.status: blotter_ledger UPDATE",
             "orders.updated_at: blotter_ledger UPDATE",
             "orders.venue_order_id: blotter_ledger UPDATE",
+            "orders: blotter_auditor SELECT",
             "orders: blotter_compliance SELECT",
             "orders: blotter_engine INSERT, SELECT",
             "orders: blotter_ledger SELECT",
             "orders: blotter_trader INSERT, SELECT",
+            "seals: blotter_auditor INSERT, SELECT",
+            "seals: blotter_compliance SELECT",
             "traders: blotter_compliance SELECT",
             "traders: blotter_engine INSERT, SELECT",
             "traders: blotter_trader SELECT",
@@ -187,9 +203,15 @@ pub fn the_grants_are_those_that_are_promised(scene: &Scene) -> Held {
 
 pub fn nobody_logs_in_as_a_role_and_no_role_is_another_or_has_an_attribute(scene: &Scene) -> Held {
     scene.superuser().sees(
-        &["blotter_compliance", "blotter_engine", "blotter_ledger", "blotter_trader"],
+        &[
+            "blotter_auditor",
+            "blotter_compliance",
+            "blotter_engine",
+            "blotter_ledger",
+            "blotter_trader",
+        ],
         "SELECT rolname::text AS text FROM pg_roles
-         WHERE rolname ~ '^blotter_(trader|engine|compliance|ledger)$'
+         WHERE rolname ~ '^blotter_(trader|engine|compliance|auditor|ledger)$'
              AND NOT (rolcanlogin OR rolsuper OR rolbypassrls)
              AND NOT (rolcreaterole OR rolcreatedb OR rolreplication)
              AND NOT EXISTS (SELECT FROM pg_auth_members WHERE member = pg_roles.oid)

@@ -36,4 +36,5 @@ mod pool;
 mod queries;
 mod roles;
 mod scene;
+mod seals;
 mod truncation;

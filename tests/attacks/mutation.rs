@@ -14,7 +14,7 @@ use diesel::sql_types::Text;
 use super::scene::{Attack, Scene};
 use super::{
     amendments, breaks, catalog, functions, history, identity, impersonation, oracles, plans, pool,
-    queries, roles, truncation,
+    queries, roles, seals, truncation,
 };
 
 /// The policies, which of them take away, and row security itself.
@@ -124,7 +124,8 @@ const GRANTS: &str = "
         format('GRANT %s ON %s%I TO %s', privilege, kind, object, role)
     FROM objects
     CROSS JOIN unnest(ARRAY[
-        'blotter_trader', 'blotter_engine', 'blotter_compliance', 'blotter_ledger', 'public'
+        'blotter_trader', 'blotter_engine', 'blotter_compliance', 'blotter_auditor',
+        'blotter_ledger', 'public'
     ]) AS role
     CROSS JOIN unnest(privileges) AS privilege
     CROSS JOIN LATERAL (
@@ -146,6 +147,35 @@ macro_rules! attacks_of {
 /// The attacks that notice when this is taken away.
 fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
     match (kind, name) {
+        ("policy", "seals_compliance_reads") | ("grant", "SELECT on seals to blotter_compliance") => {
+            attacks_of![seals::compliance_sees_the_seals_and_makes_none_whatever_is_granted]
+        }
+        ("policy", "seals_auditor_seals") => {
+            attacks_of![seals::the_auditor_sees_what_is_recorded_and_seals_it]
+        }
+        ("policy", name) if name.ends_with("_auditor_reads") => {
+            attacks_of![seals::the_auditor_sees_what_is_recorded_and_seals_it]
+        }
+        ("grant", name) if name.ends_with("to blotter_auditor") => {
+            attacks_of![seals::the_auditor_sees_what_is_recorded_and_seals_it]
+        }
+        ("row security", "seals") => attacks_of![
+            seals::compliance_sees_the_seals_and_makes_none_whatever_is_granted,
+            seals::nobody_else_sees_a_seal_or_makes_one_whatever_is_granted,
+        ],
+        ("force", "seals") => {
+            attacks_of![seals::nobody_else_sees_a_seal_or_makes_one_whatever_is_granted]
+        }
+        ("trigger", "seals_keep_all") => attacks_of![seals::nobody_truncates_the_seals],
+        ("always", "seals_keep_all") => {
+            attacks_of![seals::a_superuser_who_passes_over_ordinary_triggers_truncates_no_seal]
+        }
+        ("trigger", "seals_keep_values" | "seals_keep_row") => {
+            attacks_of![seals::a_superuser_rewrites_no_seal]
+        }
+        ("always", "seals_keep_values" | "seals_keep_row") => {
+            attacks_of![seals::a_superuser_who_passes_over_ordinary_triggers_rewrites_no_seal]
+        }
         ("policy", name) if name.ends_with("_trader_isolation") => {
             attacks_of![roles::a_trader_sees_its_own_rows_and_no_others]
         }
@@ -474,6 +504,9 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ("no grant", "to blotter_compliance") => {
             attacks_of![roles::compliance_is_granted_nothing_at_all_but_to_read]
         }
+        ("no grant", "to blotter_auditor") => {
+            attacks_of![roles::the_auditor_is_granted_what_it_seals_and_nothing_else]
+        }
         ("no grant", "to blotter_ledger") => {
             attacks_of![roles::the_ledger_is_granted_what_it_derives_and_nothing_else]
         }
@@ -495,6 +528,33 @@ const WIDENED: &[(&str, &[Named])] = &[
         "ALTER POLICY execution_logs_trader_cancels ON execution_logs
          WITH CHECK (action = 'CANCELLED' AND error_code IS NULL AND retry_attempt IS NULL)",
         attacks_of![impersonation::a_trader_gives_no_code_of_a_venue_and_counts_no_retry],
+    ),
+    (
+        "ALTER POLICY seals_auditor_seals ON seals TO PUBLIC",
+        attacks_of![
+            seals::compliance_sees_the_seals_and_makes_none_whatever_is_granted,
+            seals::nobody_else_sees_a_seal_or_makes_one_whatever_is_granted,
+        ],
+    ),
+    (
+        "ALTER POLICY seals_compliance_reads ON seals TO PUBLIC",
+        attacks_of![seals::nobody_else_sees_a_seal_or_makes_one_whatever_is_granted],
+    ),
+    (
+        "ALTER POLICY seals_auditor_reads ON seals TO PUBLIC",
+        attacks_of![seals::nobody_else_sees_a_seal_or_makes_one_whatever_is_granted],
+    ),
+    (
+        "ALTER TABLE seals DROP CONSTRAINT seals_pkey",
+        attacks_of![seals::a_seal_has_one_place_and_one_before_it],
+    ),
+    (
+        "ALTER TABLE seals DROP CONSTRAINT uq_seals_previous",
+        attacks_of![seals::a_seal_has_one_place_and_one_before_it],
+    ),
+    (
+        "ALTER POLICY execution_logs_auditor_reads ON execution_logs TO PUBLIC",
+        attacks_of![roles::a_trader_sees_its_own_rows_and_no_others],
     ),
     (
         "ALTER POLICY breaks_trader_isolation ON breaks USING (true)",
@@ -916,6 +976,7 @@ fn every_attack_is_one_that_can_fail() {
         pool,
         queries,
         roles,
+        seals,
         truncation,
     ];
     let all = themes

@@ -10,7 +10,7 @@ use crate::attacks::scene::{
 };
 
 /// The privileges that each role has on each table, as far as a statement can ask for them.
-const GRANTED: [(&str, [(&str, &str); 6]); 5] = [
+const GRANTED: [(&str, [(&str, &str); 7]); 6] = [
     (
         "",
         [
@@ -20,6 +20,7 @@ const GRANTED: [(&str, [(&str, &str); 6]); 5] = [
             ("execution_logs", ""),
             ("breaks", ""),
             ("break_resolutions", ""),
+            ("seals", ""),
         ],
     ),
     (
@@ -31,6 +32,7 @@ const GRANTED: [(&str, [(&str, &str); 6]); 5] = [
             ("execution_logs", "SELECT INSERT"),
             ("breaks", "SELECT"),
             ("break_resolutions", "SELECT"),
+            ("seals", ""),
         ],
     ),
     (
@@ -42,6 +44,7 @@ const GRANTED: [(&str, [(&str, &str); 6]); 5] = [
             ("execution_logs", "SELECT INSERT"),
             ("breaks", "SELECT INSERT"),
             ("break_resolutions", "SELECT INSERT"),
+            ("seals", ""),
         ],
     ),
     (
@@ -53,6 +56,19 @@ const GRANTED: [(&str, [(&str, &str); 6]); 5] = [
             ("execution_logs", "SELECT"),
             ("breaks", "SELECT"),
             ("break_resolutions", "SELECT"),
+            ("seals", "SELECT"),
+        ],
+    ),
+    (
+        "blotter_auditor",
+        [
+            ("traders", ""),
+            ("orders", "SELECT"),
+            ("fills", "SELECT"),
+            ("execution_logs", "SELECT"),
+            ("breaks", "SELECT"),
+            ("break_resolutions", "SELECT"),
+            ("seals", "SELECT INSERT"),
         ],
     ),
     (
@@ -64,6 +80,7 @@ const GRANTED: [(&str, [(&str, &str); 6]); 5] = [
             ("execution_logs", "SELECT INSERT"),
             ("breaks", "SELECT"),
             ("break_resolutions", "SELECT"),
+            ("seals", ""),
         ],
     ),
 ];
@@ -174,6 +191,7 @@ attacks! {
     a_trader_is_granted_nothing_beyond_that,
     the_engine_is_granted_nothing_beyond_that,
     compliance_is_granted_nothing_at_all_but_to_read,
+    the_auditor_is_granted_what_it_seals_and_nothing_else,
     the_ledger_is_granted_what_it_derives_and_nothing_else,
     who_has_none_of_the_roles_is_granted_nothing,
 }
@@ -308,6 +326,10 @@ pub fn the_engine_is_granted_nothing_beyond_that(scene: &Scene) -> Held {
 
 pub fn compliance_is_granted_nothing_at_all_but_to_read(scene: &Scene) -> Held {
     overreach(scene.compliance(), "blotter_compliance")
+}
+
+pub fn the_auditor_is_granted_what_it_seals_and_nothing_else(scene: &Scene) -> Held {
+    overreach(scene.auditor(), "blotter_auditor")
 }
 
 pub fn the_ledger_is_granted_what_it_derives_and_nothing_else(scene: &Scene) -> Held {

@@ -41,7 +41,8 @@ pub const RECORDS: [&str; 5] = ["orders", "fills", "execution_logs", "breaks", "
 pub const TABLES: [&str; 6] =
     ["traders", "orders", "fills", "execution_logs", "breaks", "break_resolutions"];
 /// The roles that a login is made a member of.
-pub const ROLES: [&str; 3] = ["blotter_trader", "blotter_engine", "blotter_compliance"];
+pub const ROLES: [&str; 4] =
+    ["blotter_trader", "blotter_engine", "blotter_compliance", "blotter_auditor"];
 
 /// What an attack got that it should not have, or did not get that it should.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ pub type Held = Result<(), Breach>;
 pub type Attack = fn(&Scene) -> Held;
 
 /// A database in which Ada and Grace have an order in each status, with fills and log, and two
-/// breaks each, one of them dismissed. One more is of no order that is there.
+/// breaks each, one of them dismissed. One more is of no order that is there. And there is a seal.
 pub struct Scene {
     // Before the database, which can't be dropped while somebody is on it.
     conn: RefCell<PgConnection>,
@@ -89,6 +90,7 @@ impl Scene {
              VALUES ('{NIL}', false, 'NTWICE');"
         );
         engine.batch_execute(&nobodys).unwrap();
+        connect(&db.login_url("blotter_auditor")).unwrap().batch_execute(&seal_of(1)).unwrap();
         Self { conn: RefCell::new(engine), db, rehearsed: false }
     }
 
@@ -132,6 +134,10 @@ impl Scene {
 
     pub fn compliance(&self) -> Actor<'_> {
         self.member("blotter_compliance", "")
+    }
+
+    pub fn auditor(&self) -> Actor<'_> {
+        self.member("blotter_auditor", "")
     }
 
     /// A login with this role only, and with this as its identity; with '' it has none, which is
@@ -290,6 +296,17 @@ pub fn booking_of(broken: &str) -> String {
     format!(
         "INSERT INTO public.break_resolutions (break_id, is_booked, reason)
          VALUES ('{broken}', true, 'X')"
+    )
+}
+
+/// Makes a row of a seal, which nobody has signed.
+pub fn seal_of(id: u8) -> String {
+    format!(
+        "INSERT INTO public.seals (id, scheme, covered, settled, entries, leaves, root, previous,
+             sealed_at, public_key, signature)
+         SELECT {id}, 1, '{{[1,2)}}', 0, 1, hash, hash, decode(repeat('0{id}', 32), 'hex'),
+             '2026-11-20', hash, hash || hash
+         FROM decode(repeat('00', 32), 'hex') AS hash"
     )
 }
 

@@ -32,7 +32,8 @@ pub fn no_role_truncates_a_table_whatever_is_granted(scene: &Scene) -> Held {
         scene.member(role, "").refused(By::Grant("orders"), "TRUNCATE orders CASCADE")?;
     }
     scene.run(&format!(
-        "GRANT TRUNCATE ON {} TO blotter_trader, blotter_engine, blotter_compliance",
+        "GRANT TRUNCATE ON {} TO blotter_trader, blotter_engine, blotter_compliance,
+             blotter_auditor",
         TABLES.join(", ")
     ));
     for role in ROLES {

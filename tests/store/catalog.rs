@@ -37,7 +37,7 @@ fn constraints(kind: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_tables_are_these_six_and_a_sequence() {
+fn the_tables_are_these_seven_and_a_sequence() {
     let tables =
         "SELECT relname || CASE relkind WHEN 'r' THEN '' ELSE ' ' || relkind::text END AS text
                   FROM pg_class
@@ -52,6 +52,7 @@ fn the_tables_are_these_six_and_a_sequence() {
             "execution_logs_sequence S",
             "fills",
             "orders",
+            "seals",
             "traders",
         ],
     );
@@ -258,6 +259,7 @@ fn the_primary_keys_are_the_ids() {
             "execution_logs_pkey on execution_logs: PRIMARY KEY (id)",
             "fills_pkey on fills: PRIMARY KEY (id)",
             "orders_pkey on orders: PRIMARY KEY (id)",
+            "seals_pkey on seals: PRIMARY KEY (id)",
             "traders_pkey on traders: PRIMARY KEY (id)",
         ],
     );
@@ -336,6 +338,11 @@ fn the_checks_are_the_eight_of_the_base_and_those_against_what_says_nothing_or_i
             &says("orders", "symbol"),
             &positive("take_profit"),
             &says("orders", "venue_order_id"),
+            &readable("seals", "sealed_at"),
+            "ck_seals_well_formed on seals: CHECK (id > 0 AND scheme > 0 AND settled >= 0 AND entries > 0 \
+             AND NOT isempty(covered) AND octet_length(leaves) = (32 * entries) \
+             AND octet_length(root) = 32 AND octet_length(previous) = 32 \
+             AND octet_length(public_key) = 32 AND octet_length(signature) = 64)",
             &readable("traders", "created_at"),
         ],
     );
@@ -365,10 +372,13 @@ fn the_foreign_keys_of_the_base_cascade_from_orders_and_no_other_does() {
 }
 
 #[test]
-fn there_is_one_unique_constraint_and_no_other_kind() {
+fn there_are_two_unique_constraints_and_no_other_kind() {
     assert_eq!(
         constraints("u"),
-        ["uq_break_resolutions_break_id on break_resolutions: UNIQUE (break_id)"]
+        [
+            "uq_break_resolutions_break_id on break_resolutions: UNIQUE (break_id)",
+            "uq_seals_previous on seals: UNIQUE (previous)",
+        ]
     );
     for kind in ["x", "t"] {
         assert_eq!(constraints(kind), [""; 0]);

@@ -35,7 +35,7 @@ impl Drop for Own {
 
 #[test]
 fn a_login_with_one_role_has_that_role_and_nothing_wrong_with_it() {
-    for role in ["blotter_trader", "blotter_engine", "blotter_compliance"] {
+    for role in ["blotter_trader", "blotter_engine", "blotter_compliance", "blotter_auditor"] {
         let own = Own::with(&format!("IN ROLE {role}"));
         let login = own.login();
         assert_eq!(login.name, own.name);

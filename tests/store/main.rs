@@ -37,6 +37,7 @@ mod raw_clients;
 mod replay;
 mod roles;
 mod schema_rs;
+mod seals;
 mod session;
 mod steps;
 mod streams;

@@ -9,8 +9,9 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use tradeblotter::audit::Seal;
 use tradeblotter::embedded::Server;
-use tradeblotter::role::{Compliance, DatabaseRole, Engine, Trader};
+use tradeblotter::role::{Auditor, Compliance, DatabaseRole, Engine, Trader};
 use tradeblotter::{
     Blotter, Break, BreakResolution, Commission, Error, ExecutionLog, Fill, NewExecutionLog,
     NewFill, NewOrder, Order, OrderHistory, Price, Side, connect, migrations, schema,
@@ -32,7 +33,7 @@ impl Database {
             create(TEMPLATE, "template1");
             migrations::run(&mut connect(&url(server().url(), TEMPLATE)).unwrap()).unwrap();
             let login = "CREATE ROLE app LOGIN IN ROLE
-                         blotter_trader, blotter_engine, blotter_compliance";
+                         blotter_trader, blotter_engine, blotter_compliance, blotter_auditor";
             connect(&server().admin_url()).unwrap().batch_execute(login).unwrap();
         });
         Self::copy_of(TEMPLATE)
@@ -54,7 +55,7 @@ impl Database {
         url(server().url(), &self.name)
     }
 
-    /// For a login that may act as a trader, as the engine and as compliance.
+    /// For a login that may act as a trader, as the engine, as compliance and as the auditor.
     pub fn app_url(&self) -> String {
         self.owner_url().replace("//blotter@", "//app@")
     }
@@ -65,6 +66,7 @@ impl Database {
             Trader::NAME => server().login::<Trader>(),
             Engine::NAME => server().login::<Engine>(),
             Compliance::NAME => server().login::<Compliance>(),
+            Auditor::NAME => server().login::<Auditor>(),
             other => panic!("no login has the role {other}"),
         };
         url(&login.unwrap(), &self.name)
@@ -89,7 +91,7 @@ impl Database {
     /// can.
     pub fn unguarded(&self) -> PgConnection {
         let mut admin = self.admin();
-        for table in ["orders", "fills", "execution_logs", "breaks", "break_resolutions"] {
+        for table in ["orders", "fills", "execution_logs", "breaks", "break_resolutions", "seals"] {
             admin.batch_execute(&format!("ALTER TABLE {table} DISABLE TRIGGER USER")).unwrap();
         }
         // A trigger draws the numbers of the log.
@@ -123,6 +125,7 @@ impl Database {
                 .order(schema::break_resolutions::id)
                 .load(conn)
                 .unwrap(),
+            seals: Seal::query().order(schema::seals::id).load(conn).unwrap(),
         }
     }
 }
@@ -137,6 +140,7 @@ pub struct Contents {
     pub log: Vec<ExecutionLog>,
     pub breaks: Vec<Break>,
     pub resolutions: Vec<BreakResolution>,
+    pub seals: Vec<Seal>,
 }
 
 impl Drop for Database {

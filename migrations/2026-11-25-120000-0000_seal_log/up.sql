@@ -1,0 +1,107 @@
+-- Promises a place for the seals of the log: each covers entries by their numbers, states the root of the
+-- tree over them and the hash of the seal before it, and is signed with a key that is not in the database.
+-- Like every record it takes new rows and nothing else.
+--
+-- What makes a seal one is its signature, so nobody can forge one by being let in here. But a row that is
+-- no seal would break the chain for good, since no row can be removed: so there is a role that seals and
+-- does nothing else, and neither those who write the log nor those who look into it can.
+
+DO $$
+BEGIN
+    IF to_regrole('blotter_auditor') IS NULL THEN
+        BEGIN
+            CREATE ROLE blotter_auditor NOLOGIN;
+            COMMENT ON ROLE blotter_auditor IS 'tradeblotter: reads what is recorded, seals the log';
+        EXCEPTION
+            -- Another database of the cluster made it a moment ago.
+            WHEN duplicate_object OR unique_violation THEN NULL;
+        END;
+    END IF;
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RAISE EXCEPTION E'the role blotter_auditor is missing and % may not create it. As an '
+            'administrator run:\n  CREATE ROLE blotter_auditor NOLOGIN;\nthen migrate again.',
+            quote_ident(current_user)
+            USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+
+CREATE TABLE seals (
+    id bigint CONSTRAINT seals_pkey PRIMARY KEY,
+    scheme smallint NOT NULL,
+    covered int8multirange NOT NULL,
+    settled bigint NOT NULL,
+    entries integer NOT NULL,
+    leaves bytea NOT NULL,
+    root bytea NOT NULL,
+    previous bytea NOT NULL,
+    sealed_at timestamptz NOT NULL,
+    public_key bytea NOT NULL,
+    signature bytea NOT NULL,
+    CONSTRAINT uq_seals_previous UNIQUE (previous),
+    CONSTRAINT ck_seals_well_formed CHECK (
+        id > 0 AND scheme > 0 AND settled >= 0 AND entries > 0 AND NOT isempty(covered)
+        AND octet_length(leaves) = 32 * entries AND octet_length(root) = 32
+        AND octet_length(previous) = 32 AND octet_length(public_key) = 32
+        AND octet_length(signature) = 64
+    ),
+    CONSTRAINT ck_seals_sealed_at_readable
+        CHECK (sealed_at > '-infinity' AND sealed_at < '262143-01-01 00:00:00+00')
+);
+
+COMMENT ON TABLE seals IS 'Seals of the log, chained and signed: what it said when it was sealed';
+COMMENT ON COLUMN seals.id IS 'Place in the chain: 1, 2, 3 and so on';
+COMMENT ON COLUMN seals.scheme IS 'How entries are hashed and what is signed: see docs/seals.md';
+COMMENT ON COLUMN seals.covered IS 'The numbers of the entries that are sealed with it';
+COMMENT ON COLUMN seals.settled IS
+    'Up to this number every entry is in this seal or one before it, and none will come';
+COMMENT ON COLUMN seals.entries IS 'How many entries are sealed with it';
+COMMENT ON COLUMN seals.leaves IS 'The hash of each entry, 32 bytes, in the order of their numbers';
+COMMENT ON COLUMN seals.root IS 'Root of the Merkle tree over the hashes';
+COMMENT ON COLUMN seals.previous IS 'Hash of the seal before it; of the first, zeros';
+COMMENT ON COLUMN seals.sealed_at IS 'When it was sealed, by the clock of whoever did';
+COMMENT ON COLUMN seals.public_key IS 'The Ed25519 key that it is signed with';
+COMMENT ON COLUMN seals.signature IS 'Ed25519 signature over all of it but the hashes of the entries';
+
+ALTER TABLE seals ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY seals_compliance_reads ON seals FOR SELECT TO blotter_compliance USING (true);
+CREATE POLICY seals_auditor_reads ON seals FOR SELECT TO blotter_auditor USING (true);
+CREATE POLICY seals_auditor_seals ON seals FOR INSERT TO blotter_auditor WITH CHECK (true);
+CREATE POLICY orders_auditor_reads ON orders FOR SELECT TO blotter_auditor USING (true);
+CREATE POLICY fills_auditor_reads ON fills FOR SELECT TO blotter_auditor USING (true);
+CREATE POLICY execution_logs_auditor_reads ON execution_logs FOR SELECT TO blotter_auditor
+    USING (true);
+CREATE POLICY breaks_auditor_reads ON breaks FOR SELECT TO blotter_auditor USING (true);
+CREATE POLICY break_resolutions_auditor_reads ON break_resolutions FOR SELECT TO blotter_auditor
+    USING (true);
+
+GRANT SELECT ON seals TO blotter_compliance;
+GRANT SELECT, INSERT ON seals TO blotter_auditor;
+GRANT SELECT ON orders, fills, execution_logs, breaks, break_resolutions TO blotter_auditor;
+
+DO $$
+BEGIN
+    IF to_regclass('__diesel_schema_migrations') IS NOT NULL THEN
+        GRANT SELECT ON __diesel_schema_migrations TO blotter_auditor;
+    END IF;
+    IF NOT has_schema_privilege('blotter_auditor', current_schema(), 'USAGE') THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO blotter_auditor', current_schema());
+    END IF;
+END
+$$;
+
+-- A seal of another log than there was.
+CREATE TRIGGER seals_keep_values BEFORE UPDATE ON seals
+    FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
+-- A log that was never sealed.
+CREATE TRIGGER seals_keep_row BEFORE DELETE ON seals
+    FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
+-- A table emptied at one stroke, which row security has no part in.
+CREATE TRIGGER seals_keep_all BEFORE TRUNCATE ON seals
+    FOR EACH STATEMENT EXECUTE FUNCTION blotter_refuse_change();
+
+ALTER TABLE seals
+    ENABLE ALWAYS TRIGGER seals_keep_values,
+    ENABLE ALWAYS TRIGGER seals_keep_row,
+    ENABLE ALWAYS TRIGGER seals_keep_all;

@@ -1,0 +1,81 @@
+//! Bytes of a fixed length: `bytea` in the database, hexadecimal digits everywhere else.
+
+/// A type of so many bytes that prints as lower-case hexadecimal digits and reads them.
+macro_rules! fixed_bytes {
+    ($(#[$docs:meta])* $type:ident, $length:literal, $called:literal) => {
+        $(#[$docs])*
+        #[derive(
+            diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+            Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord
+        )]
+        #[diesel(sql_type = diesel::sql_types::Bytea)]
+        pub struct $type(pub(super) [u8; $length]);
+
+        impl $type {
+            /// The bytes themselves.
+            pub fn as_bytes(&self) -> &[u8; $length] {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = $crate::Error;
+
+            /// Reads what `Display` writes; anything else is [`Error::is_invalid_input`].
+            ///
+            /// [`Error::is_invalid_input`]: crate::Error::is_invalid_input
+            fn from_str(text: &str) -> Result<Self, $crate::Error> {
+                let mut bytes = [0; $length];
+                match hex::decode_to_slice(text, &mut bytes) {
+                    Ok(()) if !text.bytes().any(|b| b.is_ascii_uppercase()) => Ok(Self(bytes)),
+                    _ => Err($crate::Error::invalid(
+                        $called,
+                        text,
+                        format!("is not {} lower-case hexadecimal digits", 2 * $length),
+                    )),
+                }
+            }
+        }
+
+        crate::text::serde_as_text!($type);
+
+        impl diesel::serialize::ToSql<diesel::sql_types::Bytea, diesel::pg::Pg> for $type {
+            fn to_sql<'b>(
+                &'b self,
+                out: &mut diesel::serialize::Output<'b, '_, diesel::pg::Pg>,
+            ) -> diesel::serialize::Result {
+                std::io::Write::write_all(out, &self.0)?;
+                Ok(diesel::serialize::IsNull::No)
+            }
+        }
+
+        impl diesel::deserialize::FromSql<diesel::sql_types::Bytea, diesel::pg::Pg> for $type {
+            fn from_sql(value: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
+                Ok(Self(value.as_bytes().try_into()?))
+            }
+        }
+    };
+}
+pub(super) use fixed_bytes;
+
+fixed_bytes!(
+    /// A SHA-256 hash; prints as 64 hexadecimal digits.
+    Hash, 32, "hash"
+);
+
+fixed_bytes!(
+    /// An Ed25519 signature; prints as 128 hexadecimal digits.
+    Signature, 64, "signature"
+);

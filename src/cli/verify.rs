@@ -1,0 +1,98 @@
+//! `blotter verify`: the log held against its seals.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anstream::eprintln;
+use clap::{Args, ValueHint};
+use indicatif::{ProgressBar, ProgressStyle};
+use tradeblotter::audit::{Checkpoint, Extent, Observation, PublicKey, Since, Verified};
+
+use super::{Database, Failure, arguments};
+
+#[derive(Args)]
+pub struct Verify {
+    /// What `blotter seal` has written down of the seals.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    checkpoint_file: Option<PathBuf>,
+    /// A key that seals may be signed with; given once for each.
+    #[arg(long = "public-key", value_name = "KEY")]
+    public_keys: Vec<PublicKey>,
+    /// Read entries from this seal on, by its number, or from the first one at this day or moment.
+    #[arg(long, value_name = "N|TIME", value_parser = since)]
+    since: Option<Since>,
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    match text.parse() {
+        Ok(seal) => Ok(Since::Seal(seal)),
+        Err(_) => arguments::moment(text)
+            .map(Since::Moment)
+            .map_err(|why| format!("{why}, nor the number of a seal")),
+    }
+}
+
+impl Verify {
+    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+        let session = database.auditing()?;
+        let checkpoint = self.checkpoint_file.as_deref().map(Checkpoint::read).transpose()?;
+        if self.public_keys.is_empty() {
+            eprintln!(
+                "warning: no --public-key: who could rewrite the log could seal it anew, with a key of \
+                 their own"
+            );
+        }
+        if checkpoint.is_none() {
+            eprintln!(
+                "warning: no --checkpoint-file: seals that were cut off at the end are not missed"
+            );
+        }
+        let extent = Extent { keys: self.public_keys.clone(), checkpoint, since: self.since };
+        let progress = progress();
+        let verified = session.snapshot(|tx| {
+            tx.seals().verify(&extent, |observation| match observation {
+                Observation::Begun(entries) => progress.set_length(entries),
+                Observation::Checked(entries) => progress.inc(entries),
+                // The check has failed, whether or not anybody reads why.
+                Observation::Found(finding) => progress.suspend(|| {
+                    let _ = writeln!(out, "{finding}");
+                }),
+            })
+        })?;
+        progress.finish_and_clear();
+        if verified.is_ahead {
+            eprintln!(
+                "warning: the last seal is not in the checkpoint file yet; the next run of blotter seal \
+                 writes it down"
+            );
+        }
+        let _ = writeln!(out, "{}", summary(&verified));
+        if verified.findings == 0 { Ok(()) } else { Err(Failure::Failed(None)) }
+    }
+}
+
+fn summary(verified: &Verified) -> String {
+    let Verified { seals, entries, unsealed, findings, .. } = verified;
+    let found = match findings {
+        0 => "all as they were sealed".to_owned(),
+        1 => "1 finding".to_owned(),
+        many => format!("{many} findings"),
+    };
+    format!("{seals} seals, {entries} entries: {found}; {unsealed} entries not sealed yet")
+}
+
+fn progress() -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let progress = ProgressBar::new(0);
+    // A template of our own, which is one.
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {pos}/{len} entries, {per_sec}, {eta} left")
+    {
+        progress.set_style(style);
+    }
+    progress.enable_steady_tick(Duration::from_millis(200));
+    progress
+}

@@ -1,0 +1,448 @@
+//! Sealed evidence: what is sealed, what is found of what was changed, and what a proof proves.
+
+mod command;
+mod tampering;
+mod under_way;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use diesel::connection::SimpleConnection;
+use tempfile::TempDir;
+use tradeblotter::audit::{
+    Checkpoint, CheckpointFile, Extent, Finding, Flaw, Observation, Proof, PublicKey, Seal,
+    SealKey, Since, Verified,
+};
+use tradeblotter::role::Auditor;
+use tradeblotter::{
+    Action, Blotter, Error, Execution, NewBreakResolution, NewBust, NewCorrection, NewExecutionLog,
+    NewFill, NewOrder, Order, Outcome, Session, Side, precision,
+};
+
+use crate::support::{Database, append, fill_of, noon, price, record, submit, texts, trader};
+
+/// A day with something of everything, sealed four times, with a checkpoint file beside it.
+pub struct Sealed {
+    pub blotter: Blotter,
+    pub key: SealKey,
+    directory: TempDir,
+    pub db: Database,
+}
+
+impl Sealed {
+    pub fn day() -> Self {
+        let db = Database::migrated();
+        let directory = TempDir::new().unwrap();
+        let key = SealKey::generate().unwrap();
+        let sealed = Self { blotter: db.blotter(), key, directory, db };
+        for part in 0..4 {
+            sealed.live(part);
+            sealed.seal();
+        }
+        sealed
+    }
+
+    pub fn auditor(&self) -> Session<Auditor> {
+        self.blotter.auditor()
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.directory.path().join("checkpoint")
+    }
+
+    /// Seals what there is, and writes it down.
+    pub fn seal(&self) -> Seal {
+        let seal = seal(&self.auditor(), &self.key).expect("something to seal");
+        self.write_down();
+        seal
+    }
+
+    pub fn write_down(&self) {
+        CheckpointFile::open(&self.file()).unwrap().catch_up(&self.auditor()).unwrap();
+    }
+
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint::read(&self.file()).unwrap()
+    }
+
+    /// Everything, against the key and the checkpoint.
+    pub fn extent(&self) -> Extent {
+        extent(&[self.key.public()], Some(self.checkpoint()))
+    }
+
+    /// A part of the day: its orders are as many as it takes to have entries of every kind.
+    fn live(&self, part: i32) {
+        let Self { blotter, .. } = self;
+        let ada = trader(blotter, &format!("Ada {part}"));
+        let client_id = format!("C-{part}");
+        let new = NewOrder {
+            stop_loss: Some(price("9.50")),
+            take_profit: Some(price("12")),
+            client_order_id: Some(&client_id),
+            expires_at: Some(noon() + chrono::TimeDelta::days(30)),
+            ..NewOrder::limit(ada.id, Side::Buy, "AAPL", 100, price("10.50"))
+        };
+        let order = submit(blotter, &new).unwrap();
+        let routed = NewExecutionLog {
+            reason: Some("to the venue"),
+            venue_order_id: Some("V-1"),
+            reported_at: Some(noon()),
+            ..NewExecutionLog::new(order.id, Action::Executed)
+        };
+        append(blotter, &routed).unwrap();
+        let one = record(blotter, &of_venue(&order, 30, "E-1")).unwrap();
+        let two = record(blotter, &of_venue(&order, 20, "E-2")).unwrap();
+        let bust = NewBust { amends: one.id, timestamp: noon(), execution_id: Some("E-3") };
+        let correction = NewCorrection {
+            amends: two.id,
+            timestamp: noon(),
+            quantity_filled: 21,
+            price_at_fill: price("10.43"),
+            commission: "0.20".parse().unwrap(),
+            execution_id: None,
+        };
+        let engine = blotter.engine();
+        engine.transaction(|tx| tx.fills().bust(&bust)).unwrap();
+        engine.transaction(|tx| tx.fills().correct(&correction)).unwrap();
+        // Numbers that are drawn and never stand.
+        let failed = append(blotter, &NewExecutionLog::new(order.id, Action::Filled));
+        assert!(failed.unwrap_err().is_rule_violation());
+        let taken_back: Result<(), Error> = engine.transaction(|tx| {
+            tx.execution_logs().append(&NewExecutionLog::new(order.id, Action::Approved))?;
+            tx.orders().get(uuid::Uuid::nil()).map(drop)
+        });
+        assert!(taken_back.unwrap_err().is_not_found());
+        let retried = NewExecutionLog {
+            retry_attempt: Some(1),
+            error_code: Some("103=1"),
+            ..NewExecutionLog::new(order.id, Action::Recovered)
+        };
+        append(blotter, &retried).unwrap();
+        let replacement = NewOrder {
+            replaces: Some(order.id),
+            ..NewOrder::limit(ada.id, Side::Buy, "AAPL", 60, price("10.60"))
+        };
+        let replacement = submit(blotter, &replacement).unwrap();
+        append(blotter, &NewExecutionLog::new(replacement.id, Action::Cancelled)).unwrap();
+        // One that came too late is booked, one is dismissed, one is left open, one is of no order.
+        let late = kept(blotter, &late(Some(&replacement), "L-1"));
+        let twice = kept(blotter, &self::late(Some(&replacement), "L-2"));
+        kept(blotter, &self::late(Some(&replacement), "L-3"));
+        kept(blotter, &self::late(None, &format!("L-4-{part}")));
+        let book = NewBreakResolution::book(late, "confirmed by the venue");
+        engine.transaction(|tx| tx.breaks().resolve(&book)).unwrap();
+        let dismiss = NewBreakResolution::dismiss(twice, "sent twice");
+        engine.transaction(|tx| tx.breaks().resolve(&dismiss)).unwrap();
+        submit(blotter, &NewOrder::market(ada.id, Side::Sell, "IBM", 7)).unwrap();
+    }
+}
+
+fn of_venue<'a>(order: &Order, quantity: i32, id: &'a str) -> NewFill<'a> {
+    NewFill {
+        execution_id: Some(id),
+        commission: "0.10".parse().unwrap(),
+        ..fill_of(order, quantity, "10.45")
+    }
+}
+
+fn late<'a>(order: Option<&Order>, id: &'a str) -> Execution<'a> {
+    Execution {
+        order_id: order.map(|order| order.id),
+        timestamp: noon(),
+        quantity: 10.into(),
+        price: "10.50".parse().unwrap(),
+        venue: "NASDAQ",
+        commission: "0.10".parse().unwrap(),
+        execution_id: Some(id),
+        refers_to: None,
+        is_bust: false,
+        raw: Some("8=FIX.4.4|35=8|"),
+    }
+}
+
+/// Keeps it as a break.
+fn kept(blotter: &Blotter, execution: &Execution<'_>) -> uuid::Uuid {
+    match blotter.engine().transaction(|tx| tx.breaks().record_or_break(execution)).unwrap() {
+        Outcome::Broken(kept) => kept.id,
+        recorded => panic!("{recorded:?}"),
+    }
+}
+
+pub fn seal(auditor: &Session<Auditor>, key: &SealKey) -> Option<Seal> {
+    auditor.transaction(|tx| tx.seals().seal(key)).unwrap()
+}
+
+pub fn extent(keys: &[PublicKey], checkpoint: Option<Checkpoint>) -> Extent {
+    Extent { keys: keys.to_vec(), checkpoint, since: None }
+}
+
+/// What comes of a verification, and what it finds.
+pub fn verify(auditor: &Session<Auditor>, extent: &Extent) -> (Verified, Vec<Finding>) {
+    let mut found = Vec::new();
+    let verified = auditor.snapshot(|tx| {
+        found.clear();
+        tx.seals().verify(extent, |observation| {
+            if let Observation::Found(finding) = observation {
+                found.push(finding);
+            }
+        })
+    });
+    let verified: Verified = verified.unwrap();
+    assert_eq!(verified.findings, found.len() as u64);
+    (verified, found)
+}
+
+fn entries(db: &Database) -> u64 {
+    texts(&mut db.admin(), "SELECT count(*)::text AS text FROM execution_logs")[0].parse().unwrap()
+}
+
+#[test]
+fn what_nobody_has_touched_verifies_and_there_is_nothing_left_to_seal() {
+    let sealed = Sealed::day();
+    assert_eq!(seal(&sealed.auditor(), &sealed.key), None);
+    let (verified, found) = verify(&sealed.auditor(), &sealed.extent());
+    assert_eq!(found, []);
+    assert_eq!(
+        verified,
+        Verified { seals: 4, entries: entries(&sealed.db), ..Verified::default() }
+    );
+    let compliance = sealed.blotter.compliance();
+    let again = compliance.snapshot(|tx| tx.seals().verify(&sealed.extent(), |_| ())).unwrap();
+    assert_eq!(again, verified);
+}
+
+#[test]
+fn what_is_derived_of_an_order_moves_on_and_is_no_part_of_what_was_sealed() {
+    let sealed = Sealed::day();
+    let open = "SELECT id::text AS text FROM orders WHERE status = 'PENDING' LIMIT 1";
+    let open = texts(&mut sealed.db.admin(), open)[0].parse().unwrap();
+    append(&sealed.blotter, &NewExecutionLog::new(open, Action::Cancelled)).unwrap();
+    let (verified, found) = verify(&sealed.auditor(), &sealed.extent());
+    assert_eq!((verified.unsealed, found), (1, Vec::new()));
+}
+
+#[test]
+fn columns_that_are_made_finer_change_no_leaf() {
+    let sealed = Sealed::day();
+    precision::widen(&mut sealed.db.owner(), 6).unwrap();
+    // Connections that are open have prepared for the columns of before.
+    let auditor = sealed.db.blotter().auditor();
+    assert_eq!(verify(&auditor, &sealed.extent()).1, []);
+}
+
+#[test]
+fn a_restored_dump_verifies() {
+    let sealed = Sealed::day();
+    let bin = texts(
+        &mut sealed.db.admin(),
+        "SELECT setting AS text FROM pg_config WHERE name = 'BINDIR'",
+    );
+    let program = |name: &str| Command::new(PathBuf::from(&bin[0]).join(name));
+    let restored = Database::empty();
+    let mut dump = program("pg_dump")
+        .args(["--dbname", &sealed.db.admin_url()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let restore = program("psql")
+        .args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1"])
+        .args(["--dbname", &restored.admin_url()])
+        .stdin(dump.stdout.take().unwrap())
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(restore.success() && dump.wait().unwrap().success());
+
+    let auditor = restored.blotter().auditor();
+    let (verified, found) = verify(&auditor, &sealed.extent());
+    assert_eq!((verified.entries, found), (entries(&sealed.db), Vec::new()));
+
+    // And goes on from there.
+    let blotter = restored.blotter();
+    let ada = trader(&blotter, "Ada");
+    submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
+    assert_eq!(seal(&auditor, &sealed.key).unwrap().entries, 1);
+    let (verified, found) = verify(&auditor, &sealed.extent());
+    assert_eq!((verified.is_ahead, found), (true, Vec::new()));
+}
+
+#[test]
+fn a_key_is_followed_by_another_if_both_are_trusted() {
+    let sealed = Sealed::day();
+    let next = SealKey::generate().unwrap();
+    let ada = trader(&sealed.blotter, "Ada");
+    submit(&sealed.blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
+    seal(&sealed.auditor(), &next).unwrap();
+    sealed.write_down();
+    let checkpoint = Some(sealed.checkpoint());
+    let (first, second) = (sealed.key.public(), next.public());
+    let found =
+        |keys: &[PublicKey], checkpoint| verify(&sealed.auditor(), &extent(keys, checkpoint)).1;
+    assert_eq!(found(&[first, second], checkpoint), []);
+    let stranger = Finding::Seal(5, Flaw::Key(second));
+    assert_eq!(found(&[first], None), [stranger.clone()]);
+    assert_eq!(found(&[], None), [stranger]);
+    let strangers = (1..=4).map(|id| Finding::Seal(id, Flaw::Key(first)));
+    assert_eq!(found(&[second], None), strangers.collect::<Vec<_>>());
+}
+
+#[test]
+fn entries_are_read_from_where_they_are_asked_for() {
+    let sealed = Sealed::day();
+    let third = sealed.auditor().snapshot(|tx| tx.seals().get(3)).unwrap();
+    let fourth = sealed.auditor().snapshot(|tx| tx.seals().get(4)).unwrap();
+    let counted = |since| {
+        let extent = Extent { since: Some(since), ..sealed.extent() };
+        let (verified, found) = verify(&sealed.auditor(), &extent);
+        assert_eq!((verified.seals, found), (4, Vec::new()));
+        verified.entries
+    };
+    let expected = (third.entries + fourth.entries) as u64;
+    assert_eq!(counted(Since::Seal(3)), expected);
+    assert_eq!(counted(Since::Moment(third.sealed_at)), expected);
+    assert_eq!(
+        counted(Since::Moment(third.sealed_at + chrono::TimeDelta::microseconds(1))),
+        fourth.entries as u64
+    );
+}
+
+#[test]
+fn more_entries_than_a_seal_covers_are_sealed_with_several() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
+    // What no client can write so fast.
+    let fill = "INSERT INTO execution_logs (order_id, trader_id, action)
+                SELECT id, trader_id, 'APPROVED' FROM orders, generate_series(1, 66000)";
+    db.unguarded().batch_execute(fill).unwrap();
+    let key = SealKey::generate().unwrap();
+    let auditor = blotter.auditor();
+    let seals: Vec<_> = std::iter::from_fn(|| seal(&auditor, &key)).collect();
+    let entries: Vec<_> = seals.iter().map(|seal| seal.entries).collect();
+    assert_eq!(entries, [65_536, 465]);
+    assert_eq!(seals[0].covered.ends(), Some((1, seals[0].settled)));
+    let (verified, found) = verify(&auditor, &extent(&[key.public()], None));
+    assert_eq!((verified.entries, verified.unsealed, found), (66_001, 0, Vec::new()));
+}
+
+#[test]
+fn every_entry_is_proven_with_nothing_but_the_key() {
+    let sealed = Sealed::day();
+    let keys = [sealed.key.public()];
+    let log = texts(&mut sealed.db.admin(), "SELECT id::text AS text FROM execution_logs");
+    for id in log {
+        let id = id.parse().unwrap();
+        let proof = sealed.auditor().snapshot(|tx| tx.seals().prove(id)).unwrap();
+        let json = proof.to_json().unwrap();
+        let read = Proof::from_json(&json).unwrap();
+        assert_eq!(read, proof);
+        read.verify(&keys).unwrap();
+        let stranger = SealKey::generate().unwrap().public();
+        assert!(read.verify(&[stranger]).unwrap_err().is_unproven());
+    }
+}
+
+/// Every leaf of a JSON value, by the pointer to it.
+fn pointers(value: &serde_json::Value, at: &str, all: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| pointers(value, &format!("{at}/{name}"), all));
+        }
+        serde_json::Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(n, value)| pointers(value, &format!("{at}/{n}"), all));
+        }
+        _ => all.push(at.to_owned()),
+    }
+}
+
+/// Another value of the same kind.
+fn changed(value: &serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Null => Value::from("2026-11-20T12:00:00Z"),
+        Value::Bool(is) => Value::from(!is),
+        Value::Number(n) => Value::from(n.as_i64().unwrap() + 1),
+        Value::String(text) if text.len() == 36 => {
+            Value::from("a0000000-0000-7000-8000-000000000000")
+        }
+        Value::String(text) if text.ends_with('Z') => Value::from("2020-01-01T00:00:00Z"),
+        Value::String(text) if text.parse::<f64>().is_ok() && text.len() < 20 => {
+            Value::from("77.77")
+        }
+        Value::String(text) if text.len() >= 64 => {
+            let first = if text.starts_with('a') { "b" } else { "a" };
+            Value::from(format!("{first}{}", &text[1..]))
+        }
+        Value::String(text) => match text.as_str() {
+            "FILLED" => Value::from("PENDING"),
+            "RECOVERED" | "SUBMITTED" => Value::from("APPROVED"),
+            "PENDING" | "PARTIAL" | "CANCELLED" => Value::from("FILLED"),
+            "LIMIT" => Value::from("STOP"),
+            "BUY" => Value::from("SELL"),
+            "ORDER_ENDED" => Value::from("OVER_FILL"),
+            _ => Value::from(format!("{text}!")),
+        },
+        _ => unreachable!("a leaf"),
+    }
+}
+
+#[test]
+fn a_proof_in_which_any_value_is_another_one_is_refused() {
+    let sealed = Sealed::day();
+    let keys = [sealed.key.public()];
+    // A submission, a booked break and a dismissed one have every fact there is between them.
+    let log = "SELECT min(id::text) AS text FROM execution_logs
+               WHERE action = 'SUBMITTED' OR reason LIKE 'break %' AND fill_id IS NOT NULL
+                   OR reason LIKE 'break dismissed%'
+               GROUP BY action, fill_id IS NULL";
+    let log = texts(&mut sealed.db.admin(), log);
+    assert_eq!(log.len(), 3);
+    let mut refused = 0;
+    for id in log {
+        let proof = sealed.auditor().snapshot(|tx| tx.seals().prove(id.parse().unwrap())).unwrap();
+        let whole = serde_json::to_value(&proof).unwrap();
+        let mut all = Vec::new();
+        pointers(&whole, "", &mut all);
+        for pointer in all {
+            let mut tampered = whole.clone();
+            let value = tampered.pointer_mut(&pointer).unwrap();
+            *value = changed(value);
+            let read = Proof::from_json(&tampered.to_string());
+            let outcome = read.and_then(|proof| proof.verify(&keys));
+            assert!(outcome.unwrap_err().is_unproven(), "{pointer}");
+            refused += 1;
+        }
+        let mut more = whole.clone();
+        more["entry"]["log"]["verdict"] = "true".into();
+        assert!(Proof::from_json(&more.to_string()).unwrap_err().is_unproven());
+        let mut of_another = proof.clone();
+        of_another.entry.resolution = None;
+        of_another.entry.broken = None;
+        of_another.entry.terms = None;
+        assert!(of_another.verify(&keys).unwrap_err().is_unproven());
+    }
+    assert!(refused > 120, "{refused}");
+}
+
+#[test]
+fn nothing_is_proven_of_what_is_not_sealed_or_was_altered() {
+    let sealed = Sealed::day();
+    let prove = |id| sealed.auditor().snapshot(|tx| tx.seals().prove(id));
+    let order = "SELECT id::text AS text FROM orders WHERE status = 'PENDING' LIMIT 1";
+    let order = texts(&mut sealed.db.admin(), order)[0].parse().unwrap();
+    let entry = append(&sealed.blotter, &NewExecutionLog::new(order, Action::Approved)).unwrap();
+    let unsealed = prove(entry.id).unwrap_err();
+    assert!(unsealed.is_not_found(), "{unsealed}");
+    assert!(unsealed.to_string().contains("not sealed yet"), "{unsealed}");
+    sealed.seal();
+    prove(entry.id).unwrap();
+    let rewrite = format!("UPDATE execution_logs SET reason = 'X' WHERE id = '{}'", entry.id);
+    sealed.db.unguarded().batch_execute(&rewrite).unwrap();
+    let altered = prove(entry.id).unwrap_err();
+    assert!(altered.is_unproven(), "{altered}");
+    assert!(prove(order).unwrap_err().is_not_found());
+}
