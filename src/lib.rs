@@ -80,6 +80,9 @@
 //! | [`ExecutionLogs`] | [`cancel`](ExecutionLogs::cancel) | trader, engine | [`of_order`](ExecutionLogs::of_order), [`trail`](ExecutionLogs::trail), [`recent`](ExecutionLogs::recent), [`stream`](ExecutionLogs::stream) |
 //! | | [`append`](ExecutionLogs::append), [`append_batch`](ExecutionLogs::append_batch) | engine | |
 //!
+//! With the feature `audit` there is one more, `Tx::seals`: signed seals of the log, made by the auditor
+//! and verified by compliance too, in `audit`.
+//!
 //! A write is one INSERT. What follows from it, the order's status and totals and the row in the log,
 //! the database derives in the same statement, whatever client it comes from. Sent again, a write is
 //! known by the id that its client or venue gave it: the stored row comes back, or a refusal that names
@@ -94,6 +97,7 @@
 //!
 //! # Features
 //!
+//! - `audit`: signed seals of the log, and proofs that they hold, part of `cli`.
 //! - `cli` (default): the command `blotter`. Without default features the library stays lean.
 //! - `embedded`: the private server, part of `cli`.
 //! - `ingest`: what venues and brokers report, read and written, part of `cli`.

@@ -429,7 +429,8 @@ where
 }
 
 /// One open transaction. The repositories that its role has are methods of it: [`Tx::traders`],
-/// [`Tx::orders`], [`Tx::fills`], [`Tx::breaks`], [`Tx::execution_logs`].
+/// [`Tx::orders`], [`Tx::fills`], [`Tx::breaks`], [`Tx::execution_logs`]; and with the feature `audit`
+/// `Tx::seals`.
 pub struct Tx<'c, R> {
     conn: &'c mut PgConnection,
     role: R,

@@ -1,7 +1,7 @@
 //! What is written down of the seals where the database can't reach it: a JSON line for each.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -97,9 +97,12 @@ impl CheckpointFile {
             .truncate(false)
             .open(path)
             .map_err(failed)?;
-        if file.try_lock().is_err() {
-            return Err(Error::file(path.display(), "another process seals into this file"));
-        }
+        file.try_lock().map_err(|why| match why {
+            TryLockError::WouldBlock => {
+                Error::file(path.display(), "another process seals into this file")
+            }
+            TryLockError::Error(why) => failed(why),
+        })?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(failed)?;
         let (checkpoint, whole) = Checkpoint::parse(path, &text)?;

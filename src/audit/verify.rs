@@ -485,11 +485,13 @@ impl<'e, T: FnMut(Observation)> Verification<'e, T> {
             (self.tell)(Observation::Checked(numbers.len() as u64));
         }
         if tree::root(stored) != seal.root {
-            if tree::root(&compared.leaves) == seal.root {
-                self.flaw(seal.id, Flaw::Leaves);
-                return Ok(());
+            let are_entries_whole = tree::root(&compared.leaves) == seal.root;
+            self.flaw(seal.id, if are_entries_whole { Flaw::Leaves } else { Flaw::Root });
+            if are_entries_whole {
+                // Only by the hashes that were changed do they seem to be others.
+                compared.mismatches.clear();
+                compared.vacant.clear();
             }
-            self.flaw(seal.id, Flaw::Root);
         }
         compared.findings.into_iter().for_each(|finding| self.found(finding));
         for (leaf, sequence) in compared.vacant {

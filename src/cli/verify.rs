@@ -74,12 +74,18 @@ impl Verify {
 
 fn summary(verified: &Verified) -> String {
     let Verified { seals, entries, unsealed, findings, .. } = verified;
+    let seals = counted(*seals, "seal", "seals");
+    let entries = counted(*entries, "entry", "entries");
+    let unsealed = counted(*unsealed, "entry", "entries");
     let found = match findings {
         0 => "all as they were sealed".to_owned(),
-        1 => "1 finding".to_owned(),
-        many => format!("{many} findings"),
+        many => counted(*many, "finding", "findings"),
     };
-    format!("{seals} seals, {entries} entries: {found}; {unsealed} entries not sealed yet")
+    format!("{seals}, {entries}: {found}; {unsealed} not sealed yet")
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn progress() -> ProgressBar {
