@@ -1,0 +1,120 @@
+"""Checks a proof of `blotter prove` without any of the code that made it: docs/seals.md, in Python.
+
+    pip install cryptography
+    python3 verify_proof.py proof.json PUBLIC_KEY
+"""
+
+import json
+import sys
+from datetime import datetime, timezone
+from decimal import Decimal
+from hashlib import sha256
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def time(text):
+    passed = datetime.fromisoformat(text.replace("Z", "+00:00")) - EPOCH
+    return integer((passed.days * 86400 + passed.seconds) * 1_000_000 + passed.microseconds)
+
+
+def integer(value):
+    return value.to_bytes(8, "big", signed=True)
+
+
+def decimal(text):
+    plain = format(Decimal(text), "f")
+    return (plain.rstrip("0").rstrip(".") if "." in plain else plain).encode()
+
+
+def uuid(text):
+    return UUID(text).bytes
+
+
+def boolean(value):
+    return bytes([value])
+
+
+# The fields of each record, in their order.
+RECORDS = {
+    "log": (b"L", "id:uuid order_id:uuid trader_id:uuid action status timestamp:time reason "
+            "retry_attempt:integer error_code created_at:time fill_id:uuid venue_order_id acted_by "
+            "acted_as break_id:uuid reported_at:time"),
+    "terms": (b"O", "id:uuid trader_id:uuid symbol quantity:integer order_type price:decimal "
+              "stop_loss:decimal take_profit:decimal created_at:time expires_at:time side "
+              "client_order_id replaces:uuid"),
+    "fill": (b"F", "id:uuid order_id:uuid timestamp:time quantity_filled:integer price_at_fill:decimal "
+             "venue commission:decimal created_at:time trader_id:uuid execution_id amends:uuid "
+             "is_bust:boolean break_id:uuid"),
+    "break": (b"B", "id:uuid reason detail order_id:uuid trader_id:uuid venue execution_id refers_to "
+              "is_bust:boolean timestamp:time quantity:decimal price:decimal commission:decimal raw "
+              "created_at:time acted_by acted_as"),
+    "resolution": (b"R", "id:uuid break_id:uuid is_booked:boolean order_id:uuid trader_id:uuid "
+                   "fill_id:uuid reason created_at:time acted_by acted_as"),
+}
+KINDS = {"uuid": uuid, "time": time, "integer": integer, "decimal": decimal, "boolean": boolean,
+         "": str.encode}
+
+
+def leaf(entry):
+    content = b"\x01"
+    for name, (tag, fields) in RECORDS.items():
+        if name not in entry:
+            continue
+        content += tag + b"\x01"
+        for field in fields.split():
+            field, _, kind = field.partition(":")
+            value = entry[name][field]
+            if value is None:
+                content += b"\x00"
+            else:
+                encoded = KINDS[kind](value)
+                content += b"\x01" + len(encoded).to_bytes(4, "big") + encoded
+    return sha256(b"\x00" + content).digest()
+
+
+def root(hash, place, leaves, path):
+    """RFC 9162, 2.1.3.2."""
+    last = leaves - 1
+    for beside in map(bytes.fromhex, path):
+        assert last > 0, "the path is too long"
+        if place % 2 or place == last:
+            hash = sha256(b"\x01" + beside + hash).digest()
+            while place % 2 == 0 and place:
+                place, last = place // 2, last // 2
+        else:
+            hash = sha256(b"\x01" + hash + beside).digest()
+        place, last = place // 2, last // 2
+    assert last == 0, "the path is too short"
+    return hash
+
+
+def message(seal):
+    return (
+        b"tradeblotter seal" + seal["scheme"].to_bytes(2, "big") + integer(seal["id"])
+        + bytes.fromhex(seal["previous"]) + integer(len(seal["covered"]))
+        + b"".join(integer(first) + integer(last) for first, last in seal["covered"])
+        + integer(seal["settled"]) + seal["entries"].to_bytes(4, "big") + bytes.fromhex(seal["root"])
+        + time(seal["sealed_at"]) + bytes.fromhex(seal["public_key"])
+    )
+
+
+def main(path, public_key):
+    proof = json.load(open(path))
+    entry, seal = proof["entry"], proof["seal"]
+    assert seal["scheme"] == 1, "another scheme"
+    assert seal["public_key"] == public_key, "another key"
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
+    key.verify(bytes.fromhex(seal["signature"]), message(seal))
+    number = entry["log"]["sequence"]
+    covered = [n for first, last in seal["covered"] for n in range(first, last + 1)]
+    assert len(covered) == seal["entries"], "another number of entries"
+    place = covered.index(number)
+    assert root(leaf(entry), place, len(covered), proof["path"]).hex() == seal["root"], "not what was sealed"
+    print(f"entry {number} is as it was sealed at {seal['sealed_at']}")
+
+
+main(*sys.argv[1:])
