@@ -74,6 +74,9 @@ pub struct Entry {
     pub resolution: Option<BreakResolution>,
 }
 
+/// The number of an entry that can't be read, and why.
+pub(super) type Unread = (i64, String);
+
 /// Which of the facts an entry attests: a part of the scheme, so it goes by the entry alone.
 struct Attests {
     terms: Option<Uuid>,
@@ -251,7 +254,7 @@ impl Entry {
     pub(super) fn numbered(
         conn: &mut PgConnection,
         numbers: &[i64],
-    ) -> QueryResult<(Vec<Self>, Vec<(i64, String)>)> {
+    ) -> QueryResult<(Vec<Self>, Vec<Unread>)> {
         let query = ExecutionLog::query()
             .filter(execution_logs::sequence.eq_any(numbers))
             .order((execution_logs::sequence, execution_logs::id));

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::bytes::Hash;
 use super::checkpoint::Checkpoint;
-use super::entry::Entry;
+use super::entry::{Entry, Unread};
 use super::key::PublicKey;
 use super::seal::{PAGE, SCHEME, Seal, Seals};
 use super::sequences::Sequences;
@@ -587,7 +587,7 @@ impl Compared {
         numbers: &[i64],
         sealed: &[Hash],
         entries: &[Entry],
-        unread: Vec<(i64, String)>,
+        unread: Vec<Unread>,
     ) {
         let unread: HashMap<i64, String> = unread.into_iter().collect();
         let mut entries = entries.iter().map(|entry| (entry.leaf(), &entry.log)).peekable();
