@@ -18,6 +18,7 @@ mod errors;
 mod execution_logs;
 mod expiry;
 mod export;
+mod failover;
 mod fills;
 mod fix_order_states;
 mod idempotency;

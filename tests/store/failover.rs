@@ -1,0 +1,222 @@
+//! A primary that is killed under load, and its standby in its place: what was acknowledged is there, it all
+//! adds up, and its seals hold.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::{fs, thread};
+
+use diesel::connection::SimpleConnection;
+use tempfile::TempDir;
+use tradeblotter::audit::{Extent, SealKey};
+use tradeblotter::embedded::Server;
+use tradeblotter::role::{Auditor, Compliance, Engine, Trader};
+use tradeblotter::{
+    Blotter, Error, Filter, NewFill, NewOrder, OrderStatus, Side, connect, migrations,
+};
+use uuid::Uuid;
+
+use crate::support::{fill_of, texts};
+
+const CLIENTS: usize = 4;
+
+/// Writes that are acknowledged before the primary is killed.
+const WRITES: usize = 400;
+
+/// A second server that follows the first, with its programs run by the same user.
+struct Standby {
+    directory: TempDir,
+    programs: PathBuf,
+    uid: u32,
+    gid: u32,
+}
+
+impl Standby {
+    /// Copies the primary, follows it, and has it wait with each COMMIT until the copy is written.
+    fn of(primary: &Server) -> Self {
+        let mut admin = connect(&primary.admin_url()).unwrap();
+        let said = |admin: &mut _, what: &str| texts(admin, what).remove(0);
+        let data = said(&mut admin, "SELECT current_setting('data_directory') AS text");
+        let programs =
+            said(&mut admin, "SELECT setting AS text FROM pg_config WHERE name = 'BINDIR'");
+        let owner = fs::metadata(data).unwrap();
+        let directory = TempDir::new_in("/tmp").unwrap();
+        let (uid, gid) = (owner.uid(), owner.gid());
+        chown(directory.path(), Some(uid), Some(gid)).unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let standby = Self { directory, programs: programs.into(), uid, gid };
+        standby.run(
+            "pg_basebackup",
+            &["--dbname", &primary.admin_url(), "--write-recovery-conf", "--checkpoint=fast"],
+        );
+        standby.control(&["start", "-l", "log", "-o", &standby.settings()]);
+        // So that what is acknowledged is on both.
+        admin.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'").unwrap();
+        admin.batch_execute("SELECT pg_reload_conf()").unwrap();
+        let state = "SELECT coalesce(max(sync_state), 'none') AS text FROM pg_stat_replication";
+        while said(&mut admin, state) != "sync" {
+            thread::yield_now();
+        }
+        standby
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn settings(&self) -> String {
+        let directory = self.directory.path().display();
+        format!("-c unix_socket_directories={directory} -c synchronous_standby_names=")
+    }
+
+    /// Runs a program of the server on the data of this one.
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let output = Command::new(self.programs.join(program))
+            .args(["-D".as_ref(), self.data().as_os_str()])
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .uid(self.uid)
+            .gid(self.gid)
+            .stdout(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        self.run("pg_ctl", &[&["--wait", "--silent"], arguments].concat());
+    }
+
+    /// Where one finds here what one finds at this URL of the primary.
+    fn url(&self, primary: &str) -> String {
+        let (before, rest) = primary.split_once("host=").unwrap();
+        let (_, after) = rest.split_once('&').unwrap();
+        format!("{before}host={}&{after}", self.directory.path().display())
+    }
+}
+
+impl Drop for Standby {
+    fn drop(&mut self) {
+        if Path::new(&self.data()).join("postmaster.pid").exists() {
+            self.control(&["stop", "--mode=immediate"]);
+        }
+    }
+}
+
+/// What the clients were told is stored.
+#[derive(Default)]
+struct Acknowledged {
+    orders: Vec<Uuid>,
+    fills: Vec<Uuid>,
+}
+
+/// One client after the other order, until the primary is gone.
+fn trade(desk: &Blotter, engine: &Blotter, trader: Uuid, told: &Mutex<Acknowledged>) -> Error {
+    loop {
+        let work = || {
+            let new = NewOrder::market(trader, Side::Buy, "AAPL", 100);
+            let order = desk.trader(trader)?.transaction(|tx| tx.orders().submit(&new))?;
+            told.lock().unwrap().orders.push(order.id);
+            let new = NewFill { execution_id: Some("E-1"), ..fill_of(&order, 100, "10.00") };
+            let fill = engine.engine().transaction(|tx| tx.fills().record(&new))?;
+            told.lock().unwrap().fills.push(fill.id);
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = work() {
+            return error;
+        }
+    }
+}
+
+/// Kills the server outright, as the end of its machine would.
+fn kill(server: &Server) {
+    let mut admin = connect(&server.admin_url()).unwrap();
+    let file = "SELECT current_setting('data_directory') || '/postmaster.pid' AS text";
+    let file = fs::read_to_string(texts(&mut admin, file).remove(0)).unwrap();
+    let pids = texts(&mut admin, "SELECT pid::text AS text FROM pg_stat_activity");
+    let killed = Command::new("kill").arg("-9").args(file.lines().next()).args(pids).status();
+    assert!(killed.unwrap().success());
+}
+
+#[test]
+fn what_was_acknowledged_before_the_primary_was_killed_is_on_the_standby_in_its_place() {
+    let primary = Server::start().unwrap();
+    migrations::run(&mut primary.connect().unwrap()).unwrap();
+    let urls = [
+        primary.login::<Trader>().unwrap(),
+        primary.login::<Engine>().unwrap(),
+        primary.login::<Auditor>().unwrap(),
+        primary.login::<Compliance>().unwrap(),
+    ];
+    let [desk, engine, auditor, _] = urls.each_ref().map(|url| Blotter::connect(url).unwrap());
+    let ada = engine.engine().transaction(|tx| tx.traders().register("Ada")).unwrap();
+    let standby = Standby::of(&primary);
+
+    let key = SealKey::generate().unwrap();
+    let told = Mutex::<Acknowledged>::default();
+    thread::scope(|scope| {
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|_| scope.spawn(|| trade(&desk, &engine, ada.id, &told))).collect();
+        // Half of it is sealed, and the rest is not.
+        let written = || {
+            let told = told.lock().unwrap();
+            told.orders.len() + told.fills.len()
+        };
+        while written() < WRITES / 2 {
+            thread::yield_now();
+        }
+        let seal = auditor.auditor().transaction(|tx| tx.seals().seal(&key)).unwrap();
+        assert!(seal.unwrap().entries > 0);
+        while written() < WRITES {
+            thread::yield_now();
+        }
+        kill(&primary);
+        for client in clients {
+            let lost = client.join().unwrap();
+            assert!(lost.is_connection(), "{lost}");
+        }
+    });
+    standby.control(&["promote"]);
+
+    let [desk, engine, auditor, compliance] =
+        urls.map(|url| Blotter::connect(&standby.url(&url)).unwrap());
+    let told = told.into_inner().unwrap();
+    let filled = compliance
+        .compliance()
+        .snapshot(|tx| {
+            let orders: Result<Vec<_>, Error> = tx.orders().stream(&Filter::default())?.collect();
+            let orders = orders?;
+            let fills: Result<Vec<_>, Error> = tx.fills().stream(&Filter::default())?.collect();
+            let fills = fills?;
+            assert!(told.orders.iter().all(|id| orders.iter().any(|order| order.id == *id)));
+            assert!(told.fills.iter().all(|id| fills.iter().any(|fill| fill.id == *id)));
+            let filled = orders.iter().filter(|order| order.status == OrderStatus::Filled).count();
+            assert_eq!(filled, fills.len());
+            let mut after = None;
+            loop {
+                let rederived = tx.orders().rederive(after)?;
+                assert_eq!(rederived.misderived, []);
+                after = rederived.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            Ok::<_, Error>(filled)
+        })
+        .unwrap();
+    assert!(filled >= told.fills.len());
+
+    // The seals hold there, and what came after the last one is sealed there.
+    while auditor.auditor().transaction(|tx| tx.seals().seal(&key)).unwrap().is_some() {}
+    let extent = Extent { keys: vec![key.public()], ..Extent::default() };
+    let verified = auditor.auditor().snapshot(|tx| tx.seals().verify(&extent, |_| ())).unwrap();
+    assert_eq!((verified.findings, verified.unsealed), (0, 0));
+    assert!(verified.seals > 1);
+
+    // And it goes on.
+    let new = NewOrder::market(ada.id, Side::Sell, "AAPL", 100);
+    let order = desk.trader(ada.id).unwrap().transaction(|tx| tx.orders().submit(&new)).unwrap();
+    engine.engine().transaction(|tx| tx.fills().record(&fill_of(&order, 100, "10.00"))).unwrap();
+}
