@@ -279,9 +279,9 @@ fn a_key_is_followed_by_another_if_both_are_trusted() {
     let found =
         |keys: &[PublicKey], checkpoint| verify(&sealed.auditor(), &extent(keys, checkpoint)).1;
     assert_eq!(found(&[first, second], checkpoint), []);
-    let stranger = Finding::Seal(5, Flaw::Key(second));
-    assert_eq!(found(&[first], None), [stranger.clone()]);
-    assert_eq!(found(&[], None), [stranger]);
+    let stranger = [Finding::Seal(5, Flaw::Key(second))];
+    assert_eq!(found(&[first], None), stranger);
+    assert_eq!(found(&[], None), stranger);
     let strangers = (1..=4).map(|id| Finding::Seal(id, Flaw::Key(first)));
     assert_eq!(found(&[second], None), strangers.collect::<Vec<_>>());
 }
