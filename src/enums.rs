@@ -166,7 +166,7 @@ macro_rules! labels {
     };
 }
 
-#[cfg(feature = "ingest")]
+#[cfg(any(feature = "ingest", feature = "report"))]
 pub(crate) use labels;
 
 labels!(OrderType, "order type", Market = "MARKET", Limit = "LIMIT", Stop = "STOP");

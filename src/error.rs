@@ -556,8 +556,8 @@ impl Error {
         matches!(*self.0, Kind::Migration { .. })
     }
 
-    /// A file of keys, of a checkpoint or of a proof can't be read or written, or may be read by others who
-    /// must not.
+    /// A file of keys, of a checkpoint, of a proof or of a report can't be read or written, may be read by
+    /// others who must not, or is there already and is not written over.
     #[cfg(feature = "audit")]
     pub fn is_file(&self) -> bool {
         matches!(*self.0, Kind::File { .. })

@@ -306,7 +306,7 @@ impl<R: Role> ExecutionLogs<'_, R> {
     }
 
     /// Up to so many entries that match and follow this place in the log, by their place in it.
-    #[cfg(feature = "ingest")]
+    #[cfg(any(feature = "ingest", feature = "report"))]
     pub(crate) fn sequel(
         &mut self,
         filter: &Filter<'_>,
@@ -345,7 +345,11 @@ fn insert(conn: &mut PgConnection, new: &NewExecutionLog<'_>) -> Result<Executio
         })
 }
 
-fn matching<'f>(filter: &Filter<'f>, role: impl Role) -> execution_logs::BoxedQuery<'f, Pg> {
+/// The entries that match.
+pub(crate) fn matching<'f>(
+    filter: &Filter<'f>,
+    role: impl Role,
+) -> execution_logs::BoxedQuery<'f, Pg> {
     let mut query = execution_logs::table.into_boxed();
     if let Some(trader_id) = filter.trader_besides(role) {
         query = query.filter(execution_logs::trader_id.eq(trader_id));

@@ -101,6 +101,7 @@
 //! - `cli` (default): the command `blotter`. Without default features the library stays lean.
 //! - `embedded`: the private server, part of `cli`.
 //! - `ingest`: what venues and brokers report, read and written, part of `cli`.
+//! - `report`: what the log says of a range of time, in a file for whoever asks for records, part of `cli`.
 //! - `serde`: `Serialize` and `Deserialize` on the public types, decimals as exact text; `Serialize`
 //!   alone on those that borrow (what is new, `Execution`, `Filter`) and on what a check finds
 //!   (`Difference`, `Misderived`, `Rederived`).
@@ -130,6 +131,8 @@ mod page;
 pub mod precision;
 mod price;
 mod replay;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod role;
 /// The tables and enums as the query builder knows them: generated from the migrations, with the
 /// database's comments for docs.

@@ -243,6 +243,37 @@ impl<R: Role> Session<R> {
         self.run(Mode::Read, work)
     }
 
+    /// Runs `work` as [`Session::snapshot`] does, at the level SERIALIZABLE READ ONLY DEFERRABLE: what
+    /// PostgreSQL calls a safe snapshot. What it shows is a state that the store would have gone through
+    /// had all serializable transactions run one after the other. For reports that are kept: it may wait
+    /// before its first query, until the serializable transactions that are writing have ended, and then
+    /// neither fails nor makes others fail, however long it takes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::snapshot`]; and a hot standby, which takes no serializable transactions, refuses
+    /// to begin.
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
+    /// # use tradeblotter::{Blotter, Filter, Page, embedded, migrations, role};
+    /// # let server = embedded::Server::start()?;
+    /// # migrations::run(&mut server.connect()?)?;
+    /// let officer = Blotter::connect(&server.login::<role::Compliance>()?)?.compliance();
+    /// let page = Page::first(100);
+    /// let log = officer.safe_snapshot(|tx| tx.execution_logs().trail(&Filter::default(), page))?;
+    /// assert_eq!(log.rows, []);
+    /// # Ok(()) }
+    /// # #[cfg(not(feature = "embedded"))] fn main() {}
+    /// ```
+    pub fn safe_snapshot<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnMut(&mut Tx<'_, R>) -> Result<T, E>,
+        E: From<Error>,
+    {
+        self.run(Mode::ReadSafely, work)
+    }
+
     /// The same session for code that only reads, whatever the role.
     pub fn reader(&self) -> Session<Reader>
     where
@@ -275,6 +306,7 @@ impl<R: Role> Session<R> {
 #[derive(Clone, Copy)]
 enum Mode {
     Read,
+    ReadSafely,
     Write,
 }
 
@@ -369,6 +401,7 @@ fn begin(conn: &mut PgConnection, mode: Mode, role: impl Role) -> Result<(), Err
     }
     let begin = match mode {
         Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        Mode::ReadSafely => "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE",
         Mode::Write => "BEGIN",
     };
     let name = role.name();

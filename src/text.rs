@@ -50,3 +50,24 @@ pub(crate) fn plain<S: serde::Serializer>(
 ) -> Result<S::Ok, S::Error> {
     to.serialize_str(&value.to_plain_string())
 }
+
+/// Serializes a moment in RFC 3339, in UTC, to the microsecond.
+#[cfg(feature = "report")]
+pub(crate) fn micros<S: serde::Serializer>(
+    at: &chrono::DateTime<chrono::Utc>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true))
+}
+
+/// Serializes a moment, if there is one, as [`micros`] does.
+#[cfg(feature = "report")]
+pub(crate) fn optional_micros<S: serde::Serializer>(
+    at: &Option<chrono::DateTime<chrono::Utc>>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => micros(at, to),
+        None => to.serialize_none(),
+    }
+}

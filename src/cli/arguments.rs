@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tradeblotter::OrderStatus;
 use tradeblotter::ingest::FormatName;
+use tradeblotter::report;
 
 /// A moment: RFC 3339, or a day for its first instant in UTC.
 pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
@@ -33,4 +34,10 @@ pub fn venue(text: &str) -> Result<String, String> {
         true => Err("must be 1 to 50 characters, and not blank".to_owned()),
         false => Ok(text.to_owned()),
     }
+}
+
+/// What a report is written as, by its name; the help lists them.
+pub fn report_format() -> impl TypedValueParser<Value = report::Format> {
+    let names = report::Format::ALL.iter().map(|format| format.label());
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<report::Format>())
 }

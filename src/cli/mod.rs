@@ -12,6 +12,7 @@ mod output;
 mod precision;
 mod prove;
 mod rebuild;
+mod report;
 mod sandbox;
 mod schema;
 mod seal;
@@ -98,6 +99,11 @@ enum Command {
     /// Prints nothing and exits with 0 when all is as it should be, with 1 when not. Needs a login that
     /// sees every order.
     Rebuild(rebuild::Rebuild),
+    /// Write what the log says of a range of time, a row for each action, for whoever asks for records.
+    ///
+    /// In one snapshot, with a manifest beside it: how many rows, which seal covers them, the hash of the
+    /// file. Needs a login that may act as blotter_compliance.
+    Report(report::Report),
     /// Make the keys that seals are signed with.
     #[command(subcommand)]
     Key(key::Key),
@@ -171,6 +177,7 @@ pub fn run() -> ExitCode {
         Command::Expire(command) => command.run(&database, &mut out),
         Command::Ingest(command) => command.run(&database, &mut out),
         Command::Rebuild(command) => command.run(&database, &mut out),
+        Command::Report(command) => command.run(&database, &mut out),
         Command::Precision(command) => command.run(&database, &mut out),
         Command::Key(command) => command.run(&mut out),
         Command::Seal(command) => command.run(&database, &mut out),
@@ -238,6 +245,21 @@ impl Database {
         }
         Err(Failure::Failed(Some(format!(
             "{name} may not act as blotter_engine; GRANT blotter_engine TO {name}, or connect as \
+             another login",
+            name = login.name
+        ))))
+    }
+
+    /// A session that reads everything and writes nothing; once the database has been found to be migrated.
+    fn compliance(&self) -> Result<Session<Compliance>, Failure> {
+        migrations::require(&mut self.connect()?)?;
+        let blotter = Blotter::connect(self.url()?)?;
+        let login = blotter.login()?;
+        if login.may_act_as::<Compliance>() {
+            return Ok(blotter.compliance());
+        }
+        Err(Failure::Failed(Some(format!(
+            "{name} may not act as blotter_compliance; GRANT blotter_compliance TO {name}, or connect as \
              another login",
             name = login.name
         ))))

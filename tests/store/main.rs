@@ -36,6 +36,7 @@ mod precision;
 mod price;
 mod raw_clients;
 mod replay;
+mod report;
 mod roles;
 mod schema_rs;
 mod seals;

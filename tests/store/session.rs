@@ -15,7 +15,7 @@ use tradeblotter::{
 use uuid::Uuid;
 
 use crate::support::{
-    Database, assert_refused, fill_of, history, record, submit, trader, with_order_of,
+    Database, assert_refused, fill_of, history, record, submit, texts, trader, with_order_of,
 };
 
 #[test]
@@ -264,4 +264,17 @@ fn no_error_about_a_url_repeats_the_password_in_it() {
         assert!(error.is_connection(), "{url}: {error}");
         assert!(!format!("{error} {error:?}").contains(secret), "{url}: {error}");
     }
+}
+
+#[test]
+fn a_safe_snapshot_is_serializable_and_takes_no_writes() {
+    let database = Database::migrated();
+    let engine = database.blotter().engine();
+    let modes = "SELECT current_setting('transaction_isolation') || ' '
+        || current_setting('transaction_read_only') || ' '
+        || current_setting('transaction_deferrable') AS text";
+    let said = engine.safe_snapshot(|tx| Ok::<_, Error>(texts(tx.connection(), modes))).unwrap();
+    assert_eq!(said, ["serializable on on"]);
+    let refused = engine.safe_snapshot(|tx| tx.traders().register("Ada")).unwrap_err();
+    assert!(refused.is_permission_denied(), "{refused:?}");
 }

@@ -1,0 +1,104 @@
+//! `blotter report`: what the log says of a range of time, into a file.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, ValueHint};
+use indicatif::{ProgressBar, ProgressStyle};
+use tradeblotter::Filter;
+use tradeblotter::report::{Format, Manifest, Report as Contents};
+use uuid::Uuid;
+
+use super::{Database, Failure, arguments};
+
+#[derive(Args)]
+pub struct Report {
+    /// Only what was recorded on this day or at this moment, or later.
+    #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
+    from: DateTime<Utc>,
+    /// Only what was recorded before this day or moment.
+    #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
+    to: DateTime<Utc>,
+    /// Only this trader's.
+    #[arg(long, value_name = "UUID")]
+    trader: Option<Uuid>,
+    /// Only in this symbol.
+    #[arg(long, value_name = "SYMBOL")]
+    symbol: Option<String>,
+    /// What to write.
+    #[arg(long, value_name = "FORMAT", value_parser = arguments::report_format())]
+    format: Format,
+    /// The file, which must not be there yet; its manifest goes beside it, to FILE.manifest.json.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    output: PathBuf,
+}
+
+impl Report {
+    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+        if self.from >= self.to {
+            return Err(Failure::Usage("--from is not before --to".to_owned()));
+        }
+        let session = database.compliance()?;
+        let filter = Filter {
+            trader_id: self.trader,
+            symbol: self.symbol.as_deref(),
+            from: Some(self.from),
+            until: Some(self.to),
+            ..Filter::default()
+        };
+        let progress = progress();
+        let report = Contents { filter, format: self.format };
+        let manifest = report.write(&session, &self.output, |done, of| {
+            progress.set_length(of);
+            progress.set_position(done);
+        });
+        progress.finish_and_clear();
+        summary(out, &self.output, &manifest?)
+    }
+}
+
+fn summary(
+    out: &mut impl Write,
+    path: &std::path::Path,
+    manifest: &Manifest<'_>,
+) -> Result<(), Failure> {
+    let contents = &manifest.contents;
+    let sealed = &contents.sealed;
+    writeln!(
+        out,
+        "{}: {} rows of {} orders; {} of them sealed, {} not yet",
+        path.display(),
+        contents.rows,
+        contents.orders,
+        sealed.rows,
+        sealed.unsealed_rows
+    )?;
+    if contents.breaks_without_order > 0 {
+        let count = contents.breaks_without_order;
+        writeln!(
+            out,
+            "{count} breaks of no order that is known are in no row: blotter breaks list --all"
+        )?;
+    }
+    for file in &manifest.files {
+        writeln!(out, "{}  {}", file.sha256, file.name)?;
+    }
+    Ok(())
+}
+
+fn progress() -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let progress = ProgressBar::new(0);
+    // A template of our own, which is one.
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {pos}/{len} rows, {per_sec}, {eta} left")
+    {
+        progress.set_style(style);
+    }
+    progress.enable_steady_tick(Duration::from_millis(200));
+    progress
+}

@@ -1,0 +1,172 @@
+//! The rows of a report, in the order of the log, a page at a time.
+
+use std::collections::HashMap;
+use std::ops::Bound;
+
+use bigdecimal::BigDecimal;
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::row::Row;
+use super::standing::{Moment, moments};
+use crate::audit::Sequences;
+use crate::enums::BreakReason;
+use crate::error::Error;
+use crate::execution_logs::ExecutionLog;
+use crate::fills::Fill;
+use crate::filter::Filter;
+use crate::orders::Order;
+use crate::role::Compliance;
+use crate::schema::{breaks, fills, orders, seals, traders};
+use crate::session::Tx;
+
+/// Entries that are read at a time.
+const PAGE: u16 = 500;
+
+/// Decimal places that an amount has at least.
+const LEAST_PLACES: i64 = 2;
+
+/// What the entries of a page are about.
+struct Page {
+    orders: HashMap<Uuid, Order>,
+    names: HashMap<Uuid, String>,
+    fills: HashMap<Uuid, Fill>,
+    breaks: HashMap<Uuid, BreakReason>,
+    seals: Vec<(i64, Sequences)>,
+    moments: HashMap<i64, Moment>,
+}
+
+/// Gives each entry of the log that matches as a row, in the order of the log. In a
+/// [`safe_snapshot`](crate::Session::safe_snapshot) they agree, whoever else is writing. Memory does not grow
+/// with the log.
+///
+/// # Errors
+///
+/// Those of the connection, and those of `each`.
+pub fn rows<E: From<Error>>(
+    tx: &mut Tx<'_, Compliance>,
+    filter: &Filter<'_>,
+    mut each: impl FnMut(Row) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut after = None;
+    loop {
+        let entries = tx.execution_logs().sequel(filter, after, PAGE)?;
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
+        let (first, last) = (first.sequence, last.sequence);
+        after = Some(last);
+        let mut page = Page::load(tx, &entries, first, last).map_err(Error::from)?;
+        for entry in entries {
+            if let Some(row) = page.row(entry) {
+                each(row)?;
+            }
+        }
+    }
+}
+
+impl Page {
+    fn load(
+        tx: &mut Tx<'_, Compliance>,
+        entries: &[ExecutionLog],
+        first: i64,
+        last: i64,
+    ) -> QueryResult<Self> {
+        let conn = tx.connection();
+        let mut order_ids: Vec<Uuid> = entries.iter().map(|entry| entry.order_id).collect();
+        order_ids.sort_unstable();
+        order_ids.dedup();
+        let loaded: Vec<Order> = Order::query().filter(orders::id.eq_any(&order_ids)).load(conn)?;
+        let trader_ids: Vec<Uuid> = loaded.iter().map(|order| order.trader_id).collect();
+        let names: Vec<(Uuid, String)> = traders::table
+            .filter(traders::id.eq_any(trader_ids))
+            .select((traders::id, traders::name))
+            .load(conn)?;
+        let fill_ids: Vec<Uuid> = entries.iter().filter_map(|entry| entry.fill_id).collect();
+        let mut booked: Vec<Fill> = Fill::query().filter(fills::id.eq_any(fill_ids)).load(conn)?;
+        let amended: Vec<Uuid> = booked.iter().filter_map(|fill| fill.amends).collect();
+        booked.extend(Fill::query().filter(fills::id.eq_any(amended)).load::<Fill>(conn)?);
+        let break_ids: Vec<Uuid> = entries.iter().filter_map(|entry| entry.break_id).collect();
+        let kept: Vec<(Uuid, BreakReason)> = breaks::table
+            .filter(breaks::id.eq_any(break_ids))
+            .select((breaks::id, breaks::reason))
+            .load(conn)?;
+        let span = vec![(Bound::Included(first), Bound::Included(last))];
+        let seals = seals::table
+            .filter(seals::covered.overlaps_with(span))
+            .order(seals::id)
+            .select((seals::id, seals::covered))
+            .load(conn)?;
+        let is_here = |number: i64| entries.binary_search_by_key(&number, |it| it.sequence).is_ok();
+        Ok(Self {
+            moments: moments(conn, &order_ids, last, is_here)?,
+            orders: loaded.into_iter().map(|order| (order.id, order)).collect(),
+            names: names.into_iter().collect(),
+            fills: booked.into_iter().map(|fill| (fill.id, fill)).collect(),
+            breaks: kept.into_iter().collect(),
+            seals,
+        })
+    }
+
+    /// An entry with all that belongs to it; none only if its order is not there, which a foreign key
+    /// rules out.
+    fn row(&mut self, entry: ExecutionLog) -> Option<Row> {
+        let order = self.orders.get(&entry.order_id)?;
+        let moment = self.moments.remove(&entry.sequence)?;
+        let fill = entry.fill_id.and_then(|id| self.fills.get(&id));
+        let amended = fill.and_then(|fill| self.fills.get(&fill.amends?));
+        let seal = self.seals.iter().find(|(_, covered)| covered.contains(entry.sequence));
+        let (average_price, average_is_exact) = moment.after.average().unzip();
+        Some(Row {
+            sequence: entry.sequence,
+            entry_id: entry.id,
+            seal_id: seal.map(|(id, _)| *id),
+            order_id: order.id,
+            client_order_id: order.client_order_id.clone(),
+            venue_order_id: moment.venue_order_id,
+            replaces: order.replaces,
+            trader_id: order.trader_id,
+            trader_name: self.names.get(&order.trader_id).cloned().unwrap_or_default(),
+            symbol: order.symbol.clone(),
+            side: order.side,
+            order_type: order.order_type,
+            quantity: order.quantity,
+            price: order.price,
+            stop_loss: order.stop_loss,
+            take_profit: order.take_profit,
+            expires_at: order.expires_at,
+            action: entry.action,
+            status_before: moment.status_before,
+            status_after: entry.status,
+            event_time: entry.reported_at.or(fill.map(|fill| fill.timestamp)),
+            record_time: entry.timestamp,
+            acted_by: entry.acted_by,
+            acted_as: entry.acted_as,
+            reason: entry.reason,
+            error_code: entry.error_code,
+            retry_attempt: entry.retry_attempt,
+            fill_id: entry.fill_id,
+            fill_quantity: fill.map(|fill| fill.quantity_filled),
+            fill_price: fill.map(|fill| fill.price_at_fill),
+            fill_venue: fill.map(|fill| fill.venue.clone()),
+            fill_commission: fill.map(|fill| fill.commission),
+            execution_id: fill.and_then(|fill| fill.execution_id.clone()),
+            amends: fill.and_then(|fill| fill.amends),
+            amended_execution_id: amended.and_then(|fill| fill.execution_id.clone()),
+            is_bust: fill.map(|fill| fill.is_bust),
+            break_id: entry.break_id,
+            break_reason: entry.break_id.and_then(|id| self.breaks.get(&id).copied()),
+            cumulative_quantity: moment.after.shares,
+            cumulative_notional: amount(&moment.after.notional),
+            cumulative_commission: amount(&moment.after.commission),
+            average_price: average_price.as_ref().map(amount),
+            average_is_exact,
+            change: moment.after.minus(&moment.before),
+        })
+    }
+}
+
+/// The same amount, written with no zeros at the end but those of its cents.
+pub(super) fn amount(value: &BigDecimal) -> BigDecimal {
+    let value = value.normalized();
+    let places = value.fractional_digit_count().max(LEAST_PLACES);
+    value.with_scale(places)
+}

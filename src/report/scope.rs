@@ -1,0 +1,79 @@
+//! What a report is about, told before its rows are read.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::{count_star, max, min, now};
+use diesel::pg::PgRowByRowLoadingMode;
+use diesel::prelude::*;
+use diesel::sql_types::Timestamptz;
+
+use crate::enums::OrderStatus;
+use crate::execution_logs::matching;
+use crate::filter::Filter;
+use crate::role::Compliance;
+use crate::schema::{breaks, execution_logs};
+use crate::session::Tx;
+
+/// What is there to report.
+pub(super) struct Scope {
+    pub taken_at: DateTime<Utc>,
+    pub rows: u64,
+    pub first_sequence: Option<i64>,
+    pub last_sequence: Option<i64>,
+    pub orders: u64,
+    pub outcomes: BTreeMap<OrderStatus, u64>,
+    pub breaks_without_order: u64,
+}
+
+impl Scope {
+    pub fn load(tx: &mut Tx<'_, Compliance>, filter: &Filter<'_>) -> QueryResult<Self> {
+        let role = tx.role();
+        let conn = tx.connection();
+        let taken_at = diesel::select(now.into_sql::<Timestamptz>()).get_result(conn)?;
+        let numbers = (min(execution_logs::sequence), max(execution_logs::sequence));
+        let (rows, (first_sequence, last_sequence)): (i64, _) =
+            matching(filter, role).select((count_star(), numbers)).get_result(conn)?;
+        let mut scope = Self {
+            taken_at,
+            rows: rows.unsigned_abs(),
+            first_sequence,
+            last_sequence,
+            orders: 0,
+            outcomes: BTreeMap::new(),
+            breaks_without_order: breaks_without_order(conn, filter)?,
+        };
+        // A boxed query takes no DISTINCT ON.
+        let all = matching(filter, role).select(execution_logs::id);
+        let last_of_each = execution_logs::table
+            .filter(execution_logs::id.eq_any(all))
+            .distinct_on(execution_logs::order_id)
+            .order((execution_logs::order_id, execution_logs::sequence.desc()))
+            .select(execution_logs::status)
+            .load_iter::<Option<OrderStatus>, PgRowByRowLoadingMode>(conn)?;
+        for status in last_of_each {
+            scope.orders += 1;
+            if let Some(status) = status? {
+                *scope.outcomes.entry(status).or_default() += 1;
+            }
+        }
+        Ok(scope)
+    }
+}
+
+/// Breaks of no order that is there, which are in the log of none. They are nobody's and in no symbol.
+fn breaks_without_order(conn: &mut PgConnection, filter: &Filter<'_>) -> QueryResult<u64> {
+    let Filter { trader_id, order_id, symbol, statuses, from, until } = filter;
+    if trader_id.is_some() || order_id.is_some() || symbol.is_some() || !statuses.is_empty() {
+        return Ok(0);
+    }
+    let mut query = breaks::table.filter(breaks::trader_id.is_null()).into_boxed();
+    if let Some(from) = from {
+        query = query.filter(breaks::created_at.ge(from));
+    }
+    if let Some(until) = until {
+        query = query.filter(breaks::created_at.lt(until));
+    }
+    let count: i64 = query.count().get_result(conn)?;
+    Ok(count.unsigned_abs())
+}

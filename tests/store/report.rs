@@ -1,0 +1,244 @@
+//! The compliance report: its rows add up with the store, its files are whole and are what their manifest
+//! says.
+
+mod files;
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::Value;
+use tradeblotter::ingest::{FixReader, Options, Reader, Writer};
+use tradeblotter::report::{Contents, Format, Report, Row};
+use tradeblotter::{
+    Action, Error, Filter, NewBust, NewCorrection, NewExecutionLog, NewOrder, Order, Side,
+};
+use uuid::Uuid;
+
+use crate::support::{Database, append, fill_of, noon, price, record, submit, trader};
+
+const DAY: &[u8] = include_bytes!("../../examples/data/day.fix");
+
+/// The bundled trading day.
+fn day() -> Database {
+    let db = Database::migrated();
+    let engine = db.blotter().engine();
+    let mut reader = Reader::new(DAY, FixReader::new(Some(1)));
+    let mut writer = Writer::new(Options { trader: None, venue: "UNKNOWN".to_owned() });
+    while let Some(batch) = reader.batch(2000).unwrap() {
+        writer.write(&engine, &batch.events).unwrap();
+    }
+    writer.finish(&engine).unwrap();
+    db
+}
+
+/// The report as it is written, and what it says that it has.
+fn written(db: &Database, filter: Filter<'_>, format: Format) -> (String, Contents) {
+    let mut out = Vec::new();
+    let report = Report { filter, format };
+    let session = db.blotter().compliance();
+    let contents = session.safe_snapshot(|tx| {
+        out.clear();
+        report.write_to(tx, &mut out, |_, _| ())
+    });
+    (String::from_utf8(out).unwrap(), contents.unwrap())
+}
+
+/// The rows of a report, as JSON.
+fn rows(db: &Database, filter: Filter<'_>) -> Vec<Value> {
+    let (text, contents) = written(db, filter, Format::Ndjson);
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.len() as u64, contents.rows);
+    rows
+}
+
+fn text<'r>(row: &'r Value, field: &str) -> &'r str {
+    row[field].as_str().unwrap_or_default()
+}
+
+#[test]
+fn each_order_ends_in_the_report_as_it_stands_in_the_store() {
+    let db = day();
+    let rows = rows(&db, Filter::default());
+    let contents = db.contents();
+    let names: HashMap<Uuid, &str> =
+        contents.traders.iter().map(|trader| (trader.id, trader.name.as_str())).collect();
+    let mut last: HashMap<&str, &Value> = HashMap::new();
+    for row in &rows {
+        let before = last.insert(text(row, "order_id"), row);
+        let status = before.map_or(&Value::Null, |before| &before["status_after"]);
+        assert_eq!(&row["status_before"], status, "{row}");
+    }
+    assert_eq!((rows.len(), last.len()), (contents.log.len(), contents.orders.len()));
+    for order in &contents.orders {
+        let row = last[order.id.to_string().as_str()];
+        assert_eq!(text(row, "status_after"), order.status.label());
+        assert_eq!(row["cumulative_quantity"], order.filled_quantity);
+        let notional: bigdecimal::BigDecimal = text(row, "cumulative_notional").parse().unwrap();
+        assert_eq!(notional, order.filled_notional, "{row}");
+        assert_eq!(row["average_price"].is_null(), order.filled_quantity == 0);
+        assert_eq!(row["venue_order_id"].as_str(), order.venue_order_id.as_deref());
+        assert_eq!(row["client_order_id"].as_str(), order.client_order_id.as_deref());
+        assert_eq!(text(row, "trader_name"), names[&order.trader_id]);
+        assert_eq!(row["price"].as_str(), order.price.map(|it| it.to_string()).as_deref());
+    }
+    let told: BTreeSet<&str> = rows.iter().filter_map(|row| row["fill_id"].as_str()).collect();
+    assert_eq!(told.len(), contents.fills.len());
+}
+
+#[test]
+fn csv_and_ndjson_say_the_same_under_the_names_that_are_documented() {
+    let db = day();
+    let (csv, _) = written(&db, Filter::default(), Format::Csv);
+    let mut csv = csv::Reader::from_reader(csv.as_bytes());
+    let heads: Vec<String> = csv.headers().unwrap().iter().map(str::to_owned).collect();
+    assert_eq!(heads, Row::FIELDS);
+    let documented = include_str!("../../docs/report.md");
+    for field in Row::FIELDS {
+        assert!(documented.contains(&format!("| `{field}` |")), "{field}");
+    }
+    let rows = rows(&db, Filter::default());
+    let mut count = 0;
+    for (record, row) in csv.records().zip(&rows) {
+        let record = record.unwrap();
+        assert_eq!(row.as_object().unwrap().len(), heads.len());
+        for (head, value) in heads.iter().zip(&record) {
+            let said = match &row[head] {
+                Value::Null => String::new(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            assert_eq!(value, said, "{head} of {row}");
+        }
+        count += 1;
+    }
+    assert_eq!(count, rows.len());
+}
+
+/// One order, filled in three parts of which one is corrected and one busted, then cancelled.
+fn amended() -> (Database, Order) {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let new = NewOrder {
+        stop_loss: Some(price("9.00")),
+        expires_at: Some(noon()),
+        client_order_id: Some("ada-1"),
+        ..NewOrder::limit(ada.id, Side::Buy, "AAPL", 900, price("10.50"))
+    };
+    let order = submit(&blotter, &new).unwrap();
+    let taken = NewExecutionLog {
+        venue_order_id: Some("V-1"),
+        reported_at: Some(noon()),
+        ..NewExecutionLog::new(order.id, Action::Executed)
+    };
+    append(&blotter, &taken).unwrap();
+    let fills =
+        ["10.00", "10.01", "10.03"].map(|at| record(&blotter, &fill_of(&order, 100, at)).unwrap());
+    let engine = blotter.engine();
+    let correction = NewCorrection {
+        amends: fills[1].id,
+        timestamp: noon(),
+        quantity_filled: 200,
+        price_at_fill: price("10.02"),
+        commission: "0.50".parse().unwrap(),
+        execution_id: Some("C-1"),
+    };
+    engine.transaction(|tx| tx.fills().correct(&correction)).unwrap();
+    let bust = NewBust { amends: fills[0].id, timestamp: noon(), execution_id: None };
+    engine.transaction(|tx| tx.fills().bust(&bust)).unwrap();
+    let session = blotter.trader(ada.id).unwrap();
+    session.transaction(|tx| tx.execution_logs().cancel(order.id, Some("enough"))).unwrap();
+    (db, order)
+}
+
+#[test]
+fn totals_after_each_action_are_exact_with_corrections_and_busts() {
+    let (db, _) = amended();
+    let rows = rows(&db, Filter::default());
+    let totals = |row: &Value| {
+        let field = |name| text(row, name).to_owned();
+        let shares = row["cumulative_quantity"].to_string();
+        let exact = row["average_is_exact"].to_string();
+        let money = ["cumulative_notional", "cumulative_commission", "average_price"].map(field);
+        format!("{} {shares} {} {exact}", text(row, "action"), money.join(" "))
+    };
+    let said: Vec<String> = rows.iter().map(totals).collect();
+    assert_eq!(
+        said,
+        [
+            "SUBMITTED 0 0.00 0.00  null",
+            "EXECUTED 0 0.00 0.00  null",
+            "FILLED 100 1000.00 0.00 10.00 true",
+            "FILLED 200 2001.00 0.00 10.005 true",
+            "FILLED 300 3004.00 0.00 10.0133333333 false",
+            "RECOVERED 400 4007.00 0.50 10.0175 true",
+            "RECOVERED 300 3007.00 0.50 10.0233333333 false",
+            "CANCELLED 300 3007.00 0.50 10.0233333333 false",
+        ]
+    );
+    let correction = &rows[5];
+    assert_eq!(correction["amends"], rows[3]["fill_id"]);
+    assert_eq!((&correction["is_bust"], &rows[6]["is_bust"]), (&false.into(), &true.into()));
+    assert_eq!(text(correction, "event_time"), "2026-11-20T12:00:00.000000Z");
+    // What the venue has told first, the rows before do not know.
+    let venue_ids: Vec<_> = rows.iter().map(|row| row["venue_order_id"].as_str()).collect();
+    assert_eq!(venue_ids[..2], [None, Some("V-1")]);
+    assert!(venue_ids[1..].iter().all(|id| *id == Some("V-1")));
+    let cancel = &rows[7];
+    assert_eq!((text(cancel, "acted_as"), text(cancel, "reason")), ("blotter_trader", "enough"));
+    assert_eq!((text(cancel, "price"), text(cancel, "stop_loss")), ("10.50", "9.00"));
+    assert_eq!(text(cancel, "expires_at"), "2026-11-20T12:00:00.000000Z");
+}
+
+#[test]
+fn ranges_that_meet_say_everything_once_and_know_what_was_before_them() {
+    let (db, order) = amended();
+    let whole = rows(&db, Filter::default());
+    let middle = db.contents().log.iter().find(|entry| entry.sequence == 5).unwrap().timestamp;
+    let before = rows(&db, Filter { until: Some(middle), ..Filter::default() });
+    let after = rows(&db, Filter { from: Some(middle), ..Filter::default() });
+    assert!(!before.is_empty() && !after.is_empty());
+    assert_eq!([before, after].concat(), whole);
+    assert_eq!(
+        rows(&db, Filter { from: Some(middle), ..Filter::of_trader(order.trader_id) }).len(),
+        4
+    );
+}
+
+#[test]
+fn a_filter_leaves_out_what_is_not_asked_for_and_changes_nothing_of_the_rest() {
+    let db = day();
+    let whole = rows(&db, Filter::default());
+    let ada = db.contents().traders.iter().find(|trader| trader.name == "ada").unwrap().id;
+    let of_ada = rows(&db, Filter { symbol: Some("AAPL"), ..Filter::of_trader(ada) });
+    let expected: Vec<Value> = whole
+        .iter()
+        .filter(|row| text(row, "trader_name") == "ada" && text(row, "symbol") == "AAPL")
+        .cloned()
+        .collect();
+    assert!(!expected.is_empty() && expected.len() < whole.len());
+    assert_eq!(of_ada, expected);
+    let (csv, contents) =
+        written(&db, Filter { symbol: Some("NONE"), ..Filter::default() }, Format::Csv);
+    assert_eq!(csv, Row::FIELDS.join(",") + "\n");
+    assert_eq!((contents.rows, contents.first_sequence, contents.orders), (0, None, 0));
+}
+
+#[test]
+fn one_snapshot_gives_the_same_bytes_however_often_it_is_written() {
+    let db = day();
+    let officer = db.blotter().compliance();
+    for format in Format::ALL {
+        let report = Report { filter: Filter::default(), format: *format };
+        let (first, second) = officer
+            .safe_snapshot(|tx| {
+                let mut written = || {
+                    let mut out = Vec::new();
+                    let contents = report.write_to(tx, &mut out, |_, _| ())?;
+                    Ok::<_, Error>((out, contents))
+                };
+                Ok::<_, Error>((written()?, written()?))
+            })
+            .unwrap();
+        assert!(first == second, "{format}");
+    }
+}
