@@ -10,10 +10,12 @@ use crate::error::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
+    /// A page for people, whole in one file.
+    Html,
     /// Comma-separated values (RFC 4180), with a header line.
     Csv,
     /// An object to a line.
     Ndjson,
 }
 
-labels!(Format, "report format", Csv = "csv", Ndjson = "ndjson");
+labels!(Format, "report format", Html = "html", Csv = "csv", Ndjson = "ndjson");

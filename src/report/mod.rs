@@ -28,16 +28,18 @@
 //! # #[cfg(not(feature = "embedded"))] fn main() {}
 //! ```
 //!
-//! The fields are described in `docs/report.md`.
+//! The fields are described in `docs/report.md`, and which duty they serve in `docs/compliance.md`.
 
 mod contents;
 mod draft;
 mod format;
+mod html;
 mod manifest;
 mod row;
 mod rows;
 mod scope;
 mod standing;
+mod summary;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -50,7 +52,9 @@ pub use rows::rows;
 
 use self::contents::Count;
 use self::draft::Draft;
+use self::html::Page;
 use self::scope::Scope;
+use self::summary::{Breaks, Summary};
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::role::Compliance;
@@ -152,6 +156,18 @@ impl<'a> Report<'a> {
                 serde_json::to_writer(&mut *out, &row)?;
                 writeln!(out)
             })?,
+            Format::Html => {
+                let mut summary = Summary::new(&scope);
+                read(tx, &mut |row| {
+                    summary.add(row);
+                    Ok(())
+                })?;
+                let contents = count.finish(tx, &scope)?;
+                let breaks = Breaks::load(tx, &self.filter)?;
+                let page = Page { filter: &self.filter, contents: &contents, summary, breaks };
+                page.write(out).map_err(failed)?;
+                return Ok(contents);
+            }
         }
         count.finish(tx, &scope)
     }

@@ -12,7 +12,7 @@ use crate::enums::OrderStatus;
 use crate::execution_logs::matching;
 use crate::filter::Filter;
 use crate::role::Compliance;
-use crate::schema::{breaks, execution_logs};
+use crate::schema::{breaks, execution_logs, fills};
 use crate::session::Tx;
 
 /// What is there to report.
@@ -23,6 +23,8 @@ pub(super) struct Scope {
     pub last_sequence: Option<i64>,
     pub orders: u64,
     pub outcomes: BTreeMap<OrderStatus, u64>,
+    /// When the first and the last fill occurred.
+    pub filled: Option<(DateTime<Utc>, DateTime<Utc>)>,
     pub breaks_without_order: u64,
 }
 
@@ -34,6 +36,13 @@ impl Scope {
         let numbers = (min(execution_logs::sequence), max(execution_logs::sequence));
         let (rows, (first_sequence, last_sequence)): (i64, _) =
             matching(filter, role).select((count_star(), numbers)).get_result(conn)?;
+        let booked = matching(filter, role)
+            .filter(execution_logs::fill_id.is_not_null())
+            .select(execution_logs::fill_id.assume_not_null());
+        let (first_fill, last_fill): (Option<DateTime<Utc>>, Option<DateTime<Utc>>) = fills::table
+            .filter(fills::id.eq_any(booked))
+            .select((min(fills::timestamp), max(fills::timestamp)))
+            .get_result(conn)?;
         let mut scope = Self {
             taken_at,
             rows: rows.unsigned_abs(),
@@ -41,6 +50,7 @@ impl Scope {
             last_sequence,
             orders: 0,
             outcomes: BTreeMap::new(),
+            filled: first_fill.zip(last_fill),
             breaks_without_order: breaks_without_order(conn, filter)?,
         };
         // A boxed query takes no DISTINCT ON.

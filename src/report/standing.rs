@@ -72,6 +72,12 @@ impl Standing {
         }
     }
 
+    pub fn add(&mut self, other: &Self) {
+        self.shares += other.shares;
+        self.notional += &other.notional;
+        self.commission += &other.commission;
+    }
+
     fn count(&mut self, fill: &Counted, times: i64) {
         let shares = times * i64::from(fill.quantity);
         self.shares += shares;

@@ -1,7 +1,9 @@
 //! The compliance report: its rows add up with the store, its files are whole and are what their manifest
 //! says.
 
+mod browser;
 mod files;
+mod page;
 
 use std::collections::{BTreeSet, HashMap};
 
