@@ -117,4 +117,6 @@ def main(path, public_key):
     print(f"entry {number} is as it was sealed at {seal['sealed_at']}")
 
 
+if len(sys.argv) != 3:
+    sys.exit("usage: verify_proof.py PROOF PUBLIC_KEY")
 main(*sys.argv[1:])
