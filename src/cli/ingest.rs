@@ -141,7 +141,7 @@ impl Ingest {
         }
         // In one transaction, so that each report finds what those before it have made; and that is not
         // tried again after a conflict, since the input has been read.
-        let dry = transaction_on(&mut database.engine_connection()?, Engine, |tx| {
+        let dry = transaction_on(&mut database.connection_as::<Engine>()?, Engine, |tx| {
             self.pass(&mut reader, writer, told, |writer, events| writer.write_in(tx, events))?;
             writer.finish_in(tx)?;
             Err::<(), _>(Stop::Dry)

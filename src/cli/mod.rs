@@ -10,6 +10,7 @@ mod list;
 mod migrate;
 mod output;
 mod precision;
+mod progress;
 mod prove;
 mod rebuild;
 mod report;
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 use anstream::eprintln;
 use clap::{Parser, Subcommand};
 use diesel::prelude::*;
-use tradeblotter::role::{Auditor, Compliance, Engine, Reader, Trader};
+use tradeblotter::role::{Auditor, Compliance, DatabaseRole, Engine, Reader, Trader};
 use tradeblotter::{Blotter, Error, Login, Session, migrations};
 use uuid::Uuid;
 
@@ -228,55 +229,43 @@ impl Database {
         Ok(tradeblotter::connect(self.url()?)?)
     }
 
-    /// A session that acts for every trader; once the database has been found to be migrated.
+    /// A session that acts for every trader.
     fn engine(&self) -> Result<Session<Engine>, Failure> {
-        self.engine_connection()?;
-        Ok(Blotter::connect(self.url()?)?.engine())
+        self.session(Blotter::engine)
     }
 
-    /// A connection of a login that may act for every trader; once the database has been found to be
+    /// A session that reads everything and writes nothing.
+    fn compliance(&self) -> Result<Session<Compliance>, Failure> {
+        self.session(Blotter::compliance)
+    }
+
+    /// A session that seals the log.
+    fn auditor(&self) -> Result<Session<Auditor>, Failure> {
+        self.session(Blotter::auditor)
+    }
+
+    /// A session of a role that the login has to be a member of.
+    fn session<R: DatabaseRole>(
+        &self,
+        of: impl FnOnce(&Blotter) -> Session<R>,
+    ) -> Result<Session<R>, Failure> {
+        self.connection_as::<R>()?;
+        Ok(of(&Blotter::connect(self.url()?)?))
+    }
+
+    /// A connection of a login that is a member of this role; once the database has been found to be
     /// migrated.
-    fn engine_connection(&self) -> Result<PgConnection, Failure> {
+    fn connection_as<R: DatabaseRole>(&self) -> Result<PgConnection, Failure> {
         let mut conn = self.connect()?;
         migrations::require(&mut conn)?;
         let login = Login::of(&mut conn)?;
-        if login.may_act_as::<Engine>() {
+        if login.may_act_as::<R>() {
             return Ok(conn);
         }
         Err(Failure::Failed(Some(format!(
-            "{name} may not act as blotter_engine; GRANT blotter_engine TO {name}, or connect as \
-             another login",
-            name = login.name
-        ))))
-    }
-
-    /// A session that reads everything and writes nothing; once the database has been found to be migrated.
-    fn compliance(&self) -> Result<Session<Compliance>, Failure> {
-        migrations::require(&mut self.connect()?)?;
-        let blotter = Blotter::connect(self.url()?)?;
-        let login = blotter.login()?;
-        if login.may_act_as::<Compliance>() {
-            return Ok(blotter.compliance());
-        }
-        Err(Failure::Failed(Some(format!(
-            "{name} may not act as blotter_compliance; GRANT blotter_compliance TO {name}, or connect as \
-             another login",
-            name = login.name
-        ))))
-    }
-
-    /// A session that seals the log; once the database has been found to be migrated.
-    fn auditor(&self) -> Result<Session<Auditor>, Failure> {
-        migrations::require(&mut self.connect()?)?;
-        let blotter = Blotter::connect(self.url()?)?;
-        let login = blotter.login()?;
-        if login.may_act_as::<Auditor>() {
-            return Ok(blotter.auditor());
-        }
-        Err(Failure::Failed(Some(format!(
-            "{name} may not act as blotter_auditor; GRANT blotter_auditor TO {name}, or connect as \
-             another login",
-            name = login.name
+            "{name} may not act as {role}; GRANT {role} TO {name}, or connect as another login",
+            name = login.name,
+            role = R::NAME
         ))))
     }
 

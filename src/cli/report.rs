@@ -1,17 +1,15 @@
 //! `blotter report`: what the log says of a range of time, into a file.
 
-use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueHint};
-use indicatif::{ProgressBar, ProgressStyle};
 use tradeblotter::Filter;
-use tradeblotter::report::{Format, Manifest, Report as Contents};
+use tradeblotter::report::{self, Format, Manifest};
 use uuid::Uuid;
 
-use super::{Database, Failure, arguments};
+use super::{Database, Failure, arguments, progress};
 
 #[derive(Args)]
 pub struct Report {
@@ -48,8 +46,8 @@ impl Report {
             until: Some(self.to),
             ..Filter::default()
         };
-        let progress = progress();
-        let report = Contents { filter, format: self.format };
+        let progress = progress::bar("rows");
+        let report = report::Report { filter, format: self.format };
         let manifest = report.write(&session, &self.output, |done, of| {
             progress.set_length(of);
             progress.set_position(done);
@@ -59,11 +57,7 @@ impl Report {
     }
 }
 
-fn summary(
-    out: &mut impl Write,
-    path: &std::path::Path,
-    manifest: &Manifest<'_>,
-) -> Result<(), Failure> {
+fn summary(out: &mut impl Write, path: &Path, manifest: &Manifest<'_>) -> Result<(), Failure> {
     let contents = &manifest.contents;
     let sealed = &contents.sealed;
     writeln!(
@@ -86,19 +80,4 @@ fn summary(
         writeln!(out, "{}  {}", file.sha256, file.name)?;
     }
     Ok(())
-}
-
-fn progress() -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let progress = ProgressBar::new(0);
-    // A template of our own, which is one.
-    if let Ok(style) =
-        ProgressStyle::with_template("{bar:30} {pos}/{len} rows, {per_sec}, {eta} left")
-    {
-        progress.set_style(style);
-    }
-    progress.enable_steady_tick(Duration::from_millis(200));
-    progress
 }

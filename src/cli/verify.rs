@@ -1,15 +1,13 @@
 //! `blotter verify`: the log held against its seals.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anstream::eprintln;
 use clap::{Args, ValueHint};
-use indicatif::{ProgressBar, ProgressStyle};
 use tradeblotter::audit::{Checkpoint, Extent, Observation, PublicKey, Since, Verified};
 
-use super::{Database, Failure, arguments};
+use super::{Database, Failure, arguments, progress};
 
 #[derive(Args)]
 pub struct Verify {
@@ -49,7 +47,7 @@ impl Verify {
             );
         }
         let extent = Extent { keys: self.public_keys.clone(), checkpoint, since: self.since };
-        let progress = progress();
+        let progress = progress::bar("entries");
         let verified = session.snapshot(|tx| {
             tx.seals().verify(&extent, |observation| match observation {
                 Observation::Begun(entries) => progress.set_length(entries),
@@ -86,19 +84,4 @@ fn summary(verified: &Verified) -> String {
 
 fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
-}
-
-fn progress() -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let progress = ProgressBar::new(0);
-    // A template of our own, which is one.
-    if let Ok(style) =
-        ProgressStyle::with_template("{bar:30} {pos}/{len} entries, {per_sec}, {eta} left")
-    {
-        progress.set_style(style);
-    }
-    progress.enable_steady_tick(Duration::from_millis(200));
-    progress
 }

@@ -31,14 +31,14 @@ impl Draft {
     /// [`Error::is_file`]: a file of this name is there already, or none can be made beside it.
     pub fn new(path: &Path) -> Result<Self, Error> {
         if path.symlink_metadata().is_ok() {
-            return Err(Error::file(path.display(), io::Error::from(ErrorKind::AlreadyExists)));
+            return Err(failed(path, ErrorKind::AlreadyExists.into()));
         }
         let name = path.file_name().map(|name| name.display().to_string()).unwrap_or_default();
         let file = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
             .suffix(".part")
             .tempfile_in(directory(path))
-            .map_err(|why| Error::file(path.display(), why))?;
+            .map_err(|why| failed(path, why))?;
         let (path, hash) = (path.to_owned(), Sha256::new());
         Ok(Self { path, file: BufWriter::new(file), hash, bytes: 0 })
     }
@@ -50,9 +50,8 @@ impl Draft {
     /// [`Error::is_file`].
     pub fn finish(self) -> Result<Finished, Error> {
         let Self { path, file, hash, bytes } = self;
-        let failed = |why: io::Error| Error::file(path.display(), why);
-        let file = file.into_inner().map_err(|why| failed(why.into_error()))?;
-        file.as_file().sync_all().map_err(failed)?;
+        let file = file.into_inner().map_err(|why| failed(&path, why.into_error()))?;
+        file.as_file().sync_all().map_err(|why| failed(&path, why))?;
         Ok(Finished { file, sha256: hex::encode(hash.finalize()), bytes, path })
     }
 }
@@ -65,10 +64,10 @@ impl Finished {
     /// [`Error::is_file`].
     pub fn keep(self) -> Result<(), Error> {
         let Self { path, file, .. } = self;
-        file.persist_noclobber(&path).map_err(|why| Error::file(path.display(), why.error))?;
+        file.persist_noclobber(&path).map_err(|why| failed(&path, why.error))?;
         File::open(directory(&path))
             .and_then(|directory| directory.sync_all())
-            .map_err(|why| Error::file(path.display(), why))
+            .map_err(|why| failed(&path, why))
     }
 }
 
@@ -82,6 +81,16 @@ impl Write for Draft {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+fn failed(path: &Path, why: io::Error) -> Error {
+    match why.kind() {
+        ErrorKind::AlreadyExists => {
+            let why = "is there already, and a report is written over nothing; choose another name";
+            Error::file(path.display(), why)
+        }
+        _ => Error::file(path.display(), why),
     }
 }
 

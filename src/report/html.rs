@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use bigdecimal::BigDecimal;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveTime, Utc};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use uuid::Uuid;
 
@@ -80,14 +80,16 @@ impl Page<'_> {
     }
 
     fn range(&self) -> String {
-        let moment = |at: Option<DateTime<Utc>>, none: &str| {
-            at.map_or(none.to_owned(), |at| match at.time() == chrono::NaiveTime::MIN {
-                true => at.format("%Y-%m-%d").to_string(),
-                false => time(at),
-            })
+        let moment = |at: DateTime<Utc>| match at.time() == NaiveTime::MIN {
+            true => at.format("%Y-%m-%d").to_string(),
+            false => time(at),
         };
-        let (from, until) = (self.filter.from, self.filter.until);
-        format!("{} to {}", moment(from, "the beginning"), moment(until, "now"))
+        match (self.filter.from.map(moment), self.filter.until.map(moment)) {
+            (None, None) => "at any time".to_owned(),
+            (Some(from), None) => format!("from {from} on"),
+            (None, Some(until)) => format!("before {until}"),
+            (Some(from), Some(until)) => format!("from {from} on and before {until}"),
+        }
     }
 
     fn header(&self) -> Markup {
@@ -96,7 +98,7 @@ impl Page<'_> {
             header {
                 h1 { "Compliance report" }
                 p {
-                    "What was recorded from " b { (self.range()) } ", the end not included"
+                    "What was recorded " b { (self.range()) }
                     @if let Some(symbol) = symbol { ", in " b { (symbol) } }
                     @if let Some(trader) = trader_id { ", of trader " span.mono { (trader) } }
                     @if let Some(order) = order_id { ", of order " span.mono { (order) } }

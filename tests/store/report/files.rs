@@ -98,7 +98,8 @@ fn a_report_that_fails_leaves_nothing_behind_and_none_is_written_over() {
     assert_eq!(names(&directory), [PathBuf::from("day.csv.manifest.json")]);
     fs::remove_file(Manifest::path(&path)).unwrap();
     fs::write(&path, "mine").unwrap();
-    assert!(whole.write(&officer, &path, |_, _| ()).unwrap_err().is_file());
+    let taken = whole.write(&officer, &path, |_, _| ()).unwrap_err();
+    assert!(taken.is_file() && taken.to_string().contains("choose another name"), "{taken}");
     assert_eq!(fs::read(&path).unwrap(), b"mine");
     assert_eq!(names(&directory), [PathBuf::from("day.csv")]);
     fs::remove_file(&path).unwrap();
