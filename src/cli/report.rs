@@ -73,7 +73,7 @@ fn summary(out: &mut impl Write, path: &Path, manifest: &Manifest<'_>) -> Result
         let count = contents.breaks_without_order;
         writeln!(
             out,
-            "{count} breaks of no order that is known are in no row: blotter breaks list --all"
+            "breaks that name no known order, and are in no row: {count}; blotter breaks list --all"
         )?;
     }
     for file in &manifest.files {

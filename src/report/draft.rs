@@ -87,7 +87,7 @@ impl Write for Draft {
 fn failed(path: &Path, why: io::Error) -> Error {
     match why.kind() {
         ErrorKind::AlreadyExists => {
-            let why = "is there already, and a report is written over nothing; choose another name";
+            let why = "is there already, and a report replaces no file; choose another name";
             Error::file(path.display(), why)
         }
         _ => Error::file(path.display(), why),
