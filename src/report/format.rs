@@ -16,6 +16,15 @@ pub enum Format {
     Csv,
     /// An object to a line.
     Ndjson,
+    /// Columns of the types that the fields have (Apache Parquet), for tools that analyse tables.
+    Parquet,
 }
 
-labels!(Format, "report format", Html = "html", Csv = "csv", Ndjson = "ndjson");
+labels!(
+    Format,
+    "report format",
+    Html = "html",
+    Csv = "csv",
+    Ndjson = "ndjson",
+    Parquet = "parquet"
+);

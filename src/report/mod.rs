@@ -35,6 +35,7 @@ mod draft;
 mod format;
 mod html;
 mod manifest;
+mod parquet;
 mod row;
 mod rows;
 mod scope;
@@ -53,6 +54,7 @@ pub use rows::rows;
 use self::contents::Count;
 use self::draft::Draft;
 use self::html::Page;
+use self::parquet::Table;
 use self::scope::Scope;
 use self::summary::{Breaks, Summary};
 use crate::error::Error;
@@ -131,7 +133,7 @@ impl<'a> Report<'a> {
     pub fn write_to(
         &self,
         tx: &mut Tx<'_, Compliance>,
-        out: &mut impl Write,
+        out: &mut (impl Write + Send),
         mut progress: impl FnMut(u64, u64),
     ) -> Result<Contents, Error> {
         let failed = |why: io::Error| Error::file("the report", why);
@@ -156,6 +158,11 @@ impl<'a> Report<'a> {
                 serde_json::to_writer(&mut *out, &row)?;
                 writeln!(out)
             })?,
+            Format::Parquet => {
+                let mut table = Table::new(&mut *out).map_err(failed)?;
+                read(tx, &mut |row| table.add(row))?;
+                table.finish().map_err(failed)?;
+            }
             Format::Html => {
                 let mut summary = Summary::new(&scope);
                 read(tx, &mut |row| {

@@ -4,6 +4,7 @@
 mod browser;
 mod files;
 mod page;
+mod parquet;
 
 use std::collections::{BTreeSet, HashMap};
 
