@@ -244,6 +244,14 @@ impl Database {
         self.session(Blotter::auditor)
     }
 
+    /// A connection, and what its login may do; once the database has been found to be migrated.
+    fn login(&self) -> Result<(PgConnection, Login), Failure> {
+        let mut conn = self.connect()?;
+        migrations::require(&mut conn)?;
+        let login = Login::of(&mut conn)?;
+        Ok((conn, login))
+    }
+
     /// A session of a role that the login has to be a member of.
     fn session<R: DatabaseRole>(
         &self,
@@ -253,12 +261,9 @@ impl Database {
         Ok(of(&Blotter::connect(self.url()?)?))
     }
 
-    /// A connection of a login that is a member of this role; once the database has been found to be
-    /// migrated.
+    /// A connection of a login that is a member of this role.
     fn connection_as<R: DatabaseRole>(&self) -> Result<PgConnection, Failure> {
-        let mut conn = self.connect()?;
-        migrations::require(&mut conn)?;
-        let login = Login::of(&mut conn)?;
+        let (conn, login) = self.login()?;
         if login.may_act_as::<R>() {
             return Ok(conn);
         }
@@ -269,12 +274,10 @@ impl Database {
         ))))
     }
 
-    /// A session that reads the log and its seals, as whichever role the login may act as; once the
-    /// database has been found to be migrated.
+    /// A session that reads the log and its seals, as whichever role the login may act as.
     fn auditing(&self) -> Result<Session<Reader>, Failure> {
-        migrations::require(&mut self.connect()?)?;
+        let (_, login) = self.login()?;
         let blotter = Blotter::connect(self.url()?)?;
-        let login = blotter.login()?;
         if login.may_act_as::<Auditor>() {
             return Ok(blotter.auditor().reader());
         }
@@ -288,12 +291,10 @@ impl Database {
         ))))
     }
 
-    /// A session that reads this trader's rows, or everybody's, as whichever role the login may act
-    /// as; once the database has been found to be migrated.
+    /// A session that reads this trader's rows, or everybody's, as whichever role the login may act as.
     fn reader(&self, trader: Option<Uuid>) -> Result<Session<Reader>, Failure> {
-        migrations::require(&mut self.connect()?)?;
+        let (_, login) = self.login()?;
         let blotter = Blotter::connect(self.url()?)?;
-        let login = blotter.login()?;
         match trader {
             _ if login.may_act_as::<Compliance>() => Ok(blotter.compliance().reader()),
             _ if login.may_act_as::<Engine>() => Ok(blotter.engine().reader()),

@@ -10,7 +10,6 @@ use parquet::data_type::{
     BoolType, ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType,
     Int32Type, Int64Type,
 };
-use parquet::errors::Result;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::parser::parse_message_type;
@@ -143,7 +142,7 @@ fn put<T: DataType>(
     let all = rows.iter().map(of).collect::<io::Result<Vec<Option<T::T>>>>()?;
     let levels: Vec<i16> = all.iter().map(|value| value.is_some().into()).collect();
     let values: Vec<T::T> = all.into_iter().flatten().collect();
-    to.typed::<T>().write_batch(&values, Some(&levels), None).map_err(io::Error::other)?;
+    to.typed::<T>().write_batch(&values, Some(&levels), None)?;
     Ok(())
 }
 
@@ -156,12 +155,10 @@ pub(super) struct Table<W: Write + Send> {
 impl<W: Write + Send> Table<W> {
     pub fn new(out: W) -> io::Result<Self> {
         let columns: String = COLUMNS.iter().map(Column::declared).collect();
-        let begun: Result<_> = parse_message_type(&format!("message report {{ {columns} }}"))
-            .and_then(|schema| {
-                let snappy = WriterProperties::builder().set_compression(Compression::SNAPPY);
-                SerializedFileWriter::new(out, Arc::new(schema), Arc::new(snappy.build()))
-            });
-        Ok(Self { file: begun.map_err(io::Error::other)?, group: Vec::with_capacity(GROUP) })
+        let schema = parse_message_type(&format!("message report {{ {columns} }}"))?;
+        let snappy = WriterProperties::builder().set_compression(Compression::SNAPPY);
+        let file = SerializedFileWriter::new(out, Arc::new(schema), Arc::new(snappy.build()))?;
+        Ok(Self { file, group: Vec::with_capacity(GROUP) })
     }
 
     pub fn add(&mut self, row: Row) -> io::Result<()> {
@@ -173,19 +170,19 @@ impl<W: Write + Send> Table<W> {
         if !self.group.is_empty() {
             self.write_group()?;
         }
-        self.file.close().map_err(io::Error::other)?;
+        self.file.close()?;
         Ok(())
     }
 
     fn write_group(&mut self) -> io::Result<()> {
-        let mut group = self.file.next_row_group().map_err(io::Error::other)?;
+        let mut group = self.file.next_row_group()?;
         for column in &COLUMNS {
-            if let Some(mut writer) = group.next_column().map_err(io::Error::other)? {
+            if let Some(mut writer) = group.next_column()? {
                 column.write(&self.group, &mut writer)?;
-                writer.close().map_err(io::Error::other)?;
+                writer.close()?;
             }
         }
-        group.close().map_err(io::Error::other)?;
+        group.close()?;
         self.group.clear();
         Ok(())
     }

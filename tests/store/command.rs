@@ -16,10 +16,9 @@ use tradeblotter::{
 };
 use uuid::Uuid;
 
-use crate::support::{Database, append, fill_of, noon, price, record, submit, texts, trader};
-
-/// Where the programs of the server are.
-const BINDIR: &str = "SELECT setting AS text FROM pg_config WHERE name = 'BINDIR'";
+use crate::support::{
+    Database, append, fill_of, noon, price, programs, record, submit, texts, trader,
+};
 
 fn blotter(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blotter"));
@@ -406,10 +405,11 @@ fn a_private_server_is_gone_even_when_its_owner_is_killed_outright() {
 
 #[test]
 fn a_private_server_is_gone_even_when_its_owner_was_killed_while_it_started() {
-    let programs = TempDir::new().unwrap();
-    let at = |name: &str| programs.path().join(name);
+    let directory = TempDir::new().unwrap();
+    let at = |name: &str| directory.path().join(name);
     // An initdb that tells its directory, and waits until it may go on.
-    let real = texts(&mut Database::empty().admin(), BINDIR).remove(0);
+    let real = programs(&mut Database::empty().admin());
+    let real = real.display();
     for program in ["pg_ctl", "postgres"] {
         symlink(format!("{real}/{program}"), at(program)).unwrap();
     }
@@ -423,12 +423,12 @@ fn a_private_server_is_gone_even_when_its_owner_was_killed_while_it_started() {
         assert!(Command::new("mkfifo").arg(at(pipe)).status().unwrap().success());
         fs::set_permissions(at(pipe), Permissions::from_mode(0o666)).unwrap();
     }
-    for path in [programs.path().to_owned(), at("initdb")] {
+    for path in [directory.path().to_owned(), at("initdb")] {
         fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
     }
 
     let mut command = blotter(&["sandbox", "--", "true"]);
-    let mut owner = command.env("PGBIN", programs.path()).spawn().unwrap();
+    let mut owner = command.env("PGBIN", directory.path()).spawn().unwrap();
     let told = fs::read_to_string(at("told")).unwrap();
     let data = Path::new(told.trim());
     assert!(data.parent().unwrap().is_dir());

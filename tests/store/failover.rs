@@ -18,7 +18,7 @@ use tradeblotter::{
 };
 use uuid::Uuid;
 
-use crate::support::{fill_of, texts};
+use crate::support::{fill_of, programs, texts};
 
 const CLIENTS: usize = 4;
 
@@ -39,14 +39,13 @@ impl Standby {
         let mut admin = connect(&primary.admin_url()).unwrap();
         let said = |admin: &mut _, what: &str| texts(admin, what).remove(0);
         let data = said(&mut admin, "SELECT current_setting('data_directory') AS text");
-        let programs =
-            said(&mut admin, "SELECT setting AS text FROM pg_config WHERE name = 'BINDIR'");
+        let programs = programs(&mut admin);
         let owner = fs::metadata(data).unwrap();
         let directory = TempDir::new_in("/tmp").unwrap();
         let (uid, gid) = (owner.uid(), owner.gid());
         chown(directory.path(), Some(uid), Some(gid)).unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        let standby = Self { directory, programs: programs.into(), uid, gid };
+        let standby = Self { directory, programs, uid, gid };
         standby.run(
             "pg_basebackup",
             &["--dbname", &primary.admin_url(), "--write-recovery-conf", "--checkpoint=fast"],

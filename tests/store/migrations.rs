@@ -12,7 +12,9 @@ use tradeblotter::migrations::{self, Direction, Extent, State};
 use tradeblotter::{Blotter, Commission, Error, NewBust, NewCorrection, OrderStatus, catalog};
 use uuid::Uuid;
 
-use crate::support::{Database, fill_of, noon, price, record as record_fill, texts, with_order_of};
+use crate::support::{
+    Database, fill_of, noon, price, programs, record as record_fill, texts, with_order_of,
+};
 
 const TOGETHER: usize = 8;
 
@@ -26,14 +28,12 @@ const OLDER: &str = "20000101000000";
 /// a query written for these tests would not look for.
 fn dump(database: &Database) -> String {
     // The server's own pg_dump: an older one refuses a newer server.
-    let bin =
-        texts(&mut database.admin(), "SELECT setting AS text FROM pg_config WHERE name = 'BINDIR'");
-    let beside = format!("{}/pg_dump", bin[0]);
-    let program = if Path::new(&beside).is_file() { &beside } else { "pg_dump" };
+    let beside = programs(&mut database.admin()).join("pg_dump");
+    let program = if beside.is_file() { beside.as_path() } else { Path::new("pg_dump") };
     let output = Command::new(program)
         .args(["--schema-only", "--dbname", &database.admin_url()])
         .output()
-        .unwrap_or_else(|why| panic!("can't run {program}, which comes with PostgreSQL: {why}"));
+        .unwrap_or_else(|why| panic!("can't run {program:?}, which comes with PostgreSQL: {why}"));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // These two lines carry a random key, new in every dump.
     let random = |line: &&str| line.starts_with("\\restrict") || line.starts_with("\\unrestrict");

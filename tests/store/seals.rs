@@ -19,7 +19,9 @@ use tradeblotter::{
     NewFill, NewOrder, Order, Outcome, Session, Side, precision,
 };
 
-use crate::support::{Database, append, fill_of, noon, price, record, submit, texts, trader};
+use crate::support::{
+    Database, append, fill_of, noon, price, programs, record, submit, texts, trader,
+};
 
 /// A day with something of everything, sealed four times, with a checkpoint file beside it.
 pub struct Sealed {
@@ -233,11 +235,8 @@ fn columns_that_are_made_finer_change_no_leaf() {
 #[test]
 fn a_restored_dump_verifies() {
     let sealed = Sealed::day();
-    let bin = texts(
-        &mut sealed.db.admin(),
-        "SELECT setting AS text FROM pg_config WHERE name = 'BINDIR'",
-    );
-    let program = |name: &str| Command::new(PathBuf::from(&bin[0]).join(name));
+    let programs = programs(&mut sealed.db.admin());
+    let program = |name: &str| Command::new(programs.join(name));
     let restored = Database::empty();
     let mut dump = program("pg_dump")
         .args(["--dbname", &sealed.db.admin_url()])

@@ -1,5 +1,6 @@
 //! The server, the databases, and the few steps that many tests begin with.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use bigdecimal::BigDecimal;
@@ -175,6 +176,11 @@ pub fn texts(conn: &mut PgConnection, sql: &str) -> Vec<String> {
     }
     let rows: Vec<Row> = diesel::sql_query(sql).load(conn).unwrap();
     rows.into_iter().map(|row| row.text).collect()
+}
+
+/// The directory of the server's own programs.
+pub fn programs(conn: &mut PgConnection) -> PathBuf {
+    texts(conn, "SELECT setting AS text FROM pg_config WHERE name = 'BINDIR'").remove(0).into()
 }
 
 /// Registers a trader.

@@ -40,10 +40,14 @@ fn plain(name: &str, text: &str) -> String {
         "event_time" | "record_time" | "expires_at" => {
             chrono::DateTime::parse_from_rfc3339(text).unwrap().to_utc().to_rfc3339()
         }
-        _ if name.contains("price") || name.contains("commission") || name.contains("notional") => {
-            text.parse::<bigdecimal::BigDecimal>().unwrap().normalized().to_plain_string()
-        }
-        "stop_loss" | "take_profit" => {
+        "price"
+        | "stop_loss"
+        | "take_profit"
+        | "fill_price"
+        | "fill_commission"
+        | "cumulative_notional"
+        | "cumulative_commission"
+        | "average_price" => {
             text.parse::<bigdecimal::BigDecimal>().unwrap().normalized().to_plain_string()
         }
         _ => text.to_owned(),
