@@ -97,11 +97,13 @@
 //!
 //! # Features
 //!
-//! - `audit`: signed seals of the log, and proofs that they hold, part of `cli`.
-//! - `cli` (default): the command `blotter`. Without default features the library stays lean.
-//! - `embedded`: the private server, part of `cli`.
-//! - `ingest`: what venues and brokers report, read and written, part of `cli`.
-//! - `report`: what the log says of a range of time, in a file for whoever asks for records, part of `cli`.
+//! None is on by default.
+//!
+//! - `audit`: signed seals of the log, and proofs that they hold.
+//! - `embedded`: a private PostgreSQL server, for tests and demos.
+//! - `ingest`: execution reports, read and applied; and the log written out again.
+//! - `report`: reports of a range of time, as HTML, CSV or NDJSON.
+//! - `parquet`: reports as Parquet too.
 //! - `serde`: `Serialize` and `Deserialize` on the public types, decimals as exact text; `Serialize`
 //!   alone on those that borrow (what is new, `Execution`, `Filter`) and on what a check finds
 //!   (`Difference`, `Misderived`, `Rederived`).
@@ -110,59 +112,45 @@
 #[cfg(feature = "audit")]
 pub mod audit;
 mod breaks;
-mod bulk;
-pub mod catalog;
-mod conflict;
-mod currency;
-mod difference;
-#[cfg(feature = "embedded")]
-pub mod embedded;
-mod enums;
+mod database;
 mod error;
 mod execution_logs;
 mod fills;
-mod filter;
 #[cfg(feature = "ingest")]
 pub mod ingest;
-mod login;
-pub mod migrations;
 mod orders;
-mod page;
-pub mod precision;
-mod price;
-mod replay;
 #[cfg(feature = "report")]
 pub mod report;
-pub mod role;
 /// The tables and enums as the query builder knows them: generated from the migrations, with the
 /// database's comments for docs.
 // What the database has no comment for, the generated code has no docs for.
 #[allow(missing_docs)]
 #[rustfmt::skip]
 pub mod schema;
-mod session;
-mod system;
-mod text;
-mod totals;
 mod traders;
+mod types;
 
 pub use breaks::{
     Break, BreakHistory, BreakResolution, Breaks, Execution, NewBreakResolution, Outcome,
 };
-pub use difference::Difference;
-pub use enums::{Action, BreakReason, OrderStatus, OrderType, Side};
+#[cfg(feature = "embedded")]
+pub use database::embedded;
+pub use database::login::Login;
+pub use database::session::{Blotter, Session, Tx, connect, snapshot_on, transaction_on};
+pub use database::{catalog, migrations, role};
 pub use error::Error;
 pub use execution_logs::{ExecutionLog, ExecutionLogs, NewExecutionLog};
 pub use fills::{Fill, Fills, NewBust, NewCorrection, NewFill};
-pub use filter::Filter;
-pub use login::Login;
+pub use orders::rebuild::{Misderived, Rederived};
+pub use orders::totals::Totals;
 pub use orders::{NewOrder, Order, OrderHistory, Orders};
-pub use page::{Cursor, Listing, Page};
-pub use price::{Commission, Price};
-pub use replay::{Misderived, Rederived};
-pub use session::{Blotter, Session, Tx, connect, snapshot_on, transaction_on};
-pub use totals::Totals;
 pub use traders::{Trader, Traders};
+pub use types::difference::Difference;
+pub use types::enums::{Action, BreakReason, OrderStatus, OrderType, Side};
+pub use types::filter::Filter;
+pub use types::page::{Cursor, Listing, Page};
+pub use types::precision;
+pub use types::price::{Commission, Price};
 
 /// Keeps the program in the README compiling.
 #[cfg(doctest)]

@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use crate::database::role::{Engine, Role, check_id};
+use crate::database::session::Tx;
 use crate::error::Error;
-use crate::role::{Engine, Role, check_id};
 use crate::schema::traders;
-use crate::session::Tx;
-use crate::text;
+use crate::types::text;
 
 /// A registered trader. The row, and not the role [`role::Trader`](crate::role::Trader).
 #[derive(HasQuery, Identifiable, Clone, Debug, PartialEq, Eq)]

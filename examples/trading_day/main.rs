@@ -1,5 +1,5 @@
 //! A trading day of our own making, as the log of a FIX 4.4 session and as NDJSON: the same bytes on
-//! every machine. `cargo run --example trading_day -- examples/data` writes what is committed there,
+//! every machine. `cargo run --example trading_day -- cli/data` writes what is committed there,
 //! `-- DIR ORDERS` a day of that many orders; `--clean` leaves out what is planted in it.
 
 mod life;
@@ -164,7 +164,7 @@ impl Day {
             "# A trading day
 
 Four traders, {orders} orders, on Tuesday 2026-11-24 from 14:30 to 21:00 UTC. Nothing of it has happened:
-`cargo run --example trading_day -- examples/data` has made it, the same bytes each time, and writes this
+`cargo run --example trading_day -- cli/data` has made it, the same bytes each time, and writes this
 file too. `-- DIR 100000` makes a longer day, and `--clean` leaves out what is planted.
 
 - `day.fix`: the log of a FIX 4.4 session, {fix_lines} messages. Each line is a time, `>` for sent or `<` for

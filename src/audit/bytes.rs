@@ -49,7 +49,7 @@ macro_rules! fixed_bytes {
             }
         }
 
-        crate::text::serde_as_text!($type);
+        crate::types::text::serde_as_text!($type);
 
         impl diesel::serialize::ToSql<diesel::sql_types::Bytea, diesel::pg::Pg> for $type {
             fn to_sql<'b>(

@@ -6,9 +6,9 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::seal::Seal;
+use crate::database::role::Audits;
+use crate::database::session::Session;
 use crate::error::Error;
-use crate::role::Audits;
-use crate::session::Session;
 
 /// Seals that are asked for at a time.
 const PAGE: u16 = 100;

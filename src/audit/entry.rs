@@ -16,11 +16,11 @@ use uuid::Uuid;
 use super::bytes::Hash;
 use super::tree;
 use crate::breaks::{Break, BreakResolution, KEPT};
-use crate::enums::{Action, OrderType, Side};
 use crate::execution_logs::ExecutionLog;
 use crate::fills::Fill;
-use crate::price::Price;
 use crate::schema::{break_resolutions, breaks, execution_logs, fills, orders};
+use crate::types::enums::{Action, OrderType, Side};
+use crate::types::price::Price;
 
 /// What was submitted of an order: all of it that never changes.
 #[derive(HasQuery, Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

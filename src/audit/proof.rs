@@ -8,9 +8,9 @@ use super::entry::Entry;
 use super::key::PublicKey;
 use super::seal::{SCHEME, Seal, Seals};
 use super::tree;
+use crate::database::role::Audits;
 use crate::error::Error;
 use crate::execution_logs::ExecutionLog;
-use crate::role::Audits;
 use crate::schema::{execution_logs, seals};
 
 /// An entry with what it attests, its path to the root of a seal, and the seal: all that it takes to see

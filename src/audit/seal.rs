@@ -14,13 +14,13 @@ use super::entry::Entry;
 use super::key::{PublicKey, SealKey};
 use super::sequences::Sequences;
 use super::tree;
-use crate::difference::MICROSECONDS;
+use crate::database::postgres::writers_of_log;
+use crate::database::role::{Auditor, Audits};
+use crate::database::session::Tx;
 use crate::error::Error;
 use crate::execution_logs::ExecutionLog;
-use crate::role::{Auditor, Audits};
 use crate::schema::{execution_logs, seals};
-use crate::session::Tx;
-use crate::system::writers_of_log;
+use crate::types::difference::MICROSECONDS;
 
 /// How entries are hashed and what is signed, by this build.
 pub const SCHEME: i16 = 1;

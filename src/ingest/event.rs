@@ -7,7 +7,7 @@ use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::enums::{OrderStatus, OrderType, Side};
+use crate::types::enums::{OrderStatus, OrderType, Side};
 
 /// Characters that a number may have.
 const MAX_NUMBER: usize = 42;

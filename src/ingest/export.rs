@@ -14,16 +14,16 @@ use uuid::Uuid;
 
 use super::event::{Event, Kind, Number};
 use crate::breaks::{Break, KEPT};
-use crate::enums::{Action, BreakReason, OrderStatus};
+use crate::database::role::Role;
+use crate::database::session::Tx;
 use crate::error::Error;
 use crate::execution_logs::ExecutionLog;
 use crate::fills::Fill;
-use crate::filter::Filter;
 use crate::orders::Order;
-use crate::role::Role;
+use crate::orders::totals::Filled;
 use crate::schema::{break_resolutions, breaks, fills, traders};
-use crate::session::Tx;
-use crate::totals::Filled;
+use crate::types::enums::{Action, BreakReason, OrderStatus};
+use crate::types::filter::Filter;
 
 /// Entries that are read at a time.
 const PAGE: u16 = 500;

@@ -1,27 +1,14 @@
 //! Executions in: what venues, brokers and clients report, each order, fill and action of it kept
 //! exactly once.
 
-mod alpaca;
-mod book;
-mod booked;
-mod csv;
-mod detect;
+mod apply;
 mod event;
 mod export;
-mod fields;
-mod fix;
-mod ndjson;
-mod plan;
-mod reader;
-mod standing;
-mod writer;
+mod formats;
 
-pub use alpaca::Alpaca;
-pub use csv::Csv;
-pub use detect::{AnyFormat, FormatName, detect};
+pub use apply::{Options, Problem, Tally, Writer};
 pub use event::{Event, Kind, Number};
 pub use export::export;
-pub use fix::FixReader;
-pub use ndjson::Ndjson;
-pub use reader::{Batch, Format, Malformed, Reader};
-pub use writer::{Options, Problem, Tally, Writer};
+pub use formats::{
+    Alpaca, AnyFormat, Batch, Csv, FixReader, Format, FormatName, Malformed, Ndjson, Reader, detect,
+};

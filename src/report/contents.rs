@@ -7,16 +7,16 @@ use chrono::{DateTime, Utc};
 use super::row::Row;
 use super::scope::Scope;
 use crate::audit::{Hash, Seal};
-use crate::enums::{Action, OrderStatus};
+use crate::database::role::Compliance;
+use crate::database::session::Tx;
 use crate::error::Error;
-use crate::role::Compliance;
-use crate::session::Tx;
+use crate::types::enums::{Action, OrderStatus};
 
 /// What a report has in it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Contents {
     /// The moment of the snapshot: all that was committed before it is in the report, if it matches.
-    #[serde(serialize_with = "crate::text::micros")]
+    #[serde(serialize_with = "crate::types::text::micros")]
     pub taken_at: DateTime<Utc>,
     /// Rows: entries of the log that match.
     pub rows: u64,

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::enums::labels;
 use crate::error::Error;
+use crate::types::enums::labels;
 
 /// What a report is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -16,6 +16,7 @@ pub enum Format {
     Csv,
     /// An object to a line.
     Ndjson,
+    #[cfg(feature = "parquet")]
     /// Columns of the types that the fields have (Apache Parquet), for tools that analyse tables.
     Parquet,
 }
@@ -26,5 +27,6 @@ labels!(
     Html = "html",
     Csv = "csv",
     Ndjson = "ndjson",
+    #[cfg(feature = "parquet")]
     Parquet = "parquet"
 );

@@ -13,8 +13,8 @@ use super::row::Row;
 use super::rows::amount;
 use super::summary::{Breaks, MOST_ORDERS, Plot, Summary, Timeline, Traded};
 use crate::breaks::BreakHistory;
-use crate::enums::{Action, OrderStatus, Side};
-use crate::filter::Filter;
+use crate::types::enums::{Action, OrderStatus, Side};
+use crate::types::filter::Filter;
 
 const STYLE: &str = include_str!("report.css");
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::contents::Contents;
 use super::format::Format;
-use crate::filter::Filter;
+use crate::types::filter::Filter;
 
 /// What a report is of, and the hashes by which its files are known again. In JSON as `docs/report.md` has
 /// it.

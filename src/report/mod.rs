@@ -30,16 +30,17 @@
 //!
 //! The fields are described in `docs/report.md`, and which duty they serve in `docs/compliance.md`.
 
+mod atomic_file;
 mod contents;
-mod draft;
 mod format;
 mod html;
 mod manifest;
+#[cfg(feature = "parquet")]
 mod parquet;
 mod row;
 mod rows;
+mod running_totals;
 mod scope;
-mod standing;
 mod summary;
 
 use std::io::{self, Write};
@@ -51,16 +52,17 @@ pub use manifest::{Manifest, ReportFile};
 pub use row::Row;
 pub use rows::rows;
 
+use self::atomic_file::Draft;
 use self::contents::Count;
-use self::draft::Draft;
 use self::html::Page;
+#[cfg(feature = "parquet")]
 use self::parquet::Table;
 use self::scope::Scope;
 use self::summary::{Breaks, Summary};
+use crate::database::role::Compliance;
+use crate::database::session::{Session, Tx};
 use crate::error::Error;
-use crate::filter::Filter;
-use crate::role::Compliance;
-use crate::session::{Session, Tx};
+use crate::types::filter::Filter;
 
 /// What to report, and as what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +160,7 @@ impl<'a> Report<'a> {
                 serde_json::to_writer(&mut *out, &row)?;
                 writeln!(out)
             })?,
+            #[cfg(feature = "parquet")]
             Format::Parquet => {
                 let mut table = Table::new(&mut *out).map_err(failed)?;
                 read(tx, &mut |row| table.add(row))?;

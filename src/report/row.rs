@@ -4,9 +4,9 @@ use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::standing::Standing;
-use crate::enums::{Action, BreakReason, OrderStatus, OrderType, Side};
-use crate::price::{Commission, Price};
+use super::running_totals::Standing;
+use crate::types::enums::{Action, BreakReason, OrderStatus, OrderType, Side};
+use crate::types::price::{Commission, Price};
 
 /// An action on an order: one entry of the log, beside the terms of the order, the fill or the break that
 /// the entry is about, and where the order stood after it.
@@ -48,7 +48,7 @@ pub struct Row {
     /// Risk-management price in currency units: close the position at this profit.
     pub take_profit: Option<Price>,
     /// Expiration, if a timeout is set.
-    #[serde(serialize_with = "crate::text::optional_micros")]
+    #[serde(serialize_with = "crate::types::text::optional_micros")]
     pub expires_at: Option<DateTime<Utc>>,
     /// What happened.
     pub action: Action,
@@ -58,10 +58,10 @@ pub struct Row {
     pub status_after: Option<OrderStatus>,
     /// When it happened by the clock of the venue or whoever reported it (FIX tag 60, TransactTime); none
     /// where the store itself was where it happened.
-    #[serde(serialize_with = "crate::text::optional_micros")]
+    #[serde(serialize_with = "crate::types::text::optional_micros")]
     pub event_time: Option<DateTime<Utc>>,
     /// When it was recorded, by the clock of the database.
-    #[serde(serialize_with = "crate::text::micros")]
+    #[serde(serialize_with = "crate::types::text::micros")]
     pub record_time: DateTime<Utc>,
     /// Login that acted; none in entries of before it was kept.
     pub acted_by: Option<String>,
@@ -98,10 +98,10 @@ pub struct Row {
     /// Shares filled of this order after the action (FIX tag 14, CumQty, of this order alone).
     pub cumulative_quantity: i64,
     /// Sum of quantity × price of those in currency units, exact (FIX tag 381, GrossTradeAmt).
-    #[serde(serialize_with = "crate::text::plain")]
+    #[serde(serialize_with = "crate::types::text::plain")]
     pub cumulative_notional: BigDecimal,
     /// Sum of their commissions in currency units, exact.
-    #[serde(serialize_with = "crate::text::plain")]
+    #[serde(serialize_with = "crate::types::text::plain")]
     pub cumulative_commission: BigDecimal,
     /// Their average price (FIX tag 6, AvgPx): the notional divided by the quantity, to
     /// [`Row::AVERAGE_PLACES`] decimal places, halves away from zero; none of no shares.
@@ -171,7 +171,7 @@ fn optional_plain<S: serde::Serializer>(
     to: S,
 ) -> Result<S::Ok, S::Error> {
     match value {
-        Some(value) => crate::text::plain(value, to),
+        Some(value) => crate::types::text::plain(value, to),
         None => to.serialize_none(),
     }
 }

@@ -8,17 +8,17 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::row::Row;
-use super::standing::{Moment, moments};
+use super::running_totals::{Moment, moments};
 use crate::audit::Sequences;
-use crate::enums::BreakReason;
+use crate::database::role::Compliance;
+use crate::database::session::Tx;
 use crate::error::Error;
 use crate::execution_logs::ExecutionLog;
 use crate::fills::Fill;
-use crate::filter::Filter;
 use crate::orders::Order;
-use crate::role::Compliance;
 use crate::schema::{breaks, fills, orders, seals, traders};
-use crate::session::Tx;
+use crate::types::enums::BreakReason;
+use crate::types::filter::Filter;
 
 /// Entries that are read at a time.
 const PAGE: u16 = 500;

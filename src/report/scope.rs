@@ -8,12 +8,12 @@ use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
 use diesel::sql_types::Timestamptz;
 
-use crate::enums::OrderStatus;
+use crate::database::role::Compliance;
+use crate::database::session::Tx;
 use crate::execution_logs::matching;
-use crate::filter::Filter;
-use crate::role::Compliance;
 use crate::schema::{breaks, execution_logs, fills};
-use crate::session::Tx;
+use crate::types::enums::OrderStatus;
+use crate::types::filter::Filter;
 
 /// What is there to report.
 pub(super) struct Scope {

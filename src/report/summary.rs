@@ -6,15 +6,15 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::row::Row;
+use super::running_totals::Standing;
 use super::scope::Scope;
-use super::standing::Standing;
 use crate::breaks::BreakHistory;
-use crate::enums::{Action, BreakReason};
+use crate::database::role::Compliance;
+use crate::database::session::Tx;
 use crate::error::Error;
-use crate::filter::Filter;
-use crate::page::{self, Listing};
-use crate::role::Compliance;
-use crate::session::Tx;
+use crate::types::enums::{Action, BreakReason};
+use crate::types::filter::Filter;
+use crate::types::page::{self, Listing};
 
 /// Orders whose timelines are shown, and entries in all of them together.
 pub(super) const MOST_ORDERS: usize = 500;

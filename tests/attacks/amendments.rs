@@ -1,7 +1,7 @@
 //! What comes after an order or a fill, and changes what it counts for without changing it: a bust,
 //! a correction, an order in the place of another, the end of an order's time.
 
-use crate::attacks::scene::{
+use crate::scene::{
     ABSENT, ADA, ADAS_CANCELLED, ADAS_FILLED, ADAS_PARTIAL, ADAS_PENDING, ADAS_REJECTED, By, GRACE,
     GRACES_FILLED, GRACES_PARTIAL, GRACES_PENDING, Held, Scene, bust_of, replacement_of,
 };

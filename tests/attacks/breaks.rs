@@ -1,7 +1,7 @@
 //! Breaks and their resolutions: the engine keeps and resolves them, and what it books by that is a
 //! fill like any other; nobody else has a way to write one, and nobody another way to book one.
 
-use crate::attacks::scene::{
+use crate::scene::{
     ADA, ADAS_CANCELLED, ADAS_FILLED, ADAS_PENDING, By, GRACE, GRACES_CANCELLED, GRACES_PENDING,
     Held, NOBODYS_BREAK, Scene, booking_of, break_of, fill_of,
 };

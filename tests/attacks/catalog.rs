@@ -1,7 +1,7 @@
 //! What the catalog says of all this, word for word: what no statement can show, such as a role
 //! that could log in, or a policy that nobody has asked for, shows here.
 
-use crate::attacks::scene::{Held, Scene};
+use crate::scene::{Held, Scene};
 
 attacks! {
     row_security_is_on_and_forced_on_every_table,

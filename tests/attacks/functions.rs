@@ -1,7 +1,7 @@
 //! The functions that derive: they write as a role that may write what nobody else may, so nobody
 //! else may run them, and nothing of the caller's may stand in for what they name.
 
-use crate::attacks::scene::{
+use crate::scene::{
     ADA, ADAS_CANCELLED, ADAS_PARTIAL, ADAS_PENDING, By, Held, RECORDS, Scene, booking_of,
     break_of, bust_of, log_of, order_of, replacement_of,
 };

@@ -5,7 +5,7 @@
 //! log row and the owner of the table find nothing to rewrite; and the guards refuse whoever passes
 //! row security.
 
-use crate::attacks::scene::{ADA, ADAS_PENDING, Actor, By, GRACE, Held, RECORDS, Scene};
+use crate::scene::{ADA, ADAS_PENDING, Actor, By, GRACE, Held, RECORDS, Scene};
 
 const LOG_GUARD: By<'_> = By::Rule("execution_logs_append_only");
 const ORDERS_GUARD: By<'_> = By::Rule("orders_append_only");

@@ -5,10 +5,8 @@ use diesel::prelude::*;
 use tradeblotter::{Error, role, schema, transaction_on};
 use uuid::Uuid;
 
-use crate::attacks::scene::{
-    ABSENT, ADA, ADAS_PENDING, By, Held, NIL, Scene, TABLES, log_of, order_of,
-};
-use crate::support::assert_refused;
+use crate::scene::{ABSENT, ADA, ADAS_PENDING, By, Held, NIL, Scene, TABLES, log_of, order_of};
+use tradeblotter_test_support::assert_refused;
 
 attacks! {
     without_an_identity_there_is_nothing_to_see_and_nothing_to_write,

@@ -1,6 +1,6 @@
 //! Writing in another's name, or what is another's to write.
 
-use crate::attacks::scene::{
+use crate::scene::{
     ABSENT, ADA, ADAS_PARTIAL, ADAS_PENDING, By, GRACE, GRACES_FILLED, GRACES_PENDING, Held,
     RECORDS, Scene, break_of, fill_of, log_of, order_of,
 };

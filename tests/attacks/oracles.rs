@@ -1,7 +1,7 @@
 //! Learning of another's rows from what is refused: an answer about a foreign row is the answer
 //! about a row that is not there.
 
-use crate::attacks::scene::{
+use crate::scene::{
     ABSENT, ADA, ADAS_FILLED, ADAS_PENDING, By, GRACE, GRACES_CANCELLED, GRACES_FILLED,
     GRACES_PENDING, Held, Scene, booking_of, bust_of, fill_of, log_of, order_of, replacement_of,
 };

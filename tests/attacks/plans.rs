@@ -4,8 +4,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tradeblotter::{Error, connect, role, schema, transaction_on};
 
-use crate::attacks::scene::{ADA, GRACE, Held, Scene};
-use crate::support::texts;
+use crate::scene::{ADA, GRACE, Held, Scene};
+use tradeblotter_test_support::texts;
 
 /// More often than it takes PostgreSQL to settle for a generic plan.
 const REPEATS: usize = 7;

@@ -10,10 +10,10 @@ use tradeblotter::role::Trader;
 use tradeblotter::{Blotter, Error, Filter, Page, Session, Tx, schema, transaction_on};
 use uuid::Uuid;
 
-use crate::attacks::scene::{
+use crate::scene::{
     ADA, ADAS_CANCELLED, ADAS_PARTIAL, ADAS_PENDING, GRACE, GRACES_PENDING, Held, Scene,
 };
-use crate::support::{assert_refused, texts};
+use tradeblotter_test_support::{assert_refused, texts};
 
 const ALL: Page = Page::first(100);
 

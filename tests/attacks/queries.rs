@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use tradeblotter::{connect, schema};
 
-use crate::attacks::scene::{
+use crate::scene::{
     ADA, ADAS_PENDING, Actor, By, GRACE, GRACES_PENDING, Held, RECORDS, Scene, TABLES, order_of,
 };
 

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use tradeblotter::{connect, schema};
 use uuid::Uuid;
 
-use crate::attacks::scene::{
+use crate::scene::{
     ADA, ADAS_CANCELLED, ADAS_PARTIAL, ADAS_PENDING, Actor, By, GRACES_PENDING, Held, Scene,
     TABLES, booking_of, break_of, fill_of, log_of, order_of,
 };

@@ -9,7 +9,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::Text;
 use tradeblotter::connect;
 
-use crate::support::{Database, texts};
+use tradeblotter_test_support::{Database, texts};
 
 pub const ADA: &str = "a0000000-0000-7000-8000-000000000000";
 pub const ADAS_PENDING: &str = "a0000000-0000-7000-8000-000000000001";

@@ -1,6 +1,6 @@
 //! The seals of the log: who sees them, who makes them, and that nobody changes one.
 
-use crate::attacks::scene::{ADA, Actor, By, Held, Scene, seal_of};
+use crate::scene::{ADA, Actor, By, Held, Scene, seal_of};
 
 const SEALS: &str = "SELECT id::text AS text FROM seals ORDER BY id";
 

@@ -1,7 +1,7 @@
 //! Emptying tables. Row security takes no notice of TRUNCATE: the grants and the guards stand
 //! alone.
 
-use crate::attacks::scene::{Actor, By, Held, RECORDS, ROLES, Scene, TABLES};
+use crate::scene::{Actor, By, Held, RECORDS, ROLES, Scene, TABLES};
 
 fn truncate(mut attacker: Actor<'_>) -> Held {
     for table in ["execution_logs", "fills", "break_resolutions"] {

@@ -9,7 +9,7 @@ use tradeblotter::{
 };
 use uuid::Uuid;
 
-use crate::support::{
+use tradeblotter_test_support::{
     append, assert_refused, fill_of, history, noon, price, record, submit, with_order_of,
 };
 
@@ -205,7 +205,7 @@ fn an_order_that_is_filled_when_it_is_replaced_stays_filled_and_is_not_opened_by
 #[test]
 fn an_order_that_has_ended_or_is_anothers_can_t_be_replaced() {
     let (db, blotter, order) = with_order_of(100);
-    let grace = crate::support::trader(&blotter, "Grace");
+    let grace = tradeblotter_test_support::trader(&blotter, "Grace");
     append(&blotter, &NewExecutionLog::new(order.id, Action::Cancelled)).unwrap();
     let before = db.contents();
     let new = NewOrder {

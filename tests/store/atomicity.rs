@@ -11,7 +11,9 @@ use tradeblotter::{
     transaction_on,
 };
 
-use crate::support::{Database, assert_refused, fill_of, history, record, submit, trader};
+use tradeblotter_test_support::{
+    Database, assert_refused, fill_of, history, record, submit, trader,
+};
 
 /// A store with a single connection, so that what one transaction leaves on it meets the next.
 fn single(db: &Database) -> Blotter {

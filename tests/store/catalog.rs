@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use expect_test::expect_file;
 use tradeblotter::catalog;
 
-use crate::support::{Database, texts};
+use tradeblotter_test_support::{Database, texts};
 
 /// What the policies compare a trader's id with.
 const ME: &str = "( SELECT blotter_trader_id() AS blotter_trader_id)";
@@ -523,7 +523,7 @@ fn every_table_column_and_enum_has_a_comment() {
 fn catalog_expected_is_what_a_fresh_database_says() {
     let database = Database::migrated();
     let conn = &mut database.owner();
-    expect_file!["../../src/catalog.expected"].assert_eq(&catalog::facts(conn).unwrap());
+    expect_file!["../../src/database/catalog.expected"].assert_eq(&catalog::facts(conn).unwrap());
     assert_eq!(catalog::differences(conn).unwrap(), []);
 }
 

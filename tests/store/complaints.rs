@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bigdecimal::BigDecimal;
 use tradeblotter::{Action, Error, NewExecutionLog, NewFill, NewOrder, Order, OrderStatus, Side};
 
-use crate::support::{
+use tradeblotter_test_support::{
     Database, append, fill_of, history, noon, price, record, submit, trader, with_order_of,
 };
 

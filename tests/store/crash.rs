@@ -13,7 +13,7 @@ use tradeblotter::{
 };
 use uuid::Uuid;
 
-use crate::support::{noon, price};
+use tradeblotter_test_support::{noon, price};
 
 const CRASHES: usize = 50;
 

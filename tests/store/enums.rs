@@ -7,7 +7,7 @@ use diesel::sql_types::{Array, Text};
 use tradeblotter::schema::sql_types::{ActionEnum, OrderStatusEnum, OrderTypeEnum};
 use tradeblotter::{Action, Error, Filter, NewOrder, OrderStatus, OrderType, Page, Side};
 
-use crate::support::{Database, submit, trader};
+use tradeblotter_test_support::{Database, submit, trader};
 
 macro_rules! assert_agrees_with_postgresql {
     ($conn:expr, $enum:ty, $sql_type:ty, $name:literal) => {

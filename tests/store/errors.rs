@@ -4,7 +4,7 @@
 use diesel::connection::SimpleConnection;
 use tradeblotter::Error;
 
-use crate::support::{Database, assert_refused, fill_of, record, texts, with_order_of};
+use tradeblotter_test_support::{Database, assert_refused, fill_of, record, texts, with_order_of};
 
 #[test]
 fn every_rule_has_words() {

@@ -9,7 +9,7 @@ use tradeblotter::schema::orders;
 use tradeblotter::{Action, Blotter, Error, NewOrder, Order, OrderStatus, Side};
 use uuid::Uuid;
 
-use crate::support::{Database, fill_of, history, noon, record, submit, trader};
+use tradeblotter_test_support::{Database, fill_of, history, noon, record, submit, trader};
 
 const WORKERS: usize = 4;
 

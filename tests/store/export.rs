@@ -3,9 +3,11 @@
 use tradeblotter::ingest::{Event, FixReader, Ndjson, Options, Reader, Writer, export};
 use tradeblotter::{Action, Error, ExecutionLog, Filter, NewBust, NewExecutionLog, NewOrder, Side};
 
-use crate::support::{Contents, Database, append, fill_of, noon, price, record, submit, trader};
+use tradeblotter_test_support::{
+    Contents, Database, append, fill_of, noon, price, record, submit, trader,
+};
 
-const DAY: &[u8] = include_bytes!("../../examples/data/day.fix");
+const DAY: &[u8] = include_bytes!("../../cli/data/day.fix");
 
 fn options() -> Options {
     Options { trader: None, venue: "UNKNOWN".to_owned() }

@@ -18,7 +18,7 @@ use tradeblotter::{
 };
 use uuid::Uuid;
 
-use crate::support::{fill_of, programs, texts};
+use tradeblotter_test_support::{fill_of, programs, texts};
 
 const CLIENTS: usize = 4;
 

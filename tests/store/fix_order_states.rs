@@ -23,7 +23,7 @@ use tradeblotter::{
 };
 use uuid::Uuid;
 
-use crate::support::{Database, append, fill_of, noon, price, submit, trader};
+use tradeblotter_test_support::{Database, append, fill_of, noon, price, submit, trader};
 
 const SCENARIOS: &str = include_str!("fix_order_states.csv");
 

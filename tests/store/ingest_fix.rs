@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tradeblotter::ingest::{Event, FixReader, Format, Kind, Malformed, Reader};
 use tradeblotter::{OrderStatus, OrderType, Side};
 
-use crate::support::check;
+use tradeblotter_test_support::check;
 
 /// An execution report with all that the reader looks at.
 const FILL: &str = "35=8|34=7|49=BROKER|52=20261125-14:30:00.123|56=US|1=ACC-1|37=O-9|11=C-2|41=C-1|17=E-5|\

@@ -13,7 +13,7 @@ use tradeblotter::ingest::{
 use tradeblotter::{OrderStatus, OrderType, Side};
 use uuid::Uuid;
 
-use crate::support::check;
+use tradeblotter_test_support::check;
 
 pub const KINDS: [Kind; 14] = [
     Kind::NewOrder,
@@ -178,7 +178,7 @@ fn an_event_that_is_written_reads_as_itself() {
 #[test]
 fn whatever_the_bytes_no_reader_panics_and_however_they_come_it_reads_the_same() {
     let valid = [
-        include_bytes!("../../examples/data/day.ndjson").get(..3000).unwrap().to_vec(),
+        include_bytes!("../../cli/data/day.ndjson").get(..3000).unwrap().to_vec(),
         b"kind,reason,last_price\nfill,\"a \"\"b\"\"\nc\",1.5\ncancelled,,\n".to_vec(),
         UPDATES.as_bytes().to_vec(),
     ];

@@ -12,7 +12,7 @@ use tradeblotter::{Action, Error, NewExecutionLog, NewOrder, OrderStatus, Side};
 
 use crate::play::Play;
 use crate::steps::{Round, batches, one_client, several_clients};
-use crate::support::{
+use tradeblotter_test_support::{
     Database, append, assert_refused, fill_of, history, record, submit, trader, with_order_of,
 };
 

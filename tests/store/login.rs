@@ -4,7 +4,7 @@ use diesel::connection::SimpleConnection;
 use tradeblotter::{Blotter, Login};
 use uuid::Uuid;
 
-use crate::support::Database;
+use tradeblotter_test_support::Database;
 
 /// A login of its own, with these attributes, gone with this value.
 struct Own {

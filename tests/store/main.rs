@@ -5,11 +5,8 @@
 
 mod amendments;
 mod atomicity;
-#[path = "../attacks/mod.rs"]
-mod attacks;
 mod breaks;
 mod catalog;
-mod command;
 mod compile;
 mod complaints;
 mod crash;
@@ -22,7 +19,6 @@ mod failover;
 mod fills;
 mod fix_order_states;
 mod idempotency;
-mod ingest;
 mod ingest_fix;
 mod ingest_formats;
 mod lifecycle;
@@ -43,7 +39,6 @@ mod seals;
 mod session;
 mod steps;
 mod streams;
-mod support;
 mod totals;
 mod traders;
 mod trading_day;

@@ -2,7 +2,7 @@
 //! whatever a host application has in the database stays as it was.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 
 use diesel::connection::SimpleConnection;
@@ -12,7 +12,7 @@ use tradeblotter::migrations::{self, Direction, Extent, State};
 use tradeblotter::{Blotter, Commission, Error, NewBust, NewCorrection, OrderStatus, catalog};
 use uuid::Uuid;
 
-use crate::support::{
+use tradeblotter_test_support::{
     Database, fill_of, noon, price, programs, record as record_fill, texts, with_order_of,
 };
 
@@ -48,13 +48,6 @@ fn assert_same(now: &str, before: &str, when: &str) {
         let line = lines.find(|(now, before)| now != before);
         panic!("the dump is another {when}, first in this line (now, before): {line:?}");
     }
-}
-
-/// The command, on this database.
-fn blotter(database: &Database, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_blotter"));
-    command.args(arguments).env("DATABASE_URL", database.owner_url());
-    command
 }
 
 /// Everything that stands in a schema of this database and did not come with PostgreSQL.
@@ -185,34 +178,6 @@ fn a_second_run_does_nothing() {
     let before = dump(&database);
     assert_eq!(migrations::run(conn).unwrap(), []);
     assert_same(&dump(&database), &before, "after the second run");
-}
-
-#[test]
-fn eight_processes_at_once_migrate_an_empty_database_once() {
-    let database = Database::empty();
-    let conn = &mut database.owner();
-    let start = |_| {
-        blotter(&database, &["migrate", "run"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
-    };
-    let processes: Vec<_> = (0..TOGETHER).map(start).collect();
-    let mut applied = Vec::new();
-    for process in processes {
-        let output = process.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let said = String::from_utf8(output.stdout).unwrap();
-        let lines = said.lines().filter_map(|line| line.strip_prefix("applied"));
-        applied.extend(lines.map(|line| line.split_whitespace().next().unwrap().to_owned()));
-    }
-    applied.sort();
-    assert_eq!(applied, names(conn));
-
-    let check = blotter(&database, &["schema", "check"]).output().unwrap();
-    assert!(check.status.success());
-    assert_eq!(String::from_utf8_lossy(&check.stdout), "");
 }
 
 #[test]

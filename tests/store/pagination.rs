@@ -14,7 +14,7 @@ use tradeblotter::{
 };
 use uuid::Uuid;
 
-use crate::support::{Database, assert_refused, check, noon, price, submit, trader};
+use tradeblotter_test_support::{Database, assert_refused, check, noon, price, submit, trader};
 
 /// One of the four listings, of one kind of row.
 trait Listed: Sized {

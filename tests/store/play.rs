@@ -24,7 +24,7 @@ use crate::model::{
     Answer, Break, By, Command, Entry, Execution, Fill, Model, Order, Refusal, Resolution,
 };
 use crate::steps::{Round, Scene, TEXTS, TRADERS};
-use crate::support::{Database, noon, texts};
+use tradeblotter_test_support::{Database, noon, texts};
 
 /// A database in which one sequence of steps is taken after the other.
 pub struct Play<'t> {

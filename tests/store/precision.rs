@@ -8,7 +8,7 @@ use tradeblotter::{
     NewOrder, Outcome, Price, Side, catalog, migrations, precision,
 };
 
-use crate::support::{
+use tradeblotter_test_support::{
     Database, assert_refused, check, fill_of, history, noon, price, record, submit, trader,
     with_order_of,
 };

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use std::cell::RefCell;
 use tradeblotter::{Commission, Error, NewOrder, Price, Side};
 
-use crate::support::{Database, check, submit, trader};
+use tradeblotter_test_support::{Database, check, submit, trader};
 
 /// In units of the tenth decimal place.
 const MAX: i64 = 999_999_999_999_999_999;

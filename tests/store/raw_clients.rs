@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::support::{Database, history, with_order_of};
+use tradeblotter_test_support::{Database, history, with_order_of};
 
 const NAMES: &str = "\\set ON_ERROR_STOP on\n\\set VERBOSITY verbose\n";
 

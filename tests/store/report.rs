@@ -2,36 +2,17 @@
 //! says.
 
 mod browser;
-mod files;
 mod page;
 mod parquet;
 
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
-use tradeblotter::ingest::{FixReader, Options, Reader, Writer};
 use tradeblotter::report::{Contents, Format, Report, Row};
-use tradeblotter::{
-    Action, Error, Filter, NewBust, NewCorrection, NewExecutionLog, NewOrder, Order, Side,
-};
+use tradeblotter::{Error, Filter};
 use uuid::Uuid;
 
-use crate::support::{Database, append, fill_of, noon, price, record, submit, trader};
-
-const DAY: &[u8] = include_bytes!("../../examples/data/day.fix");
-
-/// The bundled trading day.
-fn day() -> Database {
-    let db = Database::migrated();
-    let engine = db.blotter().engine();
-    let mut reader = Reader::new(DAY, FixReader::new(Some(1)));
-    let mut writer = Writer::new(Options { trader: None, venue: "UNKNOWN".to_owned() });
-    while let Some(batch) = reader.batch(2000).unwrap() {
-        writer.write(&engine, &batch.events).unwrap();
-    }
-    writer.finish(&engine).unwrap();
-    db
-}
+use tradeblotter_test_support::{Database, amended_order, trading_day};
 
 /// The report as it is written, and what it says that it has.
 fn written(db: &Database, filter: Filter<'_>, format: Format) -> (String, Contents) {
@@ -59,7 +40,7 @@ fn text<'r>(row: &'r Value, field: &str) -> &'r str {
 
 #[test]
 fn each_order_ends_in_the_report_as_it_stands_in_the_store() {
-    let db = day();
+    let db = trading_day();
     let rows = rows(&db, Filter::default());
     let contents = db.contents();
     let names: HashMap<Uuid, &str> =
@@ -89,7 +70,7 @@ fn each_order_ends_in_the_report_as_it_stands_in_the_store() {
 
 #[test]
 fn csv_and_ndjson_say_the_same_under_the_names_that_are_documented() {
-    let db = day();
+    let db = trading_day();
     let (csv, _) = written(&db, Filter::default(), Format::Csv);
     let mut csv = csv::Reader::from_reader(csv.as_bytes());
     let heads: Vec<String> = csv.headers().unwrap().iter().map(str::to_owned).collect();
@@ -116,46 +97,9 @@ fn csv_and_ndjson_say_the_same_under_the_names_that_are_documented() {
     assert_eq!(count, rows.len());
 }
 
-/// One order, filled in three parts of which one is corrected and one busted, then cancelled.
-fn amended() -> (Database, Order) {
-    let db = Database::migrated();
-    let blotter = db.blotter();
-    let ada = trader(&blotter, "Ada");
-    let new = NewOrder {
-        stop_loss: Some(price("9.00")),
-        expires_at: Some(noon()),
-        client_order_id: Some("ada-1"),
-        ..NewOrder::limit(ada.id, Side::Buy, "AAPL", 900, price("10.50"))
-    };
-    let order = submit(&blotter, &new).unwrap();
-    let taken = NewExecutionLog {
-        venue_order_id: Some("V-1"),
-        reported_at: Some(noon()),
-        ..NewExecutionLog::new(order.id, Action::Executed)
-    };
-    append(&blotter, &taken).unwrap();
-    let fills =
-        ["10.00", "10.01", "10.03"].map(|at| record(&blotter, &fill_of(&order, 100, at)).unwrap());
-    let engine = blotter.engine();
-    let correction = NewCorrection {
-        amends: fills[1].id,
-        timestamp: noon(),
-        quantity_filled: 200,
-        price_at_fill: price("10.02"),
-        commission: "0.50".parse().unwrap(),
-        execution_id: Some("C-1"),
-    };
-    engine.transaction(|tx| tx.fills().correct(&correction)).unwrap();
-    let bust = NewBust { amends: fills[0].id, timestamp: noon(), execution_id: None };
-    engine.transaction(|tx| tx.fills().bust(&bust)).unwrap();
-    let session = blotter.trader(ada.id).unwrap();
-    session.transaction(|tx| tx.execution_logs().cancel(order.id, Some("enough"))).unwrap();
-    (db, order)
-}
-
 #[test]
 fn totals_after_each_action_are_exact_with_corrections_and_busts() {
-    let (db, _) = amended();
+    let (db, _) = amended_order();
     let rows = rows(&db, Filter::default());
     let totals = |row: &Value| {
         let field = |name| text(row, name).to_owned();
@@ -194,7 +138,7 @@ fn totals_after_each_action_are_exact_with_corrections_and_busts() {
 
 #[test]
 fn ranges_that_meet_say_everything_once_and_know_what_was_before_them() {
-    let (db, order) = amended();
+    let (db, order) = amended_order();
     let whole = rows(&db, Filter::default());
     let middle = db.contents().log.iter().find(|entry| entry.sequence == 5).unwrap().timestamp;
     let before = rows(&db, Filter { until: Some(middle), ..Filter::default() });
@@ -209,7 +153,7 @@ fn ranges_that_meet_say_everything_once_and_know_what_was_before_them() {
 
 #[test]
 fn a_filter_leaves_out_what_is_not_asked_for_and_changes_nothing_of_the_rest() {
-    let db = day();
+    let db = trading_day();
     let whole = rows(&db, Filter::default());
     let ada = db.contents().traders.iter().find(|trader| trader.name == "ada").unwrap().id;
     let of_ada = rows(&db, Filter { symbol: Some("AAPL"), ..Filter::of_trader(ada) });
@@ -228,7 +172,7 @@ fn a_filter_leaves_out_what_is_not_asked_for_and_changes_nothing_of_the_rest() {
 
 #[test]
 fn one_snapshot_gives_the_same_bytes_however_often_it_is_written() {
-    let db = day();
+    let db = trading_day();
     let officer = db.blotter().compliance();
     for format in Format::ALL {
         let report = Report { filter: Filter::default(), format: *format };

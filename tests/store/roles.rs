@@ -8,7 +8,7 @@ use tradeblotter::embedded::Server;
 use tradeblotter::migrations::{self, Extent};
 use tradeblotter::{Error, Login, catalog, connect};
 
-use crate::support::texts;
+use tradeblotter_test_support::texts;
 
 const ROLES: [&str; 5] =
     ["blotter_auditor", "blotter_compliance", "blotter_engine", "blotter_ledger", "blotter_trader"];

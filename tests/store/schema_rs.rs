@@ -3,7 +3,7 @@
 
 use diesel::prelude::*;
 
-use crate::support::{Database, texts};
+use tradeblotter_test_support::{Database, texts};
 
 const SCHEMA: &str = include_str!("../../src/schema.rs");
 

@@ -1,6 +1,5 @@
 //! Sealed evidence: what is sealed, what is found of what was changed, and what a proof proves.
 
-mod command;
 mod tampering;
 mod under_way;
 
@@ -19,7 +18,7 @@ use tradeblotter::{
     NewFill, NewOrder, Order, Outcome, Session, Side, precision,
 };
 
-use crate::support::{
+use tradeblotter_test_support::{
     Database, append, fill_of, noon, price, programs, record, submit, texts, trader,
 };
 

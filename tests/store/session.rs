@@ -14,7 +14,7 @@ use tradeblotter::{
 };
 use uuid::Uuid;
 
-use crate::support::{
+use tradeblotter_test_support::{
     Database, assert_refused, fill_of, history, record, submit, texts, trader, with_order_of,
 };
 

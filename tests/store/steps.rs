@@ -15,7 +15,7 @@ use tradeblotter::{
 use uuid::Uuid;
 
 use crate::model::{By, Command, Execution, Fill, Model};
-use crate::support::price;
+use tradeblotter_test_support::price;
 
 const SYMBOLS: [&str; 2] = ["AAPL", "MSFT"];
 const CLIENT_ORDER_IDS: [&str; 4] = ["C-0", "C-1", "C-2", "C-3"];

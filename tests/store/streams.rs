@@ -2,7 +2,7 @@
 
 use tradeblotter::{Action, Error, Filter, NewFill, NewOrder, OrderStatus, Page, Side};
 
-use crate::support::{Database, fill_of, history, record, submit, trader};
+use tradeblotter_test_support::{Database, fill_of, history, record, submit, trader};
 
 fn all<T>(rows: impl Iterator<Item = Result<T, Error>>) -> Vec<T> {
     rows.collect::<Result<_, _>>().unwrap()

@@ -7,7 +7,7 @@ use tradeblotter::{
 };
 use uuid::Uuid;
 
-use crate::support::{
+use tradeblotter_test_support::{
     Database, append, assert_refused, fill_of, history, noon, record, submit, trader, with_order_of,
 };
 

@@ -3,7 +3,7 @@
 use tradeblotter::Error;
 use uuid::Uuid;
 
-use crate::support::{Database, assert_refused, trader};
+use tradeblotter_test_support::{Database, assert_refused, trader};
 
 #[test]
 fn a_registered_trader_is_found_by_its_id() {

@@ -59,10 +59,10 @@ fn values<'a>(messages: &[(char, Message<'a>)], tag: u32) -> BTreeSet<&'a str> {
 fn what_is_committed_is_what_the_generator_writes() {
     let Written { day, fix, ndjson } = write(ORDERS, false);
     for (name, written) in [("day.fix", fix), ("day.ndjson", ndjson), ("README.md", day.readme())] {
-        let path = format!("{}/examples/data/{name}", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/cli/data/{name}", env!("CARGO_MANIFEST_DIR"));
         // Not assert_eq, which would print both of them.
         let is_same = fs::read_to_string(&path).unwrap() == written;
-        assert!(is_same, "{name}: run cargo run --example trading_day -- examples/data");
+        assert!(is_same, "{name}: run cargo run --example trading_day -- cli/data");
     }
 }
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tradeblotter::Filter;
 use tradeblotter::report::{Format, Report};
 
-use super::day;
+use tradeblotter_test_support::trading_day;
 
 /// What browsers of the Chromium family are called.
 const BROWSERS: &[&str] =
@@ -109,7 +109,7 @@ fn picture(directory: &Path, width: u32, is_dark: bool) -> Vec<u8> {
 
 #[test]
 fn the_page_of_the_bundled_day_fits_a_desk_and_a_phone_by_day_and_by_night() {
-    let db = day();
+    let db = trading_day();
     let directory = TempDir::new().unwrap();
     let report = Report { filter: Filter::default(), format: Format::Html };
     let page = directory.path().join("day.html");

@@ -3,8 +3,9 @@
 use tradeblotter::report::Format;
 use tradeblotter::{Action, Filter, NewExecutionLog, NewFill, NewOrder, Side};
 
-use super::{amended, day, written};
-use crate::support::{Database, append, fill_of, record, submit, trader};
+use super::written;
+use tradeblotter_test_support::{Database, append, fill_of, record, submit, trader};
+use tradeblotter_test_support::{amended_order, trading_day};
 
 #[test]
 fn text_that_somebody_else_wrote_stays_text() {
@@ -48,14 +49,14 @@ fn fact<'p>(page: &'p str, name: &str) -> &'p str {
 
 #[test]
 fn the_totals_of_a_page_are_those_of_the_store() {
-    let (db, _) = amended();
+    let (db, _) = amended_order();
     let (page, _) = written(&db, Filter::default(), Format::Html);
     assert_eq!((fact(&page, "Orders"), fact(&page, "Fills")), ("1", "3"));
     assert_eq!((fact(&page, "Notional"), fact(&page, "Commission")), ("3\u{202f}007.00", "0.50"));
     assert_eq!((fact(&page, "Amended"), fact(&page, "Sealed")), ("2", "0.0 %"));
     assert!(page.contains("300 shares counted") && page.contains("None of them is sealed."));
 
-    let db = day();
+    let db = trading_day();
     let (page, contents) = written(&db, Filter::default(), Format::Html);
     let stored = db.contents();
     let notional: bigdecimal::BigDecimal = stored.notionals.iter().sum();

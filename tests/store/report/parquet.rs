@@ -6,8 +6,8 @@ use parquet::record::Field;
 use tradeblotter::report::{Format, Report, Row};
 use tradeblotter::{Error, Filter};
 
-use super::day;
-use crate::support::Database;
+use tradeblotter_test_support::Database;
+use tradeblotter_test_support::trading_day;
 
 /// A field as the CSV has it.
 fn told(field: &Field) -> String {
@@ -85,7 +85,7 @@ fn agree(db: &Database) -> usize {
 
 #[test]
 fn parquet_and_csv_of_one_snapshot_say_the_same() {
-    let db = day();
+    let db = trading_day();
     assert_eq!(agree(&db), db.contents().log.len());
 }
 

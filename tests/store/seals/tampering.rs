@@ -16,7 +16,7 @@ use tradeblotter::{Error, Tx, connect, transaction_on};
 use uuid::Uuid;
 
 use super::{Sealed, extent};
-use crate::support::{check, texts};
+use tradeblotter_test_support::{check, texts};
 
 /// Which entry of the log attests which row: of an order its submission, of a break all that is said of
 /// it, of a resolution what is said of it after the break was kept.

@@ -7,7 +7,7 @@ use tradeblotter::audit::{CheckpointFile, SealKey};
 use tradeblotter::{Action, Error, NewExecutionLog, NewOrder, Side, connect, role, transaction_on};
 
 use super::{Sealed, entries, extent, seal, verify};
-use crate::support::{append, fill_of, record, submit, trader, with_order_of};
+use tradeblotter_test_support::{append, fill_of, record, submit, trader, with_order_of};
 
 /// The greatest number is no measure of what is sealed: one that is drawn early may be committed late.
 #[test]

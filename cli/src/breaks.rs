@@ -1,0 +1,254 @@
+//! `blotter breaks`: executions that could not be applied, and what becomes of them.
+
+use std::io::Write;
+
+use bigdecimal::BigDecimal;
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+use comfy_table::Cell;
+use serde::Serialize;
+use tradeblotter::{
+    BreakHistory, BreakReason, BreakResolution, Error, Listing, NewBreakResolution,
+};
+use uuid::Uuid;
+
+use crate::list::Listed;
+use crate::output::{self, Ids, Row};
+use crate::{Database, Failure};
+
+#[derive(Subcommand)]
+pub enum Breaks {
+    /// List breaks, newest first: those that nobody has resolved.
+    ///
+    /// --symbol and --status are those of the order that was meant.
+    List(List),
+    /// Say what becomes of a break: book it as a fill of its order, or dismiss it.
+    ///
+    /// A fill that came after its order was cancelled or rejected is booked with RECOVERED: the filled
+    /// quantity rises, the status stays. Either way the log of the order says so, and nobody can
+    /// resolve the break again.
+    Resolve(Resolve),
+}
+
+#[derive(Args)]
+pub struct List {
+    #[command(flatten)]
+    listed: Listed,
+    /// Those that are resolved too.
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Args)]
+pub struct Resolve {
+    /// The break.
+    #[arg(value_name = "BREAK")]
+    id: Uuid,
+    #[command(flatten)]
+    how: How,
+    /// The order to book it to, if another than the one that was meant.
+    #[arg(long, value_name = "UUID", conflicts_with = "dismiss")]
+    order: Option<Uuid>,
+    /// Why, in words; it goes into the audit trail.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct How {
+    /// It happened: book it.
+    #[arg(long)]
+    book: bool,
+    /// It did not, or is booked by another road: leave it unbooked.
+    #[arg(long)]
+    dismiss: bool,
+}
+
+impl Breaks {
+    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+        match self {
+            Self::List(list) => list.run(database, out),
+            Self::Resolve(resolve) => resolve.run(database, out),
+        }
+    }
+}
+
+impl List {
+    fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+        let filter = self.listed.filter();
+        self.listed.list(database, out, |tx, page| {
+            let mut breaks = tx.breaks();
+            let Listing { rows, next } = if self.all {
+                breaks.recent(&filter, page)?
+            } else {
+                breaks.open(&filter, page)?
+            };
+            Ok::<_, Error>(Listing { rows: rows.into_iter().map(BreakRow::from).collect(), next })
+        })
+    }
+}
+
+impl Resolve {
+    fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+        let new = NewBreakResolution {
+            break_id: self.id,
+            is_booked: self.how.book,
+            order_id: self.order,
+            reason: &self.reason,
+        };
+        let engine = database.engine()?;
+        let BreakResolution { is_booked, fill_id, order_id, .. } =
+            engine.transaction(|tx| tx.breaks().resolve(&new))?;
+        match (is_booked, fill_id, order_id) {
+            (true, Some(fill), Some(order)) => {
+                writeln!(out, "booked as fill {fill} of order {order}")?
+            }
+            _ => writeln!(out, "dismissed")?,
+        }
+        Ok(())
+    }
+}
+
+/// A break and its resolution side by side.
+#[derive(Serialize)]
+pub struct BreakRow {
+    id: Uuid,
+    reason: BreakReason,
+    detail: String,
+    order_id: Option<Uuid>,
+    trader_id: Option<Uuid>,
+    venue: String,
+    execution_id: Option<String>,
+    refers_to: Option<String>,
+    is_bust: bool,
+    timestamp: DateTime<Utc>,
+    #[serde(serialize_with = "output::plain")]
+    quantity: BigDecimal,
+    #[serde(serialize_with = "output::plain")]
+    price: BigDecimal,
+    #[serde(serialize_with = "output::plain")]
+    commission: BigDecimal,
+    raw: Option<String>,
+    created_at: DateTime<Utc>,
+    acted_by: String,
+    acted_as: String,
+    is_booked: Option<bool>,
+    booked_order_id: Option<Uuid>,
+    booked_fill_id: Option<Uuid>,
+    resolution: Option<String>,
+    resolved_at: Option<DateTime<Utc>>,
+    resolved_by: Option<String>,
+    resolved_as: Option<String>,
+}
+
+impl From<BreakHistory> for BreakRow {
+    fn from(BreakHistory { reported, resolution }: BreakHistory) -> Self {
+        let booked = resolution.as_ref().filter(|resolution| resolution.is_booked);
+        Self {
+            id: reported.id,
+            reason: reported.reason,
+            detail: reported.detail,
+            order_id: reported.order_id,
+            trader_id: reported.trader_id,
+            venue: reported.venue,
+            execution_id: reported.execution_id,
+            refers_to: reported.refers_to,
+            is_bust: reported.is_bust,
+            timestamp: reported.timestamp,
+            quantity: reported.quantity,
+            price: reported.price,
+            commission: reported.commission,
+            raw: reported.raw,
+            created_at: reported.created_at,
+            acted_by: reported.acted_by,
+            acted_as: reported.acted_as,
+            booked_order_id: booked.and_then(|resolution| resolution.order_id),
+            booked_fill_id: booked.and_then(|resolution| resolution.fill_id),
+            is_booked: resolution.as_ref().map(|resolution| resolution.is_booked),
+            resolved_at: resolution.as_ref().map(|resolution| resolution.created_at),
+            resolved_by: resolution.as_ref().map(|resolution| resolution.acted_by.clone()),
+            resolved_as: resolution.as_ref().map(|resolution| resolution.acted_as.clone()),
+            resolution: resolution.map(|resolution| resolution.reason),
+        }
+    }
+}
+
+impl BreakRow {
+    /// What it is, and what has become of it.
+    fn state(&self) -> &'static str {
+        match self.is_booked {
+            None => "open",
+            Some(true) => "booked",
+            Some(false) => "dismissed",
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match (self.is_bust, &self.refers_to) {
+            _ if self.reason == BreakReason::Totals => "totals",
+            (true, _) => "bust",
+            (false, Some(_)) => "correction",
+            (false, None) => "fill",
+        }
+    }
+}
+
+impl Row for BreakRow {
+    const HEADS: &'static [&'static str] = &[
+        "break",
+        "recorded",
+        "order",
+        "kind",
+        "venue",
+        "execution",
+        "quantity",
+        "price",
+        "state",
+        "reason",
+        "detail",
+    ];
+
+    const FIELDS: &'static [&'static str] = &[
+        "id",
+        "reason",
+        "detail",
+        "order_id",
+        "trader_id",
+        "venue",
+        "execution_id",
+        "refers_to",
+        "is_bust",
+        "timestamp",
+        "quantity",
+        "price",
+        "commission",
+        "raw",
+        "created_at",
+        "acted_by",
+        "acted_as",
+        "is_booked",
+        "booked_order_id",
+        "booked_fill_id",
+        "resolution",
+        "resolved_at",
+        "resolved_by",
+        "resolved_as",
+    ];
+
+    fn cells(&self, ids: Ids) -> Vec<Cell> {
+        vec![
+            output::id(self.id, ids),
+            output::time(self.created_at),
+            self.order_id.map_or_else(|| Cell::new(""), |order| output::id(order, ids)),
+            output::text(self.kind()),
+            output::text(&self.venue),
+            output::text(self.execution_id.as_deref().unwrap_or_default()),
+            output::number(self.quantity.to_plain_string()),
+            output::number(self.price.to_plain_string()),
+            output::text(self.state()),
+            output::text(self.reason.label()),
+            output::text(&self.detail),
+        ]
+    }
+}

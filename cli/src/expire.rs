@@ -1,0 +1,43 @@
+//! `blotter expire`: ends the orders whose time is up.
+
+use std::io::Write;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+
+use crate::{Database, Failure, arguments};
+
+/// Orders that are ended in one transaction, so that none is locked for long.
+const BATCH: u16 = 200;
+
+#[derive(Args)]
+pub struct Expire {
+    /// End what expires at this day or moment or before; now, if it is not given.
+    #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
+    at: Option<DateTime<Utc>>,
+    /// End so many orders at most.
+    #[arg(long, value_name = "N", default_value_t = u32::MAX, hide_default_value = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+}
+
+impl Expire {
+    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+        let engine = database.engine()?;
+        let at = self.at.unwrap_or_else(Utc::now);
+        let mut left = self.limit;
+        while left > 0 {
+            let batch = u16::try_from(left).unwrap_or(BATCH).min(BATCH);
+            let ended = engine.transaction(|tx| tx.orders().expire_due(at, batch))?;
+            for order in &ended {
+                // What is ended is ended, whether or not anybody reads of it.
+                let _ = writeln!(out, "{order}");
+            }
+            if ended.len() < usize::from(batch) {
+                break;
+            }
+            left -= u32::from(batch);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,317 @@
+//! Rows as a table for people, CSV for spreadsheets, JSON for programs.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use anstream::{AutoStream, ColorChoice};
+use bigdecimal::BigDecimal;
+use chrono::{DateTime, Utc};
+use clap::ValueEnum;
+use comfy_table::{Cell, CellAlignment, Color, LineStyle, Table, TableStyle};
+use serde::{Serialize, Serializer};
+use tradeblotter::{ExecutionLog, Fill, Order, OrderStatus, Side};
+use uuid::Uuid;
+
+use crate::Failure;
+
+/// A line under the heads, and otherwise none: tables that read well and copy well.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// How rows are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns.
+    Table,
+    /// Comma-separated values with a header line.
+    Csv,
+    /// An array of objects; with --follow, an object to a line.
+    Json,
+    /// Of the log: all of it, as events that `blotter ingest` takes in again, an object to a line.
+    EventsNdjson,
+    /// Of the log: all of it, as events that `blotter ingest` takes in again, as CSV.
+    EventsCsv,
+}
+
+/// What is said of listings other than the log.
+const NO_EVENTS: &str = "events are what the log tells: blotter log --format events-ndjson";
+
+/// How a table shows ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// Whole, to be copied.
+    Whole,
+    /// The last six digits, to be looked at.
+    Short,
+}
+
+/// What can be shown as a row of a table.
+pub trait Row: Serialize {
+    /// The heads of the columns.
+    const HEADS: &'static [&'static str];
+
+    /// The fields of the row in CSV, as `Serialize` writes them.
+    const FIELDS: &'static [&'static str];
+
+    /// The cells under the heads.
+    fn cells(&self, ids: Ids) -> Vec<Cell>;
+}
+
+impl Row for Order {
+    const HEADS: &'static [&'static str] = &[
+        "order",
+        "trader",
+        "submitted",
+        "side",
+        "symbol",
+        "type",
+        "quantity",
+        "price",
+        "status",
+        "filled",
+        "average",
+    ];
+
+    const FIELDS: &'static [&'static str] = &[
+        "id",
+        "trader_id",
+        "symbol",
+        "quantity",
+        "order_type",
+        "price",
+        "stop_loss",
+        "take_profit",
+        "status",
+        "filled_quantity",
+        "average_fill_price",
+        "created_at",
+        "updated_at",
+        "expires_at",
+        "filled_notional",
+        "side",
+        "client_order_id",
+        "venue_order_id",
+        "replaces",
+    ];
+
+    fn cells(&self, ids: Ids) -> Vec<Cell> {
+        vec![
+            id(self.id, ids),
+            id(self.trader_id, ids),
+            time(self.created_at),
+            text(self.side.map_or("", Side::label)),
+            text(&self.symbol),
+            text(self.order_type.label()),
+            number(self.quantity),
+            optional(self.price),
+            status(Some(self.status)),
+            number(self.filled_quantity),
+            optional(self.average_fill_price),
+        ]
+    }
+}
+
+impl Row for Fill {
+    const HEADS: &'static [&'static str] = &[
+        "fill",
+        "order",
+        "occurred",
+        "quantity",
+        "price",
+        "venue",
+        "commission",
+        "execution",
+        "amends",
+    ];
+
+    const FIELDS: &'static [&'static str] = &[
+        "id",
+        "order_id",
+        "trader_id",
+        "timestamp",
+        "quantity_filled",
+        "price_at_fill",
+        "venue",
+        "commission",
+        "created_at",
+        "execution_id",
+        "amends",
+        "is_bust",
+        "break_id",
+    ];
+
+    fn cells(&self, ids: Ids) -> Vec<Cell> {
+        vec![
+            id(self.id, ids),
+            id(self.order_id, ids),
+            time(self.timestamp),
+            number(self.quantity_filled),
+            number(self.price_at_fill),
+            text(&self.venue),
+            number(self.commission),
+            text(self.execution_id.as_deref().unwrap_or_default()),
+            match (self.amends, self.is_bust) {
+                (None, _) => Cell::new(""),
+                (Some(amended), true) => Cell::new(format!("busts {}", shown(amended, ids))),
+                (Some(amended), false) => Cell::new(format!("corrects {}", shown(amended, ids))),
+            },
+        ]
+    }
+}
+
+impl Row for ExecutionLog {
+    const HEADS: &'static [&'static str] =
+        &["time", "order", "trader", "action", "status", "retry", "code", "reason"];
+
+    const FIELDS: &'static [&'static str] = &[
+        "id",
+        "order_id",
+        "trader_id",
+        "action",
+        "status",
+        "timestamp",
+        "reason",
+        "retry_attempt",
+        "error_code",
+        "created_at",
+        "sequence",
+        "fill_id",
+        "venue_order_id",
+        "acted_by",
+        "acted_as",
+        "break_id",
+        "reported_at",
+    ];
+
+    fn cells(&self, ids: Ids) -> Vec<Cell> {
+        vec![
+            time(self.timestamp),
+            id(self.order_id, ids),
+            id(self.trader_id, ids),
+            text(self.action.label()),
+            status(self.status),
+            optional(self.retry_attempt),
+            text(self.error_code.as_deref().unwrap_or_default()),
+            text(self.reason.as_deref().unwrap_or_default()),
+        ]
+    }
+}
+
+pub fn id(id: Uuid, ids: Ids) -> Cell {
+    Cell::new(shown(id, ids))
+}
+
+fn shown(id: Uuid, ids: Ids) -> String {
+    let whole = id.to_string();
+    match ids {
+        Ids::Whole => whole,
+        Ids::Short => whole[whole.len() - 6..].to_owned(),
+    }
+}
+
+pub fn time(at: DateTime<Utc>) -> Cell {
+    Cell::new(at.format("%Y-%m-%d %H:%M:%S%.3f"))
+}
+
+pub fn number(value: impl Display) -> Cell {
+    Cell::new(value).set_alignment(CellAlignment::Right)
+}
+
+fn optional(value: Option<impl Display>) -> Cell {
+    value.map_or_else(|| Cell::new(""), number)
+}
+
+/// Text that somebody else wrote: control characters would have their way with the terminal, and
+/// characters that turn or hide text with the reader.
+pub fn text(value: &str) -> Cell {
+    let mut shown = String::with_capacity(value.len());
+    for c in value.chars() {
+        let misleads = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
+        if c.is_control() || misleads {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cell::new(shown)
+}
+
+fn status(status: Option<OrderStatus>) -> Cell {
+    let Some(status) = status else {
+        return Cell::new("");
+    };
+    Cell::new(status.label()).fg(match status {
+        OrderStatus::Pending => Color::Cyan,
+        OrderStatus::Partial => Color::Yellow,
+        OrderStatus::Filled => Color::Green,
+        OrderStatus::Rejected => Color::Red,
+        OrderStatus::Cancelled => Color::DarkGrey,
+    })
+}
+
+/// Serializes a decimal as digits and a point, without an exponent.
+pub fn plain<S: Serializer>(value: &BigDecimal, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&value.to_plain_string())
+}
+
+/// Prints rows as a table, coloured only where the output shows colours.
+pub fn table<R: Row>(out: &mut impl Write, rows: &[R], ids: Ids) -> Result<(), Failure> {
+    let mut table = Table::new();
+    table.load_style(STYLE).set_header(R::HEADS);
+    for row in rows {
+        table.add_row(row.cells(ids));
+    }
+    match AutoStream::choice(&std::io::stdout()) {
+        ColorChoice::Never => table.force_no_tty(),
+        _ => table.enforce_styling(),
+    };
+    Ok(writeln!(out, "{}", table.trim_fmt())?)
+}
+
+/// Prints rows in the format asked for.
+pub fn rows<R: Row>(out: &mut impl Write, rows: &[R], format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Table => table(out, rows, Ids::Whole),
+        Format::EventsNdjson | Format::EventsCsv => Err(Failure::Usage(NO_EVENTS.to_owned())),
+        Format::Csv => csv(out, rows, R::FIELDS),
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, rows).map_err(std::io::Error::from)?;
+            Ok(writeln!(out)?)
+        }
+    }
+}
+
+/// Prints rows that come after others: no heads, no frame, flushed at once.
+pub fn more<R: Row>(out: &mut impl Write, rows: &[R], format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Table => {
+            for row in rows {
+                let cells = row.cells(Ids::Whole);
+                let cells: Vec<String> = cells.iter().map(Cell::content).collect();
+                writeln!(out, " {}", cells.join("   ").trim_end())?;
+            }
+        }
+        Format::Csv => csv(out, rows, &[])?,
+        Format::EventsNdjson | Format::EventsCsv => {
+            return Err(Failure::Usage(NO_EVENTS.to_owned()));
+        }
+        Format::Json => {
+            for row in rows {
+                serde_json::to_writer(&mut *out, row).map_err(std::io::Error::from)?;
+                writeln!(out)?;
+            }
+        }
+    }
+    Ok(out.flush()?)
+}
+
+fn csv<R: Row>(out: &mut impl Write, rows: &[R], heads: &[&str]) -> Result<(), Failure> {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(&mut *out);
+    if !heads.is_empty() {
+        writer.write_record(heads).map_err(std::io::Error::from)?;
+    }
+    for row in rows {
+        writer.serialize(row).map_err(std::io::Error::from)?;
+    }
+    Ok(writer.flush()?)
+}

@@ -1,0 +1,74 @@
+//! Reports read in: each order, fill and action exactly once, however often, by whichever session and in
+//! whatever pieces they come; and what can't be applied is told.
+
+mod day;
+mod reports;
+mod told;
+
+use std::io::Write as _;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tradeblotter::Blotter;
+use tradeblotter::ingest::{FixReader, Options, Problem, Reader, Tally, Writer};
+
+use tradeblotter_test_support::Database;
+
+/// The command, about to read its standard input.
+fn command(db: &Database, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blotter"));
+    command.args(["ingest", "-"]).args(arguments).env("DATABASE_URL", db.app_url());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Feeds the whole input to the command.
+fn feed(mut command: Command, input: &[u8]) -> Output {
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    thread::scope(|scope| {
+        // It may end without having read everything.
+        scope.spawn(move || drop(stdin.write_all(input)));
+        child.wait_with_output().unwrap()
+    })
+}
+
+/// Feeds a part of the input to the command, which goes on to wait for the rest, and kills it outright when
+/// it is time.
+fn feed_and_kill(mut command: Command, input: &[u8], mut is_time: impl FnMut() -> bool) {
+    let mut child: Child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input).unwrap();
+    let given_up = Instant::now() + Duration::from_secs(60);
+    while !is_time() {
+        assert!(Instant::now() < given_up && child.try_wait().unwrap().is_none());
+        thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// What the command has said, and to whom; it must end with this code.
+#[track_caller]
+fn said(output: Output, code: i32) -> (String, String) {
+    let said = String::from_utf8(output.stdout).unwrap();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{said}\n{complaint}");
+    (said, complaint)
+}
+
+/// Reads an input in by the library, in batches of so many, with traders out of tag 1.
+fn read_in(blotter: &Blotter, input: &str, batch: usize) -> (Tally, Vec<Problem>) {
+    let options = Options { trader: None, venue: "UNKNOWN".to_owned() };
+    let mut writer = Writer::new(options);
+    let mut reader = Reader::new(input.as_bytes(), FixReader::new(Some(1)));
+    let engine = blotter.engine();
+    let mut problems = Vec::new();
+    while let Some(read) = reader.batch(batch).unwrap() {
+        assert_eq!(read.malformed, []);
+        problems.extend(writer.write(&engine, &read.events).unwrap());
+    }
+    writer.finish(&engine).unwrap();
+    (writer.tally().clone(), problems)
+}

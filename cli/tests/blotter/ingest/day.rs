@@ -1,0 +1,258 @@
+//! The day that is bundled, by the command: all of it, twice, in pieces, and by several at once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::process::Command;
+use std::str::FromStr;
+use std::thread;
+
+use bigdecimal::BigDecimal;
+use diesel::prelude::*;
+use expect_test::expect;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+
+use tradeblotter::schema::execution_logs;
+
+use super::told::{breaks, told};
+use super::{command, feed, feed_and_kill, said};
+use tradeblotter_test_support::Database;
+
+const DAY: &str = include_str!("../../../data/day.fix");
+
+fn of_account(db: &Database, arguments: &[&str]) -> Command {
+    command(db, &[&["--trader-from", "1"], arguments].concat())
+}
+
+fn entries(conn: &mut PgConnection) -> i64 {
+    execution_logs::table.count().get_result(conn).unwrap()
+}
+
+/// The day read in whole, once.
+fn whole() -> Database {
+    let db = Database::migrated();
+    said(feed(of_account(&db, &[]), DAY.as_bytes()), 0);
+    db
+}
+
+#[track_caller]
+fn assert_same(db: &Database, clean: &[String]) {
+    let told = told(db);
+    let missing: Vec<_> = clean.iter().filter(|line| !told.contains(line)).collect();
+    let extra: Vec<_> = told.iter().filter(|line| !clean.contains(line)).collect();
+    assert!(missing.is_empty() && extra.is_empty(), "missing {missing:#?}\nextra {extra:#?}");
+    assert_eq!(told.len(), clean.len());
+}
+
+#[test]
+fn the_day_reconciles_to_exactly_what_is_planted_in_it() {
+    let db = Database::migrated();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/day.fix");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blotter"));
+    command.args(["ingest", path, "--trader-from", "1"]).env("DATABASE_URL", db.app_url());
+    let (summary, complaints) = said(command.output().unwrap(), 0);
+    assert_eq!(complaints, "");
+    let (_, summary) = summary.split_once(": ").unwrap();
+    expect![[r#"
+        1470 reports
+             355 orders
+             500 fills, busts and corrections
+               1 of them after the end of the order, as the venue had counted them
+              83 cancels
+              16 rejects
+             339 other actions
+              22 known already
+             204 by which nothing happened
+               1 breaks: UNKNOWN_ORDER
+               1 breaks: UNKNOWN_FILL
+               1 breaks: OVER_FILL
+               1 breaks: ORDER_ENDED
+               1 breaks: PRECISION
+               1 breaks: MISMATCH
+               2 breaks: TOTALS
+    "#]]
+    .assert_eq(summary);
+    assert_eq!(
+        breaks(&db),
+        [
+            "MISMATCH linus-000135 T000135-2 open",
+            "ORDER_ENDED barbara-000225 T000225-3 booked",
+            "ORDER_ENDED linus-000075 T000075-5 open",
+            "OVER_FILL ada-000015 T000015-3 open",
+            "PRECISION barbara-000105 T000105-2 open",
+            "TOTALS barbara-000105 T000105-2 open",
+            "TOTALS grace-000195 T000195-3 open",
+            "UNKNOWN_FILL grace-000165 T000165-3 open",
+            "UNKNOWN_ORDER - X000045-1 open",
+        ]
+    );
+    let mut rebuild = Command::new(env!("CARGO_BIN_EXE_blotter"));
+    rebuild.args(["rebuild", "--check"]).env("DATABASE_URL", db.app_url());
+    assert_eq!(said(rebuild.output().unwrap(), 0), (String::new(), String::new()));
+}
+
+#[test]
+fn the_totals_of_each_order_are_those_of_the_last_report_of_it() {
+    let db = whole();
+    let contents = db.contents();
+    let by_id: HashMap<_, _> = contents.orders.iter().map(|order| (order.id, order)).collect();
+    let broken: Vec<_> = breaks(&db);
+    // By the venue's id, which is that of the whole chain.
+    let mut last: BTreeMap<&str, (i64, BigDecimal, &str)> = BTreeMap::new();
+    for line in DAY.lines() {
+        let fields: HashMap<&str, &str> =
+            line[24..].split('\u{1}').filter_map(|field| field.split_once('=')).collect();
+        let is_resent = fields.contains_key("43") || fields.contains_key("97");
+        if fields["35"] == "8" && fields["39"] != "8" && !is_resent && fields.contains_key("14") {
+            let average = BigDecimal::from_str(fields["6"]).unwrap();
+            last.insert(fields["37"], (fields["14"].parse().unwrap(), average, fields["39"]));
+        }
+    }
+    assert!(last.len() > 260);
+    for (venue_id, (filled, average, status)) in last {
+        let mut chain: Vec<_> = contents
+            .orders
+            .iter()
+            .filter(|order| order.venue_order_id.as_deref() == Some(venue_id))
+            .collect();
+        let replaced: Vec<_> = chain.iter().filter_map(|order| order.replaces).collect();
+        chain.retain(|order| !replaced.contains(&order.id));
+        let [mut order] = chain[..] else { panic!("{venue_id}: {chain:?}") };
+        let called = order.client_order_id.clone().unwrap();
+        if broken.iter().any(|broken| broken.starts_with(&format!("TOTALS {called} "))) {
+            continue;
+        }
+        let stands = match order.status.label() {
+            "PENDING" => "0",
+            "PARTIAL" => "1",
+            "FILLED" => "2",
+            "REJECTED" => "8",
+            _ => "4",
+        };
+        let (mut shares, mut notional) = (0, BigDecimal::from(0));
+        loop {
+            shares += i64::from(order.filled_quantity);
+            notional += &order.filled_notional;
+            let Some(replaces) = order.replaces else { break };
+            order = by_id[&replaces];
+        }
+        assert_eq!(shares, filled, "{called}");
+        let status = if status == "C" { "4" } else { status };
+        let stands = if stands == "0" && shares > 0 { "1" } else { stands };
+        assert_eq!(stands, status, "{called}");
+        if shares > 0 {
+            let exact = notional / shares;
+            assert!((exact - &average).abs() < BigDecimal::new(1.into(), 4), "{called} {average}");
+        }
+    }
+}
+
+#[test]
+fn a_second_run_changes_nothing_at_all() {
+    let db = whole();
+    let before = db.contents();
+    for batch in ["2000", "50"] {
+        let (summary, complaints) =
+            said(feed(of_account(&db, &["--batch", batch]), DAY.as_bytes()), 0);
+        assert_eq!(complaints, "");
+        assert!(!summary.contains("orders\n"), "{summary}");
+        assert_eq!(db.contents(), before);
+    }
+}
+
+#[test]
+fn runs_that_are_killed_and_then_a_whole_one_come_to_what_one_clean_run_does() {
+    let clean = told(&whole());
+    let db = Database::migrated();
+    let mut conn = db.admin();
+    let mut random = TestRunner::deterministic();
+    let mut stages = Vec::new();
+    for run in 1..=20 {
+        let before = (0..DAY.len() / 40).new_tree(&mut random).unwrap().current();
+        let end = DAY.len() * run / 20 - before;
+        let written = entries(&mut conn);
+        // Killed as soon as it has written something new, with more of it in hand.
+        feed_and_kill(of_account(&db, &["--batch", "50"]), &DAY.as_bytes()[..end], || {
+            entries(&mut conn) > written
+        });
+        stages.push(entries(&mut conn));
+    }
+    assert!(stages.is_sorted_by(|one, next| one < next), "{stages:?}");
+    assert!(stages.last() < Some(&entries(&mut whole().admin())), "{stages:?}");
+    said(feed(of_account(&db, &["--batch", "50"]), DAY.as_bytes()), 0);
+    assert_same(&db, &clean);
+}
+
+#[test]
+fn batches_of_any_size_come_to_the_same() {
+    let clean = told(&whole());
+    for batch in ["1", "7"] {
+        let db = Database::migrated();
+        let (_, complaints) = said(feed(of_account(&db, &["--batch", batch]), DAY.as_bytes()), 0);
+        assert_eq!(complaints, "");
+        assert_same(&db, &clean);
+    }
+}
+
+#[test]
+fn separators_that_people_can_read_come_to_the_same() {
+    let clean = told(&whole());
+    for separator in ["|", ";", "^A"] {
+        let db = Database::migrated();
+        let day = DAY.replace('\u{1}', separator);
+        let (_, complaints) = said(feed(of_account(&db, &[]), day.as_bytes()), 0);
+        assert_eq!(complaints, "");
+        assert_same(&db, &clean);
+    }
+}
+
+#[test]
+fn the_day_twice_in_one_input_comes_to_the_same() {
+    let clean = told(&whole());
+    for batch in ["2000", "100"] {
+        let db = Database::migrated();
+        let twice = format!("{DAY}{DAY}");
+        let (_, complaints) = said(feed(of_account(&db, &["--batch", batch]), twice.as_bytes()), 0);
+        assert_eq!(complaints, "");
+        assert_same(&db, &clean);
+    }
+}
+
+#[test]
+fn two_at_once_come_to_the_same() {
+    let clean = told(&whole());
+    for batch in ["20", "200"] {
+        let db = Database::migrated();
+        thread::scope(|scope| {
+            let one = || feed(of_account(&db, &["--batch", batch]), DAY.as_bytes());
+            let both = [scope.spawn(one), scope.spawn(one)];
+            for run in both {
+                let (_, complaints) = said(run.join().unwrap(), 0);
+                assert_eq!(complaints, "");
+            }
+        });
+        assert_same(&db, &clean);
+    }
+}
+
+#[test]
+fn a_second_session_that_says_no_venue_comes_to_the_same() {
+    let clean = told(&whole());
+    let db = whole();
+    let other: String = DAY
+        .lines()
+        .map(|line| {
+            let fields = line[24..].split('\u{1}').filter(|field| !field.is_empty());
+            let fields =
+                fields.filter(|field| !field.starts_with("30=")).map(|field| match &field[..3] {
+                    "49=" => "49=OTHER".to_owned(),
+                    "56=" => "56=COPY".to_owned(),
+                    "34=" => format!("34=9{}", &field[3..]),
+                    "52=" => "52=20261124-23:00:00".to_owned(),
+                    _ => field.to_owned(),
+                });
+            fields.collect::<Vec<_>>().join("\u{1}") + "\u{1}\n"
+        })
+        .collect();
+    said(feed(of_account(&db, &[]), other.as_bytes()), 0);
+    assert_same(&db, &clean);
+}

@@ -1,0 +1,180 @@
+//! What a database says, without the ids that the store gives and the times at which it records.
+
+use std::collections::HashMap;
+
+use tradeblotter::{ExecutionLog, Fill, Order};
+use uuid::Uuid;
+
+use tradeblotter_test_support::{Contents, Database};
+
+/// The ids of the store and what the outside world calls it.
+struct Names(HashMap<Uuid, String>);
+
+impl Names {
+    fn of(contents: &Contents) -> Self {
+        let mut names: HashMap<Uuid, String> =
+            contents.traders.iter().map(|trader| (trader.id, trader.name.clone())).collect();
+        for order in &contents.orders {
+            let called = order.client_order_id.as_ref().or(order.venue_order_id.as_ref());
+            names.insert(order.id, called.cloned().unwrap_or_default());
+        }
+        let executions = contents.fills.iter().map(|fill| (fill.id, &fill.execution_id));
+        let broken = contents.breaks.iter().map(|broken| (broken.id, &broken.execution_id));
+        names.extend(
+            executions.chain(broken).map(|(id, called)| (id, called.clone().unwrap_or_default())),
+        );
+        Self(names)
+    }
+
+    fn get(&self, id: Option<Uuid>) -> &str {
+        id.map_or("-", |id| self.0.get(&id).map_or("?", String::as_str))
+    }
+
+    /// A text with the ids in it by their names.
+    fn told(&self, text: &str) -> String {
+        let mut told = String::new();
+        let mut rest = text;
+        while let Some(next) = rest.chars().next() {
+            let id = rest.get(..36).and_then(|id| id.parse::<Uuid>().ok());
+            let width = if id.is_some() { 36 } else { next.len_utf8() };
+            match id {
+                Some(id) => told.push_str(self.get(Some(id))),
+                None => told.push(next),
+            }
+            rest = &rest[width..];
+        }
+        told
+    }
+}
+
+/// All that a database says, a line for each thing, sorted but for the log of each order.
+pub fn told(db: &Database) -> Vec<String> {
+    let contents = db.contents();
+    let names = Names::of(&contents);
+    let mut told: Vec<String> =
+        contents.traders.iter().map(|trader| format!("trader {}", trader.name)).collect();
+    told.extend(contents.orders.iter().map(|order| of_order(&names, order)));
+    told.extend(contents.fills.iter().map(|fill| of_fill(&names, fill)));
+    told.extend(contents.breaks.iter().map(|broken| {
+        let raw = broken.raw.as_deref().unwrap_or_default();
+        let raw = raw.replace("^A", "\u{1}").replace(['|', ';'], "\u{1}");
+        format!(
+            "break {} of {}: {} [{} {:?} {:?} {} {} {} {} {}] {raw}",
+            broken.reason,
+            names.get(broken.order_id),
+            names.told(&broken.detail),
+            broken.venue,
+            broken.execution_id,
+            broken.refers_to,
+            broken.is_bust,
+            broken.timestamp,
+            broken.quantity,
+            broken.price,
+            broken.commission,
+        )
+    }));
+    told.extend(contents.resolutions.iter().map(|resolution| {
+        format!(
+            "resolution of {}: booked {} to {}: {}",
+            names.get(Some(resolution.break_id)),
+            resolution.is_booked,
+            names.get(resolution.order_id),
+            names.told(&resolution.reason)
+        )
+    }));
+    let mut log: Vec<&ExecutionLog> = contents.log.iter().collect();
+    log.sort_by_key(|entry| (names.get(Some(entry.order_id)).to_owned(), entry.sequence));
+    let mut count = HashMap::new();
+    told.extend(log.into_iter().map(|entry| {
+        let number = count.entry(entry.order_id).or_insert(0);
+        *number += 1;
+        format!(
+            "log of {} {number:03}: {} {:?} {:?} {:?} {:?} {:?} {:?} fill {} break {}",
+            names.get(Some(entry.order_id)),
+            entry.action,
+            entry.status,
+            entry.reason.as_deref().map(|reason| names.told(reason)),
+            entry.retry_attempt,
+            entry.error_code,
+            entry.venue_order_id,
+            entry.reported_at,
+            names.get(entry.fill_id),
+            names.get(entry.break_id),
+        )
+    }));
+    told.sort();
+    told
+}
+
+fn of_order(names: &Names, order: &Order) -> String {
+    format!(
+        "order {} of {}: {:?} {} {} {} {:?} {} {} {:?} {} {:?} {:?} replaces {}",
+        names.get(Some(order.id)),
+        names.get(Some(order.trader_id)),
+        order.side,
+        order.quantity,
+        order.symbol,
+        order.order_type,
+        order.price,
+        order.status,
+        order.filled_quantity,
+        order.average_fill_price,
+        order.filled_notional.normalized(),
+        order.expires_at,
+        order.venue_order_id,
+        names.get(order.replaces),
+    )
+}
+
+fn of_fill(names: &Names, fill: &Fill) -> String {
+    format!(
+        "fill {:?} of {}: {} at {} on {} {} commission {} amends {} bust {}",
+        fill.execution_id,
+        names.get(Some(fill.order_id)),
+        fill.quantity_filled,
+        fill.price_at_fill,
+        fill.venue,
+        fill.timestamp,
+        fill.commission,
+        names.get(fill.amends),
+        fill.is_bust,
+    )
+}
+
+/// Each order in short, by what the client calls it: where it stands, and what is filled of it.
+pub fn orders(db: &Database) -> Vec<String> {
+    let contents = db.contents();
+    let names = Names::of(&contents);
+    let mut orders: Vec<_> = contents
+        .orders
+        .iter()
+        .map(|order| {
+            let (id, status) = (names.get(Some(order.id)), order.status);
+            format!("{id} {status} {}/{}", order.filled_quantity, order.quantity)
+        })
+        .collect();
+    orders.sort();
+    orders
+}
+
+/// Each break in short: its reason, order and execution, and whether it is open.
+pub fn breaks(db: &Database) -> Vec<String> {
+    let contents = db.contents();
+    let names = Names::of(&contents);
+    let mut breaks: Vec<_> = contents
+        .breaks
+        .iter()
+        .map(|broken| {
+            let resolution = contents.resolutions.iter().find(|found| found.break_id == broken.id);
+            let is = match resolution.map(|resolution| resolution.is_booked) {
+                None => "open",
+                Some(true) => "booked",
+                Some(false) => "dismissed",
+            };
+            let execution = broken.execution_id.as_deref().unwrap_or("-");
+            format!("{} {} {execution} {is}", broken.reason, names.get(broken.order_id))
+        })
+        .collect();
+    breaks.sort();
+    breaks
+}

@@ -1,0 +1,134 @@
+//! The command, and the files that it leaves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use diesel::connection::SimpleConnection;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use tradeblotter::Filter;
+use tradeblotter::audit::SealKey;
+use tradeblotter::report::{Format, Manifest, Report};
+
+use tradeblotter_test_support::{Database, submit, trader};
+use tradeblotter_test_support::{amended_order, trading_day};
+
+/// Runs the command in this directory; what it has said.
+#[track_caller]
+fn report(db: &Database, directory: &TempDir, arguments: &str, role: &str, code: i32) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blotter"));
+    command.arg("report").args(arguments.split_whitespace()).stdin(Stdio::null());
+    command.current_dir(directory).env("DATABASE_URL", db.login_url(role));
+    let output = command.output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    said
+}
+
+fn names(directory: &TempDir) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into()).collect();
+    names.sort();
+    names
+}
+
+fn manifest(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(Manifest::path(path)).unwrap()).unwrap()
+}
+
+#[test]
+fn a_manifest_has_the_hash_of_its_file_and_the_seal_that_covers_it() {
+    let (db, order) = amended_order();
+    let directory = TempDir::new().unwrap();
+    let range = "--from 2020-01-01 --to 2100-01-01";
+    for (place, format) in Format::ALL.iter().enumerate() {
+        let arguments = format!("{range} --format {format} -o file{place} --symbol AAPL");
+        let said = report(&db, &directory, &arguments, "blotter_compliance", 0);
+        assert!(said.contains(": 8 rows of 1 orders; 0 of them sealed, 8 not yet"), "{said}");
+        let path = directory.path().join(format!("file{place}"));
+        let manifest = manifest(&path);
+        let file = &manifest["files"][0];
+        let bytes = fs::read(&path).unwrap();
+        assert_eq!(file["sha256"], hex::encode(Sha256::digest(&bytes)));
+        assert!(said.contains(file["sha256"].as_str().unwrap()), "{said}");
+        assert_eq!(
+            (&file["bytes"], &file["name"]),
+            (&bytes.len().into(), &format!("file{place}").into())
+        );
+        assert_eq!((&manifest["rows"], &manifest["first_sequence"]), (&8.into(), &1.into()));
+        assert_eq!(
+            (&manifest["last_sequence"], &manifest["actions"]["FILLED"]),
+            (&8.into(), &3.into())
+        );
+        assert_eq!(manifest["filter"]["symbol"], "AAPL");
+        assert_eq!(manifest["sealed"]["last_seal"], Value::Null);
+    }
+    assert_eq!(names(&directory).len(), 2 * Format::ALL.len());
+
+    // Sealed, and something new after that.
+    let blotter = db.blotter();
+    let key = SealKey::generate().unwrap();
+    let seal = blotter.auditor().transaction(|tx| tx.seals().seal(&key)).unwrap().unwrap();
+    let bob = trader(&blotter, "Bob");
+    let new = tradeblotter::NewOrder::market(bob.id, tradeblotter::Side::Buy, "AAPL", 1);
+    submit(&blotter, &new).unwrap();
+    report(&db, &directory, &format!("{range} --format csv -o sealed"), "blotter_compliance", 0);
+    let sealed = &manifest(&directory.path().join("sealed"))["sealed"];
+    assert_eq!((&sealed["rows"], &sealed["unsealed_rows"]), (&8.into(), &1.into()));
+    assert_eq!((&sealed["first_unsealed"], &sealed["first_seal"]), (&9.into(), &1.into()));
+    assert_eq!(sealed["last_seal"], serde_json::to_value(&seal).unwrap());
+    assert_eq!(sealed["last_seal_hash"], seal.hash().to_string());
+    let of_ada = format!("{range} --format csv -o ada --trader {}", order.trader_id);
+    let said = report(&db, &directory, &of_ada, "blotter_compliance", 0);
+    assert!(said.contains("8 of them sealed, 0 not yet"), "{said}");
+}
+
+#[test]
+fn a_report_that_fails_leaves_nothing_behind_and_none_is_written_over() {
+    let db = trading_day();
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("day.csv");
+    let officer = db.blotter().compliance();
+    let whole = Report { filter: Filter::default(), format: Format::Csv };
+    // Whatever else is there, the name of the manifest is taken.
+    fs::write(Manifest::path(&path), "mine").unwrap();
+    assert!(whole.write(&officer, &path, |_, _| ()).unwrap_err().is_file());
+    assert_eq!(names(&directory), [PathBuf::from("day.csv.manifest.json")]);
+    fs::remove_file(Manifest::path(&path)).unwrap();
+    fs::write(&path, "mine").unwrap();
+    let taken = whole.write(&officer, &path, |_, _| ()).unwrap_err();
+    assert!(taken.is_file() && taken.to_string().contains("choose another name"), "{taken}");
+    assert_eq!(fs::read(&path).unwrap(), b"mine");
+    assert_eq!(names(&directory), [PathBuf::from("day.csv")]);
+    fs::remove_file(&path).unwrap();
+    let nowhere = directory.path().join("nowhere").join("day.csv");
+    assert!(whole.write(&officer, &nowhere, |_, _| ()).unwrap_err().is_file());
+
+    // An order that somebody has removed by force is missed when most of the file is written.
+    let remove = "SET session_replication_role = replica;
+        DELETE FROM orders WHERE id = (SELECT order_id FROM execution_logs ORDER BY sequence DESC LIMIT 1)";
+    db.unguarded().batch_execute(remove).unwrap();
+    for format in Format::ALL {
+        let whole = Report { filter: Filter::default(), format: *format };
+        let failed = whole.write(&officer, &path, |_, _| ()).unwrap_err();
+        assert!(failed.is_unproven(), "{failed}");
+        assert_eq!(names(&directory), [] as [PathBuf; 0]);
+    }
+}
+
+#[test]
+fn who_is_not_of_compliance_gets_no_report() {
+    let (db, _) = amended_order();
+    let directory = TempDir::new().unwrap();
+    let day = "--from 2026-01-01 --to 2100-01-01 --format csv -o day.csv";
+    for role in ["blotter_trader", "blotter_engine", "blotter_auditor"] {
+        let refused = report(&db, &directory, day, role, 1);
+        assert!(refused.contains("GRANT blotter_compliance TO"), "{refused}");
+    }
+    let backwards = "--from 2026-01-02 --to 2026-01-02 --format csv -o day.csv";
+    let refused = report(&db, &directory, backwards, "blotter_compliance", 2);
+    assert!(refused.contains("--from is not before --to"), "{refused}");
+    assert_eq!(names(&directory), [] as [PathBuf; 0]);
+}

@@ -1,0 +1,308 @@
+//! The migrations, embedded in the build: run, revert, redo, and where a database stands.
+//!
+//! They are the same files that `diesel migration run` applies, recorded in the same table, so the
+//! two can be mixed. Here an advisory lock is taken first: any number of processes may
+//! start on an empty database at once, one migrates and the others find it done.
+
+use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use diesel::migration::{Migration, MigrationSource};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::database::postgres::{
+    __diesel_schema_migrations, pg_advisory_unlock, pg_try_advisory_lock, to_regclass,
+};
+use crate::database::session::in_transaction;
+use crate::error::Error;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+
+/// The advisory lock's key: "blotter" in ASCII.
+const LOCK: i64 = 0x62_6c_6f_74_74_65_72;
+
+/// How often the lock is tried. Waiting inside PostgreSQL instead would hold a snapshot, and a
+/// `CREATE INDEX CONCURRENTLY` of whoever has the lock would wait for that snapshot for ever.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// How long to wait for the lock before giving up.
+const LOCK_PATIENCE: Duration = Duration::from_secs(600);
+
+/// What was done to a database, step by step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Step {
+    /// Applied or reverted.
+    pub direction: Direction,
+    /// The migration's folder name.
+    pub name: String,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Whether a migration was applied or reverted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Direction {
+    /// Its `up.sql` was run.
+    Up,
+    /// Its `down.sql` was run.
+    Down,
+}
+
+/// How many migrations to revert or redo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Extent {
+    /// The newest so many.
+    Last(usize),
+    /// All of them.
+    All,
+}
+
+/// Where one migration stands in a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Status {
+    /// The migration's folder name; of a migration that this build does not know, its version.
+    pub name: String,
+    /// Applied, pending or unknown.
+    pub state: State,
+}
+
+/// Whether a migration is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum State {
+    /// Applied at this time.
+    Applied(DateTime<Utc>),
+    /// Known to this build, not applied to this database.
+    Pending,
+    /// Applied at this time by something that this build does not know: a newer build, or the
+    /// application's own Diesel migrations if they share this schema.
+    Unknown(DateTime<Utc>),
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Up => "applied",
+            Self::Down => "reverted",
+        })
+    }
+}
+
+/// Applies every pending migration, oldest first, each in a transaction of its own.
+///
+/// # Errors
+///
+/// [`Error::is_migration_failure`], naming the migration: it is rolled back, those before it stay.
+/// Also when another process holds the migration lock for ten minutes, and when the connection is
+/// in a transaction, which would hide the migrations from whoever gets the lock next.
+pub fn run(conn: &mut PgConnection) -> Result<Vec<Step>, Error> {
+    let mut steps = Vec::new();
+    run_each(conn, |step| steps.push(step.clone()))?;
+    Ok(steps)
+}
+
+/// Like [`run`], telling `note` of each step as it is done.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_each(conn: &mut PgConnection, mut note: impl FnMut(&Step)) -> Result<(), Error> {
+    locked(conn, |conn| up(conn, &mut note))
+}
+
+/// Reverts applied migrations, newest first, telling `note` of each step as it is done. The data
+/// in what they made goes with them.
+///
+/// # Errors
+///
+/// As [`run`]; [`Error::is_ahead`], with nothing reverted, when the database has a migration that
+/// this build does not know and that is newer than the oldest to be reverted.
+pub fn revert(
+    conn: &mut PgConnection,
+    extent: Extent,
+    mut note: impl FnMut(&Step),
+) -> Result<(), Error> {
+    locked(conn, |conn| down(conn, extent, &mut note).map(drop))
+}
+
+/// Reverts applied migrations and applies them again, telling `note` of each step as it is done:
+/// the proof that a `down.sql` undoes its `up.sql`. The data in what they made is lost.
+///
+/// # Errors
+///
+/// As [`revert`].
+pub fn redo(
+    conn: &mut PgConnection,
+    extent: Extent,
+    mut note: impl FnMut(&Step),
+) -> Result<(), Error> {
+    locked(conn, |conn| {
+        for migration in down(conn, extent, &mut note)?.iter().rev() {
+            step(conn, Direction::Up, migration, &mut note)?;
+        }
+        Ok(())
+    })
+}
+
+/// Where the database stands: the migrations of this build in order, then those it does not know.
+/// Changes nothing.
+///
+/// # Errors
+///
+/// Those of the connection.
+pub fn status(conn: &mut PgConnection) -> Result<Vec<Status>, Error> {
+    let mut applied = applied(conn)?;
+    let mut statuses: Vec<Status> = Vec::new();
+    for migration in known()? {
+        let version = version(&migration);
+        let at = applied.iter().position(|(v, _)| *v == version).map(|i| applied.remove(i).1);
+        statuses.push(Status {
+            name: migration.name().to_string(),
+            state: at.map_or(State::Pending, State::Applied),
+        });
+    }
+    let unknown = applied.into_iter();
+    statuses.extend(unknown.map(|(name, at)| Status { name, state: State::Unknown(at) }));
+    Ok(statuses)
+}
+
+/// Succeeds if the database has the migrations that this build needs and none that are newer than
+/// them and unknown to it. Changes nothing.
+///
+/// An application whose own, newer Diesel migrations share this schema, or that lets an old build
+/// run on beside a new one, may go on after [`Error::is_ahead`]: migrations only add.
+///
+/// # Errors
+///
+/// [`Error::is_not_migrated`] and [`Error::is_ahead`], each naming the migrations.
+pub fn require(conn: &mut PgConnection) -> Result<(), Error> {
+    let statuses = status(conn)?;
+    let named = |state: fn(State) -> bool| -> Vec<String> {
+        statuses.iter().filter(|s| state(s.state)).map(|s| s.name.clone()).collect()
+    };
+    let pending = named(|state| state == State::Pending);
+    if !pending.is_empty() {
+        return Err(Error::not_migrated(pending));
+    }
+    let newest = known()?.last().map(version).unwrap_or_default();
+    let mut unknown = named(|state| matches!(state, State::Unknown(_)));
+    unknown.retain(|version| *version > newest);
+    if !unknown.is_empty() {
+        return Err(Error::ahead(unknown));
+    }
+    Ok(())
+}
+
+type BoxedMigration = Box<dyn Migration<Pg>>;
+
+fn up(conn: &mut PgConnection, note: &mut dyn FnMut(&Step)) -> Result<(), Error> {
+    let applied = applied(conn)?;
+    for migration in known()? {
+        if applied.iter().all(|(applied, _)| *applied != version(&migration)) {
+            step(conn, Direction::Up, &migration, note)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reverts, and returns what was reverted in that order.
+fn down(
+    conn: &mut PgConnection,
+    extent: Extent,
+    note: &mut dyn FnMut(&Step),
+) -> Result<Vec<BoxedMigration>, Error> {
+    let applied: Vec<String> = applied(conn)?.into_iter().map(|(version, _)| version).collect();
+    let mut steps = known()?;
+    let mut unknown = applied.clone();
+    unknown.retain(|applied| steps.iter().all(|known| version(known) != *applied));
+    steps.retain(|known| applied.contains(&version(known)));
+    steps.reverse();
+    if let Extent::Last(count) = extent {
+        steps.truncate(count);
+    }
+    // What came later may build on what would be taken away.
+    if let Some(oldest) = steps.last().map(version) {
+        unknown.retain(|version| *version > oldest);
+        if !unknown.is_empty() {
+            return Err(Error::ahead(unknown));
+        }
+    }
+    steps.iter().try_for_each(|migration| step(conn, Direction::Down, migration, note))?;
+    Ok(steps)
+}
+
+fn step(
+    conn: &mut PgConnection,
+    direction: Direction,
+    migration: &BoxedMigration,
+    note: &mut dyn FnMut(&Step),
+) -> Result<(), Error> {
+    let started = Instant::now();
+    let name = migration.name().to_string();
+    match direction {
+        Direction::Up => conn.run_migration(migration),
+        Direction::Down => conn.revert_migration(migration),
+    }
+    .map_err(|why| Error::migration(&name, why))?;
+    note(&Step { direction, name, elapsed: started.elapsed() });
+    Ok(())
+}
+
+fn known() -> Result<Vec<BoxedMigration>, Error> {
+    let mut known: Vec<BoxedMigration> = MigrationSource::<Pg>::migrations(&MIGRATIONS)
+        .map_err(|why| Error::migration("list", why))?;
+    known.sort_by_key(version);
+    Ok(known)
+}
+
+fn version(migration: &BoxedMigration) -> String {
+    migration.name().version().to_string()
+}
+
+/// The applied versions, oldest first; none if Diesel never migrated here.
+fn applied(conn: &mut PgConnection) -> Result<Vec<(String, DateTime<Utc>)>, Error> {
+    let migrated: bool =
+        diesel::select(to_regclass("__diesel_schema_migrations").is_not_null()).get_result(conn)?;
+    if !migrated {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(String, NaiveDateTime)> =
+        __diesel_schema_migrations::table.order(__diesel_schema_migrations::version).load(conn)?;
+    Ok(rows.into_iter().map(|(version, at)| (version, at.and_utc())).collect())
+}
+
+fn locked(
+    conn: &mut PgConnection,
+    work: impl FnOnce(&mut PgConnection) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if in_transaction(conn) {
+        return Err(Error::migration("lock", "the connection is in a transaction; end it first"));
+    }
+    let started = Instant::now();
+    while !diesel::select(pg_try_advisory_lock(LOCK)).get_result::<bool>(conn)? {
+        if started.elapsed() > LOCK_PATIENCE {
+            return Err(Error::migration(
+                "lock",
+                "another process has held it for ten minutes; pg_locks names it",
+            ));
+        }
+        thread::sleep(LOCK_POLL);
+    }
+    // Diesel makes its own table outside of any migration's transaction.
+    let done = conn
+        .applied_migrations()
+        .map_err(|why| Error::migration("set-up", why))
+        .and_then(|_| work(conn));
+    let unlocked = diesel::select(pg_advisory_unlock(LOCK)).execute(conn);
+    done?;
+    unlocked?;
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! The database below the tables: sessions and roles, migrations, the schema check, the private server.
+
+pub mod catalog;
+#[cfg(feature = "embedded")]
+pub mod embedded;
+pub(crate) mod login;
+pub mod migrations;
+pub(crate) mod postgres;
+pub(crate) mod retry;
+pub mod role;
+pub(crate) mod session;
+pub(crate) mod unnest;

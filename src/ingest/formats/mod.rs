@@ -1,0 +1,16 @@
+//! The formats that reports come in, one file each, and the reader that cuts an input into reports.
+
+mod alpaca;
+mod csv;
+mod detect;
+mod fields;
+mod fix;
+mod ndjson;
+mod reader;
+
+pub use alpaca::Alpaca;
+pub use csv::Csv;
+pub use detect::{AnyFormat, FormatName, detect};
+pub use fix::FixReader;
+pub use ndjson::Ndjson;
+pub use reader::{Batch, Format, Malformed, Reader};

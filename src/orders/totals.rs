@@ -1,0 +1,246 @@
+//! The totals of an order, as its venue reports them, held against the store's.
+
+use std::collections::HashMap;
+
+use bigdecimal::{BigDecimal, Zero};
+use chrono::{DateTime, SubsecRound, Utc};
+#[cfg(feature = "ingest")]
+use diesel::dsl::exists;
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::breaks::{Break, Breaks, Execution};
+use crate::database::role::{Engine, Role};
+use crate::error::Error;
+use crate::orders::{Order, Orders};
+use crate::schema::{breaks, orders};
+#[cfg(feature = "ingest")]
+use crate::schema::{execution_logs, fills};
+use crate::types::currency::factors;
+use crate::types::difference::{Comparison, Difference, MICROSECONDS};
+use crate::types::enums::{BreakReason, OrderStatus};
+
+/// Decimal places to which an average is compared at least: who writes 10.5 means 10.50.
+const LEAST_SCALE: i64 = 2;
+
+/// How an order stands by its venue's account.
+///
+/// An order that has replaced another one stands for both: its totals are those of the whole chain, as FIX
+/// has it. What a report leaves out is not compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Totals<'a> {
+    /// The order.
+    pub order_id: Uuid,
+    /// Who reports it, 1 to 50 characters.
+    pub venue: &'a str,
+    /// The venue's id of the report (FIX tag 17, ExecID), 1 to 64 characters, by which it is known again.
+    pub execution_id: Option<&'a str>,
+    /// When the venue said so (FIX tag 60, TransactTime); kept to the microsecond.
+    pub timestamp: DateTime<Utc>,
+    /// Where the order stands (FIX tag 39, OrdStatus).
+    pub status: Option<OrderStatus>,
+    /// Shares filled so far (FIX tag 14, CumQty).
+    pub filled_quantity: BigDecimal,
+    /// Average price of those in currency units (FIX tag 6, AvgPx). Compared to as many decimal places
+    /// as it has, at least two: less than one unit of the last may differ, for venues cut or round. One of
+    /// 0 says nothing.
+    pub average_price: Option<BigDecimal>,
+    /// The currency of that price (FIX tag 15), where the venue says it: what is in pounds and what is in
+    /// pence is the same price.
+    pub currency: Option<&'a str>,
+    /// The message as it came, up to 65536 characters.
+    pub raw: Option<&'a str>,
+}
+
+/// What is filled of an order and of all that it has replaced.
+pub(crate) struct Filled {
+    pub shares: i64,
+    notional: BigDecimal,
+}
+
+impl<R: Role> Orders<'_, R> {
+    /// In what the store's account of these orders differs from the venue's, in the same order; nothing of
+    /// an order that has been replaced, since what was said of it has gone over to the one in its place.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_not_found`]: one of the orders is not there, or is another trader's.
+    pub fn compare_totals(&mut self, totals: &[Totals<'_>]) -> Result<Vec<Vec<Difference>>, Error> {
+        let ids: Vec<Uuid> = totals.iter().map(|totals| totals.order_id).collect();
+        let chains = self.predecessors(&ids)?;
+        let replaced: Vec<Option<Uuid>> = orders::table
+            .filter(orders::replaces.eq_any(&ids))
+            .select(orders::replaces)
+            .load(self.conn)?;
+        totals
+            .iter()
+            .map(|totals| {
+                let order = chains
+                    .get(&totals.order_id)
+                    .ok_or_else(|| Error::not_found("order", totals.order_id))?;
+                if replaced.contains(&Some(order.id)) {
+                    return Ok(Vec::new());
+                }
+                Ok(totals.compare(order, &Filled::of(order, &chains)))
+            })
+            .collect()
+    }
+
+    /// The last of the replace chain of an order.
+    #[cfg(feature = "ingest")]
+    pub(crate) fn successor(&mut self, id: Uuid) -> Result<Uuid, Error> {
+        let mut last = id;
+        // Each is replaced by one that came after it, so this comes to an end.
+        while let Some(next) = orders::table
+            .filter(orders::replaces.eq(last))
+            .select(orders::id)
+            .first(self.conn)
+            .optional()?
+        {
+            last = next;
+        }
+        Ok(last)
+    }
+
+    /// Whether something is stored of an order, or of one that it replaces, that happened after this moment
+    /// by the venue's clock.
+    #[cfg(feature = "ingest")]
+    pub(crate) fn has_later_news(
+        &mut self,
+        id: Uuid,
+        than: Option<DateTime<Utc>>,
+    ) -> Result<bool, Error> {
+        let Some(than) = than.map(|than| than.trunc_subsecs(MICROSECONDS)) else {
+            return Ok(false);
+        };
+        let chain: Vec<Uuid> = self.predecessors(&[id])?.into_keys().collect();
+        let fills =
+            fills::table.filter(fills::order_id.eq_any(&chain)).filter(fills::timestamp.gt(than));
+        let entries = execution_logs::table
+            .filter(execution_logs::order_id.eq_any(&chain))
+            .filter(execution_logs::reported_at.gt(than));
+        Ok(diesel::select(exists(fills).or(exists(entries))).get_result(self.conn)?)
+    }
+
+    /// These orders, those that they replace, and so on.
+    pub(crate) fn predecessors(&mut self, ids: &[Uuid]) -> Result<HashMap<Uuid, Order>, Error> {
+        let mut found: HashMap<Uuid, Order> = HashMap::new();
+        let mut wanted = ids.to_vec();
+        // Each replaces one that was there before it, so this comes to an end.
+        while !wanted.is_empty() {
+            let loaded: Vec<Order> =
+                Order::query().filter(orders::id.eq_any(&wanted)).load(self.conn)?;
+            wanted = loaded.iter().filter_map(|order| order.replaces).collect();
+            found.extend(loaded.into_iter().map(|order| (order.id, order)));
+            wanted.retain(|id| !found.contains_key(id));
+        }
+        Ok(found)
+    }
+}
+
+impl Breaks<'_, Engine> {
+    /// Keeps it as a break when an order stands otherwise by the venue's account than by the store's,
+    /// and logs that; nothing of the order changes. None if the two agree. Known again by the venue's id
+    /// of the report, whether it has been dismissed since or not.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::is_not_found`]: no such order.
+    /// - [`Error::is_invalid_input`]: as for [`Breaks::record_or_break`].
+    pub fn reconcile(&mut self, totals: &Totals<'_>) -> Result<Option<Break>, Error> {
+        let execution = totals.as_execution();
+        execution.check()?;
+        let mut orders = Orders { conn: self.conn, role: self.role };
+        let differing = orders.compare_totals(std::slice::from_ref(totals))?;
+        let differing: Vec<String> = differing
+            .iter()
+            .flatten()
+            .map(|Difference { field, stored, other }| {
+                format!("{field} {other} by the venue, {stored} here")
+            })
+            .collect();
+        if differing.is_empty() {
+            return Ok(None);
+        }
+        let detail = differing.join("; ");
+        if let Some(kept) = self.store(&execution, BreakReason::Totals, &detail)? {
+            return Ok(Some(kept));
+        }
+        // It is kept already.
+        Ok(Break::query()
+            .filter(breaks::reason.eq(BreakReason::Totals))
+            .filter(breaks::order_id.eq(totals.order_id))
+            .filter(breaks::venue.eq(totals.venue))
+            .filter(breaks::execution_id.is_not_distinct_from(totals.execution_id))
+            .filter(breaks::timestamp.eq(totals.timestamp.trunc_subsecs(MICROSECONDS)))
+            .first(self.conn)
+            .optional()?)
+    }
+}
+
+impl Totals<'_> {
+    /// As the row of a break has it.
+    pub(crate) fn as_execution(&self) -> Execution<'_> {
+        Execution {
+            order_id: Some(self.order_id),
+            timestamp: self.timestamp,
+            quantity: self.filled_quantity.clone(),
+            price: self.average_price.clone().unwrap_or_default(),
+            venue: self.venue,
+            commission: BigDecimal::zero(),
+            execution_id: self.execution_id,
+            refers_to: None,
+            is_bust: false,
+            raw: self.raw,
+        }
+    }
+
+    fn compare(&self, order: &Order, filled: &Filled) -> Vec<Difference> {
+        let mut comparison = Comparison::default();
+        let there = self.filled_quantity.normalized().to_plain_string();
+        comparison.field("filled quantity", filled.shares.to_string(), there);
+        // What is filled of the orders before it counts for the venue.
+        let here = match order.status {
+            OrderStatus::Pending if filled.shares > 0 => OrderStatus::Partial,
+            status => status,
+        };
+        if let Some(status) = self.status {
+            comparison.field("status", here, status);
+        }
+        if let Some(reported) = self.average_price.as_ref().filter(|price| !price.is_zero())
+            && filled.shares > 0
+            && !self.is_average(reported, filled)
+        {
+            let scale = reported.fractional_digit_count().max(LEAST_SCALE) + 2;
+            let here = (&filled.notional / BigDecimal::from(filled.shares)).with_scale(scale);
+            let (here, there) = (here.to_plain_string(), reported.to_plain_string());
+            comparison.field("average price", here, there);
+        }
+        comparison.differences()
+    }
+
+    fn is_average(&self, reported: &BigDecimal, filled: &Filled) -> bool {
+        let shares = BigDecimal::from(filled.shares);
+        let unit = BigDecimal::new(1.into(), reported.fractional_digit_count().max(LEAST_SCALE));
+        // Multiplied out, because a quotient would be rounded.
+        factors(self.currency).iter().any(|factor| {
+            let differs = (reported * factor * &shares - &filled.notional).abs();
+            differs < &unit * factor * &shares
+        })
+    }
+}
+
+impl Filled {
+    /// Of this order, whose [predecessors](Orders::predecessors) are among these.
+    pub fn of(order: &Order, chains: &HashMap<Uuid, Order>) -> Self {
+        let mut filled = Self { shares: 0, notional: BigDecimal::zero() };
+        let mut link = Some(order);
+        while let Some(order) = link {
+            filled.shares += i64::from(order.filled_quantity);
+            filled.notional += &order.filled_notional;
+            link = order.replaces.and_then(|replaced| chains.get(&replaced));
+        }
+        filled
+    }
+}

@@ -1,0 +1,123 @@
+//! How fine prices and commissions are kept.
+//!
+//! The columns hold cents. Where that is too coarse (sub-dollar ticks, midpoints, averages that a venue
+//! reports as a price), the owner of the tables widens them once, in place, with [`widen`], with the
+//! command `blotter precision`, or with the SQL function `blotter_precision(scale)`. Until then a finer
+//! value is refused, and an execution with one is a break: nothing is ever rounded.
+
+use diesel::prelude::*;
+use diesel::sql_types::Integer;
+
+use crate::error::Error;
+use crate::types::price::{Commission, LEAST_SCALE, MAX_SCALE, Price};
+
+diesel::define_sql_function! {
+    /// Decimal places that the columns of money keep.
+    fn blotter_scale() -> Integer;
+}
+
+diesel::define_sql_function! {
+    /// Widens the columns of money.
+    fn blotter_precision(scale: Integer) -> Bool;
+}
+
+/// Decimal places that the columns of money keep: 2, unless they have been widened.
+///
+/// # Errors
+///
+/// Those of the connection.
+pub fn get(conn: &mut PgConnection) -> Result<u8, Error> {
+    let scale: i32 = diesel::select(blotter_scale()).get_result(conn)?;
+    Ok(u8::try_from(scale).unwrap_or(LEAST_SCALE))
+}
+
+/// Widens the columns of money to so many decimal places, 2 to 10; values up to 99999999 with as many
+/// places fit then. Averages are derived again, to as many places. Nothing happens if they are as wide
+/// already.
+///
+/// Both tables are locked and written anew, which takes a while when they are large. Connections that
+/// are open have to be opened anew: PostgreSQL refuses what they have prepared for columns of another
+/// type.
+///
+/// # Errors
+///
+/// - [`Error::is_invalid_input`]: the scale is not 2 to 10, or less than what is kept, which would round.
+/// - [`Error::is_permission_denied`]: the login does not own the tables.
+///
+/// ```
+/// # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
+/// # use tradeblotter::{embedded, migrations};
+/// use tradeblotter::precision;
+///
+/// # let server = embedded::Server::start()?;
+/// # let conn = &mut server.connect()?;
+/// # migrations::run(conn)?;
+/// assert_eq!(precision::get(conn)?, 2);
+/// precision::widen(conn, 6)?;
+/// assert_eq!(precision::get(conn)?, 6);
+/// assert!(precision::widen(conn, 4).unwrap_err().is_invalid_input());
+/// # Ok(()) }
+/// # #[cfg(not(feature = "embedded"))] fn main() {}
+/// ```
+pub fn widen(conn: &mut PgConnection, scale: u8) -> Result<(), Error> {
+    let kept = get(conn)?;
+    if !(LEAST_SCALE..=MAX_SCALE).contains(&scale) {
+        return Err(Error::invalid("scale", &scale.to_string(), "must be 2 to 10"));
+    }
+    if scale < kept {
+        let why = format!("is less than the {kept} decimal places that are kept; it would round");
+        return Err(Error::invalid("scale", &scale.to_string(), why));
+    }
+    diesel::select(blotter_precision(i32::from(scale))).execute(conn)?;
+    Ok(())
+}
+
+/// Values of money that are to be stored, of which some may be too fine.
+#[derive(Default)]
+pub(crate) struct Fineness {
+    /// Those with more than the least decimal places: what each is, and how many it has.
+    finer: Vec<(&'static str, String, u8)>,
+}
+
+impl Fineness {
+    /// Of the values that are put into it.
+    pub fn of(put: impl FnOnce(&mut Self)) -> Self {
+        let mut fineness = Self::default();
+        put(&mut fineness);
+        fineness
+    }
+
+    pub fn price(&mut self, what: &'static str, price: Option<Price>) {
+        if let Some(price) = price {
+            self.add(what, price.decimal_places(), || price.to_string());
+        }
+    }
+
+    pub fn commission(&mut self, commission: Commission) {
+        self.add("commission", commission.decimal_places(), || commission.to_string());
+    }
+
+    fn add(&mut self, what: &'static str, places: u8, shown: impl FnOnce() -> String) {
+        if places > LEAST_SCALE {
+            self.finer.push((what, shown(), places));
+        }
+    }
+
+    /// Refuses what the columns would round. Asks how fine they are only if it matters.
+    pub fn check(&self, conn: &mut PgConnection) -> Result<(), Error> {
+        if self.finer.is_empty() {
+            return Ok(());
+        }
+        let kept = get(conn)?;
+        match self.finer.iter().find(|(.., places)| *places > kept) {
+            None => Ok(()),
+            Some((what, shown, _)) => {
+                let why = format!(
+                    "has more than the {kept} decimal places that are kept; the store never rounds, so \
+                     round it first, or have the columns widened (blotter precision)"
+                );
+                Err(Error::invalid(what, shown, why))
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The attacks: what a trader, the engine, compliance, the owner of the tables or a superuser might
+//! try, and who refuses it. One file per theme, one attack per promise.
+//!
+//! An attack is a function on a [`Scene`], so that it can be run twice: as a test, against the
+//! database as it is, and in [`mutation`], against a database that lacks one of its defences. There
+//! it has to notice: something gets through, or a role no longer gets what it needs. A defence that
+//! is gone unnoticed is one that nobody would miss, and an attack that never notices anything is no
+//! test.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+/// A test for each of these attacks, of the same name: it is repelled, and every row stays as it
+/// was. And their names, for [`mutation`] to see that each is able to fail.
+macro_rules! attacks {
+    ($($name:ident),+ $(,)?) => {
+        pub const NAMES: &[&str] = &[$(stringify!($name)),+];
+
+        mod tests {
+            $(#[test]
+            fn $name() {
+                crate::scene::assert_repelled(super::$name);
+            })+
+        }
+    };
+}
+
+mod amendments;
+mod breaks;
+mod catalog;
+mod functions;
+mod history;
+mod identity;
+mod impersonation;
+mod mutation;
+mod oracles;
+mod plans;
+mod pool;
+mod queries;
+mod roles;
+mod scene;
+mod seals;
+mod truncation;

@@ -1,0 +1,318 @@
+//! The server, the databases, and the few steps that many tests begin with.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use bigdecimal::BigDecimal;
+use chrono::{DateTime, TimeZone, Utc};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use tradeblotter::audit::Seal;
+use tradeblotter::embedded::Server;
+use tradeblotter::ingest::{FixReader, Options, Reader, Writer};
+use tradeblotter::role::{Auditor, Compliance, DatabaseRole, Engine, Trader};
+use tradeblotter::{
+    Action, Blotter, Break, BreakResolution, Commission, Error, ExecutionLog, Fill, NewBust,
+    NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, OrderHistory, Price, Side, connect,
+    migrations, schema,
+};
+use uuid::Uuid;
+
+const TEMPLATE: &str = "migrated";
+
+/// A database that is dropped with this value.
+pub struct Database {
+    name: String,
+}
+
+impl Database {
+    /// A freshly migrated one, copied from a template.
+    pub fn migrated() -> Self {
+        static MIGRATED: OnceLock<()> = OnceLock::new();
+        MIGRATED.get_or_init(|| {
+            create(TEMPLATE, "template1");
+            migrations::run(&mut connect(&url(server().url(), TEMPLATE)).unwrap()).unwrap();
+            let login = "CREATE ROLE app LOGIN IN ROLE
+                         blotter_trader, blotter_engine, blotter_compliance, blotter_auditor";
+            connect(&server().admin_url()).unwrap().batch_execute(login).unwrap();
+        });
+        Self::copy_of(TEMPLATE)
+    }
+
+    /// One with nothing in it.
+    pub fn empty() -> Self {
+        Self::copy_of("template1")
+    }
+
+    fn copy_of(template: &str) -> Self {
+        let name = format!("test_{}", Uuid::now_v7().simple());
+        create(&name, template);
+        Self { name }
+    }
+
+    /// For the login that owns the database and that row security holds.
+    pub fn owner_url(&self) -> String {
+        url(server().url(), &self.name)
+    }
+
+    /// For a login that may act as a trader, as the engine, as compliance and as the auditor.
+    pub fn app_url(&self) -> String {
+        self.owner_url().replace("//blotter@", "//app@")
+    }
+
+    /// For a login that may act as this role only.
+    pub fn login_url(&self, role: &str) -> String {
+        let login = match role {
+            Trader::NAME => server().login::<Trader>(),
+            Engine::NAME => server().login::<Engine>(),
+            Compliance::NAME => server().login::<Compliance>(),
+            Auditor::NAME => server().login::<Auditor>(),
+            other => panic!("no login has the role {other}"),
+        };
+        url(&login.unwrap(), &self.name)
+    }
+
+    /// For the superuser, whom row security does not hold.
+    pub fn admin_url(&self) -> String {
+        url(&server().admin_url(), &self.name)
+    }
+
+    /// A connection as the owner.
+    pub fn owner(&self) -> PgConnection {
+        connect(&self.owner_url()).unwrap()
+    }
+
+    /// A connection as the superuser.
+    pub fn admin(&self) -> PgConnection {
+        connect(&self.admin_url()).unwrap()
+    }
+
+    /// A connection as the superuser to a database without its triggers, to write what no client
+    /// can.
+    pub fn unguarded(&self) -> PgConnection {
+        let mut admin = self.admin();
+        for table in ["orders", "fills", "execution_logs", "breaks", "break_resolutions", "seals"] {
+            admin.batch_execute(&format!("ALTER TABLE {table} DISABLE TRIGGER USER")).unwrap();
+        }
+        // A trigger draws the numbers of the log.
+        let number = "ALTER TABLE execution_logs ALTER COLUMN sequence
+                      SET DEFAULT nextval('execution_logs_sequence');
+                      GRANT USAGE ON SEQUENCE execution_logs_sequence TO PUBLIC";
+        admin.batch_execute(number).unwrap();
+        admin
+    }
+
+    /// The store, for sessions of every role.
+    pub fn blotter(&self) -> Blotter {
+        Blotter::connect(&self.app_url()).unwrap()
+    }
+
+    /// Every row that is stored, whoever's it is: equal before and after means nothing changed.
+    pub fn contents(&self) -> Contents {
+        let conn = &mut self.admin();
+        Contents {
+            traders: tradeblotter::Trader::query().order(schema::traders::id).load(conn).unwrap(),
+            orders: Order::query().order(schema::orders::id).load(conn).unwrap(),
+            notionals: schema::orders::table
+                .order(schema::orders::id)
+                .select(schema::orders::filled_notional)
+                .load(conn)
+                .unwrap(),
+            fills: Fill::query().order(schema::fills::id).load(conn).unwrap(),
+            log: ExecutionLog::query().order(schema::execution_logs::id).load(conn).unwrap(),
+            breaks: Break::query().order(schema::breaks::id).load(conn).unwrap(),
+            resolutions: BreakResolution::query()
+                .order(schema::break_resolutions::id)
+                .load(conn)
+                .unwrap(),
+            seals: Seal::query().order(schema::seals::id).load(conn).unwrap(),
+        }
+    }
+}
+
+/// The rows of a database, by id.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Contents {
+    pub traders: Vec<tradeblotter::Trader>,
+    pub orders: Vec<Order>,
+    pub notionals: Vec<BigDecimal>,
+    pub fills: Vec<Fill>,
+    pub log: Vec<ExecutionLog>,
+    pub breaks: Vec<Break>,
+    pub resolutions: Vec<BreakResolution>,
+    pub seals: Vec<Seal>,
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        connect(&server().admin_url()).unwrap().batch_execute(&drop).unwrap();
+    }
+}
+
+/// The server of this binary; it goes when the process does.
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| Server::start().unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn create(name: &str, template: &str) {
+    let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    connect(server().url()).unwrap().batch_execute(&create).unwrap();
+}
+
+fn url(server: &str, database: &str) -> String {
+    server.replace("/blotter?", &format!("/{database}?"))
+}
+
+/// The rows of a query that selects one text column named `text`, for what the schema does not
+/// have: the catalog, and a host's own tables.
+pub fn texts(conn: &mut PgConnection, sql: &str) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        text: String,
+    }
+    let rows: Vec<Row> = diesel::sql_query(sql).load(conn).unwrap();
+    rows.into_iter().map(|row| row.text).collect()
+}
+
+/// The directory of the server's own programs.
+pub fn programs(conn: &mut PgConnection) -> PathBuf {
+    texts(conn, "SELECT setting AS text FROM pg_config WHERE name = 'BINDIR'").remove(0).into()
+}
+
+/// Registers a trader.
+pub fn trader(blotter: &Blotter, name: &str) -> tradeblotter::Trader {
+    blotter.engine().transaction(|tx| tx.traders().register(name)).unwrap()
+}
+
+/// Submits an order in its trader's session.
+pub fn submit(blotter: &Blotter, new: &NewOrder<'_>) -> Result<Order, Error> {
+    blotter.trader(new.trader_id).unwrap().transaction(|tx| tx.orders().submit(new))
+}
+
+/// A database with one open order in it.
+pub fn with_order_of(quantity: i32) -> (Database, Blotter, Order) {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let order = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", quantity)).unwrap();
+    (db, blotter, order)
+}
+
+/// Records a fill in the engine's session.
+pub fn record(blotter: &Blotter, new: &NewFill<'_>) -> Result<Fill, Error> {
+    blotter.engine().transaction(|tx| tx.fills().record(new))
+}
+
+/// Logs an action in the engine's session.
+pub fn append(blotter: &Blotter, new: &NewExecutionLog<'_>) -> Result<ExecutionLog, Error> {
+    blotter.engine().transaction(|tx| tx.execution_logs().append(new))
+}
+
+/// The order as it stands now, with all that happened to it.
+pub fn history(blotter: &Blotter, order: &Order) -> OrderHistory {
+    let session = blotter.trader(order.trader_id).unwrap();
+    session.transaction(|tx| tx.orders().history(order.id)).unwrap()
+}
+
+/// Asserts what kind of refusal this is, and which rule of the database it names.
+#[track_caller]
+pub fn assert_refused(error: &Error, is_kind: fn(&Error) -> bool, constraint: Option<&str>) {
+    assert!(is_kind(error), "{error:?}");
+    assert_eq!(error.constraint(), constraint, "{error:?}");
+    if let Some(name) = constraint {
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+/// Runs a property on so many generated inputs.
+#[track_caller]
+pub fn check<S: Strategy>(
+    cases: u32,
+    inputs: S,
+    property: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config).run(&inputs, property).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// A fill of so many shares at this price, with nothing special about it.
+pub fn fill_of(order: &Order, quantity: i32, at: &str) -> NewFill<'static> {
+    NewFill {
+        order_id: order.id,
+        timestamp: noon(),
+        quantity_filled: quantity,
+        price_at_fill: price(at),
+        venue: "NASDAQ",
+        commission: Commission::default(),
+        execution_id: None,
+    }
+}
+
+/// A price that is one.
+pub fn price(text: &str) -> Price {
+    text.parse().unwrap()
+}
+
+/// A fixed moment.
+pub fn noon() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 11, 20, 12, 0, 0).unwrap()
+}
+
+/// The bundled trading day, as a FIX log.
+pub const DAY: &[u8] = include_bytes!("../../../cli/data/day.fix");
+
+/// A database with the bundled trading day in it.
+pub fn trading_day() -> Database {
+    let db = Database::migrated();
+    let engine = db.blotter().engine();
+    let mut reader = Reader::new(DAY, FixReader::new(Some(1)));
+    let mut writer = Writer::new(Options { trader: None, venue: "UNKNOWN".to_owned() });
+    while let Some(batch) = reader.batch(2000).unwrap() {
+        writer.write(&engine, &batch.events).unwrap();
+    }
+    writer.finish(&engine).unwrap();
+    db
+}
+
+/// One order, filled in three parts of which one is corrected and one busted, then cancelled.
+pub fn amended_order() -> (Database, Order) {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let new = NewOrder {
+        stop_loss: Some(price("9.00")),
+        expires_at: Some(noon()),
+        client_order_id: Some("ada-1"),
+        ..NewOrder::limit(ada.id, Side::Buy, "AAPL", 900, price("10.50"))
+    };
+    let order = submit(&blotter, &new).unwrap();
+    let taken = NewExecutionLog {
+        venue_order_id: Some("V-1"),
+        reported_at: Some(noon()),
+        ..NewExecutionLog::new(order.id, Action::Executed)
+    };
+    append(&blotter, &taken).unwrap();
+    let fills =
+        ["10.00", "10.01", "10.03"].map(|at| record(&blotter, &fill_of(&order, 100, at)).unwrap());
+    let engine = blotter.engine();
+    let correction = NewCorrection {
+        amends: fills[1].id,
+        timestamp: noon(),
+        quantity_filled: 200,
+        price_at_fill: price("10.02"),
+        commission: "0.50".parse().unwrap(),
+        execution_id: Some("C-1"),
+    };
+    engine.transaction(|tx| tx.fills().correct(&correction)).unwrap();
+    let bust = NewBust { amends: fills[0].id, timestamp: noon(), execution_id: None };
+    engine.transaction(|tx| tx.fills().bust(&bust)).unwrap();
+    let session = blotter.trader(ada.id).unwrap();
+    session.transaction(|tx| tx.execution_logs().cancel(order.id, Some("enough"))).unwrap();
+    (db, order)
+}
