@@ -1,6 +1,8 @@
 //! Breaks: executions that a venue reports and that can't be applied, kept until somebody says what
 //! becomes of them.
 
+mod reconcile;
+
 use std::collections::HashSet;
 
 use bigdecimal::{BigDecimal, ToPrimitive};
