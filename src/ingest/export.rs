@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::execution_logs::ExecutionLog;
 use crate::fills::Fill;
 use crate::orders::Order;
-use crate::orders::totals::Filled;
+use crate::orders::chain::Filled;
 use crate::schema::{break_resolutions, breaks, fills, traders};
 use crate::types::enums::{Action, BreakReason, OrderStatus};
 use crate::types::filter::Filter;

@@ -1,7 +1,5 @@
 //! The totals of an order, as its venue reports them, held against the store's.
 
-use std::collections::HashMap;
-
 use bigdecimal::{BigDecimal, Zero};
 use chrono::{DateTime, SubsecRound, Utc};
 #[cfg(feature = "ingest")]
@@ -11,6 +9,7 @@ use uuid::Uuid;
 
 use crate::database::role::Role;
 use crate::error::Error;
+use crate::orders::chain::Filled;
 use crate::orders::{Order, Orders};
 use crate::schema::orders;
 #[cfg(feature = "ingest")]
@@ -50,12 +49,6 @@ pub struct Totals<'a> {
     pub currency: Option<&'a str>,
     /// The message as it came, up to 65536 characters.
     pub raw: Option<&'a str>,
-}
-
-/// What is filled of an order and of all that it has replaced.
-pub(crate) struct Filled {
-    pub shares: i64,
-    notional: BigDecimal,
 }
 
 impl<R: Role> Orders<'_, R> {
@@ -121,21 +114,6 @@ impl<R: Role> Orders<'_, R> {
             .filter(execution_logs::reported_at.gt(than));
         Ok(diesel::select(exists(fills).or(exists(entries))).get_result(self.conn)?)
     }
-
-    /// These orders, those that they replace, and so on.
-    pub(crate) fn predecessors(&mut self, ids: &[Uuid]) -> Result<HashMap<Uuid, Order>, Error> {
-        let mut found: HashMap<Uuid, Order> = HashMap::new();
-        let mut wanted = ids.to_vec();
-        // Each replaces one that was there before it, so this comes to an end.
-        while !wanted.is_empty() {
-            let loaded: Vec<Order> =
-                Order::query().filter(orders::id.eq_any(&wanted)).load(self.conn)?;
-            wanted = loaded.iter().filter_map(|order| order.replaces).collect();
-            found.extend(loaded.into_iter().map(|order| (order.id, order)));
-            wanted.retain(|id| !found.contains_key(id));
-        }
-        Ok(found)
-    }
 }
 
 impl Totals<'_> {
@@ -171,19 +149,5 @@ impl Totals<'_> {
             let differs = (reported * factor * &shares - &filled.notional).abs();
             differs < &unit * factor * &shares
         })
-    }
-}
-
-impl Filled {
-    /// Of this order, whose [predecessors](Orders::predecessors) are among these.
-    pub fn of(order: &Order, chains: &HashMap<Uuid, Order>) -> Self {
-        let mut filled = Self { shares: 0, notional: BigDecimal::zero() };
-        let mut link = Some(order);
-        while let Some(order) = link {
-            filled.shares += i64::from(order.filled_quantity);
-            filled.notional += &order.filled_notional;
-            link = order.replaces.and_then(|replaced| chains.get(&replaced));
-        }
-        filled
     }
 }
