@@ -18,7 +18,7 @@ pub struct Report {
     from: DateTime<Utc>,
     /// Only what was recorded before this day or moment.
     #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
-    to: DateTime<Utc>,
+    until: DateTime<Utc>,
     /// Only this trader's.
     #[arg(long, value_name = "UUID")]
     trader: Option<Uuid>,
@@ -35,15 +35,15 @@ pub struct Report {
 
 impl Report {
     pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
-        if self.from >= self.to {
-            return Err(Failure::Usage("--from is not before --to".to_owned()));
+        if self.from >= self.until {
+            return Err(Failure::Usage("--from is not before --until".to_owned()));
         }
         let session = database.compliance()?;
         let filter = Filter {
             trader_id: self.trader,
             symbol: self.symbol.as_deref(),
             from: Some(self.from),
-            until: Some(self.to),
+            until: Some(self.until),
             ..Filter::default()
         };
         let progress = progress::bar("rows");

@@ -332,7 +332,9 @@ fn a_command_line_that_makes_no_sense_is_a_usage_error() {
 
 /// The folders of the migrations, in their order.
 fn migrations() -> Vec<String> {
-    let folders = fs::read_dir("migrations").unwrap().map(|entry| entry.unwrap());
+    let folders = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations"))
+        .unwrap()
+        .map(|entry| entry.unwrap());
     let folders = folders.filter(|entry| entry.file_type().unwrap().is_dir());
     let mut names: Vec<_> = folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
     names.sort();

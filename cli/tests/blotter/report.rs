@@ -42,7 +42,7 @@ fn manifest(path: &Path) -> Value {
 fn a_manifest_has_the_hash_of_its_file_and_the_seal_that_covers_it() {
     let (db, order) = amended_order();
     let directory = TempDir::new().unwrap();
-    let range = "--from 2020-01-01 --to 2100-01-01";
+    let range = "--from 2020-01-01 --until 2100-01-01";
     for (place, format) in Format::ALL.iter().enumerate() {
         let arguments = format!("{range} --format {format} -o file{place} --symbol AAPL");
         let said = report(&db, &directory, &arguments, "blotter_compliance", 0);
@@ -122,13 +122,13 @@ fn a_report_that_fails_leaves_nothing_behind_and_none_is_written_over() {
 fn who_is_not_of_compliance_gets_no_report() {
     let (db, _) = amended_order();
     let directory = TempDir::new().unwrap();
-    let day = "--from 2026-01-01 --to 2100-01-01 --format csv -o day.csv";
+    let day = "--from 2026-01-01 --until 2100-01-01 --format csv -o day.csv";
     for role in ["blotter_trader", "blotter_engine", "blotter_auditor"] {
         let refused = report(&db, &directory, day, role, 1);
         assert!(refused.contains("GRANT blotter_compliance TO"), "{refused}");
     }
-    let backwards = "--from 2026-01-02 --to 2026-01-02 --format csv -o day.csv";
+    let backwards = "--from 2026-01-02 --until 2026-01-02 --format csv -o day.csv";
     let refused = report(&db, &directory, backwards, "blotter_compliance", 2);
-    assert!(refused.contains("--from is not before --to"), "{refused}");
+    assert!(refused.contains("--from is not before --until"), "{refused}");
     assert_eq!(names(&directory), [] as [PathBuf; 0]);
 }
