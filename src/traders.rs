@@ -75,19 +75,6 @@ impl Traders<'_, Engine> {
     }
 }
 
-impl Traders<'_, Engine> {
-    /// Registers a trader under an id that is made of its name, unless somebody has done so already.
-    #[cfg(feature = "ingest")]
-    pub(crate) fn register_once(&mut self, id: Uuid, name: &str) -> Result<Trader, Error> {
-        text::check("trader name", name, 100)?;
-        diesel::insert_into(traders::table)
-            .values(NewTrader { id, name })
-            .on_conflict_do_nothing()
-            .execute(self.conn)?;
-        self.get(id)
-    }
-}
-
 impl<R: Role> Traders<'_, R> {
     /// The trader with this id.
     ///

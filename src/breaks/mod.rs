@@ -17,8 +17,6 @@ use crate::database::session::Tx;
 use crate::error::Error;
 use crate::fills::{Fill, Fills, NewBust, NewCorrection, NewFill, check_execution_id, mismatch};
 use crate::orders::Orders;
-#[cfg(feature = "ingest")]
-use crate::schema::fills;
 use crate::schema::{break_resolutions, breaks};
 use crate::types::difference::{Comparison, MICROSECONDS};
 use crate::types::enums::{BreakReason, OrderStatus};
@@ -728,52 +726,6 @@ impl Breaks<'_, Engine> {
             .first(self.conn)
             .optional()?;
         Ok(kept.map(|(reported, resolution)| BreakHistory { reported, resolution }))
-    }
-
-    /// The venue under which an execution, or totals, is known already, where either it or what is stored
-    /// does not say where it was executed, and so has the venue `unsaid`: that of the fill that it amends, or
-    /// of the break that is kept of it.
-    #[cfg(feature = "ingest")]
-    pub(crate) fn venue_of(
-        &mut self,
-        execution: &Execution<'_>,
-        unsaid: &str,
-        is_totals: bool,
-    ) -> Result<Option<String>, Error> {
-        let is_unsaid = execution.venue == unsaid;
-        if let (Some(refers_to), Some(order_id)) = (execution.refers_to, execution.order_id) {
-            let mut query = fills::table
-                .filter(fills::order_id.eq(order_id))
-                .filter(fills::execution_id.eq(refers_to))
-                // Its own before one that is not said.
-                .order((fills::venue.eq(unsaid), fills::id))
-                .select(fills::venue)
-                .into_boxed();
-            if !is_unsaid {
-                query = query.filter(fills::venue.eq_any([execution.venue, unsaid]));
-            }
-            let venue: Option<String> = query.first(self.conn).optional()?;
-            if venue.is_some() {
-                return Ok(venue);
-            }
-        }
-        let Some(id) = execution.execution_id else { return Ok(None) };
-        let mut query = breaks::table
-            .filter(breaks::execution_id.eq(id))
-            .filter(breaks::order_id.is_not_distinct_from(execution.order_id))
-            .filter(breaks::refers_to.is_not_distinct_from(execution.refers_to))
-            .filter(breaks::is_bust.eq(execution.is_bust))
-            .filter(breaks::timestamp.eq(execution.timestamp.trunc_subsecs(MICROSECONDS)))
-            .filter(breaks::quantity.eq(&execution.quantity))
-            .filter(breaks::price.eq(&execution.price))
-            .filter(breaks::reason.eq(BreakReason::Totals).eq(is_totals))
-            .order(breaks::id)
-            .select(breaks::venue)
-            .into_boxed();
-        if !is_unsaid {
-            query = query.filter(breaks::venue.eq(unsaid));
-        }
-        Ok(query.first(self.conn).optional()?)
     }
 
     fn fills(&mut self) -> Fills<'_, Engine> {

@@ -1,9 +1,7 @@
 //! The totals of an order, as its venue reports them, held against the store's.
 
 use bigdecimal::{BigDecimal, Zero};
-use chrono::{DateTime, SubsecRound, Utc};
-#[cfg(feature = "ingest")]
-use diesel::dsl::exists;
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -12,10 +10,8 @@ use crate::error::Error;
 use crate::orders::chain::Filled;
 use crate::orders::{Order, Orders};
 use crate::schema::orders;
-#[cfg(feature = "ingest")]
-use crate::schema::{execution_logs, fills};
 use crate::types::currency::factors;
-use crate::types::difference::{Comparison, Difference, MICROSECONDS};
+use crate::types::difference::{Comparison, Difference};
 use crate::types::enums::OrderStatus;
 
 /// Decimal places to which an average is compared at least: who writes 10.5 means 10.50.
@@ -77,42 +73,6 @@ impl<R: Role> Orders<'_, R> {
                 Ok(totals.compare(order, &Filled::of(order, &chains)))
             })
             .collect()
-    }
-
-    /// The last of the replace chain of an order.
-    #[cfg(feature = "ingest")]
-    pub(crate) fn successor(&mut self, id: Uuid) -> Result<Uuid, Error> {
-        let mut last = id;
-        // Each is replaced by one that came after it, so this comes to an end.
-        while let Some(next) = orders::table
-            .filter(orders::replaces.eq(last))
-            .select(orders::id)
-            .first(self.conn)
-            .optional()?
-        {
-            last = next;
-        }
-        Ok(last)
-    }
-
-    /// Whether something is stored of an order, or of one that it replaces, that happened after this moment
-    /// by the venue's clock.
-    #[cfg(feature = "ingest")]
-    pub(crate) fn has_later_news(
-        &mut self,
-        id: Uuid,
-        than: Option<DateTime<Utc>>,
-    ) -> Result<bool, Error> {
-        let Some(than) = than.map(|than| than.trunc_subsecs(MICROSECONDS)) else {
-            return Ok(false);
-        };
-        let chain: Vec<Uuid> = self.predecessors(&[id])?.into_keys().collect();
-        let fills =
-            fills::table.filter(fills::order_id.eq_any(&chain)).filter(fills::timestamp.gt(than));
-        let entries = execution_logs::table
-            .filter(execution_logs::order_id.eq_any(&chain))
-            .filter(execution_logs::reported_at.gt(than));
-        Ok(diesel::select(exists(fills).or(exists(entries))).get_result(self.conn)?)
     }
 }
 

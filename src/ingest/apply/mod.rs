@@ -2,7 +2,10 @@
 
 mod known_executions;
 mod known_orders;
+mod order_chain;
 mod plan;
+mod stored_venue;
+mod traders;
 mod venue_totals;
 mod writer;
 

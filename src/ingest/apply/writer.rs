@@ -10,7 +10,10 @@ use uuid::Uuid;
 
 use super::known_executions::{Account, Booked, Executions};
 use super::known_orders::Book;
+use super::order_chain::{has_event_after, last_order};
 use super::plan::{Plan, Planned, Step, execution};
+use super::stored_venue::{BreaksOf, stored_venue};
+use super::traders;
 use super::venue_totals::Standing;
 use crate::breaks::{Break, Breaks, Execution, NewBreakResolution, Outcome};
 use crate::database::postgres::set_config;
@@ -23,7 +26,6 @@ use crate::ingest::event::{Event, Number};
 use crate::orders::NewOrder;
 use crate::orders::totals::Totals;
 use crate::schema::{execution_logs, fills};
-use crate::traders::Trader;
 use crate::types::enums::{Action, BreakReason, OrderStatus};
 
 /// How often a session is asked to do a batch that the server has broken off because it waited in a
@@ -32,9 +34,6 @@ const ATTEMPTS: u32 = 10;
 
 /// Orders whose totals differ that are remembered to the end of the input.
 const MAX_DIFFERING: usize = 100_000;
-
-/// What ids of traders are made of that are known by a name only: the same name, the same trader.
-const TRADERS: Uuid = Uuid::from_u128(0x8f1c_5f0e_6d2b_4b7a_9c53_2f6a_1d7e_4c03);
 
 /// What is said of all the reports of an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,12 +188,13 @@ impl Writer {
         standings.sort_by_key(|standing| standing.order_id);
         for standing in standings {
             // Told again, or by a session that lags: it is how the order stood once.
-            if tx.orders().has_later_news(standing.order_id, standing.timestamp)? {
+            if has_event_after(tx, standing.order_id, standing.timestamp)? {
                 continue;
             }
             let totals = standing.totals();
             let venue = &self.options.venue;
-            let venue = tx.breaks().venue_of(&totals.as_execution(), venue, true)?;
+            let execution = totals.as_execution();
+            let venue = stored_venue(tx, &execution, venue, BreaksOf::Totals)?;
             let venue = venue.as_deref().unwrap_or(totals.venue);
             let kept = tx.breaks().reconcile(&Totals { venue, ..totals })?;
             let Some(kept) = kept else { continue };
@@ -301,7 +301,7 @@ impl Writer {
                 if let Some(id) = known {
                     return Ok(Some(*id));
                 }
-                match trader(tx, called, event.trader_name.as_deref())? {
+                match traders::find_or_register(tx, called, event.trader_name.as_deref())? {
                     Ok(id) => {
                         applied.traders.insert(called.to_owned(), id);
                         Ok(Some(id))
@@ -412,41 +412,6 @@ fn insist<T>(
         match session.transaction(&mut work) {
             Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
             done => return done,
-        }
-    }
-}
-
-/// The trader of this id, or else of this name; registered if there is none, under its id if the name is
-/// said too. What can be neither is refused inside; a name that several have is an error, since somebody
-/// has to say which is meant.
-fn trader(
-    tx: &mut Tx<'_, Engine>,
-    called: &str,
-    name: Option<&str>,
-) -> Result<Result<Uuid, Error>, Error> {
-    let taken = |trader: Result<Trader, Error>| match trader {
-        Ok(trader) => Ok(Ok(trader.id)),
-        Err(why) if why.is_not_found() || why.is_invalid_input() => Ok(Err(why)),
-        Err(error) => Err(error),
-    };
-    if let Ok(id) = called.parse::<Uuid>() {
-        return match (tx.traders().get(id), name) {
-            (Err(why), Some(name)) if why.is_not_found() => {
-                taken(tx.traders().register_as(id, name))
-            }
-            (known, _) => taken(known),
-        };
-    }
-    let named = tx.traders().named(called)?;
-    match named.as_slice() {
-        [] => {
-            let id = Uuid::new_v5(&TRADERS, called.as_bytes());
-            taken(tx.traders().register_once(id, called))
-        }
-        [trader] => Ok(Ok(trader.id)),
-        _ => {
-            let why = "is the name of several traders; use their ids";
-            Err(Error::invalid("trader", called, why))
         }
     }
 }
@@ -654,7 +619,8 @@ impl Work<'_, '_> {
             Step::Mismatch(execution, detail) => {
                 let order_id = self.order(planned);
                 let execution = Execution { order_id, ..execution.clone() };
-                let venue = self.tx.breaks().venue_of(&execution, &self.options.venue, false)?;
+                let venue =
+                    stored_venue(self.tx, &execution, &self.options.venue, BreaksOf::Executions)?;
                 let venue = venue.as_deref().unwrap_or(execution.venue);
                 let execution = Execution { venue, ..execution };
                 let kept = self.tx.breaks().keep(&execution, BreakReason::Mismatch, detail)?;
@@ -677,7 +643,7 @@ impl Work<'_, '_> {
                 }
             },
         };
-        let venue = self.tx.breaks().venue_of(&execution, &self.options.venue, false)?;
+        let venue = stored_venue(self.tx, &execution, &self.options.venue, BreaksOf::Executions)?;
         let venue = venue.as_deref().unwrap_or(execution.venue);
         let execution = Execution { venue, ..execution };
         match self.tx.breaks().record_or_break(&execution) {
@@ -738,7 +704,7 @@ impl Work<'_, '_> {
 
     /// Shares that are filled of the whole replace chain of an order.
     fn filled(&mut self, order_id: Uuid) -> Result<BigDecimal, Error> {
-        let last = self.tx.orders().successor(order_id)?;
+        let last = last_order(self.tx, order_id)?;
         let chain = self.tx.orders().predecessors(&[last])?;
         Ok(chain.values().map(|order| BigDecimal::from(order.filled_quantity)).sum())
     }
