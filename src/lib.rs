@@ -73,7 +73,7 @@
 //! | repository | writes | who may | reads |
 //! |---|---|---|---|
 //! | [`Traders`] | [`register`](Traders::register) | engine | [`get`](Traders::get), [`list`](Traders::list) |
-//! | [`Orders`] | [`submit`](Orders::submit), [`submit_batch`](Orders::submit_batch) | trader, engine | [`get`](Orders::get), [`by_client_order_id`](Orders::by_client_order_id), [`history`](Orders::history), [`as_of`](Orders::as_of), [`recent`](Orders::recent), [`open`](Orders::open), [`stream`](Orders::stream), [`rederive`](Orders::rederive) |
+//! | [`Orders`] | [`submit`](Orders::submit), [`submit_batch`](Orders::submit_batch) | trader, engine | [`get`](Orders::get), [`by_client_order_id`](Orders::by_client_order_id), [`history`](Orders::history), [`as_of`](Orders::as_of), [`recent`](Orders::recent), [`open`](Orders::open), [`stream`](Orders::stream), [`rebuild`](Orders::rebuild) |
 //! | | [`expire_due`](Orders::expire_due) | engine | |
 //! | [`Fills`] | [`record`](Fills::record), [`record_batch`](Fills::record_batch), [`bust`](Fills::bust), [`correct`](Fills::correct) | engine | [`get`](Fills::get), [`of_execution`](Fills::of_execution), [`of_order`](Fills::of_order), [`recent`](Fills::recent), [`stream`](Fills::stream) |
 //! | [`Breaks`] | [`record_or_break`](Breaks::record_or_break), [`record_batch_or_break`](Breaks::record_batch_or_break), [`reconcile`](Breaks::reconcile), [`resolve`](Breaks::resolve) | engine | [`get`](Breaks::get), [`open`](Breaks::open), [`recent`](Breaks::recent) |
@@ -106,7 +106,7 @@
 //! - `parquet`: reports as Parquet too.
 //! - `serde`: `Serialize` and `Deserialize` on the public types, decimals as exact text; `Serialize`
 //!   alone on those that borrow (what is new, `Execution`, `Filter`) and on what a check finds
-//!   (`Difference`, `Misderived`, `Rederived`).
+//!   (`Difference`, `DifferingOrder`, `Rebuilt`).
 //! - `tls`: TLS to the server (`sslmode=require`), with the OpenSSL that is installed.
 
 #[cfg(feature = "audit")]
@@ -141,7 +141,7 @@ pub use database::{catalog, migrations, role};
 pub use error::Error;
 pub use execution_logs::{ExecutionLog, ExecutionLogs, NewExecutionLog};
 pub use fills::{Fill, Fills, NewBust, NewCorrection, NewFill};
-pub use orders::rebuild::{Misderived, Rederived};
+pub use orders::rebuild::{DifferingOrder, Rebuilt};
 pub use orders::totals::Totals;
 pub use orders::{NewOrder, Order, OrderHistory, Orders};
 pub use traders::{Trader, Traders};

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Args;
-use tradeblotter::{Difference, Misderived};
+use tradeblotter::{Difference, DifferingOrder};
 
 use crate::{Database, Failure};
 
@@ -20,15 +20,15 @@ impl Rebuild {
         let mut all_well = true;
         let mut after = None;
         loop {
-            let rederived = session.snapshot(|tx| tx.orders().rederive(after))?;
-            all_well &= rederived.misderived.is_empty();
-            for Misderived { order_id, differences } in &rederived.misderived {
+            let rebuilt = session.snapshot(|tx| tx.orders().rebuild(after))?;
+            all_well &= rebuilt.differing.is_empty();
+            for DifferingOrder { order_id, differences } in &rebuilt.differing {
                 for Difference { field, stored, other } in differences {
                     // The check has failed, whether or not anybody reads why.
                     let _ = writeln!(out, "order {order_id}: {field} is {stored} and not {other}");
                 }
             }
-            after = rederived.next;
+            after = rebuilt.next;
             if after.is_none() {
                 break;
             }

@@ -1,8 +1,9 @@
-//! Orders derived again, from their log and their fills: as they stood at a moment, and whether what
-//! the database has derived is what follows.
+//! Rebuilds orders from their fills and log entries, independently of the database: an order as of a
+//! moment, and a check of what is stored.
 //!
-//! This is a second account of the lifecycle, beside the one that the triggers of the database give:
-//! it reads what was recorded and nothing of what was derived.
+//! The triggers of the database derive an order's status and totals. This module derives them a second
+//! time, in Rust, from what clients recorded (terms, fills, entries), and reads no derived column except
+//! to compare it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,57 +24,69 @@ use crate::types::enums::{Action, OrderStatus};
 use crate::types::precision;
 use crate::types::price::average;
 
-/// Orders that are read, with their fills and logs, at a time.
+/// Orders per call of [`Orders::rebuild`].
 const PAGE: i64 = 500;
 
-/// An order that is not what its log and fills make it.
+/// An order whose stored state differs from the state rebuilt from its fills and log entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct Misderived {
-    /// The order.
+pub struct DifferingOrder {
+    /// Id of the order.
     pub order_id: Uuid,
-    /// What differs: what is stored, and what follows.
+    /// The fields that differ: [`stored`](Difference::stored) is the value in the database,
+    /// [`other`](Difference::other) the rebuilt one.
     pub differences: Vec<Difference>,
 }
 
-/// Some orders, derived again.
+/// The result of rebuilding one page of orders, from [`Orders::rebuild`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct Rederived {
-    /// Those that are not what follows: none, if nobody has got past the database's own derivation.
-    pub misderived: Vec<Misderived>,
-    /// The last order that was looked at, to go on after; `None` when there are no more.
+pub struct Rebuilt {
+    /// The orders whose stored state differs from the rebuilt one. Empty unless somebody bypassed the
+    /// triggers of the database.
+    pub differing: Vec<DifferingOrder>,
+    /// Id of the last order of the page, to pass to the next call; `None` after the last page.
     pub next: Option<Uuid>,
 }
 
 impl<R: Role> Orders<'_, R> {
-    /// The order as it stood at this moment: status, totals, the venue's id and when it was last
-    /// modified, by what its log and its fills say of the time until then. What does not change, such
-    /// as its terms, is as it was submitted.
+    /// Returns an order as it stood at a moment, rebuilt from its fills and log entries.
     ///
-    /// These are four queries: in a [`snapshot`](crate::Session::snapshot) they agree, whoever else
-    /// is writing.
+    /// Status, totals, the venue's order id and `updated_at` are those of the moment, which is
+    /// inclusive. The terms of an order never change, so they are the stored ones.
+    ///
+    /// It runs four queries. In a [`snapshot`](crate::Session::snapshot) they all see the same state of
+    /// the database, whatever is written meanwhile.
     ///
     /// # Errors
     ///
-    /// [`Error::is_not_found`] when there is no such order, when it is another trader's, or when it was
-    /// not submitted yet.
+    /// [`Error::is_not_found`]: there is no such order, it belongs to another trader, or it was submitted
+    /// after the moment.
     pub fn as_of(&mut self, id: Uuid, moment: DateTime<Utc>) -> Result<Order, Error> {
         let history = self.history(id)?;
         if moment < history.order.created_at {
             return Err(Error::not_found("order", format_args!("{id} as of {moment}")));
         }
         let scale = precision::get(self.conn)?;
-        Ok(Replay::of(&history, Some(moment), scale).order)
+        Ok(RebuiltOrder::from_history(&history, Some(moment), scale).order)
     }
 
-    /// Derives up to 500 orders again, those that follow this one in the order of their ids, and holds
-    /// each against what is stored. In a [`snapshot`](crate::Session::snapshot) orders that are moving
-    /// meanwhile don't show as differing.
+    /// Rebuilds up to 500 orders from their fills and log entries and compares each with what is stored.
+    ///
+    /// The page holds the orders after the id `after`, by id; `None` starts with the first order. Run it
+    /// in a [`snapshot`](crate::Session::snapshot), or orders that change between its queries are reported
+    /// as differing.
+    ///
+    /// It compares status, filled quantity, exact notional, average fill price, the venue's order id and
+    /// `updated_at`, and reports a fill without an entry, an entry without its fill, and an entry with
+    /// another trader, with another action or status than the rebuilt one, or not later than the entry
+    /// before it. Entries that are older than the column `acted_by` are believed, not checked. It does not
+    /// check the other columns of entries, nor breaks, and it can't notice that an entry which changed
+    /// nothing is missing.
     ///
     /// # Errors
     ///
-    /// Those of the connection.
+    /// Only those of the connection: an order that differs is a result and not an error.
     ///
     /// ```
     /// # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
@@ -86,9 +99,9 @@ impl<R: Role> Orders<'_, R> {
     /// # engine.transaction(|tx| tx.orders().submit(&new))?;
     /// let mut after = None;
     /// loop {
-    ///     let rederived = engine.snapshot(|tx| tx.orders().rederive(after))?;
-    ///     assert_eq!(rederived.misderived, []);
-    ///     after = rederived.next;
+    ///     let rebuilt = engine.snapshot(|tx| tx.orders().rebuild(after))?;
+    ///     assert_eq!(rebuilt.differing, []);
+    ///     after = rebuilt.next;
     ///     if after.is_none() {
     ///         break;
     ///     }
@@ -96,22 +109,23 @@ impl<R: Role> Orders<'_, R> {
     /// # Ok(()) }
     /// # #[cfg(not(feature = "embedded"))] fn main() {}
     /// ```
-    pub fn rederive(&mut self, after: Option<Uuid>) -> Result<Rederived, Error> {
-        let histories = self.histories(after)?;
+    pub fn rebuild(&mut self, after: Option<Uuid>) -> Result<Rebuilt, Error> {
+        let histories = self.load_histories(after)?;
         let scale = precision::get(self.conn)?;
         let last = histories.last().map(|history| history.order.id);
-        let full = i64::try_from(histories.len()) == Ok(PAGE);
-        let mut misderived = Vec::new();
+        let is_full_page = i64::try_from(histories.len()) == Ok(PAGE);
+        let mut differing = Vec::new();
         for history in histories {
-            let differences = Replay::of(&history, None, scale).differences(&history.order);
+            let rebuilt = RebuiltOrder::from_history(&history, None, scale);
+            let differences = rebuilt.into_differences(&history.order);
             if !differences.is_empty() {
-                misderived.push(Misderived { order_id: history.order.id, differences });
+                differing.push(DifferingOrder { order_id: history.order.id, differences });
             }
         }
-        Ok(Rederived { misderived, next: last.filter(|_| full) })
+        Ok(Rebuilt { differing, next: last.filter(|_| is_full_page) })
     }
 
-    fn histories(&mut self, after: Option<Uuid>) -> Result<Vec<OrderHistory>, Error> {
+    fn load_histories(&mut self, after: Option<Uuid>) -> Result<Vec<OrderHistory>, Error> {
         let mut query = Order::query().into_boxed::<Pg>();
         if let Some(after) = after {
             query = query.filter(orders::id.gt(after));
@@ -126,8 +140,8 @@ impl<R: Role> Orders<'_, R> {
             .filter(execution_logs::order_id.eq_any(&ids))
             .order(execution_logs::sequence)
             .load(self.conn)?;
-        let mut fills = grouped(fills, |fill: &Fill| fill.order_id);
-        let mut log = grouped(log, |entry: &ExecutionLog| entry.order_id);
+        let mut fills = group_by_order(fills, |fill: &Fill| fill.order_id);
+        let mut log = group_by_order(log, |entry: &ExecutionLog| entry.order_id);
         let with_history = |order: Order| OrderHistory {
             fills: fills.remove(&order.id).unwrap_or_default(),
             log: log.remove(&order.id).unwrap_or_default(),
@@ -137,13 +151,13 @@ impl<R: Role> Orders<'_, R> {
     }
 }
 
-/// Whether an entry is older than the columns that say which fill it is about and who acted. Such an
-/// entry is taken at its word.
-fn is_of_before(entry: &ExecutionLog) -> bool {
+/// Whether an entry predates the columns `fill_id` and `acted_by`. It may lack the id of its fill, so its
+/// logged status is used in place of a rebuilt one.
+fn is_legacy(entry: &ExecutionLog) -> bool {
     entry.acted_by.is_none()
 }
 
-fn grouped<T>(rows: Vec<T>, order_id: impl Fn(&T) -> Uuid) -> HashMap<Uuid, Vec<T>> {
+fn group_by_order<T>(rows: Vec<T>, order_id: impl Fn(&T) -> Uuid) -> HashMap<Uuid, Vec<T>> {
     let mut groups: HashMap<Uuid, Vec<T>> = HashMap::new();
     for row in rows {
         groups.entry(order_id(&row)).or_default().push(row);
@@ -151,91 +165,90 @@ fn grouped<T>(rows: Vec<T>, order_id: impl Fn(&T) -> Uuid) -> HashMap<Uuid, Vec<
     groups
 }
 
-/// An order on its way through what was recorded of it.
-struct Replay<'h> {
-    /// Decimal places of an average.
+/// An order that is being rebuilt: as submitted at first, then changed by each entry of its log.
+struct RebuiltOrder<'h> {
+    /// Decimal places of the average fill price.
     scale: u8,
     order: Order,
     fills: HashMap<Uuid, &'h Fill>,
-    /// Whether its log has entries that are taken at their word.
-    is_of_before: bool,
-    /// What was recorded that does not follow.
+    has_legacy_entries: bool,
+    /// Where fills and entries contradict each other or the rebuilt state.
     contradictions: Vec<Difference>,
 }
 
-impl<'h> Replay<'h> {
-    /// Goes through it up to a moment, or to the end.
-    fn of(history: &'h OrderHistory, until: Option<DateTime<Utc>>, scale: u8) -> Self {
-        let mut replay = Self {
+impl<'h> RebuiltOrder<'h> {
+    /// Rebuilds an order from its fills and entries up to `until` inclusive, or from all of them.
+    fn from_history(history: &'h OrderHistory, until: Option<DateTime<Utc>>, scale: u8) -> Self {
+        let mut rebuilt = Self {
             scale,
             order: as_submitted(&history.order),
             fills: history.fills.iter().map(|fill| (fill.id, fill)).collect(),
-            is_of_before: history.log.iter().any(is_of_before),
+            has_legacy_entries: history.log.iter().any(is_legacy),
             contradictions: Vec::new(),
         };
-        let in_time = |at: DateTime<Utc>| until.is_none_or(|until| at <= until);
+        let is_in_time = |at: DateTime<Utc>| until.is_none_or(|until| at <= until);
         let logged: HashSet<Uuid> = history.log.iter().filter_map(|entry| entry.fill_id).collect();
         for fill in &history.fills {
-            replay.expect("trader of a fill", fill.trader_id, history.order.trader_id);
+            rebuilt.check_equal("trader of a fill", fill.trader_id, history.order.trader_id);
             if logged.contains(&fill.id) {
                 continue;
             }
-            if !replay.is_of_before {
-                replay.contradict("log entry of a fill", "none", fill.id);
+            if !rebuilt.has_legacy_entries {
+                rebuilt.contradict("log entry of a fill", "none", fill.id);
             }
-            if in_time(fill.created_at) {
-                replay.book(fill);
-            }
-        }
-        for (place, entry) in history.log.iter().enumerate() {
-            if in_time(entry.timestamp) {
-                replay.follow(place, entry);
+            if is_in_time(fill.created_at) {
+                rebuilt.apply_fill(fill);
             }
         }
-        replay
+        for (position, entry) in history.log.iter().enumerate() {
+            if is_in_time(entry.timestamp) {
+                rebuilt.apply_entry(position, entry);
+            }
+        }
+        rebuilt
     }
 
-    fn follow(&mut self, place: usize, entry: &ExecutionLog) {
-        let booked = entry.fill_id.and_then(|id| self.fills.get(&id).copied());
-        match (entry.fill_id, booked) {
-            (_, Some(fill)) => self.book(fill),
+    fn apply_entry(&mut self, position: usize, entry: &ExecutionLog) {
+        let fill = entry.fill_id.and_then(|id| self.fills.get(&id).copied());
+        match (entry.fill_id, fill) {
+            (_, Some(fill)) => self.apply_fill(fill),
             (Some(id), None) => self.contradict("fill of a log entry", "none", id),
-            (None, None) => self.act(entry),
+            (None, None) => self.apply_action(entry),
         }
-        if is_of_before(entry) {
+        if is_legacy(entry) {
             self.order.status = entry.status.unwrap_or(self.order.status);
         } else {
-            self.examine(place, entry, booked);
+            self.check_entry(position, entry, fill);
         }
         self.order.updated_at = entry.timestamp;
     }
 
-    /// Whether an entry says what the database would have it say.
-    fn examine(&mut self, place: usize, entry: &ExecutionLog, booked: Option<&Fill>) {
-        let action = match booked {
-            _ if place == 0 => Action::Submitted,
+    /// Compares an entry with the one that the database writes in this state of the order.
+    fn check_entry(&mut self, position: usize, entry: &ExecutionLog, fill: Option<&Fill>) {
+        let action = match fill {
+            _ if position == 0 => Action::Submitted,
             Some(fill) if fill.amends.is_none() && fill.break_id.is_none() => Action::Filled,
             Some(_) => Action::Recovered,
             None if matches!(entry.action, Action::Submitted | Action::Filled) => Action::Recovered,
             None => entry.action,
         };
-        self.expect("action of an entry", entry.action, action);
-        self.expect("trader of an entry", entry.trader_id, self.order.trader_id);
+        self.check_equal("action of an entry", entry.action, action);
+        self.check_equal("trader of an entry", entry.trader_id, self.order.trader_id);
         let status = entry.status.map_or("none", OrderStatus::label);
-        self.expect("status after an action", status, self.order.status.label());
-        if place > 0 && entry.timestamp <= self.order.updated_at {
+        self.check_equal("status after an action", status, self.order.status.label());
+        if position > 0 && entry.timestamp <= self.order.updated_at {
             let after = format!("after {}", self.order.updated_at);
             self.contradict("time of an entry", entry.timestamp, after);
         }
     }
 
-    /// Moves the order as an action does that books nothing.
-    fn act(&mut self, entry: &ExecutionLog) {
+    /// Changes the order as an entry without a fill does: its status, or its id at the venue.
+    fn apply_action(&mut self, entry: &ExecutionLog) {
         let order = &mut self.order;
         order.status = match (entry.action, entry.status) {
             (Action::Rejected, _) => OrderStatus::Rejected,
             (Action::Cancelled, _) => OrderStatus::Cancelled,
-            // A repair may end an order whose end was missed; what is said about a break does not.
+            // RECOVERED ends an open order whose end was missed, unless the entry is about a break.
             (Action::Recovered, Some(end @ (OrderStatus::Rejected | OrderStatus::Cancelled)))
                 if order.status.is_open() && entry.break_id.is_none() =>
             {
@@ -243,18 +256,20 @@ impl<'h> Replay<'h> {
             }
             _ => order.status,
         };
+        // The first id that the log names stays the order's.
         order.venue_order_id = order.venue_order_id.take().or(entry.venue_order_id.clone());
     }
 
-    /// Counts a fill; a bust or a correction in the place of what it amends.
-    fn book(&mut self, fill: &Fill) {
+    /// Adds a fill to the totals. An amendment first takes out the fill that it amends; a bust adds
+    /// nothing in its place.
+    fn apply_fill(&mut self, fill: &Fill) {
         match fill.amends.map(|id| self.fills.get(&id).copied().ok_or(id)) {
-            Some(Ok(amended)) => self.count(amended, -1),
+            Some(Ok(amended)) => self.add_to_totals(amended, -1),
             Some(Err(id)) => self.contradict("fill amended", "none", id),
             None => {}
         }
         if !fill.is_bust {
-            self.count(fill, 1);
+            self.add_to_totals(fill, 1);
         }
         let order = &mut self.order;
         order.average_fill_price =
@@ -267,42 +282,49 @@ impl<'h> Replay<'h> {
         };
     }
 
-    fn count(&mut self, fill: &Fill, times: i32) {
-        let shares = times * fill.quantity_filled;
-        // What a superuser has put in by force may add up to anything.
+    /// Adds the shares and notional of a fill to the totals, or takes them out if `sign` is -1.
+    fn add_to_totals(&mut self, fill: &Fill, sign: i32) {
+        let shares = sign * fill.quantity_filled;
+        // Fills that a superuser forged may add up to more than an i32 holds.
         self.order.filled_quantity = self.order.filled_quantity.saturating_add(shares);
         self.order.filled_notional +=
             BigDecimal::from(shares) * BigDecimal::from(fill.price_at_fill);
     }
 
-    fn contradict(&mut self, field: &'static str, stored: impl ToString, other: impl ToString) {
-        let (stored, other) = (stored.to_string(), other.to_string());
+    fn contradict(&mut self, field: &'static str, stored: impl ToString, rebuilt: impl ToString) {
+        let (stored, other) = (stored.to_string(), rebuilt.to_string());
         self.contradictions.push(Difference { field, stored, other });
     }
 
-    fn expect<T: PartialEq + ToString>(&mut self, field: &'static str, stored: T, other: T) {
-        if stored != other {
-            self.contradict(field, stored, other);
+    fn check_equal<T: PartialEq + ToString>(&mut self, field: &'static str, stored: T, rebuilt: T) {
+        if stored != rebuilt {
+            self.contradict(field, stored, rebuilt);
         }
     }
 
-    /// In what the stored order is another one, or its log contradicts itself.
-    fn differences(self, stored: &Order) -> Vec<Difference> {
+    /// Returns the fields in which the stored order differs from the rebuilt one, and the contradictions.
+    fn into_differences(self, stored: &Order) -> Vec<Difference> {
         let mut comparison = Comparison::default();
-        let derived = &self.order;
-        comparison.field("status", stored.status, derived.status);
-        comparison.field("filled quantity", stored.filled_quantity, derived.filled_quantity);
+        let rebuilt = &self.order;
+        comparison.field("status", stored.status, rebuilt.status);
+        comparison.field("filled quantity", stored.filled_quantity, rebuilt.filled_quantity);
         comparison.field(
             "filled notional",
             stored.filled_notional.normalized(),
-            derived.filled_notional.normalized(),
+            rebuilt.filled_notional.normalized(),
         );
-        let (is, should) = (stored.average_fill_price, derived.average_fill_price);
-        comparison.optional("average fill price", is, should);
-        let (is, should) = (&stored.venue_order_id, &derived.venue_order_id);
-        comparison.optional("venue order id", is.as_ref(), should.as_ref());
-        if !self.is_of_before {
-            comparison.field("updated at", stored.updated_at, derived.updated_at);
+        comparison.optional(
+            "average fill price",
+            stored.average_fill_price,
+            rebuilt.average_fill_price,
+        );
+        comparison.optional(
+            "venue order id",
+            stored.venue_order_id.as_ref(),
+            rebuilt.venue_order_id.as_ref(),
+        );
+        if !self.has_legacy_entries {
+            comparison.field("updated at", stored.updated_at, rebuilt.updated_at);
         }
         let mut differences = comparison.differences();
         differences.extend(self.contradictions);
@@ -310,7 +332,7 @@ impl<'h> Replay<'h> {
     }
 }
 
-/// The order before anything has happened to it.
+/// Returns the order as it was when it was submitted: PENDING, with nothing filled.
 fn as_submitted(order: &Order) -> Order {
     Order {
         status: OrderStatus::Pending,

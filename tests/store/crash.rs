@@ -160,9 +160,9 @@ fn what_was_acknowledged_outlives_a_killed_server_and_of_the_rest_there_is_all_o
         }
         let mut after = None;
         loop {
-            let rederived = engine.snapshot(|tx| tx.orders().rederive(after)).unwrap();
-            assert_eq!(rederived.misderived, []);
-            after = rederived.next;
+            let rebuilt = engine.snapshot(|tx| tx.orders().rebuild(after)).unwrap();
+            assert_eq!(rebuilt.differing, []);
+            after = rebuilt.next;
             if after.is_none() {
                 break;
             }

@@ -195,9 +195,9 @@ fn what_was_acknowledged_before_the_primary_was_killed_is_on_the_standby_in_its_
             assert_eq!(filled, fills.len());
             let mut after = None;
             loop {
-                let rederived = tx.orders().rederive(after)?;
-                assert_eq!(rederived.misderived, []);
-                after = rederived.next;
+                let rebuilt = tx.orders().rebuild(after)?;
+                assert_eq!(rebuilt.differing, []);
+                after = rebuilt.next;
                 if after.is_none() {
                     break;
                 }

@@ -31,7 +31,7 @@ mod play;
 mod precision;
 mod price;
 mod raw_clients;
-mod replay;
+mod rebuild;
 mod report;
 mod roles;
 mod schema_rs;

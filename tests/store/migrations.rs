@@ -371,7 +371,7 @@ fn rows_of_before_are_stamped_summed_and_numbered_and_go_on_from_there() {
     assert_eq!((order.status, order.filled_quantity), (OrderStatus::Filled, 100));
     assert_eq!(numbered_log(&database), [&before[..], &["4 FILLED FILLED 97 t"]].concat());
 
-    assert_eq!(engine.snapshot(|tx| tx.orders().rederive(None)).unwrap().misderived, []);
+    assert_eq!(engine.snapshot(|tx| tx.orders().rebuild(None)).unwrap().differing, []);
 
     // Back and forth once more, now that there is something to lose.
     let orders = database.contents().orders;
@@ -386,7 +386,7 @@ fn rows_of_before_are_stamped_summed_and_numbered_and_go_on_from_there() {
     assert_eq!(fills(&database), recorded);
     assert_eq!(numbered_log(&database), [&before[..], &["4 FILLED FILLED f"]].concat());
     let engine = database.blotter().engine();
-    assert_eq!(engine.snapshot(|tx| tx.orders().rederive(None)).unwrap().misderived, []);
+    assert_eq!(engine.snapshot(|tx| tx.orders().rebuild(None)).unwrap().differing, []);
 }
 
 #[test]
@@ -525,6 +525,6 @@ fn what_counts_no_more_goes_with_the_columns_that_say_so_and_orders_add_up_all_t
     migrations::run(&mut database.owner()).unwrap();
     assert_eq!(totals(), before);
     let engine = database.blotter().engine();
-    assert_eq!(engine.snapshot(|tx| tx.orders().rederive(None)).unwrap().misderived, []);
+    assert_eq!(engine.snapshot(|tx| tx.orders().rebuild(None)).unwrap().differing, []);
     assert_eq!(catalog::differences(&mut database.owner()).unwrap(), []);
 }

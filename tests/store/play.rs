@@ -113,8 +113,8 @@ impl<'t> Play<'t> {
         let mut after = None;
         loop {
             let engine = blotter.engine();
-            let derived = engine.snapshot(|tx| tx.orders().rederive(after)).unwrap();
-            assert_eq!(derived.misderived, []);
+            let derived = engine.snapshot(|tx| tx.orders().rebuild(after)).unwrap();
+            assert_eq!(derived.differing, []);
             after = derived.next;
             if after.is_none() {
                 break;

@@ -102,8 +102,8 @@ fn once_widened_the_columns_keep_finer_prices_exactly_and_all_that_follows_from_
     let engine = blotter.engine();
     // 630.90 for 63, to four places now.
     assert_eq!(history(&blotter, &order).order.average_fill_price, Some(price("10.0143")));
-    let rederived = || engine.snapshot(|tx| tx.orders().rederive(None)).unwrap().misderived;
-    assert_eq!(rederived(), []);
+    let rebuilt = || engine.snapshot(|tx| tx.orders().rebuild(None)).unwrap().differing;
+    assert_eq!(rebuilt(), []);
 
     let fine = NewFill { commission: "0.0001".parse().unwrap(), ..fill_of(&order, 10, "10.0005") };
     let fine = record(&blotter, &fine).unwrap();
@@ -125,7 +125,7 @@ fn once_widened_the_columns_keep_finer_prices_exactly_and_all_that_follows_from_
     let now = history(&blotter, &order).order;
     assert_eq!(now.filled_notional, "800.9767".parse::<BigDecimal>().unwrap());
     assert_eq!((now.filled_quantity, now.average_fill_price), (80, Some(price("10.0122"))));
-    assert_eq!(rederived(), []);
+    assert_eq!(rebuilt(), []);
     let then = engine.snapshot(|tx| tx.orders().as_of(order.id, now.updated_at)).unwrap();
     assert_eq!(then, now);
     let finer = record(&blotter, &fill_of(&order, 1, "10.00001")).unwrap_err();

@@ -80,8 +80,8 @@ fn read(reports: &[String]) -> (Database, Tally, Vec<Problem>) {
         read_in(&many.blotter(), &input, batch);
         assert_eq!(many.contents(), before, "again");
     }
-    let rederived = many.blotter().compliance().snapshot(|tx| tx.orders().rederive(None));
-    assert_eq!(rederived.unwrap().misderived, []);
+    let rebuilt = many.blotter().compliance().snapshot(|tx| tx.orders().rebuild(None));
+    assert_eq!(rebuilt.unwrap().differing, []);
     (many, tally, problems)
 }
 
@@ -592,8 +592,8 @@ fn however_the_reports_of_several_orders_and_sessions_are_shuffled_they_are_coun
         let before = db.contents();
         read_in(&blotter, &input, 2000);
         prop_assert_eq!(db.contents(), before);
-        let rederived = blotter.compliance().snapshot(|tx| tx.orders().rederive(None)).unwrap();
-        prop_assert_eq!(rederived.misderived, []);
+        let rebuilt = blotter.compliance().snapshot(|tx| tx.orders().rebuild(None)).unwrap();
+        prop_assert_eq!(rebuilt.differing, []);
         Ok(())
     });
 }

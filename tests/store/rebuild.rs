@@ -1,8 +1,9 @@
-//! Orders derived again: as they stood at any moment, and as they are.
+//! Orders rebuilt from their fills and log entries: as of a moment, and to compare with what is stored.
 
 use diesel::connection::SimpleConnection;
 use tradeblotter::{
-    Action, Blotter, Error, Misderived, NewBust, NewExecutionLog, NewFill, NewOrder, Order, Side,
+    Action, Blotter, DifferingOrder, Error, NewBust, NewExecutionLog, NewFill, NewOrder, Order,
+    Side,
 };
 use uuid::Uuid;
 
@@ -19,13 +20,13 @@ fn as_of(
     session.snapshot(|tx| tx.orders().as_of(order.id, at))
 }
 
-fn misderived(blotter: &Blotter) -> Vec<Misderived> {
+fn differing(blotter: &Blotter) -> Vec<DifferingOrder> {
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let some = blotter.compliance().snapshot(|tx| tx.orders().rederive(after)).unwrap();
-        found.extend(some.misderived);
-        after = some.next;
+        let rebuilt = blotter.compliance().snapshot(|tx| tx.orders().rebuild(after)).unwrap();
+        found.extend(rebuilt.differing);
+        after = rebuilt.next;
         if after.is_none() {
             return found;
         }
@@ -88,7 +89,7 @@ fn an_order_is_shown_as_it_stood_after_each_thing_that_happened_to_it() {
 }
 
 #[test]
-fn what_the_database_has_derived_is_what_follows_from_log_and_fills() {
+fn orders_rebuilt_from_fills_and_log_equal_the_stored_orders() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
@@ -97,11 +98,11 @@ fn what_the_database_has_derived_is_what_follows_from_log_and_fills() {
     let many = vec![new; 1100];
     blotter.engine().transaction(|tx| tx.orders().submit_batch(&many)).unwrap();
     eventful(&blotter, ada.id);
-    assert_eq!(misderived(&blotter), []);
+    assert_eq!(differing(&blotter), []);
 }
 
 #[test]
-fn whatever_is_put_in_by_force_is_found_and_named() {
+fn a_rebuild_names_what_was_forged_past_the_guards() {
     let forgeries = [
         ("UPDATE orders SET status = 'FILLED'", "status"),
         ("UPDATE orders SET filled_quantity = 51", "filled quantity"),
@@ -131,9 +132,9 @@ fn whatever_is_put_in_by_force_is_found_and_named() {
         let (db, blotter, order) = with_order_of(100);
         trader(&blotter, "Grace");
         record(&blotter, &NewFill { venue: "NYSE", ..fill_of(&order, 50, "10.00") }).unwrap();
-        assert_eq!(misderived(&blotter), []);
+        assert_eq!(differing(&blotter), []);
         db.unguarded().batch_execute(forgery).unwrap();
-        let found = misderived(&blotter);
+        let found = differing(&blotter);
         assert_eq!(found.len(), 1, "{forgery}");
         assert_eq!(found[0].order_id, order.id);
         let fields: Vec<_> = found[0].differences.iter().map(|d| d.field).collect();
