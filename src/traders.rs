@@ -71,7 +71,7 @@ impl Traders<'_, Engine> {
             .values(NewTrader { id, name })
             .returning(Trader::as_returning())
             .get_result(self.conn)
-            .map_err(|error| Error::from(error).about("trader", id))
+            .map_err(|error| Error::from(error).with_row("trader", id))
     }
 }
 

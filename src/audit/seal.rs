@@ -173,7 +173,7 @@ impl Seals<'_, Auditor> {
                 seals::signature.eq(seal.signature),
             ))
             .execute(self.conn)
-            .map_err(|error| Error::from(error).about("seal", seal.id))?;
+            .map_err(|error| Error::from(error).with_row("seal", seal.id))?;
         Ok(Some(seal))
     }
 

@@ -12,6 +12,7 @@ use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
+use crate::database::retry::retry;
 use crate::database::role::{Engine, Role};
 use crate::database::session::Tx;
 use crate::error::Error;
@@ -22,7 +23,7 @@ use crate::types::difference::{Comparison, MICROSECONDS};
 use crate::types::enums::{BreakReason, OrderStatus};
 use crate::types::filter::Filter;
 use crate::types::page::{Cursor, Listing, Page};
-use crate::types::precision::Fineness;
+use crate::types::precision::ScaleCheck;
 use crate::types::price::{Commission, Price, is_too_fine};
 use crate::types::text;
 
@@ -42,8 +43,9 @@ pub(crate) const KEPT: &str = "break: ";
 /// PostgreSQL knows no moment before it.
 const FIRST_YEAR: i32 = -4712;
 
-/// How often an amendment is applied that others get ahead of.
-const ATTEMPTS: u32 = 5;
+/// Attempts before giving up when another session stores the same execution, or amends the same fill,
+/// first each time.
+const MAX_ATTEMPTS: u32 = 5;
 
 /// Digits before and after the point that a reported number may have.
 const MAX_DIGITS: i64 = 20;
@@ -407,22 +409,22 @@ impl Breaks<'_, Engine> {
             };
         }
         let id = Uuid::now_v7();
-        let mut applied = self.try_apply(id, execution);
-        for _ in 1..ATTEMPTS {
-            match &applied {
-                // Somebody else was there a moment ago: theirs is the amendment that counts now, or the
-                // fill with this id.
-                Err(Refusal::Failure(error)) if error.is_duplicate() => {
-                    applied = self.try_apply(id, execution);
-                }
-                _ => break,
-            }
-        }
+        // A duplicate here is a lost race: the next attempt finds the fill that another session has
+        // stored, or amends the amendment that it has made.
+        let lost_race = |refusal: &Refusal| match refusal {
+            Refusal::Failure(error) => error.is_duplicate() || error.is_lost_race(),
+            Refusal::Break(..) => false,
+        };
+        let applied = retry(MAX_ATTEMPTS, lost_race, |_| self.try_apply(id, execution));
         match applied {
             Ok(fill) => Ok(Outcome::of(id, fill)),
             Err(Refusal::Break(reason, detail)) => {
                 self.keep(execution, reason, &detail).map(Outcome::Broken)
             }
+            Err(Refusal::Failure(error)) if error.is_duplicate() => Err(Error::lost_race(
+                "execution",
+                execution.execution_id.unwrap_or("without an id"),
+            )),
             Err(Refusal::Failure(error)) => {
                 let reason = self.reason(&error, execution)?;
                 let Some(reason) = reason else { return Err(error) };
@@ -513,8 +515,8 @@ impl Breaks<'_, Engine> {
             .get_result(self.conn)
             .map_err(|error| {
                 Error::from(error)
-                    .missing("fk_break_resolutions_break_id", "break", new.break_id)
-                    .about("break", new.break_id)
+                    .not_found_if("fk_break_resolutions_break_id", "break", new.break_id)
+                    .with_row("break", new.break_id)
             })
     }
 
@@ -528,11 +530,11 @@ impl Breaks<'_, Engine> {
     fn numbers(&mut self, execution: &Execution<'_>) -> Result<(i32, Price, Commission), Refusal> {
         let (shares, price) = (execution.shares()?, execution.price()?);
         let commission = execution.commission()?;
-        let fineness = Fineness::of(|fineness| {
-            fineness.price("price", Some(price));
-            fineness.commission(commission);
+        let scales = ScaleCheck::of(|scales| {
+            scales.price("price", Some(price));
+            scales.commission(commission);
         });
-        match fineness.check(self.conn) {
+        match scales.check(self.conn) {
             Err(why) if why.is_invalid_input() => {
                 Err(Refusal::Break(BreakReason::Precision, why.to_string()))
             }
@@ -666,9 +668,9 @@ impl Breaks<'_, Engine> {
         }
         let kept = self.kept(execution)?;
         kept.map(|kept| kept.reported).ok_or_else(|| {
-            Error::not_found_by(
-                "break of the execution",
-                execution.execution_id.unwrap_or_default(),
+            Error::lost_race(
+                "break of execution",
+                execution.execution_id.unwrap_or("without an id"),
             )
         })
     }
@@ -788,7 +790,7 @@ impl<R: Role> Breaks<'_, R> {
         if only_open {
             query = query.filter(break_resolutions::id.is_null());
         }
-        if let Some(trader_id) = filter.trader_besides(self.role) {
+        if let Some(trader_id) = filter.trader_condition(self.role.trader()) {
             query = query.filter(breaks::trader_id.eq(trader_id));
         }
         if let Some(order_id) = filter.order_id {

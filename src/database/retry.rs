@@ -1,5 +1,4 @@
-//! Conflicts between transactions, noticed on the connection: what a closure makes of the error it
-//! was given does not matter, nor of what type its own is.
+//! The one bounded retry loop of the store, and the watch that tells a session to retry.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,46 +12,95 @@ use r2d2::PooledConnection;
 
 use crate::error::is_conflict;
 
-/// Whether a statement on a connection has met a conflict lately.
-#[derive(Clone, Default)]
-pub struct Conflicts(Arc<AtomicBool>);
-
-impl Conflicts {
-    /// Those of a pooled connection, watched from its first use on.
-    pub fn on(conn: &mut PooledConnection<ConnectionManager<PgConnection>>) -> Self {
-        if let Some(watched) = PooledConnection::extensions(conn).get::<Self>() {
-            return watched.clone();
+/// Calls `attempt` with 1, 2, 3 and so on until it succeeds, fails with an error that is not
+/// `retryable`, or has been called `max_attempts` times; returns its last result.
+pub(crate) fn retry<T, E>(
+    max_attempts: u32,
+    retryable: impl Fn(&E) -> bool,
+    mut attempt: impl FnMut(u32) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut number = 1;
+    loop {
+        match attempt(number) {
+            Err(error) if number < max_attempts && retryable(&error) => number += 1,
+            result => return result,
         }
-        let conflicts = Self::default();
-        conn.set_instrumentation(Watch {
-            conflicts: conflicts.clone(),
+    }
+}
+
+/// Notes on a pooled connection that a statement has failed because of a conflict with another
+/// transaction.
+///
+/// The note is taken where Diesel reports the statement, because a closure may return the error as
+/// any type, or wrapped in one of its own.
+#[derive(Clone, Default)]
+pub(crate) struct ConflictWatch(Arc<AtomicBool>);
+
+impl ConflictWatch {
+    /// Returns the watch of this connection; installs it at the connection's first use.
+    pub(crate) fn of(conn: &mut PooledConnection<ConnectionManager<PgConnection>>) -> Self {
+        if let Some(watch) = PooledConnection::extensions(conn).get::<Self>() {
+            return watch.clone();
+        }
+        let watch = Self::default();
+        conn.set_instrumentation(WatchingInstrumentation {
+            watch: watch.clone(),
             inner: get_default_instrumentation(),
         });
-        PooledConnection::extensions_mut(conn).insert(conflicts.clone());
-        conflicts
+        PooledConnection::extensions_mut(conn).insert(watch.clone());
+        watch
     }
 
-    pub fn forget(&self) {
+    /// Forgets earlier conflicts.
+    pub(crate) fn reset(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    pub fn noticed(&self) -> bool {
+    /// Returns whether a statement has met a conflict since the last reset.
+    pub(crate) fn has_seen_conflict(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-struct Watch {
-    conflicts: Conflicts,
+/// Takes the note, and passes every event on to the application's own instrumentation.
+struct WatchingInstrumentation {
+    watch: ConflictWatch,
     inner: Option<Box<dyn Instrumentation>>,
 }
 
-impl Instrumentation for Watch {
+impl Instrumentation for WatchingInstrumentation {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         if let InstrumentationEvent::FinishQuery { error: Some(error), .. } = &event
             && is_conflict(error)
         {
-            self.conflicts.0.store(true, Ordering::Relaxed);
+            self.watch.0.store(true, Ordering::Relaxed);
         }
         self.inner.on_connection_event(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::retry;
+
+    #[test]
+    fn retry_stops_at_success_at_the_limit_and_at_an_error_that_is_not_retryable() {
+        let run = |max_attempts, results: &[Result<(), &'static str>]| {
+            let mut calls = 0;
+            let result = retry(
+                max_attempts,
+                |error| *error == "conflict",
+                |number| {
+                    calls += 1;
+                    assert_eq!(number, calls);
+                    results[calls as usize - 1]
+                },
+            );
+            (result, calls)
+        };
+        assert_eq!(run(3, &[Err("conflict"), Ok(())]), (Ok(()), 2));
+        assert_eq!(run(3, &[Err("conflict"); 3]), (Err("conflict"), 3));
+        assert_eq!(run(3, &[Err("conflict"), Err("refused")]), (Err("refused"), 2));
+        assert_eq!(run(1, &[Err("conflict")]), (Err("conflict"), 1));
     }
 }

@@ -16,7 +16,7 @@ use r2d2::{Pool, PooledConnection};
 use uuid::Uuid;
 
 use crate::database::login::Login;
-use crate::database::retry::Conflicts;
+use crate::database::retry::{ConflictWatch, retry};
 use crate::database::role::{Auditor, Compliance, DatabaseRole, Engine, Reader, Role, Trader};
 use crate::error::Error;
 
@@ -26,10 +26,10 @@ const MAX_CONNECTIONS: u32 = 10;
 /// How long a session waits for a free connection before it fails.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often a transaction is tried that conflicts with others.
-const ATTEMPTS: u32 = 5;
+/// Attempts before giving up when a transaction conflicts with others each time.
+const MAX_ATTEMPTS: u32 = 5;
 
-/// How long to wait after the first conflict; a multiple of it after each further one.
+/// Wait after the first conflict; twice that after the second, and so on.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// What libpq says first of a connection that it tried to make. Other complaints are about the URL,
@@ -288,17 +288,16 @@ impl<R: Role> Session<R> {
         E: From<Error>,
     {
         let mut conn = self.blotter.begin(mode, self.role)?;
-        let conflicts = Conflicts::on(&mut conn);
-        for attempt in 1..ATTEMPTS {
-            conflicts.forget();
-            match finish(&mut conn, self.role, &mut work) {
-                Err(_) if conflicts.noticed() => {}
-                ended => return ended,
+        let watch = ConflictWatch::of(&mut conn);
+        let retryable = |_: &E| watch.has_seen_conflict();
+        retry(MAX_ATTEMPTS, retryable, |attempt| {
+            watch.reset();
+            if attempt > 1 {
+                thread::sleep(PAUSE * (attempt - 1));
+                begin(&mut conn, mode, self.role)?;
             }
-            thread::sleep(PAUSE * attempt);
-            begin(&mut conn, mode, self.role)?;
-        }
-        finish(&mut conn, self.role, work)
+            finish(&mut conn, self.role, &mut work)
+        })
     }
 }
 
@@ -410,7 +409,7 @@ fn begin(conn: &mut PgConnection, mode: Mode, role: impl Role) -> Result<(), Err
     AnsiTransactionManager::begin_transaction_sql(conn, &sql).map_err(|error| {
         // The BEGIN of the message may have gone through, which Diesel does not know.
         roll_back(conn);
-        Error::from(error).of_role(name)
+        Error::from(error).or_role_denied(name)
     })
 }
 

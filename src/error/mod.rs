@@ -62,6 +62,10 @@ enum Kind {
         source: DieselError,
     },
     Conflict(DieselError),
+    LostRace {
+        noun: &'static str,
+        id: String,
+    },
     Aborted(&'static str),
     Exhausted(u32),
     Connection(String),
@@ -328,6 +332,12 @@ impl Error {
         Self::not_found(noun, format_args!("{:?}", shortened(id)))
     }
 
+    /// A row was neither stored nor found: a conflicting row was there when it was inserted, and gone
+    /// when it was looked for.
+    pub(crate) fn lost_race(noun: &'static str, id: impl fmt::Display) -> Self {
+        Self::new(Kind::LostRace { noun, id: id.to_string() })
+    }
+
     pub(crate) fn mismatch(
         noun: &'static str,
         id: Uuid,
@@ -385,32 +395,32 @@ impl Error {
         Self::new(Kind::Server(why.to_string()))
     }
 
-    /// Names the row that a refusal is about.
-    pub(crate) fn about(mut self, noun: &'static str, id: impl fmt::Display) -> Self {
+    /// Adds the row that the refused statement was about.
+    pub(crate) fn with_row(mut self, noun: &'static str, id: impl fmt::Display) -> Self {
         if let Kind::Rule { row, .. } | Kind::Denied { row, .. } = self.0.as_mut() {
             *row = Some(Row { noun, id: id.to_string() });
         }
         self
     }
 
-    /// Says of a refusal that it is the role which the login may not act as.
-    pub(crate) fn of_role(self, name: &'static str) -> Self {
+    /// Turns a denied permission into an error that names the role which the login may not act as.
+    pub(crate) fn or_role_denied(self, name: &'static str) -> Self {
         match *self.0 {
             Kind::Denied { source, .. } => Self::new(Kind::Role { name, source }),
             kind => Self::new(kind),
         }
     }
 
-    /// Says of a broken foreign key that the row it refers to is not found.
-    pub(crate) fn missing(self, key: &str, noun: &'static str, id: Uuid) -> Self {
+    /// Turns a violation of the foreign key `key` into "not found" of the row that it refers to.
+    pub(crate) fn not_found_if(self, key: &str, noun: &'static str, id: Uuid) -> Self {
         match self.constraint() {
             Some(broken) if broken == key => Self::not_found(noun, id),
             _ => self,
         }
     }
 
-    /// Like [`Error::missing`], of that one of these rows which the database names.
-    pub(crate) fn missing_one_of(
+    /// Like [`Error::not_found_if`], for whichever of these rows the database names.
+    pub(crate) fn not_found_if_among(
         self,
         key: &str,
         noun: &'static str,
@@ -420,17 +430,17 @@ impl Error {
         let Kind::Rule { source, .. } = self.0.as_ref() else { return self };
         let said = source.to_string();
         match ids.into_iter().find(|id| said.contains(&id.to_string())) {
-            Some(id) => self.missing(key, noun, id),
+            Some(id) => self.not_found_if(key, noun, id),
             None => self,
         }
     }
 
-    /// Names the rule that is meant, where the database tried another one first.
-    pub(crate) fn meaning(mut self, tried: &str, meant: &str) -> Self {
+    /// Reports rule `to` where the database named rule `from`, because it checks `from` first.
+    pub(crate) fn rename_rule(mut self, from: &str, to: &str) -> Self {
         if let Kind::Rule { name, .. } = self.0.as_mut()
-            && name == tried
+            && name == from
         {
-            meant.clone_into(name);
+            to.clone_into(name);
         }
         self
     }
@@ -507,10 +517,16 @@ impl Error {
         matches!(*self.0, Kind::Denied { .. } | Kind::Role { .. })
     }
 
-    /// Another transaction was in the way, a deadlock or a serialization failure: nothing was
-    /// stored, and the same may well succeed when it is tried again.
+    /// Another transaction was in the way, a deadlock, a serialization failure or a lost race: nothing
+    /// was stored, and the same may well succeed when it is tried again.
     pub fn is_conflict(&self) -> bool {
-        matches!(*self.0, Kind::Conflict(_))
+        matches!(*self.0, Kind::Conflict(_) | Kind::LostRace { .. })
+    }
+
+    /// Returns whether it is a conflict that left the transaction usable, so that the statement alone
+    /// can be tried again.
+    pub(crate) fn is_lost_race(&self) -> bool {
+        matches!(*self.0, Kind::LostRace { .. })
     }
 
     /// What was recorded would have been changed or removed; rows are only ever added.
@@ -666,6 +682,11 @@ impl fmt::Display for Error {
             Kind::Conflict(source) => write!(
                 f,
                 "another transaction was in the way ({source}) and nothing was stored; try again"
+            ),
+            Kind::LostRace { noun, id } => write!(
+                f,
+                "{noun} {id} was not stored: another transaction changed a conflicting row at the \
+                 same time; try again"
             ),
             Kind::Aborted(why) => f.write_str(why),
             Kind::Exhausted(connections) => write!(

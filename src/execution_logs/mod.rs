@@ -210,7 +210,7 @@ impl ExecutionLogs<'_, Engine> {
                     .map_err(|error| {
                         let orders = batch.iter().map(|(_, new)| new.order_id);
                         let key = "fk_execution_logs_order_id";
-                        Error::from(error).missing_one_of(key, "order", orders)
+                        Error::from(error).not_found_if_among(key, "order", orders)
                     })?;
                 stored.extend(entries.into_iter().map(|entry| (entry.id, entry)));
             }
@@ -340,8 +340,8 @@ fn insert(conn: &mut PgConnection, new: &NewExecutionLog<'_>) -> Result<Executio
         .get_result(conn)
         .map_err(|error| {
             Error::from(error)
-                .missing("fk_execution_logs_order_id", "order", new.order_id)
-                .about("log of order", new.order_id)
+                .not_found_if("fk_execution_logs_order_id", "order", new.order_id)
+                .with_row("log of order", new.order_id)
         })
 }
 
@@ -351,7 +351,7 @@ pub(crate) fn matching<'f>(
     role: impl Role,
 ) -> execution_logs::BoxedQuery<'f, Pg> {
     let mut query = execution_logs::table.into_boxed();
-    if let Some(trader_id) = filter.trader_besides(role) {
+    if let Some(trader_id) = filter.trader_condition(role.trader()) {
         query = query.filter(execution_logs::trader_id.eq(trader_id));
     }
     if let Some(order_id) = filter.order_id {

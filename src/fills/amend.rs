@@ -10,7 +10,7 @@ use crate::database::role::Engine;
 use crate::error::Error;
 use crate::schema::fills;
 use crate::types::difference::{Comparison, Difference};
-use crate::types::precision::Fineness;
+use crate::types::precision::ScaleCheck;
 use crate::types::price::{Commission, Price};
 
 /// A bust or a correction. What a bust leaves out the database takes from the fill.
@@ -107,15 +107,15 @@ impl Fills<'_, Engine> {
 
     fn amend(&mut self, id: Uuid, new: &Amendment<'_>) -> Result<Fill, Error> {
         check_execution_id(new.execution_id)?;
-        Fineness::of(|fineness| {
-            fineness.price("price", new.price_at_fill);
-            fineness.commission(new.commission);
+        ScaleCheck::of(|scales| {
+            scales.price("price", new.price_at_fill);
+            scales.commission(new.commission);
         })
         .check(self.conn)?;
         let refused = |error: DieselError| {
             Error::from(error)
-                .missing("fk_fills_amends", "fill", new.amends)
-                .about("amendment of fill", new.amends)
+                .not_found_if("fk_fills_amends", "fill", new.amends)
+                .with_row("amendment of fill", new.amends)
         };
         let row = (fills::id.eq(id), new);
         let stored = diesel::insert_into(fills::table)
@@ -135,11 +135,14 @@ impl Fills<'_, Engine> {
                 return same(stored, id, differing);
             }
         }
-        // Another amendment is in the way; told so, the database says it.
+        // ON CONFLICT hides which constraint was hit; insert again without it so that PostgreSQL
+        // names it.
         diesel::insert_into(fills::table)
             .values(row)
             .returning(Fill::as_returning())
             .get_result(self.conn)
-            .map_err(refused)
+            .optional()
+            .map_err(refused)?
+            .ok_or_else(|| Error::lost_race("amendment of fill", new.amends))
     }
 }

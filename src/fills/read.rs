@@ -99,7 +99,7 @@ fn matching<'f>(filter: &Filter<'f>, role: impl Role) -> fills::BoxedQuery<'f, P
     if let Some(order_id) = filter.order_id {
         query = query.filter(fills::order_id.eq(order_id));
     }
-    if let Some(trader_id) = filter.trader_besides(role) {
+    if let Some(trader_id) = filter.trader_condition(role.trader()) {
         query = query.filter(fills::trader_id.eq(trader_id));
     }
     if let Some(orders) = filter.orders() {

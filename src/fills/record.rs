@@ -12,13 +12,13 @@ use crate::database::unnest;
 use crate::error::Error;
 use crate::schema::fills;
 use crate::types::difference::{Comparison, Difference};
-use crate::types::precision::Fineness;
+use crate::types::precision::ScaleCheck;
 use crate::types::text;
 
 impl NewFill<'_> {
-    fn money(&self, fineness: &mut Fineness) {
-        fineness.price("price", Some(self.price_at_fill));
-        fineness.commission(self.commission);
+    fn money(&self, scales: &mut ScaleCheck) {
+        scales.price("price", Some(self.price_at_fill));
+        scales.commission(self.commission);
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -28,8 +28,8 @@ impl NewFill<'_> {
 
     fn refused(&self, error: DieselError) -> Error {
         Error::from(error)
-            .missing("fk_fills_order_id", "order", self.order_id)
-            .about("fill of order", self.order_id)
+            .not_found_if("fk_fills_order_id", "order", self.order_id)
+            .with_row("fill of order", self.order_id)
     }
 
     /// In what a stored fill is another one than this.
@@ -78,7 +78,7 @@ impl Fills<'_, Engine> {
     /// [`Fills::record`], under this id: a fill that comes back with another one was stored already.
     pub(crate) fn record_as(&mut self, id: Uuid, new: &NewFill<'_>) -> Result<Fill, Error> {
         new.check()?;
-        Fineness::of(|fineness| new.money(fineness)).check(self.conn)?;
+        ScaleCheck::of(|scales| new.money(scales)).check(self.conn)?;
         let stored = diesel::insert_into(fills::table)
             .values((fills::id.eq(id), new))
             .on_conflict_do_nothing()
@@ -89,12 +89,13 @@ impl Fills<'_, Engine> {
         if let Some(fill) = stored {
             return Ok(fill);
         }
-        let id = new.execution_id.unwrap_or_default();
-        let stored = self
-            .of_execution(new.order_id, new.venue, id)?
-            .ok_or_else(|| Error::not_found_by("fill with the execution id", id))?;
-        let differing = new.compare(&stored);
-        same(stored, id, differing)
+        if let Some(execution_id) = new.execution_id
+            && let Some(stored) = self.of_execution(new.order_id, new.venue, execution_id)?
+        {
+            let differing = new.compare(&stored);
+            return same(stored, execution_id, differing);
+        }
+        insert_or_name_conflict(self.conn, id, new)
     }
 
     /// Records fills, all of them or none, as [`Fills::record`] takes each; returns them in the same
@@ -113,8 +114,8 @@ impl Fills<'_, Engine> {
     /// [`Fills::record_batch`], of fills that have an id already, by which they are known again too.
     pub(crate) fn record_rows(&mut self, rows: &[(Uuid, NewFill<'_>)]) -> Result<Vec<Fill>, Error> {
         rows.iter().try_for_each(|(_, new)| new.check())?;
-        let money = |fineness: &mut _| rows.iter().for_each(|(_, new)| new.money(fineness));
-        Fineness::of(money).check(self.conn)?;
+        let money = |scales: &mut _| rows.iter().for_each(|(_, new)| new.money(scales));
+        ScaleCheck::of(money).check(self.conn)?;
         // Whoever waits for another's row waits for one that is further on: no two for each other. Who
         // sends the same fill says the same of it, its time included.
         let mut sorted: Vec<_> = rows.iter().collect();
@@ -139,7 +140,7 @@ impl Fills<'_, Engine> {
                     .load(conn)
                     .map_err(|error| {
                         let orders = batch.iter().map(|(_, new)| new.order_id);
-                        Error::from(error).missing_one_of("fk_fills_order_id", "order", orders)
+                        Error::from(error).not_found_if_among("fk_fills_order_id", "order", orders)
                     })?;
                 stored.extend(fills.into_iter().map(|fill| (fill.id, fill)));
             }
@@ -197,11 +198,34 @@ impl Fills<'_, Engine> {
                     && fill.venue == new.venue;
                 fill.order_id == new.order_id && (by_execution || fill.id == *id)
             };
-            let Some(fill) = stored.iter().find(is_it) else {
-                return Err(Error::not_found_by("fill with the execution id", called));
+            let fill = match stored.iter().find(is_it) {
+                Some(fill) => same(fill.clone(), called, new.compare(fill))?,
+                None => insert_or_name_conflict(self.conn, *id, new)?,
             };
-            known.insert(*id, same(fill.clone(), called, new.compare(fill))?);
+            known.insert(*id, fill);
         }
         Ok(known)
     }
+}
+
+/// Stores a fill that an insert with ON CONFLICT left out, or says which constraint it violates.
+fn insert_or_name_conflict(
+    conn: &mut PgConnection,
+    id: Uuid,
+    new: &NewFill<'_>,
+) -> Result<Fill, Error> {
+    // ON CONFLICT hides which constraint was hit; insert again without it so that PostgreSQL names it.
+    diesel::insert_into(fills::table)
+        .values((fills::id.eq(id), new))
+        .returning(Fill::as_returning())
+        .get_result(conn)
+        .optional()
+        .map_err(|error| match new.refused(error) {
+            // The caller has looked for this fill and not found it.
+            error if error.constraint() == Some("uq_fills_execution_id") => {
+                Error::lost_race("fill of order", new.order_id)
+            }
+            error => error,
+        })?
+        .ok_or_else(|| Error::lost_race("fill of order", new.order_id))
 }

@@ -149,7 +149,7 @@ impl<R: Role> Orders<'_, R> {
 
 fn matching<'f>(filter: &Filter<'f>, role: impl Role) -> orders::BoxedQuery<'f, Pg> {
     let mut query = orders::table.into_boxed();
-    if let Some(trader_id) = filter.trader_besides(role) {
+    if let Some(trader_id) = filter.trader_condition(role.trader()) {
         query = query.filter(orders::trader_id.eq(trader_id));
     }
     if let Some(order_id) = filter.order_id {

@@ -7,17 +7,18 @@ use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
 use super::{NewOrder, Order, Orders};
+use crate::database::retry::retry;
 use crate::database::role::Trades;
 use crate::database::unnest;
 use crate::error::{Error, OVER_FILL};
 use crate::schema::orders;
 use crate::types::difference::{Comparison, Difference};
 use crate::types::enums::OrderType;
-use crate::types::precision::Fineness;
+use crate::types::precision::ScaleCheck;
 use crate::types::text;
 
-/// How often a batch is tried that something was in the way of which had gone when it was looked at.
-const ATTEMPTS: u32 = 10;
+/// Attempts before giving up when a conflicting row has vanished each time by the time we look for it.
+const MAX_ATTEMPTS: u32 = 10;
 
 const QUANTITY_POSITIVE: &str = "ck_orders_quantity_positive";
 
@@ -37,19 +38,19 @@ impl NewOrder<'_> {
         Ok(())
     }
 
-    fn prices(&self, fineness: &mut Fineness) {
-        fineness.price("price", self.price);
-        fineness.price("stop loss", self.stop_loss);
-        fineness.price("take profit", self.take_profit);
+    fn prices(&self, scales: &mut ScaleCheck) {
+        scales.price("price", self.price);
+        scales.price("stop loss", self.stop_loss);
+        scales.price("take profit", self.take_profit);
     }
 
     fn refused(&self, error: DieselError) -> Error {
         // PostgreSQL tries rules in the order of their names, and a negative quantity is less than
         // the 0 shares filled of a new order.
-        let error = Error::from(error).meaning(OVER_FILL, QUANTITY_POSITIVE);
+        let error = Error::from(error).rename_rule(OVER_FILL, QUANTITY_POSITIVE);
         match (error.constraint(), self.replaces) {
-            (Some("uq_orders_replaces"), Some(replaced)) => error.about("order", replaced),
-            _ => error.about("order of trader", self.trader_id),
+            (Some("uq_orders_replaces"), Some(replaced)) => error.with_row("order", replaced),
+            _ => error.with_row("order of trader", self.trader_id),
         }
     }
 
@@ -92,7 +93,7 @@ impl<R: Trades> Orders<'_, R> {
     /// - [`Error::is_permission_denied`]: a trader's session, and the order is another trader's.
     pub fn submit(&mut self, new: &NewOrder<'_>) -> Result<Order, Error> {
         new.check()?;
-        Fineness::of(|fineness| new.prices(fineness)).check(self.conn)?;
+        ScaleCheck::of(|scales| new.prices(scales)).check(self.conn)?;
         let id = Uuid::now_v7();
         let row = (orders::id.eq(id), new);
         let stored = diesel::insert_into(orders::table)
@@ -108,12 +109,15 @@ impl<R: Trades> Orders<'_, R> {
         if let Some(order) = self.known(id, new)? {
             return Ok(order);
         }
-        // Something else is in the way; told so, the database says what.
+        // ON CONFLICT hides which constraint was hit; insert again without it so that PostgreSQL
+        // names it.
         diesel::insert_into(orders::table)
             .values(row)
             .returning(Order::as_returning())
             .get_result(self.conn)
-            .map_err(|error| new.refused(error))
+            .optional()
+            .map_err(|error| new.refused(error))?
+            .ok_or_else(|| Error::lost_race("order of trader", new.trader_id))
     }
 
     /// Takes orders into the book, all of them or none, as [`Orders::submit`] takes each; returns them
@@ -133,38 +137,36 @@ impl<R: Trades> Orders<'_, R> {
         rows: &[(Uuid, NewOrder<'_>)],
     ) -> Result<Vec<Order>, Error> {
         rows.iter().try_for_each(|(_, new)| new.check())?;
-        let prices = |fineness: &mut _| rows.iter().for_each(|(_, new)| new.prices(fineness));
-        Fineness::of(prices).check(self.conn)?;
+        let prices = |scales: &mut _| rows.iter().for_each(|(_, new)| new.prices(scales));
+        ScaleCheck::of(prices).check(self.conn)?;
         // Whoever waits for another's row waits for one that is further on: no two for each other.
         // First by the orders that are replaced, which others lock in the order of their ids.
         let mut sorted: Vec<_> = rows.iter().collect();
         sorted.sort_by_key(|(_, new)| (new.replaces, new.trader_id, new.client_order_id));
         let role = self.role;
-        for _ in 0..ATTEMPTS {
-            // A savepoint: who goes on after a refusal must not keep a part of it.
+        retry(MAX_ATTEMPTS, Error::is_lost_race, |_| {
+            // Savepoint: if the caller continues after an error, nothing of the batch remains.
             let stored =
                 self.conn.transaction(|conn| Orders { conn, role }.try_submit(rows, &sorted));
             match stored {
-                Ok(orders) => return Ok(orders),
-                Err(Refusal::Failure(error)) => return Err(error),
-                // Only now, with nothing locked: the row that is in the way may be in another one's
-                // hand, and whoever asks for it waits.
-                Err(Refusal::InTheWay(row)) => {
-                    let new = &rows[row].1;
-                    self.obstacle(&[new])?;
-                    // Or it is another row of the batch that replaces the same order.
+                Ok(orders) => Ok(orders),
+                Err(Refusal::Failure(error)) => Err(error),
+                // Only after the savepoint, with no row locked: the insert waits for the transaction
+                // that holds the conflicting row.
+                Err(Refusal::Conflict(row)) => {
+                    let new = &rows[row];
+                    self.name_conflict(&[new])?;
+                    // Or the conflicting row is another of the batch that replaces the same order.
                     let twin = rows.iter().enumerate().find(|(other, (_, twin))| {
-                        *other != row && new.replaces.is_some() && twin.replaces == new.replaces
+                        *other != row && new.1.replaces.is_some() && twin.replaces == new.1.replaces
                     });
-                    let twin = twin.map(|(_, (_, twin))| twin);
-                    twin.map_or(Ok(()), |twin| self.obstacle(&[twin, new]))?;
+                    if let Some((_, twin)) = twin {
+                        self.name_conflict(&[twin, new])?;
+                    }
+                    Err(Error::lost_race("order of trader", new.1.trader_id))
                 }
             }
-        }
-        Err(Error::not_found(
-            "order",
-            "in the way of a new one, though something is, again and again",
-        ))
+        })
     }
 
     fn try_submit(
@@ -191,14 +193,14 @@ impl<R: Trades> Orders<'_, R> {
                 .on_conflict_do_nothing()
                 .returning(Order::as_returning())
                 .load(self.conn)
-                .map_err(|error| Error::from(error).meaning(OVER_FILL, QUANTITY_POSITIVE))?;
+                .map_err(|error| Error::from(error).rename_rule(OVER_FILL, QUANTITY_POSITIVE))?;
             stored.extend(orders.into_iter().map(|order| (order.id, order)));
         }
         rows.iter()
             .enumerate()
             .map(|(row, (id, new))| match stored.remove(id) {
                 Some(order) => Ok(order),
-                None => self.known(*id, new)?.ok_or(Refusal::InTheWay(row)),
+                None => self.known(*id, new)?.ok_or(Refusal::Conflict(row)),
             })
             .collect()
     }
@@ -225,21 +227,21 @@ impl<R: Trades> Orders<'_, R> {
         Err(Error::mismatch("order", order.id, key, differing))
     }
 
-    /// What keeps the last of new orders from being stored, as the database says it; nothing if it has
-    /// gone.
-    fn obstacle(&mut self, new: &[&NewOrder<'_>]) -> Result<(), Error> {
-        let told: Result<(), Told> = self.conn.transaction(|conn| {
-            for new in new {
+    /// Fails with the constraint that the last of these orders violates; succeeds, and stores nothing,
+    /// if it violates none any more.
+    fn name_conflict(&mut self, rows: &[&(Uuid, NewOrder<'_>)]) -> Result<(), Error> {
+        let tried: Result<(), Trial> = self.conn.transaction(|conn| {
+            for (id, new) in rows {
                 diesel::insert_into(orders::table)
-                    .values((orders::id.eq(Uuid::now_v7()), *new))
+                    .values((orders::id.eq(id), new))
                     .execute(conn)
-                    .map_err(|error| Told(Some(new.refused(error))))?;
+                    .map_err(|error| Trial::Refused(new.refused(error)))?;
             }
-            // So it could be stored; in its turn, and not before the others.
-            Err(Told(None))
+            // The orders are stored by the next attempt, in the order in which rows are locked.
+            Err(Trial::Possible)
         });
-        match told {
-            Err(Told(Some(error))) => Err(error),
+        match tried {
+            Err(Trial::Refused(error)) => Err(error),
             _ => Ok(()),
         }
     }
@@ -247,8 +249,8 @@ impl<R: Trades> Orders<'_, R> {
 
 /// Why a batch is not stored.
 enum Refusal {
-    /// Something other than an order of this id is in the way of this row.
-    InTheWay(usize),
+    /// The row at this index conflicts with a row that is not the same order.
+    Conflict(usize),
     /// A rule, or the work itself.
     Failure(Error),
 }
@@ -265,11 +267,14 @@ impl From<DieselError> for Refusal {
     }
 }
 
-/// What the database has said of a row that it is not to keep.
-struct Told(Option<Error>);
+/// How the trial insert of [`Orders::name_conflict`] ended, which is rolled back either way.
+enum Trial {
+    Possible,
+    Refused(Error),
+}
 
-impl From<DieselError> for Told {
+impl From<DieselError> for Trial {
     fn from(error: DieselError) -> Self {
-        Self(Some(error.into()))
+        Self::Refused(error.into())
     }
 }

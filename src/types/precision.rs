@@ -72,19 +72,20 @@ pub fn widen(conn: &mut PgConnection, scale: u8) -> Result<(), Error> {
     Ok(())
 }
 
-/// Values of money that are to be stored, of which some may be too fine.
+/// Checks that prices and commissions have no more decimal places than their columns keep, before
+/// they are written: PostgreSQL would round them.
 #[derive(Default)]
-pub(crate) struct Fineness {
-    /// Those with more than the least decimal places: what each is, and how many it has.
+pub(crate) struct ScaleCheck {
+    /// Values with more than [`LEAST_SCALE`] decimal places: the field, the value, and its places.
     finer: Vec<(&'static str, String, u8)>,
 }
 
-impl Fineness {
-    /// Of the values that are put into it.
-    pub fn of(put: impl FnOnce(&mut Self)) -> Self {
-        let mut fineness = Self::default();
-        put(&mut fineness);
-        fineness
+impl ScaleCheck {
+    /// Makes a check of the values that `add` puts into it.
+    pub fn of(add: impl FnOnce(&mut Self)) -> Self {
+        let mut scales = Self::default();
+        add(&mut scales);
+        scales
     }
 
     pub fn price(&mut self, what: &'static str, price: Option<Price>) {
@@ -103,7 +104,8 @@ impl Fineness {
         }
     }
 
-    /// Refuses what the columns would round. Asks how fine they are only if it matters.
+    /// Refuses a value that its column would round, with [`Error::is_invalid_input`]. Queries the
+    /// scale of the columns only if a value has more than [`LEAST_SCALE`] decimal places.
     pub fn check(&self, conn: &mut PgConnection) -> Result<(), Error> {
         if self.finer.is_empty() {
             return Ok(());

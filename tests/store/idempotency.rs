@@ -5,9 +5,10 @@ use std::sync::Barrier;
 use std::thread;
 
 use chrono::TimeDelta;
+use diesel::connection::SimpleConnection;
 use tradeblotter::{
-    Action, Commission, Error, Fill, NewBust, NewCorrection, NewExecutionLog, NewFill, NewOrder,
-    Order, Side,
+    Action, Commission, Error, Execution, Fill, Filter, NewBust, NewCorrection, NewExecutionLog,
+    NewFill, NewOrder, Order, Page, Side,
 };
 use uuid::Uuid;
 
@@ -413,4 +414,76 @@ fn of_a_batch_that_is_refused_nothing_is_kept_though_the_transaction_goes_on() {
         })
         .unwrap();
     assert_eq!(db.contents(), before);
+}
+
+/// Leaves out every row that is inserted into a table: as if a row that conflicts with it had been there
+/// for the insert, and gone when it is looked for.
+fn lose_every_race(db: &Database, table: &str) {
+    db.admin()
+        .batch_execute(&format!(
+            "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+             CREATE TRIGGER zz_lose BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION lose()"
+        ))
+        .unwrap();
+}
+
+fn execution_of(order_id: Option<Uuid>) -> Execution<'static> {
+    Execution {
+        order_id,
+        timestamp: noon(),
+        quantity: 1.into(),
+        price: 10.into(),
+        venue: "NASDAQ",
+        commission: 0.into(),
+        execution_id: Some("E-1"),
+        refers_to: None,
+        is_bust: false,
+        raw: None,
+    }
+}
+
+#[test]
+fn a_lost_race_for_an_order_is_a_conflict_and_not_an_order_that_is_not_found() {
+    let (db, blotter, order) = with_order_of(100);
+    lose_every_race(&db, "orders");
+    let new = NewOrder {
+        client_order_id: Some("C-1"),
+        ..NewOrder::market(order.trader_id, Side::Buy, "IBM", 1)
+    };
+    let engine = blotter.engine();
+    let single = engine.transaction(|tx| tx.orders().submit(&new)).unwrap_err();
+    let batch = engine.transaction(|tx| tx.orders().submit_batch(&[new])).unwrap_err();
+    for error in [single, batch] {
+        assert!(error.is_conflict() && !error.is_not_found(), "{error}");
+    }
+}
+
+#[test]
+fn a_lost_race_for_a_fill_is_a_conflict_and_no_break_of_an_unknown_order() {
+    let (db, blotter, order) = with_order_of(100);
+    let fill = record(&blotter, &fill_of(&order, 1, "10.00")).unwrap();
+    lose_every_race(&db, "fills");
+    let new = NewFill { execution_id: Some("E-1"), ..fill_of(&order, 1, "10.00") };
+    let bust = NewBust { amends: fill.id, timestamp: noon(), execution_id: Some("B-1") };
+    let engine = blotter.engine();
+    let single = engine.transaction(|tx| tx.fills().record(&new)).unwrap_err();
+    let batch = engine.transaction(|tx| tx.fills().record_batch(&[new])).unwrap_err();
+    let amendment = engine.transaction(|tx| tx.fills().bust(&bust)).unwrap_err();
+    let execution = execution_of(Some(order.id));
+    let kept = engine.transaction(|tx| tx.breaks().record_or_break(&execution)).unwrap_err();
+    for error in [single, batch, amendment, kept] {
+        assert!(error.is_conflict() && !error.is_not_found(), "{error}");
+    }
+    let breaks = engine.transaction(|tx| tx.breaks().recent(&Filter::default(), Page::first(10)));
+    assert_eq!(breaks.unwrap().rows, []);
+}
+
+#[test]
+fn a_lost_race_for_a_break_is_a_conflict() {
+    let (db, blotter, _) = with_order_of(100);
+    lose_every_race(&db, "breaks");
+    let unknown = execution_of(None);
+    let engine = blotter.engine();
+    let error = engine.transaction(|tx| tx.breaks().record_or_break(&unknown)).unwrap_err();
+    assert!(error.is_conflict() && !error.is_not_found(), "{error}");
 }

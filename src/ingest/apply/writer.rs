@@ -17,6 +17,7 @@ use super::traders;
 use super::venue_totals::Standing;
 use crate::breaks::{Break, Breaks, Execution, NewBreakResolution, Outcome};
 use crate::database::postgres::set_config;
+use crate::database::retry::retry;
 use crate::database::role::Engine;
 use crate::database::session::{Session, Tx};
 use crate::error::Error;
@@ -28,9 +29,9 @@ use crate::orders::totals::Totals;
 use crate::schema::{execution_logs, fills};
 use crate::types::enums::{Action, BreakReason, OrderStatus};
 
-/// How often a session is asked to do a batch that the server has broken off because it waited in a
-/// circle. It tries a few times itself each time: writers of the same input meet again and again.
-const ATTEMPTS: u32 = 10;
+/// Attempts before giving up when a batch conflicts with other writers each time. Writers of the same
+/// input meet often; and in each attempt the session retries a few times itself.
+const MAX_ATTEMPTS: u32 = 10;
 
 /// Orders whose totals differ that are remembered to the end of the input.
 const MAX_DIFFERING: usize = 100_000;
@@ -138,7 +139,7 @@ impl Writer {
         session: &Session<Engine>,
         events: &[Event<'_>],
     ) -> Result<Vec<Problem>, Error> {
-        let applied = insist(session, |tx| self.apply(tx, events))?;
+        let applied = retry_on_conflict(session, |tx| self.apply(tx, events))?;
         Ok(self.merge(applied))
     }
 
@@ -164,7 +165,7 @@ impl Writer {
     ///
     /// As [`Writer::write`].
     pub fn finish(&mut self, session: &Session<Engine>) -> Result<(), Error> {
-        let breaks = insist(session, |tx| self.reconcile(tx))?;
+        let breaks = retry_on_conflict(session, |tx| self.reconcile(tx))?;
         self.count(breaks);
         Ok(())
     }
@@ -402,18 +403,12 @@ impl Writer {
     }
 }
 
-/// Does the work in a transaction, once more when it met a conflict.
-fn insist<T>(
+/// Runs `work` in a transaction, and again if it conflicts with others.
+fn retry_on_conflict<T>(
     session: &Session<Engine>,
     mut work: impl FnMut(&mut Tx<'_, Engine>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let mut attempt = 1;
-    loop {
-        match session.transaction(&mut work) {
-            Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
-            done => return done,
-        }
-    }
+    retry(MAX_ATTEMPTS, Error::is_conflict, |_| session.transaction(&mut work))
 }
 
 impl Applied {
