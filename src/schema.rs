@@ -23,19 +23,19 @@ pub mod sql_types {
 }
 
 diesel::table! {
-    /// What has become of a break: booked as a fill, or dismissed
+    /// Resolutions of breaks: booked as a fill, or dismissed
     break_resolutions (id) {
         /// Unique resolution identifier
         id -> Uuid,
-        /// The break, which is resolved once
+        /// The break; each is resolved at most once
         break_id -> Uuid,
-        /// Booked as a fill of the order, or else dismissed
+        /// True: booked as a fill of the order; false: dismissed
         is_booked -> Bool,
-        /// The order it is booked to, by default the one that was meant
+        /// The order that the fill was booked to, by default the one that the break names
         order_id -> Nullable<Uuid>,
-        /// Trader of the order, stamped by the database
+        /// Trader of the order, set by the database
         trader_id -> Nullable<Uuid>,
-        /// The fill that was booked, made by the database
+        /// The fill that was booked, written by the database
         fill_id -> Nullable<Uuid>,
         /// Why, in words
         reason -> Text,
@@ -52,38 +52,38 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::sql_types::BreakReasonEnum;
 
-    /// Executions that could not be applied, and totals that differ, as they were reported
+    /// Executions that could not be applied, and reported totals that differ from the store's
     breaks (id) {
         /// Unique break identifier
         id -> Uuid,
-        /// Which kind of rule refused it
+        /// Kind of rule that refused the execution
         reason -> BreakReasonEnum,
-        /// What refused it, in words
+        /// What refused the execution, in words
         detail -> Text,
-        /// The order that was meant, if any; perhaps one that is not there
+        /// The order that the report names, if any; it may not exist
         order_id -> Nullable<Uuid>,
-        /// Trader of the order if it is there, stamped by the database
+        /// Trader of the order if it exists, set by the database
         trader_id -> Nullable<Uuid>,
-        /// Where it was executed (FIX tag 30, LastMkt)
+        /// Venue of the execution (FIX tag 30, LastMkt)
         #[max_length = 50]
         venue -> Varchar,
         /// The venue's id of the execution (FIX tag 17, ExecID)
         #[max_length = 64]
         execution_id -> Nullable<Varchar>,
-        /// Of a bust or a correction: the execution id of the fill that it amends (FIX tag 19, ExecRefID)
+        /// For a bust or a correction: execution id of the fill that it amends (FIX tag 19, ExecRefID)
         #[max_length = 64]
         refers_to -> Nullable<Varchar>,
-        /// A bust (FIX 150=H); with refers_to and without this a correction
+        /// True for a bust (FIX 150=H); a row with refers_to that is no bust is a correction
         is_bust -> Bool,
-        /// When it occurred (FIX tag 60, TransactTime)
+        /// When it occurred, by the venue's clock (FIX tag 60, TransactTime)
         timestamp -> Timestamptz,
-        /// Shares, as reported; of totals, all that is filled
+        /// Shares, as reported; for totals, the cumulative filled quantity
         quantity -> Numeric,
-        /// Price per share, as reported; of totals, their average
+        /// Price per share, as reported; for totals, the average price
         price -> Numeric,
         /// Commission, as reported
         commission -> Numeric,
-        /// The message as it came
+        /// The message as received
         raw -> Nullable<Text>,
         /// Recorded
         created_at -> Timestamptz,
@@ -99,7 +99,7 @@ diesel::table! {
     use super::sql_types::ActionEnum;
     use super::sql_types::OrderStatusEnum;
 
-    /// The audit trail: every action on an order, append only
+    /// The execution log: every action on an order, append-only
     execution_logs (id) {
         /// Unique log entry identifier
         id -> Uuid,
@@ -122,18 +122,18 @@ diesel::table! {
         error_code -> Nullable<Varchar>,
         /// Recorded
         created_at -> Timestamptz,
-        /// Place in the whole log; the entries of an order are numbered as they happened
+        /// Number of the entry in the whole log; entries of one order are numbered in the order in which they happened
         sequence -> Int8,
         /// The fill, bust or correction that was booked
         fill_id -> Nullable<Uuid>,
-        /// The venue's id of the order, when the action tells it
+        /// The venue's id of the order, where the action reports it (FIX tag 37, OrderID)
         #[max_length = 64]
         venue_order_id -> Nullable<Varchar>,
         /// Login that acted; null in entries older than this column
         acted_by -> Nullable<Text>,
         /// Database role it acted as; null in entries older than this column
         acted_as -> Nullable<Text>,
-        /// The break that was kept, booked or dismissed
+        /// The break that was recorded, booked or dismissed
         break_id -> Nullable<Uuid>,
         /// When it happened, as the venue reports it (FIX tag 60, TransactTime)
         reported_at -> Nullable<Timestamptz>,
@@ -153,23 +153,23 @@ diesel::table! {
         quantity_filled -> Int4,
         /// Price per share
         price_at_fill -> Numeric,
-        /// Where it was executed (e.g. NASDAQ)
+        /// Venue of the execution: an ISO 10383 MIC where known (e.g. XNAS; FIX tag 30, LastMkt)
         #[max_length = 50]
         venue -> Varchar,
         /// Commission for this fill
         commission -> Numeric,
         /// Recorded
         created_at -> Timestamptz,
-        /// Trader of the order, stamped by the database
+        /// Trader of the order, set by the database
         trader_id -> Uuid,
-        /// The venue's id of the execution, unique for an order and venue (FIX tag 17, ExecID)
+        /// The venue's id of the execution, unique per order and venue (FIX tag 17, ExecID)
         #[max_length = 64]
         execution_id -> Nullable<Varchar>,
-        /// The fill that this row corrects or busts; it counts in its place (FIX tag 19, ExecRefID)
+        /// The fill that this row supersedes: a correction counts instead of it, a bust cancels it (FIX tag 19, ExecRefID)
         amends -> Nullable<Uuid>,
-        /// The amended fill is taken back whole, and this row does not count either (FIX 150=H)
+        /// True: cancels the amended fill entirely, and this row does not count either (FIX 150=H)
         is_bust -> Bool,
-        /// The break that was booked with this fill
+        /// The break that this fill was booked from
         break_id -> Nullable<Uuid>,
     }
 }
@@ -180,7 +180,7 @@ diesel::table! {
     use super::sql_types::OrderStatusEnum;
     use super::sql_types::SideEnum;
 
-    /// Orders: the terms as submitted, and what has become of them
+    /// Orders: the terms as submitted, and the status and totals derived from fills and actions
     orders (id) {
         /// Unique order identifier
         id -> Uuid,
@@ -211,45 +211,45 @@ diesel::table! {
         updated_at -> Timestamptz,
         /// Expiration, if a timeout is set
         expires_at -> Nullable<Timestamptz>,
-        /// Sum of quantity x price of all fills, exact (FIX tag 381, GrossTradeAmt)
+        /// Sum of quantity x price of the fills that count, exact (FIX tag 381, GrossTradeAmt)
         filled_notional -> Numeric,
-        /// BUY / SELL; null where a base-schema client left it out
+        /// BUY / SELL (FIX tag 54, Side); null in rows inserted with base columns only
         side -> Nullable<SideEnum>,
-        /// The client's own id of the order, unique for a trader (FIX tag 11, ClOrdID)
+        /// The client's id of the order, unique per trader (FIX tag 11, ClOrdID)
         #[max_length = 64]
         client_order_id -> Nullable<Varchar>,
-        /// The venue's id of the order, from the log (FIX tag 37, OrderID)
+        /// The venue's id of the order, taken from the log (FIX tag 37, OrderID)
         #[max_length = 64]
         venue_order_id -> Nullable<Varchar>,
-        /// The order that this one replaces, which ends with it (FIX tag 41, OrigClOrdID)
+        /// The order that this one replaces and so cancels (FIX tag 41, OrigClOrdID)
         replaces -> Nullable<Uuid>,
     }
 }
 
 diesel::table! {
-    /// Seals of the log, chained and signed: what it said when it was sealed
+    /// Seals of the log: signed Merkle roots over its entries, each chained to the previous one
     seals (id) {
-        /// Place in the chain: 1, 2, 3 and so on
+        /// Number in the chain: 1, 2, 3 and so on
         id -> Int8,
-        /// How entries are hashed and what is signed: see docs/seals.md
+        /// Version of the scheme by which entries are hashed and seals are signed: see docs/seals.md
         scheme -> Int2,
-        /// The numbers of the entries that are sealed with it
+        /// Numbers of the entries that this seal covers
         covered -> Int8multirange,
-        /// Up to this number every entry is in this seal or one before it, and none will come
+        /// Every entry up to this number is covered by this seal or an earlier one, and no further one will appear
         settled -> Int8,
-        /// How many entries are sealed with it
+        /// How many entries this seal covers
         entries -> Int4,
-        /// The hash of each entry, 32 bytes, in the order of their numbers
+        /// The hash of each covered entry, 32 bytes, in the order of their numbers
         leaves -> Bytea,
-        /// Root of the Merkle tree over the hashes
+        /// Root of the Merkle tree over these hashes (RFC 6962)
         root -> Bytea,
-        /// Hash of the seal before it; of the first, zeros
+        /// Hash of the previous seal; zeros for the first
         previous -> Bytea,
-        /// When it was sealed, by the clock of whoever did
+        /// When it was sealed, by the clock of the sealing program
         sealed_at -> Timestamptz,
-        /// The Ed25519 key that it is signed with
+        /// The Ed25519 public key that verifies the signature
         public_key -> Bytea,
-        /// Ed25519 signature over all of it but the hashes of the entries
+        /// Ed25519 signature over the seal without its leaves: see docs/seals.md
         signature -> Bytea,
     }
 }

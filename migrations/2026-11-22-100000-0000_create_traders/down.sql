@@ -1,4 +1,4 @@
--- Promises that the table made by up.sql is gone, and that a host's own `traders` is untouched.
+-- Drops the table that up.sql created, and leaves a host application's own `traders` table untouched.
 
 DO $$
 BEGIN

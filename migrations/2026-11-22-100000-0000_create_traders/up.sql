@@ -1,7 +1,6 @@
--- Promises that a table `traders` exists, keyed by a uuid, for orders and log rows to refer to.
--- A host application that has a `traders` table of its own keeps it as it is; it only needs a uuid
--- primary key or unique column named `id`. The table comment is the mark by which down.sql knows
--- the table made here from a host's own.
+-- Promises that a table `traders` with a unique uuid column `id` exists, for the foreign keys of orders and
+-- log entries. A host application's own `traders` table is left as it is; it only needs that column.
+-- down.sql drops the table only if it carries the table comment set here.
 
 DO $$
 BEGIN

@@ -1,4 +1,4 @@
--- Promises that nothing of up.sql is left: policies, tables with their indexes, enums.
+-- Drops the policies, the tables with their indexes, and the enums.
 
 DROP POLICY execution_logs_immutable_delete ON execution_logs;
 DROP POLICY execution_logs_immutable ON execution_logs;

@@ -1,10 +1,10 @@
--- Promises three tables (orders, fills, execution_logs) that refuse impossible rows, show a trader
--- only its own, and whose log takes neither UPDATE nor DELETE from anyone that row security holds,
--- the owner of the tables included.
+-- Promises three tables (orders, fills, execution_logs) that refuse invalid rows, show each trader its own
+-- rows only (row-level security), and an append-only log: no role subject to row-level security can UPDATE
+-- or DELETE an entry, the owner of the tables included.
 --
--- Who is asking is the setting `app.user_id`, a trader's uuid. After a SET LOCAL has ended the
--- setting reads '', not NULL: hence NULLIF. No identity sees no row; a malformed one is an error.
--- The sub-select has PostgreSQL read the setting once per statement and not once per row.
+-- The setting `app.user_id`, a trader's uuid, identifies the caller. Without it a session sees no rows; a
+-- malformed value is an error. Once a SET LOCAL has ended, PostgreSQL returns '' and not NULL: hence NULLIF.
+-- The sub-select makes PostgreSQL read the setting once per statement instead of once per row.
 
 CREATE TYPE order_type_enum AS ENUM ('MARKET', 'LIMIT', 'STOP');
 CREATE TYPE order_status_enum AS ENUM ('PENDING', 'FILLED', 'PARTIAL', 'REJECTED', 'CANCELLED');
@@ -38,7 +38,7 @@ CREATE TABLE orders (
     CONSTRAINT ck_orders_limit_requires_price CHECK (order_type = 'MARKET' OR price IS NOT NULL)
 );
 
-COMMENT ON TABLE orders IS 'Orders: the terms as submitted, and what has become of them';
+COMMENT ON TABLE orders IS 'Orders: the terms as submitted, and the status and totals derived from fills and actions';
 COMMENT ON COLUMN orders.id IS 'Unique order identifier';
 COMMENT ON COLUMN orders.trader_id IS 'Reference to trader';
 COMMENT ON COLUMN orders.symbol IS 'Stock symbol (e.g. AAPL, MSFT)';
@@ -74,7 +74,7 @@ COMMENT ON COLUMN fills.order_id IS 'Reference to order';
 COMMENT ON COLUMN fills.timestamp IS 'When the fill occurred';
 COMMENT ON COLUMN fills.quantity_filled IS 'Number of shares filled';
 COMMENT ON COLUMN fills.price_at_fill IS 'Price per share';
-COMMENT ON COLUMN fills.venue IS 'Where it was executed (e.g. NASDAQ)';
+COMMENT ON COLUMN fills.venue IS 'Venue of the execution: an ISO 10383 MIC where known (e.g. XNAS; FIX tag 30, LastMkt)';
 COMMENT ON COLUMN fills.commission IS 'Commission for this fill';
 COMMENT ON COLUMN fills.created_at IS 'Recorded';
 
@@ -92,7 +92,7 @@ CREATE TABLE execution_logs (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
-COMMENT ON TABLE execution_logs IS 'The audit trail: every action on an order, append only';
+COMMENT ON TABLE execution_logs IS 'The execution log: every action on an order, append-only';
 COMMENT ON COLUMN execution_logs.id IS 'Unique log entry identifier';
 COMMENT ON COLUMN execution_logs.order_id IS 'Reference to order';
 COMMENT ON COLUMN execution_logs.trader_id IS 'Reference to trader';
@@ -113,7 +113,7 @@ CREATE INDEX idx_execution_logs_trader_timestamp ON execution_logs (trader_id, t
 CREATE INDEX idx_execution_logs_order ON execution_logs (order_id);
 CREATE INDEX idx_execution_logs_action ON execution_logs (action);
 
--- Without FORCE the owner of a table passes its policies unseen.
+-- Without FORCE, the policies do not apply to the owner of the table.
 ALTER TABLE orders ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE fills ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE execution_logs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -128,8 +128,8 @@ CREATE POLICY fills_trader_isolation ON fills
             AND orders.trader_id = (SELECT NULLIF(current_setting('app.user_id', true), '')::uuid)
     ));
 
--- A foreign key is checked past row security, so the check below is what keeps a trader from
--- naming another trader's order in its own log row.
+-- Foreign-key checks bypass row-level security, so only the CHECK below keeps a trader from logging an
+-- action on another trader's order.
 CREATE POLICY execution_logs_trader_isolation ON execution_logs
     USING (trader_id = (SELECT NULLIF(current_setting('app.user_id', true), '')::uuid))
     WITH CHECK (
@@ -141,7 +141,7 @@ CREATE POLICY execution_logs_trader_isolation ON execution_logs
         )
     );
 
--- RESTRICTIVE: a permissive `false` would be ORed with the trader's own policy and forbid nothing.
+-- RESTRICTIVE: PostgreSQL ORs permissive policies, so a permissive `false` would forbid nothing.
 CREATE POLICY execution_logs_immutable ON execution_logs AS RESTRICTIVE
     FOR UPDATE USING (false);
 CREATE POLICY execution_logs_immutable_delete ON execution_logs AS RESTRICTIVE

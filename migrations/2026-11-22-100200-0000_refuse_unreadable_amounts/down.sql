@@ -1,4 +1,4 @@
--- Promises that the amounts are restricted by the constraints of the base schema only.
+-- Drops the constraints that up.sql added.
 
 ALTER TABLE fills
     DROP CONSTRAINT ck_fills_commission_not_nan,

@@ -1,5 +1,5 @@
--- Promises that every amount stored is one that can be read as a price or a commission: positive
--- where a price is meant, and never NaN, which is greater than 0 to PostgreSQL.
+-- Promises that every stored amount is a valid price or commission: prices are positive, and no amount is
+-- NaN, which PostgreSQL treats as greater than 0.
 
 ALTER TABLE orders
     ADD CONSTRAINT ck_orders_price_not_nan CHECK (price <> 'NaN'),

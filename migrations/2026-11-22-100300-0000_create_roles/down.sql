@@ -1,6 +1,5 @@
--- Promises that no role of up.sql is left that nobody else uses. One that another database of the
--- cluster has granted something to stays, and so does one that a login was made a member of: what an
--- administrator has granted is not ours to take away.
+-- Drops each role that up.sql created, unless it is still in use: a role stays if another database of the
+-- cluster grants it anything, or if an administrator made a login a member of it.
 
 DO $$
 DECLARE
@@ -24,7 +23,7 @@ BEGIN
         BEGIN
             EXECUTE format('DROP ROLE %I', role);
         EXCEPTION
-            -- It was made by somebody else, or another database has come to use it just now.
+            -- Somebody else created the role, or another database has just begun to use it: it stays.
             WHEN insufficient_privilege OR dependent_objects_still_exist OR undefined_object THEN
                 NULL;
         END;

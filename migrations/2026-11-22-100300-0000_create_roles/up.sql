@@ -1,9 +1,9 @@
--- Promises that the cluster has the four roles which the rights of this schema hang on. Nobody logs
--- in as one of them: a login is made a member.
+-- Promises that the four roles to which this schema grants its privileges exist. They are NOLOGIN roles:
+-- logins become members of them.
 --
--- Roles belong to the cluster and not to a database: one that is here already is shared, and two
--- databases may be migrated at once. Whoever migrates needs CREATEROLE, or an administrator who
--- runs what the error says.
+-- Roles belong to the cluster, not to one database: existing roles are shared, and two databases may be
+-- migrated at once. The migrating login needs CREATEROLE; otherwise the error says what an administrator
+-- must run.
 
 DO $$
 DECLARE
@@ -21,7 +21,7 @@ BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role[1]);
             EXECUTE format('COMMENT ON ROLE %I IS %L', role[1], role[2]);
         EXCEPTION
-            -- Another database of the cluster made it a moment ago.
+            -- Race: a migration of another database in the cluster has just created the role.
             WHEN duplicate_object OR unique_violation THEN NULL;
         END;
     END LOOP;

@@ -1,5 +1,5 @@
--- Promises that nothing of up.sql is left: what was derived stays in the rows, and from here on the
--- client writes it. The right to use the schema goes too, whoever granted it to blotter_ledger.
+-- Drops what up.sql created. Values already derived stay in the rows; from here on clients write them.
+-- Also revokes USAGE on the schema from blotter_ledger, whoever granted it.
 
 DROP POLICY execution_logs_ledger_logs ON execution_logs;
 DROP POLICY orders_ledger_derives ON orders;
@@ -16,8 +16,8 @@ DROP TRIGGER fills_stamp ON fills;
 DROP TRIGGER orders_log_submitted ON orders;
 DROP TRIGGER orders_admit ON orders;
 
--- Who owns neither the functions nor the schema is lent the membership of their owner, for these
--- statements only.
+-- A migrating login that owns neither the functions nor the schema gets membership in their owner, for
+-- these statements only.
 DO $$
 DECLARE
     owner CONSTANT boolean := pg_has_role('blotter_ledger', 'USAGE') OR (

@@ -1,18 +1,18 @@
--- Promises that an order's status and totals follow from its fills and actions, and that the log says
--- so, whatever client writes: a client inserts orders, fills and actions, and the rest is derived
--- here, in the same statement and under a lock on the order.
+-- Promises that status and totals of an order always agree with its fills and actions, and that the log
+-- records each step, whichever client writes. Clients insert orders, fills and actions; triggers derive the
+-- rest in the same statement, under a lock on the order.
 --
--- The functions that derive belong to blotter_ledger, the only role that may write what they write.
--- Their search path is fixed, so that no object of the caller's stands in for one of these tables.
+-- The deriving functions belong to blotter_ledger, the only role that may write derived columns. They are
+-- SECURITY DEFINER with a fixed search path, so that no object of the caller can shadow these tables.
 
 ALTER TABLE orders ADD COLUMN filled_notional numeric NOT NULL DEFAULT 0;
 COMMENT ON COLUMN orders.filled_notional IS
-    'Sum of quantity x price of all fills, exact (FIX tag 381, GrossTradeAmt)';
+    'Sum of quantity x price of the fills that count, exact (FIX tag 381, GrossTradeAmt)';
 
 ALTER TABLE fills ADD COLUMN trader_id uuid;
-COMMENT ON COLUMN fills.trader_id IS 'Trader of the order, stamped by the database';
+COMMENT ON COLUMN fills.trader_id IS 'Trader of the order, set by the database';
 
--- What is stored already. FORCE would hide it from the owner.
+-- Derive the rows that are stored already. FORCE would hide them from the owner.
 ALTER TABLE orders NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE fills NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE execution_logs NO FORCE ROW LEVEL SECURITY;
@@ -108,7 +108,8 @@ BEGIN
 END
 $$;
 
--- As the caller, who learns no more of an order that it may not see than of one that is not there.
+-- Runs with the caller's privileges: an order that the caller may not see and an order that does not exist
+-- give the same error.
 CREATE FUNCTION fills_stamp() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     SELECT trader_id INTO NEW.trader_id FROM orders WHERE id = NEW.order_id;
@@ -126,8 +127,8 @@ CREATE FUNCTION fills_derive() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 DECLARE
     filled orders;
 BEGIN
-    -- The column rounds the average, halves away from zero. The zeros keep the division from
-    -- rounding before it, which needs a quotient nearer to a half than one over the quantity.
+    -- The column rounds the average, halves away from zero. The extra zeros give the division enough digits
+    -- that it does not round first, which would round twice.
     UPDATE orders SET
         filled_quantity = filled_quantity + NEW.quantity_filled,
         filled_notional = filled_notional + NEW.quantity_filled * NEW.price_at_fill,
@@ -137,7 +138,7 @@ BEGIN
         status = CASE
             WHEN filled_quantity + NEW.quantity_filled = quantity THEN 'FILLED' ELSE 'PARTIAL'
         END::order_status_enum,
-        -- Never before what has happened to the order already, though the clock be set back.
+        -- Timestamps of one order increase even if the server's clock is set back.
         updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
     WHERE id = NEW.order_id
         AND status IN ('PENDING', 'PARTIAL')
@@ -161,7 +162,8 @@ BEGIN
 END
 $$;
 
--- As the caller, who learns no more of an order that it may not see than of one that is not there.
+-- Runs with the caller's privileges: an order that the caller may not see and an order that does not exist
+-- give the same error.
 CREATE FUNCTION execution_logs_require_order() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM orders WHERE id = NEW.order_id;
@@ -230,7 +232,8 @@ BEGIN
         PERFORM FROM orders
         WHERE id = NEW.order_id AND status = NEW.status AND updated_at < NEW.timestamp;
     END IF;
-    -- The order is locked since this row was stamped: only its own statement can have moved it.
+    -- The order has been locked since this entry was stamped, so only another row of the same statement can
+    -- have changed it.
     IF NOT FOUND THEN
         RAISE EXCEPTION 'order %: another row of the same statement moves it before %; use a '
             'statement for each', NEW.order_id, NEW.action
@@ -240,32 +243,33 @@ BEGIN
 END
 $$;
 
--- An order that begins as if it had been filled, or was submitted at another time.
+-- Prevents an order that begins as filled, or with another submission time than the database's.
 CREATE TRIGGER orders_admit BEFORE INSERT ON orders
     FOR EACH ROW EXECUTE FUNCTION orders_admit();
--- An order that nobody is said to have submitted.
+-- Prevents an order without a SUBMITTED entry in the log.
 CREATE TRIGGER orders_log_submitted AFTER INSERT ON orders
     FOR EACH ROW EXECUTE FUNCTION orders_log_submitted();
 
--- A fill that is shown to another trader than the order's.
+-- Prevents a fill that carries another trader than its order.
 CREATE TRIGGER fills_stamp BEFORE INSERT ON fills
     FOR EACH ROW EXECUTE FUNCTION fills_stamp();
--- A fill that its order knows nothing of, one beyond the order's quantity, one after its end.
+-- Prevents a fill that its order's totals do not count, an over-fill, and a fill of an order that has ended.
 CREATE TRIGGER fills_derive AFTER INSERT ON fills
     FOR EACH ROW EXECUTE FUNCTION fills_derive();
 
--- A question about another trader's order, put as an action on it. Triggers fire in the order of
--- their names: this one comes before the one that says what it sees.
+-- Prevents a trader from probing another trader's order by logging an action on it. Triggers fire in the
+-- order of their names: this one comes before execution_logs_stamp, whose errors mention the order's status.
 CREATE TRIGGER execution_logs_require_order BEFORE INSERT ON execution_logs
     FOR EACH ROW WHEN (
         current_user <> 'blotter_ledger' AND NOT pg_has_role('blotter_engine', 'USAGE')
     )
     EXECUTE FUNCTION execution_logs_require_order();
--- An action that never was, on another trader's order, at another time, or with another outcome.
+-- Prevents an entry that the database alone writes, one with another trader or time than the order's, and
+-- one that claims another outcome than the action has.
 CREATE TRIGGER execution_logs_stamp BEFORE INSERT ON execution_logs
     FOR EACH ROW WHEN (current_user <> 'blotter_ledger')
     EXECUTE FUNCTION execution_logs_stamp();
--- A rejected or cancelled order that stays open.
+-- Prevents an order that stays open after a REJECTED or CANCELLED entry.
 CREATE TRIGGER execution_logs_derive AFTER INSERT ON execution_logs
     FOR EACH ROW WHEN (current_user <> 'blotter_ledger')
     EXECUTE FUNCTION execution_logs_derive();
@@ -280,8 +284,8 @@ CREATE POLICY orders_ledger_derives ON orders FOR UPDATE TO blotter_ledger USING
 CREATE POLICY execution_logs_ledger_logs ON execution_logs FOR INSERT TO blotter_ledger
     WITH CHECK (true);
 
--- To give functions away one must be a member of the new owner, and that must be allowed to create in
--- the schema. Both are lent for these statements only.
+-- To change the owner of a function, the migrating login must be a member of the new owner, and the new
+-- owner needs CREATE on the schema. Both are granted for these statements only.
 DO $$
 DECLARE
     here CONSTANT text := quote_ident(current_schema());

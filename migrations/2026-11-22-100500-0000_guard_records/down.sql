@@ -1,4 +1,4 @@
--- Promises that nothing of up.sql is left.
+-- Drops what up.sql created.
 
 DROP TRIGGER execution_logs_keep_all ON execution_logs;
 DROP TRIGGER execution_logs_keep_row ON execution_logs;

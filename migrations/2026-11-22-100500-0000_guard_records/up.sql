@@ -1,16 +1,16 @@
--- Promises that what is recorded stays as it was recorded: orders, fills and the log take new rows
--- and nothing else, from anybody, the owner and a superuser included. The one exception is what
--- blotter_ledger derives of an order.
+-- Promises that orders, fills and the log are append-only: UPDATE, DELETE and TRUNCATE are refused for every
+-- role, the owner and superusers included. The one exception: blotter_ledger updates the derived columns of
+-- an order.
 --
--- ENABLE ALWAYS: an ordinary trigger is passed over under session_replication_role = replica.
+-- ENABLE ALWAYS: an ordinary trigger does not fire under session_replication_role = replica.
 
 CREATE FUNCTION blotter_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '% of % % is refused: what is recorded stays as it was',
+    RAISE EXCEPTION '% of % % is refused: recorded rows are append-only',
         TG_OP, TG_TABLE_NAME, CASE TG_LEVEL WHEN 'ROW' THEN OLD.id::text ELSE 'as a whole' END
         USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME,
         CONSTRAINT = TG_TABLE_NAME || '_append_only',
-        HINT = 'Add a row that says what has happened: an order, a fill, an action in the log.';
+        HINT = 'Insert a row that records what happened: an order, a fill, an amendment or an action in the log.';
 END
 $$;
 
@@ -24,37 +24,37 @@ END
 $$;
 REVOKE EXECUTE ON FUNCTION blotter_refuse_change() FROM PUBLIC;
 
--- An order with other terms than those that were submitted, or another trader's.
+-- Prevents a change of an order's terms or of its trader after submission.
 CREATE TRIGGER orders_keep_terms BEFORE UPDATE OF
     id, trader_id, symbol, quantity, order_type, price, stop_loss, take_profit, created_at, expires_at
     ON orders FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
--- A status or a total that no action and no fill has led to.
+-- Prevents a status or a total that no action and no fill explains.
 CREATE TRIGGER orders_keep_derived BEFORE UPDATE ON orders
     FOR EACH ROW WHEN (current_user <> 'blotter_ledger') EXECUTE FUNCTION blotter_refuse_change();
--- An order that was never submitted, and with it, by cascade, its fills and its log.
+-- Prevents the deletion of an order, which would cascade to its fills and its log.
 CREATE TRIGGER orders_keep_row BEFORE DELETE ON orders
     FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
--- A table emptied at one stroke, which row security has no part in.
+-- Prevents TRUNCATE, to which row-level security does not apply.
 CREATE TRIGGER orders_keep_all BEFORE TRUNCATE ON orders
     FOR EACH STATEMENT EXECUTE FUNCTION blotter_refuse_change();
 
--- A fill at another price, or of more or fewer shares, than the venue reported.
+-- Prevents a change of the price or quantity that the venue reported.
 CREATE TRIGGER fills_keep_values BEFORE UPDATE ON fills
     FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
--- A fill that never happened.
+-- Prevents the deletion of a fill.
 CREATE TRIGGER fills_keep_row BEFORE DELETE ON fills
     FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
--- A table emptied at one stroke, which row security has no part in.
+-- Prevents TRUNCATE, to which row-level security does not apply.
 CREATE TRIGGER fills_keep_all BEFORE TRUNCATE ON fills
     FOR EACH STATEMENT EXECUTE FUNCTION blotter_refuse_change();
 
--- An audit trail that says something else than it said.
+-- Prevents a change of an entry in the audit trail.
 CREATE TRIGGER execution_logs_keep_values BEFORE UPDATE ON execution_logs
     FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
--- An audit trail with a gap.
+-- Prevents the deletion of an entry of the audit trail.
 CREATE TRIGGER execution_logs_keep_row BEFORE DELETE ON execution_logs
     FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
--- A table emptied at one stroke, which row security has no part in.
+-- Prevents TRUNCATE, to which row-level security does not apply.
 CREATE TRIGGER execution_logs_keep_all BEFORE TRUNCATE ON execution_logs
     FOR EACH STATEMENT EXECUTE FUNCTION blotter_refuse_change();
 

@@ -1,5 +1,5 @@
--- Promises that nothing of up.sql is left and that the five policies are those of the base schema.
--- The right to use the schema goes too, whoever granted it to these roles.
+-- Drops what up.sql created and restores the five policies of the base schema. Also revokes USAGE on the
+-- schema from these roles, whoever granted it.
 
 DO $$
 BEGIN

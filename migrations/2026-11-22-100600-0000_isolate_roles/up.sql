@@ -1,20 +1,20 @@
--- Promises what each role may do: a trader sees its own rows, submits its own orders and cancels
--- them; the engine sees all and inserts orders, fills and actions; compliance reads all and writes
--- nothing. Nobody but blotter_ledger is granted UPDATE, and nobody at all DELETE or TRUNCATE.
+-- Promises the privileges of each role. A trader sees its own rows, submits its own orders and cancels them.
+-- The engine sees every row and inserts orders, fills and actions. Compliance reads every row and writes
+-- nothing. Only blotter_ledger holds UPDATE; nobody holds DELETE or TRUNCATE.
 --
--- Permissive policies are ORed, so the trader's own of the base schema stays beside what is allowed
--- to a role here; a RESTRICTIVE one takes away from that.
+-- PostgreSQL ORs permissive policies: the trader's policy of the base schema applies beside those of a role
+-- here. It ANDs RESTRICTIVE ones: they take privileges away.
 
--- Whose rows are meant, from the setting `app.user_id`. After a SET LOCAL has ended the setting reads
--- '' and not NULL. Nobody is the nil uuid, which programs use to say "none". Nothing here is looked
--- up along the caller's search path: the body was parsed when the function was made.
+-- Returns the trader of this session, from the setting `app.user_id`. Once a SET LOCAL has ended, PostgreSQL
+-- returns '' and not NULL. The nil uuid, which programs use for "none", is no trader. The caller's search
+-- path has no influence: the body was parsed when the function was created.
 CREATE FUNCTION blotter_trader_id() RETURNS uuid LANGUAGE sql STABLE
     RETURN nullif(
         nullif(current_setting('app.user_id', true), '')::uuid,
         '00000000-0000-0000-0000-000000000000'::uuid
     );
 
--- In a sub-select, so that it is called once for a statement and not once for a row.
+-- In a sub-select, so that PostgreSQL calls the function once per statement instead of once per row.
 ALTER POLICY orders_trader_isolation ON orders
     USING (trader_id = (SELECT blotter_trader_id()));
 ALTER POLICY fills_trader_isolation ON fills
@@ -37,14 +37,14 @@ CREATE POLICY fills_compliance_reads ON fills FOR SELECT TO blotter_compliance U
 CREATE POLICY execution_logs_compliance_reads ON execution_logs FOR SELECT TO blotter_compliance
     USING (true);
 
--- A trader that fills its own order.
+-- Prevents a trader from recording fills of its own orders.
 CREATE POLICY fills_trader_records_nothing ON fills AS RESTRICTIVE FOR INSERT TO blotter_trader
     WITH CHECK (false);
--- A trader that approves, routes, rejects or repairs its own order, or speaks for the venue.
+-- Prevents a trader from logging any action but CANCELLED, and from stating what the venue reported.
 CREATE POLICY execution_logs_trader_cancels ON execution_logs AS RESTRICTIVE
     FOR INSERT TO blotter_trader
     WITH CHECK (action = 'CANCELLED' AND error_code IS NULL AND retry_attempt IS NULL);
--- An officer who writes what is reported on, even under a trader's identity and with a grant.
+-- Prevents compliance from writing the records that it reports on, even with a trader's identity and a grant.
 CREATE POLICY orders_compliance_submits_nothing ON orders AS RESTRICTIVE
     FOR INSERT TO blotter_compliance WITH CHECK (false);
 CREATE POLICY fills_compliance_records_nothing ON fills AS RESTRICTIVE
@@ -61,7 +61,7 @@ DO $$
 DECLARE
     role text;
 BEGIN
-    -- A host's own table of traders stays as it is.
+    -- A host application's own `traders` table is left as it is.
     IF obj_description(to_regclass(format('%I.traders', current_schema())), 'pg_class')
         = 'Traders, the owners of orders (table created by tradeblotter)'
     THEN
@@ -76,7 +76,7 @@ BEGIN
         GRANT SELECT ON traders TO blotter_trader, blotter_engine, blotter_compliance;
         GRANT INSERT ON traders TO blotter_engine;
     END IF;
-    -- So that a backend can ask whether the schema is the one it was built for.
+    -- Lets a backend check that the schema has the migrations that it was built for.
     IF to_regclass('__diesel_schema_migrations') IS NOT NULL THEN
         GRANT SELECT ON __diesel_schema_migrations
             TO blotter_trader, blotter_engine, blotter_compliance;

@@ -1,8 +1,8 @@
--- Promises that what a trader reads most is read by an index under row security too.
+-- Promises that a trader's most frequent reads use an index under row-level security too.
 --
--- The comparison of enums is not leakproof, so PostgreSQL applies it only to rows that row security
--- has let through: of idx_orders_trader_status it uses the trader alone. The condition of a partial
--- index holds for all of its rows and needs no comparison.
+-- Comparison of enums is not leakproof, so PostgreSQL evaluates it only on rows that the policies have let
+-- through: of idx_orders_trader_status it can use the trader alone. A partial index needs no comparison:
+-- its condition holds for each of its rows.
 
 CREATE INDEX idx_orders_trader_open ON orders (trader_id, created_at DESC)
     WHERE status IN ('PENDING', 'PARTIAL');

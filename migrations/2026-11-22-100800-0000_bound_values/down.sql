@@ -1,4 +1,4 @@
--- Promises that the constraints of up.sql are gone.
+-- Drops the constraints that up.sql added.
 
 DO $$
 BEGIN

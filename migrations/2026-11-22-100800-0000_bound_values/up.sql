@@ -1,7 +1,7 @@
--- Promises that no row is stored that a listing could not be read for, or that says nothing where
--- something is meant: what is stored stays for ever, and one such row would spoil every page it is on.
+-- Promises that every stored row can be read by the library, and that no text that must say something is
+-- blank. Rows are never removed, so one unreadable row would break every page that contains it.
 --
--- The last moment is the last that chrono has; PostgreSQL goes on to 294276 and to infinity.
+-- The latest timestamp is the latest that chrono can hold; PostgreSQL allows the year 294276 and infinity.
 
 ALTER TABLE orders
     ADD CONSTRAINT ck_orders_symbol_not_blank CHECK (symbol ~ '[^[:space:]]'),
@@ -19,7 +19,7 @@ ALTER TABLE execution_logs
 
 DO $$
 BEGIN
-    -- A host's own table of traders stays as it is.
+    -- A host application's own `traders` table is left as it is.
     IF obj_description(to_regclass(format('%I.traders', current_schema())), 'pg_class')
         = 'Traders, the owners of orders (table created by tradeblotter)'
     THEN

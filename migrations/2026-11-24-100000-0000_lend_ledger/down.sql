@@ -1,4 +1,4 @@
--- Promises that nothing of up.sql is left.
+-- Drops what up.sql created.
 
 DROP PROCEDURE blotter_settle_ledger(text[]);
 DROP PROCEDURE blotter_lend_ledger();

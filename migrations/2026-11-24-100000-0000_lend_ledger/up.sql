@@ -1,11 +1,10 @@
--- Promises later migrations one way to make and to change functions of blotter_ledger: who migrates is
--- lent its membership and the right to create in this schema, for as long as it takes, and gives both
--- back with the functions.
+-- Promises later migrations one way to create and change functions of blotter_ledger: for one transaction
+-- the migrating login becomes a member of it, and it gets CREATE on this schema; both are then revoked.
 --
--- Whoever calls these procedures needs the rights to grant what they grant; they add none.
+-- The procedures add no privileges: their caller must be able to grant what they grant.
 
--- Between this and blotter_settle_ledger, in one transaction, functions of blotter_ledger can be
--- replaced and dropped.
+-- Makes the migrating login a member of blotter_ledger. Until blotter_settle_ledger is called, in the same
+-- transaction, functions of blotter_ledger can be replaced and dropped.
 CREATE PROCEDURE blotter_lend_ledger() LANGUAGE plpgsql AS $$
 DECLARE
     here CONSTANT regnamespace := (
@@ -42,8 +41,8 @@ EXCEPTION
 END
 $$;
 
--- Gives these functions to blotter_ledger, with a search path on which no object of a caller's comes
--- first, and takes back what was lent.
+-- Makes blotter_ledger the owner of these functions, gives them a search path on which no object of a caller
+-- comes first, and revokes what blotter_lend_ledger granted.
 CREATE PROCEDURE blotter_settle_ledger(VARIADIC functions text[]) LANGUAGE plpgsql AS $$
 DECLARE
     here CONSTANT regnamespace := (

@@ -1,7 +1,7 @@
--- Promises that nothing of up.sql is left. What the new columns said is lost, and with it the busts, and
--- the fills that were amended: those that are left add up to what their orders say.
+-- Drops what up.sql created. The contents of the new columns are lost, and with them the busts and the fills
+-- that were amended; the remaining fills add up to the totals of their orders.
 
--- An order with other terms than those that were submitted, or another trader's.
+-- Prevents a change of an order's terms or of its trader after submission.
 CREATE OR REPLACE TRIGGER orders_keep_terms BEFORE UPDATE OF
     id, trader_id, symbol, quantity, order_type, price, stop_loss, take_profit, created_at, expires_at
     ON orders FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();

@@ -1,9 +1,8 @@
--- Promises that what the outside world calls an order, an execution or a correction is kept with it,
--- once: the same id can't be stored twice, so a message that comes again is known again. And that each
--- entry of the log says which fill it is about, in which place of the whole log it stands, and who
--- acted.
+-- Promises idempotent writes: the ids that clients and venues give to orders, executions and corrections are
+-- stored and unique, so a message that arrives twice is one row. And promises that each log entry names its
+-- fill, its number in the whole log, and who acted.
 --
--- All of it is null or has a default: an INSERT that names only base columns works as before.
+-- Each new column is nullable or has a default: an INSERT that names only base columns works as before.
 
 CREATE TYPE side_enum AS ENUM ('BUY', 'SELL');
 COMMENT ON TYPE side_enum IS 'Which way an order trades (FIX tag 54, Side)';
@@ -16,13 +15,13 @@ ALTER TABLE orders
     ADD CONSTRAINT ck_orders_client_order_id_not_blank CHECK (client_order_id ~ '[^[:space:]]'),
     ADD CONSTRAINT ck_orders_venue_order_id_not_blank CHECK (venue_order_id ~ '[^[:space:]]');
 
-COMMENT ON COLUMN orders.side IS 'BUY / SELL; null where a base-schema client left it out';
+COMMENT ON COLUMN orders.side IS 'BUY / SELL (FIX tag 54, Side); null in rows inserted with base columns only';
 COMMENT ON COLUMN orders.client_order_id IS
-    'The client''s own id of the order, unique for a trader (FIX tag 11, ClOrdID)';
+    'The client''s id of the order, unique per trader (FIX tag 11, ClOrdID)';
 COMMENT ON COLUMN orders.venue_order_id IS
-    'The venue''s id of the order, from the log (FIX tag 37, OrderID)';
+    'The venue''s id of the order, taken from the log (FIX tag 37, OrderID)';
 COMMENT ON COLUMN orders.replaces IS
-    'The order that this one replaces, which ends with it (FIX tag 41, OrigClOrdID)';
+    'The order that this one replaces and so cancels (FIX tag 41, OrigClOrdID)';
 
 ALTER TABLE fills
     ADD COLUMN execution_id varchar(64),
@@ -32,14 +31,14 @@ ALTER TABLE fills
     ADD CONSTRAINT ck_fills_bust_amends CHECK (amends IS NOT NULL OR NOT is_bust);
 
 COMMENT ON COLUMN fills.execution_id IS
-    'The venue''s id of the execution, unique for an order and venue (FIX tag 17, ExecID)';
+    'The venue''s id of the execution, unique per order and venue (FIX tag 17, ExecID)';
 COMMENT ON COLUMN fills.amends IS
-    'The fill that this row corrects or busts; it counts in its place (FIX tag 19, ExecRefID)';
+    'The fill that this row supersedes: a correction counts instead of it, a bust cancels it (FIX tag 19, ExecRefID)';
 COMMENT ON COLUMN fills.is_bust IS
-    'The amended fill is taken back whole, and this row does not count either (FIX 150=H)';
+    'True: cancels the amended fill entirely, and this row does not count either (FIX 150=H)';
 
--- No foreign key on fill_id: the database alone writes it, of a row that it has in hand, and the key
--- would lock and so rewrite every fill that has just been stored.
+-- No foreign key on fill_id: only the database writes it, from the row in its hands; the key would lock, and
+-- so rewrite, each fill that has just been stored.
 ALTER TABLE execution_logs
     ADD COLUMN sequence bigint,
     ADD COLUMN fill_id uuid,
@@ -49,7 +48,7 @@ ALTER TABLE execution_logs
     ADD CONSTRAINT ck_execution_logs_venue_order_id_not_blank
         CHECK (venue_order_id ~ '[^[:space:]]');
 
--- Not what is stored already: who wrote that is not known.
+-- Rows stored before stay null: nobody knows who wrote them.
 ALTER TABLE execution_logs
     ALTER COLUMN acted_by SET DEFAULT session_user,
     ALTER COLUMN acted_as SET DEFAULT coalesce(
@@ -57,10 +56,10 @@ ALTER TABLE execution_logs
     );
 
 COMMENT ON COLUMN execution_logs.sequence IS
-    'Place in the whole log; the entries of an order are numbered as they happened';
+    'Number of the entry in the whole log; entries of one order are numbered in the order in which they happened';
 COMMENT ON COLUMN execution_logs.fill_id IS 'The fill, bust or correction that was booked';
 COMMENT ON COLUMN execution_logs.venue_order_id IS
-    'The venue''s id of the order, when the action tells it';
+    'The venue''s id of the order, where the action reports it (FIX tag 37, OrderID)';
 COMMENT ON COLUMN execution_logs.acted_by IS
     'Login that acted; null in entries older than this column';
 COMMENT ON COLUMN execution_logs.acted_as IS
@@ -75,7 +74,7 @@ CREATE UNIQUE INDEX uq_fills_execution_id ON fills (order_id, venue, execution_i
 CREATE UNIQUE INDEX uq_fills_amends ON fills (amends) WHERE amends IS NOT NULL;
 CREATE UNIQUE INDEX uq_execution_logs_sequence ON execution_logs (sequence);
 
--- An order with other terms than those that were submitted, or another trader's.
+-- Prevents a change of an order's terms or of its trader after submission.
 CREATE OR REPLACE TRIGGER orders_keep_terms BEFORE UPDATE OF
     id, trader_id, symbol, quantity, order_type, price, stop_loss, take_profit, created_at, expires_at,
     side, client_order_id, replaces

@@ -1,4 +1,4 @@
--- Promises that nothing of up.sql is left. Every break is lost, and what was booked stays booked.
+-- Drops what up.sql created. Every break is lost; fills booked from breaks stay.
 
 ALTER TABLE execution_logs DROP COLUMN break_id;
 ALTER TABLE fills DROP COLUMN break_id;

@@ -1,16 +1,15 @@
--- Promises that an execution which can't be applied is not lost: it is kept as a break, with what the
--- venue said and why it was refused, until somebody resolves it; and what was said about it then is kept
--- too. So are totals of an order that the venue reports and that differ from the store's. Both tables take
--- new rows and nothing else, as the other records do.
+-- Promises that an execution that cannot be applied is not lost: it is kept as a break, with the venue's
+-- report and the reason for the refusal, until somebody resolves it. The resolution is kept too. So are
+-- totals of an order that the venue reports and that differ from the store's. Both tables are append-only.
 
 CREATE TYPE break_reason_enum AS ENUM (
     'UNKNOWN_ORDER', 'UNKNOWN_FILL', 'OVER_FILL', 'ORDER_ENDED', 'PRECISION', 'MISMATCH', 'INVALID',
     'TOTALS'
 );
 COMMENT ON TYPE break_reason_enum IS
-    'Why an execution can''t be applied; TOTALS: an order stands otherwise by the venue''s account';
+    'Why a break was recorded; TOTALS: the venue reports other totals of an order than the store has';
 
--- No foreign key on order_id: the order may be one that is not there, which is the reason of the break.
+-- No foreign key on order_id: the order may not exist, which is then the reason for the break.
 CREATE TABLE breaks (
     id uuid CONSTRAINT breaks_pkey PRIMARY KEY DEFAULT gen_random_uuid(),
     reason break_reason_enum NOT NULL,
@@ -38,7 +37,7 @@ CREATE TABLE breaks (
     CONSTRAINT ck_breaks_bust_refers CHECK (refers_to IS NOT NULL OR NOT is_bust),
     CONSTRAINT ck_breaks_timestamp_readable
         CHECK (timestamp > '-infinity' AND timestamp < '262143-01-01 00:00:00+00'),
-    -- A numeric may have 131072 digits; NaN is more than any number.
+    -- Without these, a numeric may have 131,072 digits; and NaN is greater than any number.
     CONSTRAINT ck_breaks_quantity_readable CHECK (abs(quantity) < 1e20 AND scale(quantity) <= 20),
     CONSTRAINT ck_breaks_price_readable CHECK (abs(price) < 1e20 AND scale(price) <= 20),
     CONSTRAINT ck_breaks_commission_readable
@@ -47,27 +46,27 @@ CREATE TABLE breaks (
 );
 
 COMMENT ON TABLE breaks IS
-    'Executions that could not be applied, and totals that differ, as they were reported';
+    'Executions that could not be applied, and reported totals that differ from the store''s';
 COMMENT ON COLUMN breaks.id IS 'Unique break identifier';
-COMMENT ON COLUMN breaks.reason IS 'Which kind of rule refused it';
-COMMENT ON COLUMN breaks.detail IS 'What refused it, in words';
-COMMENT ON COLUMN breaks.order_id IS 'The order that was meant, if any; perhaps one that is not there';
-COMMENT ON COLUMN breaks.trader_id IS 'Trader of the order if it is there, stamped by the database';
-COMMENT ON COLUMN breaks.venue IS 'Where it was executed (FIX tag 30, LastMkt)';
+COMMENT ON COLUMN breaks.reason IS 'Kind of rule that refused the execution';
+COMMENT ON COLUMN breaks.detail IS 'What refused the execution, in words';
+COMMENT ON COLUMN breaks.order_id IS 'The order that the report names, if any; it may not exist';
+COMMENT ON COLUMN breaks.trader_id IS 'Trader of the order if it exists, set by the database';
+COMMENT ON COLUMN breaks.venue IS 'Venue of the execution (FIX tag 30, LastMkt)';
 COMMENT ON COLUMN breaks.execution_id IS 'The venue''s id of the execution (FIX tag 17, ExecID)';
 COMMENT ON COLUMN breaks.refers_to IS
-    'Of a bust or a correction: the execution id of the fill that it amends (FIX tag 19, ExecRefID)';
-COMMENT ON COLUMN breaks.is_bust IS 'A bust (FIX 150=H); with refers_to and without this a correction';
-COMMENT ON COLUMN breaks.timestamp IS 'When it occurred (FIX tag 60, TransactTime)';
-COMMENT ON COLUMN breaks.quantity IS 'Shares, as reported; of totals, all that is filled';
-COMMENT ON COLUMN breaks.price IS 'Price per share, as reported; of totals, their average';
+    'For a bust or a correction: execution id of the fill that it amends (FIX tag 19, ExecRefID)';
+COMMENT ON COLUMN breaks.is_bust IS 'True for a bust (FIX 150=H); a row with refers_to that is no bust is a correction';
+COMMENT ON COLUMN breaks.timestamp IS 'When it occurred, by the venue''s clock (FIX tag 60, TransactTime)';
+COMMENT ON COLUMN breaks.quantity IS 'Shares, as reported; for totals, the cumulative filled quantity';
+COMMENT ON COLUMN breaks.price IS 'Price per share, as reported; for totals, the average price';
 COMMENT ON COLUMN breaks.commission IS 'Commission, as reported';
-COMMENT ON COLUMN breaks.raw IS 'The message as it came';
+COMMENT ON COLUMN breaks.raw IS 'The message as received';
 COMMENT ON COLUMN breaks.created_at IS 'Recorded';
 COMMENT ON COLUMN breaks.acted_by IS 'Login that recorded it';
 COMMENT ON COLUMN breaks.acted_as IS 'Database role it acted as';
 
--- No foreign key on fill_id: the database alone writes it, and the row comes before its fill.
+-- No foreign key on fill_id: only the database writes it, and it inserts this row before the fill.
 CREATE TABLE break_resolutions (
     id uuid CONSTRAINT break_resolutions_pkey PRIMARY KEY DEFAULT gen_random_uuid(),
     break_id uuid NOT NULL
@@ -83,25 +82,25 @@ CREATE TABLE break_resolutions (
     acted_as text NOT NULL DEFAULT coalesce(
         nullif(current_setting('role'), 'none'), session_user
     ),
-    -- The log gives it with a few words around it.
+    -- Shorter than the log's limit: the log entry puts a prefix before it.
     CONSTRAINT ck_break_resolutions_reason_short CHECK (char_length(reason) <= 900),
     CONSTRAINT ck_break_resolutions_reason_not_blank CHECK (reason ~ '[^[:space:]]')
 );
 
-COMMENT ON TABLE break_resolutions IS 'What has become of a break: booked as a fill, or dismissed';
+COMMENT ON TABLE break_resolutions IS 'Resolutions of breaks: booked as a fill, or dismissed';
 COMMENT ON COLUMN break_resolutions.id IS 'Unique resolution identifier';
-COMMENT ON COLUMN break_resolutions.break_id IS 'The break, which is resolved once';
-COMMENT ON COLUMN break_resolutions.is_booked IS 'Booked as a fill of the order, or else dismissed';
+COMMENT ON COLUMN break_resolutions.break_id IS 'The break; each is resolved at most once';
+COMMENT ON COLUMN break_resolutions.is_booked IS 'True: booked as a fill of the order; false: dismissed';
 COMMENT ON COLUMN break_resolutions.order_id IS
-    'The order it is booked to, by default the one that was meant';
-COMMENT ON COLUMN break_resolutions.trader_id IS 'Trader of the order, stamped by the database';
-COMMENT ON COLUMN break_resolutions.fill_id IS 'The fill that was booked, made by the database';
+    'The order that the fill was booked to, by default the one that the break names';
+COMMENT ON COLUMN break_resolutions.trader_id IS 'Trader of the order, set by the database';
+COMMENT ON COLUMN break_resolutions.fill_id IS 'The fill that was booked, written by the database';
 COMMENT ON COLUMN break_resolutions.reason IS 'Why, in words';
 COMMENT ON COLUMN break_resolutions.created_at IS 'Recorded';
 COMMENT ON COLUMN break_resolutions.acted_by IS 'Login that resolved it';
 COMMENT ON COLUMN break_resolutions.acted_as IS 'Database role it acted as';
 
--- What a feed reports again is the same break. Without an execution id there is no telling.
+-- An execution that is reported again is the same break. Without an execution id that cannot be decided.
 CREATE UNIQUE INDEX uq_breaks_execution ON breaks (
     venue, execution_id, coalesce(order_id, '00000000-0000-0000-0000-000000000000'::uuid),
     coalesce(refers_to, ''), is_bust, timestamp, quantity, price, commission, (reason = 'TOTALS')
@@ -113,10 +112,10 @@ CREATE INDEX idx_break_resolutions_order ON break_resolutions (order_id);
 CREATE INDEX idx_break_resolutions_trader ON break_resolutions (trader_id);
 
 ALTER TABLE fills ADD COLUMN break_id uuid CONSTRAINT fk_fills_break_id REFERENCES breaks (id);
-COMMENT ON COLUMN fills.break_id IS 'The break that was booked with this fill';
+COMMENT ON COLUMN fills.break_id IS 'The break that this fill was booked from';
 CREATE UNIQUE INDEX uq_fills_break_id ON fills (break_id) WHERE break_id IS NOT NULL;
 ALTER TABLE execution_logs ADD COLUMN break_id uuid;
-COMMENT ON COLUMN execution_logs.break_id IS 'The break that was kept, booked or dismissed';
+COMMENT ON COLUMN execution_logs.break_id IS 'The break that was recorded, booked or dismissed';
 
 ALTER TABLE breaks ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE break_resolutions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -143,23 +142,23 @@ GRANT SELECT ON breaks, break_resolutions
     TO blotter_trader, blotter_engine, blotter_compliance, blotter_ledger;
 GRANT INSERT ON breaks, break_resolutions TO blotter_engine;
 
--- An execution other than the one that was reported.
+-- Prevents a change of what the venue reported.
 CREATE TRIGGER breaks_keep_values BEFORE UPDATE ON breaks
     FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
--- An execution that was never reported.
+-- Prevents the deletion of a break.
 CREATE TRIGGER breaks_keep_row BEFORE DELETE ON breaks
     FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
--- A table emptied at one stroke, which row security has no part in.
+-- Prevents TRUNCATE, to which row-level security does not apply.
 CREATE TRIGGER breaks_keep_all BEFORE TRUNCATE ON breaks
     FOR EACH STATEMENT EXECUTE FUNCTION blotter_refuse_change();
 
--- Another reason, or another who gave it.
+-- Prevents a change of a resolution's reason or author.
 CREATE TRIGGER break_resolutions_keep_values BEFORE UPDATE ON break_resolutions
     FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
--- A break that was never resolved.
+-- Prevents the deletion of a resolution.
 CREATE TRIGGER break_resolutions_keep_row BEFORE DELETE ON break_resolutions
     FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
--- A table emptied at one stroke, which row security has no part in.
+-- Prevents TRUNCATE, to which row-level security does not apply.
 CREATE TRIGGER break_resolutions_keep_all BEFORE TRUNCATE ON break_resolutions
     FOR EACH STATEMENT EXECUTE FUNCTION blotter_refuse_change();
 

@@ -1,6 +1,6 @@
--- Promises the functions, triggers and rights of before. The numbers in the log and what busts, corrections
--- and breaks have led to stay in the rows: an order too that was CANCELLED or REJECTED and has since been
--- filled to the last share, which derive_orders refuses to derive if it is reverted and applied again.
+-- Restores the functions, triggers and privileges of the previous migration. Numbers of the log and the
+-- effects of busts, corrections and breaks stay in the rows. If an order was CANCELLED or REJECTED and then
+-- filled completely, derive_orders refuses to derive it once it is reverted and applied again.
 
 CALL blotter_lend_ledger();
 
@@ -68,8 +68,8 @@ CREATE OR REPLACE FUNCTION fills_derive() RETURNS trigger LANGUAGE plpgsql SECUR
 DECLARE
     filled orders;
 BEGIN
-    -- The column rounds the average, halves away from zero. The zeros keep the division from
-    -- rounding before it, which needs a quotient nearer to a half than one over the quantity.
+    -- The column rounds the average, halves away from zero. The extra zeros give the division enough digits
+    -- that it does not round first, which would round twice.
     UPDATE orders SET
         filled_quantity = filled_quantity + NEW.quantity_filled,
         filled_notional = filled_notional + NEW.quantity_filled * NEW.price_at_fill,
@@ -79,7 +79,7 @@ BEGIN
         status = CASE
             WHEN filled_quantity + NEW.quantity_filled = quantity THEN 'FILLED' ELSE 'PARTIAL'
         END::order_status_enum,
-        -- Never before what has happened to the order already, though the clock be set back.
+        -- Timestamps of one order increase even if the server's clock is set back.
         updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
     WHERE id = NEW.order_id
         AND status IN ('PENDING', 'PARTIAL')
@@ -159,7 +159,8 @@ BEGIN
         PERFORM FROM orders
         WHERE id = NEW.order_id AND status = NEW.status AND updated_at < NEW.timestamp;
     END IF;
-    -- The order is locked since this row was stamped: only its own statement can have moved it.
+    -- The order has been locked since this entry was stamped, so only another row of the same statement can
+    -- have changed it.
     IF NOT FOUND THEN
         RAISE EXCEPTION 'order %: another row of the same statement moves it before %; use a '
             'statement for each', NEW.order_id, NEW.action

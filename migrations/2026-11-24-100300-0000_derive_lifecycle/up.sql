@@ -1,15 +1,14 @@
--- Promises that what is new in the columns and tables of the two migrations before is derived as the rest
--- is: the log says which fill and who acted, in numbered entries; the venue's id of an order comes from
--- the log, once; a replaced order ends; a bust or a correction counts in the place of what it amends; and
--- a break is booked by resolving it.
+-- Promises that the columns and tables of the two previous migrations are derived too: log entries are
+-- numbered and name their fill and who acted; an order takes the venue's id from the log, once; a replaced
+-- order ends; a bust or a correction supersedes the fill that it amends; a break is booked by resolving it.
 
--- Nobody but blotter_ledger may draw numbers. Gaps prove nothing all the same: what is refused or rolled
--- back leaves one.
+-- Only blotter_ledger may draw numbers. A gap is no proof of a missing entry: refused and rolled-back
+-- statements leave gaps.
 CREATE SEQUENCE execution_logs_sequence OWNED BY execution_logs.sequence;
 GRANT USAGE ON SEQUENCE execution_logs_sequence TO blotter_ledger;
 
--- What is stored already: numbered by time, the fills of an order to its FILLED entries one by one where
--- there are as many of both. FORCE would hide it from the owner, and the guard refuse it.
+-- Number the stored entries by time. Link the fills of an order to its FILLED entries, one to one, where
+-- there are as many of each. FORCE would hide these rows from the owner, and the guard would refuse this.
 ALTER TABLE fills NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE execution_logs NO FORCE ROW LEVEL SECURITY, DISABLE TRIGGER execution_logs_keep_values;
 
@@ -54,7 +53,7 @@ CREATE POLICY execution_logs_ledger_reads ON execution_logs FOR SELECT TO blotte
 CREATE POLICY fills_ledger_reads ON fills FOR SELECT TO blotter_ledger USING (true);
 CREATE POLICY fills_ledger_books ON fills FOR INSERT TO blotter_ledger
     WITH CHECK (break_id IS NOT NULL);
--- A trader that approves, routes, rejects or repairs its own order, or speaks for the venue.
+-- Prevents a trader from logging any action but CANCELLED, and from stating what the venue reported.
 ALTER POLICY execution_logs_trader_cancels ON execution_logs WITH CHECK (
     action = 'CANCELLED' AND error_code IS NULL AND retry_attempt IS NULL AND venue_order_id IS NULL
 );
@@ -86,7 +85,7 @@ BEGIN
 END
 $$;
 
--- Ends an order that another one has replaced, and which is locked.
+-- Cancels an order that another one has replaced. The caller has locked it.
 CREATE FUNCTION blotter_end_replaced(replaced uuid, by uuid) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     ended orders;
@@ -104,7 +103,7 @@ BEGIN
 END
 $$;
 
--- Ends the order that a new one replaces.
+-- Cancels the order that a new one replaces.
 CREATE FUNCTION blotter_replace(replacement orders) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     replaced orders;
@@ -117,7 +116,8 @@ BEGIN
             'PARTIAL or FILLED order can be replaced', replaced.id, replaced.status, replacement.id
             USING ERRCODE = 'check_violation', TABLE = 'orders', CONSTRAINT = 'orders_transition';
     ELSE
-        -- Who does not see the replacement yet, and would open the order again, has to see this first.
+        -- Written although nothing changes: a concurrent bust that would reopen this order does not see the
+        -- replacement yet, and must wait for this row instead.
         UPDATE orders SET updated_at = updated_at WHERE id = replaced.id;
     END IF;
 END
@@ -130,12 +130,12 @@ DECLARE
     replacing boolean;
     replacement orders;
 BEGIN
-    -- The LIMIT keeps this from being a join, which in a plan that is kept would read the whole log.
+    -- The LIMIT keeps the planner from a join, which in a cached plan would read the whole log.
     SELECT bool_or(replaces IS NOT NULL), min((
         SELECT order_id FROM execution_logs WHERE order_id = submitted.id LIMIT 1
     )::text) INTO replacing, moved FROM submitted;
     IF moved IS NOT NULL THEN
-        -- Another row of the same statement sees the order before this.
+        -- Another row of the same statement has changed the order before SUBMITTED was logged.
         RAISE EXCEPTION 'order %: another row of the same statement moves it before SUBMITTED; use a '
             'statement for each', moved
             USING ERRCODE = 'check_violation', TABLE = 'orders', CONSTRAINT = 'orders_transition';
@@ -155,8 +155,8 @@ BEGIN
 END
 $$;
 
--- Keeps what was said about a break: what was dismissed, or booked to another order, does not come to
--- count by another road.
+-- Refuses a fill whose execution was resolved as a break: one that was dismissed, or booked to another order,
+-- must not be counted by recording it again.
 CREATE FUNCTION blotter_refuse_resolved(fill fills) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     resolved record;
@@ -181,7 +181,8 @@ BEGIN
 END
 $$;
 
--- As the caller, who learns no more of an order that it may not see than of one that is not there.
+-- Runs with the caller's privileges: an order that the caller may not see and an order that does not exist
+-- give the same error.
 CREATE OR REPLACE FUNCTION fills_stamp() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     amended fills;
@@ -232,9 +233,9 @@ BEGIN
 END
 $$;
 
--- Counts fills of open orders that none of them takes beyond its quantity, all at once, and says whether
--- they are such. One by one they would cost several times as much: each statement of a function has to
--- read the constraints of its table anew.
+-- Counts all these fills at once if each order is open and none is over-filled; returns whether it did.
+-- Counting them one by one costs several times as much: PostgreSQL reads the constraints of a table again
+-- for each statement in a function.
 CREATE FUNCTION blotter_count_fills(recorded fills[]) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     order_ids uuid[];
@@ -248,7 +249,7 @@ BEGIN
     SELECT array_agg(order_id), array_agg(quantity_filled) INTO order_ids, shares FROM (
         SELECT order_id, sum(quantity_filled) AS quantity_filled FROM unnest(recorded) GROUP BY order_id
     ) AS each;
-    -- In the order of their ids, so that no two statements wait for each other.
+    -- Orders are locked in the order of their ids, so concurrent statements cannot deadlock.
     SELECT count(*) INTO able FROM (
         SELECT FROM unnest(order_ids, shares) AS filled (order_id, shares)
         JOIN orders ON id = order_id
@@ -258,7 +259,7 @@ BEGIN
     IF able < cardinality(order_ids) THEN
         RETURN false;
     END IF;
-    -- Of an order with a break that was resolved: to be looked at one by one.
+    -- An order with a resolved break: its fills are checked one by one.
     PERFORM FROM breaks JOIN break_resolutions ON break_id = breaks.id
     WHERE breaks.order_id = ANY (order_ids);
     IF FOUND THEN
@@ -273,7 +274,7 @@ BEGIN
             status = CASE
                 WHEN filled_quantity + filled.shares = quantity THEN 'FILLED' ELSE 'PARTIAL'
             END::order_status_enum,
-            -- A microsecond to each fill.
+            -- One microsecond per fill keeps their log entries in order.
             updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
                 + (cardinality(filled.fill_ids) - 1) * interval '1 microsecond'
         FROM (
@@ -304,7 +305,7 @@ BEGIN
 END
 $$;
 
--- Counts a bust or a correction in the place of what it amends.
+-- Applies a bust or a correction: subtracts the fill that it amends, and adds the corrected one.
 CREATE FUNCTION blotter_count_amendment(amendment fills) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     amended fills;
@@ -353,7 +354,7 @@ BEGIN
                 SELECT reason FROM break_resolutions WHERE break_id = amendment.break_id
             ), '')
     );
-    -- What a bust has opened again of an order that was filled and then replaced is not to be filled.
+    -- A bust would reopen an order that was filled and then replaced: it stays closed.
     IF changed.status IN ('PENDING', 'PARTIAL') THEN
         SELECT id INTO replacement FROM orders WHERE replaces = amendment.order_id;
         IF FOUND THEN
@@ -380,8 +381,8 @@ BEGIN
             CONTINUE;
         END IF;
         FOR attempt IN 1..2 LOOP
-            -- The column rounds the average, halves away from zero. The zeros keep the division from
-            -- rounding before it, however fine the column is and however close the quotient to a half.
+            -- The column rounds the average, halves away from zero. The extra zeros give the division enough
+            -- digits that it does not round first, whatever the column's scale.
             UPDATE orders SET
                 filled_quantity = filled_quantity + fill.quantity_filled,
                 filled_notional = filled_notional + fill.quantity_filled * fill.price_at_fill,
@@ -393,15 +394,16 @@ BEGIN
                     WHEN filled_quantity + fill.quantity_filled = quantity THEN 'FILLED'
                     ELSE 'PARTIAL'
                 END,
-                -- Never before what has happened to the order already, though the clock be set back.
+                -- Timestamps of one order increase even if the server's clock is set back.
                 updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
             WHERE id = fill.order_id
-                -- A break is booked late: its order may have ended meanwhile.
+                -- A fill booked from a break may come after the end of its order.
                 AND (status IN ('PENDING', 'PARTIAL') OR fill.break_id IS NOT NULL)
                 AND fill.quantity_filled <= quantity - filled_quantity
             RETURNING * INTO filled;
             EXIT WHEN FOUND;
-            -- So that what refuses the fill is the order as it is: a bust may have made room since.
+            -- Read the order again under its lock, so that the error names its present state: a bust may have
+            -- made room.
             SELECT * INTO filled FROM orders WHERE id = fill.order_id FOR NO KEY UPDATE;
             CONTINUE WHEN attempt = 1;
             IF filled.status NOT IN ('PENDING', 'PARTIAL') AND fill.break_id IS NULL THEN
@@ -413,11 +415,11 @@ BEGIN
                 CONSTRAINT = 'ck_orders_filled_lte_quantity';
         END LOOP;
         IF fill.break_id IS NOT NULL THEN
-            -- Not in the INSERT: with a sub-select that few fills need it would be planned anew for each.
+            -- Not a sub-select in the INSERT: PostgreSQL would plan it again for each fill, and few need it.
             SELECT 'break booked: ' || reason INTO booked
             FROM break_resolutions WHERE break_id = fill.break_id;
         ELSIF fill.execution_id IS NOT NULL THEN
-            -- Under the lock, which who resolves a break of this order takes too.
+            -- Under the order's lock, which resolving a break of this order takes too.
             PERFORM blotter_refuse_resolved(fill);
         END IF;
         INSERT INTO execution_logs (
@@ -467,7 +469,7 @@ BEGIN
     END IF;
     derived := CASE
         WHEN NEW.action IN ('REJECTED', 'CANCELLED') THEN NEW.action::text::order_status_enum
-        -- A repair may end an order whose end was missed.
+        -- A RECOVERED entry may end an order whose rejection or cancel was missed.
         WHEN NEW.action = 'RECOVERED' AND NEW.status IN ('REJECTED', 'CANCELLED')
             AND acted_upon.status IN ('PENDING', 'PARTIAL')
         THEN NEW.status
@@ -513,7 +515,7 @@ BEGIN
             SELECT count(*) AS entries_of_order FROM unnest(entries) GROUP BY order_id
         ) AS each;
     END IF;
-    -- The first entry of each order, then the second.
+    -- Round 1 applies the first entry of each order, round 2 the second, and so on.
     FOR round IN 1..most LOOP
         UPDATE orders SET
             status = entry.status,
@@ -525,7 +527,7 @@ BEGIN
             FROM unnest(entries)
         ) AS entry
         WHERE orders.id = entry.order_id AND place = round
-            -- The order is locked since the entry was stamped: only its own statement can have moved it.
+            -- Locked since the entry was stamped, so only another row of this statement can have changed it.
             AND orders.updated_at < entry.timestamp
             AND (orders.venue_order_id = entry.venue_order_id) IS NOT FALSE
             AND (
@@ -560,7 +562,7 @@ BEGIN
 END
 $$;
 
--- Says in the log of an order what was done about a break that concerns it.
+-- Logs, for an order, what was done about a break that names it.
 CREATE FUNCTION blotter_log_break(order_id uuid, break_id uuid, says text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -596,7 +598,7 @@ BEGIN
             CONSTRAINT = 'fk_break_resolutions_break_id';
     END IF;
     IF NOT NEW.is_booked AND NEW.order_id IS NOT NULL THEN
-        RAISE EXCEPTION 'break % is dismissed and not booked to order %; leave the order out',
+        RAISE EXCEPTION 'the resolution dismisses break % and so books it to no order; leave order % out',
             NEW.break_id, NEW.order_id
             USING ERRCODE = 'check_violation', TABLE = 'break_resolutions',
             CONSTRAINT = 'break_resolutions_order';
@@ -618,7 +620,7 @@ BEGIN
     ELSIF NOT FOUND THEN
         NEW.order_id := NULL;
     END IF;
-    -- The trader of the order that was meant would see a break that is never resolved.
+    -- Otherwise the trader of the order that the break names would see it as open for ever.
     PERFORM FROM orders WHERE id = resolved.order_id AND trader_id <> NEW.trader_id;
     IF FOUND THEN
         RAISE EXCEPTION 'break % is of an order of another trader than order %; dismiss it, and record '
@@ -628,7 +630,7 @@ BEGIN
     END IF;
     NEW.fill_id := NULL;
     IF NEW.is_booked THEN
-        -- It may have been recorded since: when its order came later, or by another feed.
+        -- The execution may have been recorded meanwhile: by another feed, or when its order arrived.
         SELECT id INTO NEW.fill_id FROM fills
         WHERE order_id = NEW.order_id AND venue = resolved.venue
             AND execution_id = resolved.execution_id AND timestamp = resolved.timestamp
@@ -671,7 +673,7 @@ BEGIN
         RETURN NULL;
     END IF;
     IF resolved.order_id <> NEW.order_id THEN
-        -- In the order of their ids, as a batch does: who resolves the other way round waits.
+        -- Both orders are locked in the order of their ids, as batches do, so this cannot deadlock.
         PERFORM FROM orders WHERE id IN (resolved.order_id, NEW.order_id)
         ORDER BY id FOR NO KEY UPDATE;
         PERFORM FROM orders WHERE id = resolved.order_id AND trader_id = NEW.trader_id;
@@ -688,7 +690,7 @@ BEGIN
         );
         RETURN NULL;
     END IF;
-    -- A cast to the column's type would round. A bust is of what it takes back.
+    -- A cast to the column's type would round. For a bust the fill's own numbers count.
     SELECT (atttypmod - 4) & 2047 INTO scale FROM pg_attribute
     WHERE attrelid = 'fills'::regclass AND attname = 'price_at_fill';
     IF NOT resolved.is_bust AND NOT (
@@ -706,7 +708,7 @@ BEGIN
             CONSTRAINT = 'break_resolutions_exact';
     END IF;
     IF resolved.refers_to IS NOT NULL THEN
-        -- The last of the rows that amend the fill, which is the one that counts.
+        -- The last amendment of the fill, which is the row that counts.
         WITH RECURSIVE chain AS (
             SELECT id FROM fills
             WHERE order_id = NEW.order_id AND venue = resolved.venue
@@ -738,32 +740,31 @@ BEGIN
 END
 $$;
 
--- An order that nobody is said to have submitted; a replaced one that stays open beside the one in its
--- place.
+-- Prevents an order without a SUBMITTED entry, and a replaced order that stays open beside its replacement.
 CREATE OR REPLACE TRIGGER orders_log_submitted AFTER INSERT ON orders
     REFERENCING NEW TABLE AS submitted
     FOR EACH STATEMENT EXECUTE FUNCTION orders_log_submitted();
--- A rejected or cancelled order that stays open.
+-- Prevents an order that stays open after a REJECTED or CANCELLED entry.
 CREATE OR REPLACE TRIGGER execution_logs_derive AFTER INSERT ON execution_logs
     REFERENCING NEW TABLE AS logged
     FOR EACH STATEMENT WHEN (current_user <> 'blotter_ledger')
     EXECUTE FUNCTION execution_logs_derive();
--- A fill, a bust or a correction that its order knows nothing of; a fill beyond the order's quantity, or
--- after its end.
+-- Prevents a fill, a bust or a correction that its order's totals do not count, an over-fill, and a fill of an
+-- order that has ended.
 CREATE OR REPLACE TRIGGER fills_derive AFTER INSERT ON fills
     REFERENCING NEW TABLE AS recorded
     FOR EACH STATEMENT EXECUTE FUNCTION fills_derive();
 
--- A break shown to another trader than the order's, or kept by somebody else, at another time.
+-- Prevents a break that carries another trader, author or time than the true one.
 CREATE TRIGGER breaks_stamp BEFORE INSERT ON breaks
     FOR EACH ROW EXECUTE FUNCTION breaks_stamp();
--- A fill that was refused and is not in the trail of its order.
+-- Prevents a refused execution that is missing from the log of its order.
 CREATE TRIGGER breaks_log AFTER INSERT ON breaks
     FOR EACH ROW WHEN (NEW.trader_id IS NOT NULL) EXECUTE FUNCTION breaks_log();
--- A break resolved by somebody else, at another time, or with a fill of another execution.
+-- Prevents a resolution that carries another author or time than the true one, or a fill of another execution.
 CREATE TRIGGER break_resolutions_stamp BEFORE INSERT ON break_resolutions
     FOR EACH ROW EXECUTE FUNCTION break_resolutions_stamp();
--- A break that is booked and has no fill, or is resolved behind the back of its order.
+-- Prevents a booked break without a fill, and a resolution that is missing from the log of its order.
 CREATE TRIGGER break_resolutions_book AFTER INSERT ON break_resolutions
     FOR EACH ROW EXECUTE FUNCTION break_resolutions_book();
 

@@ -1,4 +1,4 @@
--- Promises that nothing of up.sql is left.
+-- Drops what up.sql created.
 
 CALL blotter_lend_ledger();
 DROP FUNCTION blotter_expire_due(timestamptz, integer);

@@ -1,13 +1,13 @@
--- Promises that orders whose time is up can be ended by any number of workers at once, each order once:
--- who finds one locked passes it over.
+-- Promises that any number of workers may cancel expired orders at once, and that each order is cancelled
+-- once: a worker skips orders that another one has locked.
 
 CREATE INDEX idx_orders_expires ON orders (expires_at)
     WHERE status IN ('PENDING', 'PARTIAL') AND expires_at IS NOT NULL;
 
 CALL blotter_lend_ledger();
 
--- Cancels up to `at_most` open orders that expire at `now` or before, those that have waited longest
--- first, and returns their ids. A function, because to lock an order takes the right to change it.
+-- Cancels up to `at_most` open orders that expire at `now` or before, earliest expiry first, and returns
+-- their ids. A SECURITY DEFINER function, because locking an order requires the UPDATE privilege.
 CREATE FUNCTION blotter_expire_due(now timestamptz, at_most integer) RETURNS uuid[]
 LANGUAGE sql SECURITY DEFINER AS $$
     WITH due AS (

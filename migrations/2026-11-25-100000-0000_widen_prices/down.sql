@@ -1,5 +1,5 @@
--- Promises the columns of before, of cents; and refuses when a price or a commission is finer than that,
--- rather than round what is recorded.
+-- Restores columns with two decimal places. Refuses when a stored price or commission has more, rather than
+-- round it.
 
 -- FORCE would hide the rows from the owner.
 ALTER TABLE orders NO FORCE ROW LEVEL SECURITY;

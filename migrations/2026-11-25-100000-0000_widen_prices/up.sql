@@ -1,9 +1,8 @@
--- Promises that who needs prices finer than a cent can have them: the columns of money are widened in
--- place, once or again, and nothing that is stored is rounded by it; and that clients can ask how fine the
--- columns are, so that they never send what would be rounded.
+-- Promises prices finer than a cent where they are needed: the owner can widen the price and commission
+-- columns in place, repeatedly, without rounding a stored value; and clients can ask for the columns' scale,
+-- so that they never send a value that PostgreSQL would round.
 
--- The columns of before have no room for more, and clients can't read more. What is no number has rules of
--- its own.
+-- numeric(10,2) cannot hold more, and clients cannot read more. NaN is excluded by constraints of its own.
 ALTER TABLE orders ADD CONSTRAINT ck_orders_money_in_range
     CHECK (
         nullif(greatest(price, stop_loss, take_profit, average_fill_price), 'NaN') < 100000000
@@ -11,22 +10,22 @@ ALTER TABLE orders ADD CONSTRAINT ck_orders_money_in_range
 ALTER TABLE fills ADD CONSTRAINT ck_fills_money_in_range
     CHECK (nullif(greatest(price_at_fill, commission), 'NaN') < 100000000);
 
--- Decimal places that the columns of money keep. For everybody: it is no secret, and its body is parsed
--- when it is made, so that nothing stands in for what it names.
+-- Returns the number of decimal places of the price and commission columns. Callable by everybody. The body
+-- is parsed when the function is created, so the caller's search path has no influence.
 CREATE FUNCTION blotter_scale() RETURNS integer LANGUAGE sql STABLE
     RETURN (
         SELECT (atttypmod - 4) & 2047 FROM pg_attribute
         WHERE attrelid = 'fills'::regclass AND attname = 'price_at_fill'
     );
 
--- Widens the columns of money to numeric(18, scale), for the owner of the tables. Both tables are locked
--- and written anew. Averages are derived again, to as many places.
+-- Widens the price and commission columns to numeric(18, scale); only the owner of the tables may. Locks and
+-- rewrites both tables, and derives the averages again at the new scale.
 CREATE FUNCTION blotter_precision(scale integer) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     kept integer;
     guard text;
 BEGIN
-    -- First, so that of two who widen at once the second does not narrow what the first has made.
+    -- Lock first: of two concurrent calls, the second must see the scale that the first has set.
     LOCK TABLE orders, fills IN ACCESS EXCLUSIVE MODE;
     kept := blotter_scale();
     IF scale IS NULL OR scale NOT BETWEEN 2 AND 10 THEN
@@ -40,7 +39,8 @@ BEGIN
     ELSIF scale = kept THEN
         RETURN;
     END IF;
-    -- It names the columns, whose types then can't be changed; and nobody gets between.
+    -- The guard names the columns, so their types cannot change while it exists. The table lock keeps writers
+    -- out until it is back.
     SELECT pg_get_triggerdef(oid) INTO STRICT guard FROM pg_trigger
     WHERE tgrelid = 'orders'::regclass AND tgname = 'orders_keep_terms';
     DROP TRIGGER orders_keep_terms ON orders;

@@ -1,5 +1,4 @@
--- Promises that an entry of the log says when its event happened by the venue's clock, beside when it
--- was recorded by this one, where whoever logs it tells.
+-- Promises that a log entry can carry the venue's time of the event beside the time at which it was recorded.
 
 ALTER TABLE execution_logs
     ADD COLUMN reported_at timestamptz,
@@ -9,7 +8,7 @@ ALTER TABLE execution_logs
 COMMENT ON COLUMN execution_logs.reported_at IS
     'When it happened, as the venue reports it (FIX tag 60, TransactTime)';
 
--- A trader that speaks for the venue.
+-- Prevents a trader from stating what the venue reported.
 ALTER POLICY execution_logs_trader_cancels ON execution_logs WITH CHECK (
     action = 'CANCELLED' AND error_code IS NULL AND retry_attempt IS NULL AND venue_order_id IS NULL
     AND reported_at IS NULL

@@ -1,4 +1,4 @@
--- Puts the functions of before back.
+-- Restores the functions of the previous migration.
 
 CALL blotter_lend_ledger();
 
@@ -43,7 +43,8 @@ BEGIN
             'PARTIAL or FILLED order can be replaced', replaced.id, replaced.status, replacement.id
             USING ERRCODE = 'check_violation', TABLE = 'orders', CONSTRAINT = 'orders_transition';
     ELSE
-        -- Who does not see the replacement yet, and would open the order again, has to see this first.
+        -- Written although nothing changes: a concurrent bust that would reopen this order does not see the
+        -- replacement yet, and must wait for this row instead.
         UPDATE orders SET updated_at = updated_at WHERE id = replaced.id;
     END IF;
 END
@@ -56,12 +57,12 @@ DECLARE
     replacing boolean;
     replacement orders;
 BEGIN
-    -- The LIMIT keeps this from being a join, which in a plan that is kept would read the whole log.
+    -- The LIMIT keeps the planner from a join, which in a cached plan would read the whole log.
     SELECT bool_or(replaces IS NOT NULL), min((
         SELECT order_id FROM execution_logs WHERE order_id = submitted.id LIMIT 1
     )::text) INTO replacing, moved FROM submitted;
     IF moved IS NOT NULL THEN
-        -- Another row of the same statement sees the order before this.
+        -- Another row of the same statement has changed the order before SUBMITTED was logged.
         RAISE EXCEPTION 'order %: another row of the same statement moves it before SUBMITTED; use a '
             'statement for each', moved
             USING ERRCODE = 'check_violation', TABLE = 'orders', CONSTRAINT = 'orders_transition';
@@ -96,7 +97,7 @@ BEGIN
     SELECT array_agg(order_id), array_agg(quantity_filled) INTO order_ids, shares FROM (
         SELECT order_id, sum(quantity_filled) AS quantity_filled FROM unnest(recorded) GROUP BY order_id
     ) AS each;
-    -- In the order of their ids, so that no two statements wait for each other.
+    -- Orders are locked in the order of their ids, so concurrent statements cannot deadlock.
     SELECT count(*) INTO able FROM (
         SELECT FROM unnest(order_ids, shares) AS filled (order_id, shares)
         JOIN orders ON id = order_id
@@ -106,7 +107,7 @@ BEGIN
     IF able < cardinality(order_ids) THEN
         RETURN false;
     END IF;
-    -- Of an order with a break that was resolved: to be looked at one by one.
+    -- An order with a resolved break: its fills are checked one by one.
     PERFORM FROM breaks JOIN break_resolutions ON break_id = breaks.id
     WHERE breaks.order_id = ANY (order_ids);
     IF FOUND THEN
@@ -121,7 +122,7 @@ BEGIN
             status = CASE
                 WHEN filled_quantity + filled.shares = quantity THEN 'FILLED' ELSE 'PARTIAL'
             END::order_status_enum,
-            -- A microsecond to each fill.
+            -- One microsecond per fill keeps their log entries in order.
             updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
                 + (cardinality(filled.fill_ids) - 1) * interval '1 microsecond'
         FROM (

@@ -1,11 +1,11 @@
--- Promises nothing new but time: what is derived is what was derived before, from the keys of the rows that
--- are meant, however large the tables have become since the plans were made; and the orders that the rows
--- of one statement replace end together.
+-- Promises speed only: the results are the same, but the functions look rows up by key, however much the
+-- tables have grown since their plans were cached; and the orders that the rows of one statement replace are
+-- cancelled together.
 
 CALL blotter_lend_ledger();
 
--- Looks the replaced order up by its id alone: by its trader too, a plan made while there are few orders
--- would go through all of that trader's.
+-- Looks up the replaced order by its id alone. With the trader in the condition, a plan cached while there
+-- are few orders would scan all orders of that trader.
 CREATE OR REPLACE FUNCTION orders_admit() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     owner uuid;
@@ -33,12 +33,12 @@ BEGIN
 END
 $$;
 
--- Ends the orders that new ones replace.
+-- Cancels the orders that new ones replace.
 CREATE FUNCTION blotter_replace(submitted orders[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     refused record;
 BEGIN
-    -- In the order of their ids, so that no two statements wait for each other.
+    -- Orders are locked in the order of their ids, so concurrent statements cannot deadlock.
     PERFORM FROM orders WHERE id = ANY (ARRAY(SELECT replaces FROM unnest(submitted)))
     ORDER BY id FOR NO KEY UPDATE;
     SELECT orders.id, orders.status, replacement.id AS replacement INTO refused
@@ -52,8 +52,8 @@ BEGIN
     WITH ended AS (
         UPDATE orders SET
             status = CASE WHEN orders.status = 'FILLED' THEN orders.status ELSE 'CANCELLED' END,
-            -- One that is FILLED is written all the same: who does not see the replacement yet, and would
-            -- open the order again, has to see this first.
+            -- A FILLED order is written although nothing changes: a concurrent bust that would reopen it does
+            -- not see the replacement yet, and must wait for this row instead.
             updated_at = CASE
                 WHEN orders.status = 'FILLED' THEN orders.updated_at
                 ELSE greatest(clock_timestamp(), orders.updated_at + interval '1 microsecond')
@@ -78,12 +78,12 @@ DECLARE
     moved uuid;
     replacing orders[];
 BEGIN
-    -- The LIMIT keeps this from being a join, which in a plan that is kept would read the whole log.
+    -- The LIMIT keeps the planner from a join, which in a cached plan would read the whole log.
     SELECT array_agg(submitted) FILTER (WHERE replaces IS NOT NULL), min((
         SELECT order_id FROM execution_logs WHERE order_id = submitted.id LIMIT 1
     )::text) INTO replacing, moved FROM submitted;
     IF moved IS NOT NULL THEN
-        -- Another row of the same statement sees the order before this.
+        -- Another row of the same statement has changed the order before SUBMITTED was logged.
         RAISE EXCEPTION 'order %: another row of the same statement moves it before SUBMITTED; use a '
             'statement for each', moved
             USING ERRCODE = 'check_violation', TABLE = 'orders', CONSTRAINT = 'orders_transition';
@@ -103,7 +103,7 @@ $$;
 
 DROP FUNCTION blotter_replace(orders);
 
--- Locks by id alone: by status too, a plan could go through all that is open.
+-- Locks by id alone. With the status in the condition, a plan could scan every open order.
 CREATE OR REPLACE FUNCTION blotter_count_fills(recorded fills[]) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     order_ids uuid[];
@@ -117,7 +117,7 @@ BEGIN
     SELECT array_agg(order_id), array_agg(quantity_filled) INTO order_ids, shares FROM (
         SELECT order_id, sum(quantity_filled) AS quantity_filled FROM unnest(recorded) GROUP BY order_id
     ) AS each;
-    -- In the order of their ids, so that no two statements wait for each other.
+    -- Orders are locked in the order of their ids, so concurrent statements cannot deadlock.
     SELECT count(*) INTO able FROM (
         SELECT status, quantity - filled_quantity AS open, filled.shares
         FROM unnest(order_ids, shares) AS filled (order_id, shares)
@@ -128,7 +128,7 @@ BEGIN
     IF able < cardinality(order_ids) THEN
         RETURN false;
     END IF;
-    -- Of an order with a break that was resolved: to be looked at one by one.
+    -- An order with a resolved break: its fills are checked one by one.
     PERFORM FROM breaks JOIN break_resolutions ON break_id = breaks.id
     WHERE breaks.order_id = ANY (order_ids);
     IF FOUND THEN
@@ -143,7 +143,7 @@ BEGIN
             status = CASE
                 WHEN filled_quantity + filled.shares = quantity THEN 'FILLED' ELSE 'PARTIAL'
             END::order_status_enum,
-            -- A microsecond to each fill.
+            -- One microsecond per fill keeps their log entries in order.
             updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
                 + (cardinality(filled.fill_ids) - 1) * interval '1 microsecond'
         FROM (
@@ -178,8 +178,8 @@ CALL blotter_settle_ledger(
     'orders_admit', 'orders_log_submitted', 'blotter_replace', 'blotter_count_fills'
 );
 
--- A plan that is made while a table is empty, and kept, reads the whole table once it is not. Behind the
--- search path, which is the first setting of each.
+-- A plan cached while a table is empty reads the whole table once it has grown. These settings come after
+-- the search path, which must be the first setting of each function.
 CALL blotter_lend_ledger();
 ALTER FUNCTION orders_log_submitted() SET enable_seqscan = off;
 ALTER FUNCTION fills_derive() SET enable_seqscan = off;

@@ -1,5 +1,5 @@
--- Promises that nothing of up.sql is left. Every seal is lost; what was written to a file stays there. The
--- role stays if another database of the cluster uses it, or a login was made a member of it.
+-- Drops what up.sql created. Every seal in the database is lost; checkpoint files are not touched. The role
+-- stays if another database of the cluster uses it, or if a login is a member of it.
 
 DROP TABLE seals;
 DROP POLICY break_resolutions_auditor_reads ON break_resolutions;
@@ -30,7 +30,7 @@ BEGIN
         BEGIN
             DROP ROLE blotter_auditor;
         EXCEPTION
-            -- It was made by somebody else, or another database has come to use it just now.
+            -- Somebody else created the role, or another database has just begun to use it: it stays.
             WHEN insufficient_privilege OR dependent_objects_still_exist OR undefined_object THEN
                 NULL;
         END;

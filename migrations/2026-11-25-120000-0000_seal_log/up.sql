@@ -1,10 +1,10 @@
--- Promises a place for the seals of the log: each covers entries by their numbers, states the root of the
--- tree over them and the hash of the seal before it, and is signed with a key that is not in the database.
--- Like every record it takes new rows and nothing else.
+-- Promises an append-only table for the seals of the log. A seal covers entries by their numbers, states the
+-- root of the Merkle tree over them and the hash of the previous seal, and is signed with a key that is not
+-- in the database.
 --
--- What makes a seal one is its signature, so nobody can forge one by being let in here. But a row that is
--- no seal would break the chain for good, since no row can be removed: so there is a role that seals and
--- does nothing else, and neither those who write the log nor those who look into it can.
+-- A seal cannot be forged without the key. But an invalid row would break the chain for good, because rows
+-- are never removed: so only a role of its own, blotter_auditor, may insert seals, and neither the roles that
+-- write the log nor compliance.
 
 DO $$
 BEGIN
@@ -13,7 +13,7 @@ BEGIN
             CREATE ROLE blotter_auditor NOLOGIN;
             COMMENT ON ROLE blotter_auditor IS 'tradeblotter: reads what is recorded, seals the log';
         EXCEPTION
-            -- Another database of the cluster made it a moment ago.
+            -- Race: a migration of another database in the cluster has just created the role.
             WHEN duplicate_object OR unique_violation THEN NULL;
         END;
     END IF;
@@ -49,19 +49,19 @@ CREATE TABLE seals (
         CHECK (sealed_at > '-infinity' AND sealed_at < '262143-01-01 00:00:00+00')
 );
 
-COMMENT ON TABLE seals IS 'Seals of the log, chained and signed: what it said when it was sealed';
-COMMENT ON COLUMN seals.id IS 'Place in the chain: 1, 2, 3 and so on';
-COMMENT ON COLUMN seals.scheme IS 'How entries are hashed and what is signed: see docs/seals.md';
-COMMENT ON COLUMN seals.covered IS 'The numbers of the entries that are sealed with it';
+COMMENT ON TABLE seals IS 'Seals of the log: signed Merkle roots over its entries, each chained to the previous one';
+COMMENT ON COLUMN seals.id IS 'Number in the chain: 1, 2, 3 and so on';
+COMMENT ON COLUMN seals.scheme IS 'Version of the scheme by which entries are hashed and seals are signed: see docs/seals.md';
+COMMENT ON COLUMN seals.covered IS 'Numbers of the entries that this seal covers';
 COMMENT ON COLUMN seals.settled IS
-    'Up to this number every entry is in this seal or one before it, and none will come';
-COMMENT ON COLUMN seals.entries IS 'How many entries are sealed with it';
-COMMENT ON COLUMN seals.leaves IS 'The hash of each entry, 32 bytes, in the order of their numbers';
-COMMENT ON COLUMN seals.root IS 'Root of the Merkle tree over the hashes';
-COMMENT ON COLUMN seals.previous IS 'Hash of the seal before it; of the first, zeros';
-COMMENT ON COLUMN seals.sealed_at IS 'When it was sealed, by the clock of whoever did';
-COMMENT ON COLUMN seals.public_key IS 'The Ed25519 key that it is signed with';
-COMMENT ON COLUMN seals.signature IS 'Ed25519 signature over all of it but the hashes of the entries';
+    'Every entry up to this number is covered by this seal or an earlier one, and no further one will appear';
+COMMENT ON COLUMN seals.entries IS 'How many entries this seal covers';
+COMMENT ON COLUMN seals.leaves IS 'The hash of each covered entry, 32 bytes, in the order of their numbers';
+COMMENT ON COLUMN seals.root IS 'Root of the Merkle tree over these hashes (RFC 6962)';
+COMMENT ON COLUMN seals.previous IS 'Hash of the previous seal; zeros for the first';
+COMMENT ON COLUMN seals.sealed_at IS 'When it was sealed, by the clock of the sealing program';
+COMMENT ON COLUMN seals.public_key IS 'The Ed25519 public key that verifies the signature';
+COMMENT ON COLUMN seals.signature IS 'Ed25519 signature over the seal without its leaves: see docs/seals.md';
 
 ALTER TABLE seals ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
@@ -91,13 +91,13 @@ BEGIN
 END
 $$;
 
--- A seal of another log than there was.
+-- Prevents a change of a seal.
 CREATE TRIGGER seals_keep_values BEFORE UPDATE ON seals
     FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
--- A log that was never sealed.
+-- Prevents the deletion of a seal.
 CREATE TRIGGER seals_keep_row BEFORE DELETE ON seals
     FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
--- A table emptied at one stroke, which row security has no part in.
+-- Prevents TRUNCATE, to which row-level security does not apply.
 CREATE TRIGGER seals_keep_all BEFORE TRUNCATE ON seals
     FOR EACH STATEMENT EXECUTE FUNCTION blotter_refuse_change();
 

@@ -34,7 +34,6 @@ mod raw_clients;
 mod rebuild;
 mod report;
 mod roles;
-mod schema_rs;
 mod seals;
 mod session;
 mod steps;
