@@ -12,9 +12,10 @@ use tradeblotter::{
 };
 use uuid::Uuid;
 
-use crate::list::Listed;
+use crate::database::Database;
+use crate::failure::Failure;
+use crate::list_options::ListOptions;
 use crate::output::{self, Ids, Row};
-use crate::{Database, Failure};
 
 #[derive(Subcommand)]
 pub enum Breaks {
@@ -33,7 +34,7 @@ pub enum Breaks {
 #[derive(Args)]
 pub struct List {
     #[command(flatten)]
-    listed: Listed,
+    options: ListOptions,
     /// Those that are resolved too.
     #[arg(long)]
     all: bool,
@@ -76,8 +77,8 @@ impl Breaks {
 
 impl List {
     fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
-        let filter = self.listed.filter();
-        self.listed.list(database, out, |tx, page| {
+        let filter = self.options.filter();
+        self.options.list(database, out, |tx, page| {
             let mut breaks = tx.breaks();
             let Listing { rows, next } = if self.all {
                 breaks.recent(&filter, page)?

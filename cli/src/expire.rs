@@ -5,7 +5,9 @@ use std::io::Write;
 use chrono::{DateTime, Utc};
 use clap::Args;
 
-use crate::{Database, Failure, arguments};
+use crate::arguments;
+use crate::database::Database;
+use crate::failure::Failure;
 
 /// Orders that are ended in one transaction, so that none is locked for long.
 const BATCH: u16 = 200;

@@ -15,7 +15,9 @@ use tradeblotter::role::Engine;
 use tradeblotter::{Error, transaction_on};
 use uuid::Uuid;
 
-use crate::{Database, Failure, arguments};
+use crate::arguments;
+use crate::database::Database;
+use crate::failure::Failure;
 
 /// Lines that say what could not be applied; beyond that they are only counted.
 const MAX_TOLD: u64 = 100;

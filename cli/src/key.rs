@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueHint};
 use tradeblotter::Error;
 use tradeblotter::audit::SealKey;
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// The text of a key file, for where there is no file.
 pub const VARIABLE: &str = "BLOTTER_SEAL_KEY";

@@ -3,12 +3,17 @@
 
 mod arguments;
 mod breaks;
+mod database;
 mod demo;
 mod expire;
+mod failure;
+mod fills;
 mod ingest;
 mod key;
-mod list;
+mod list_options;
+mod log;
 mod migrate;
+mod orders;
 mod output;
 mod precision;
 mod progress;
@@ -19,24 +24,15 @@ mod sandbox;
 mod schema;
 mod seal;
 mod verify;
+mod verify_proof;
 mod whoami;
 
-use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anstream::eprintln;
 use clap::{Parser, Subcommand};
-use diesel::prelude::*;
-use tradeblotter::role::{Auditor, Compliance, DatabaseRole, Engine, Reader, Trader};
-use tradeblotter::{Blotter, Error, Login, Session, migrations};
-use uuid::Uuid;
 
-/// A check or an order failed, or the database did.
-const FAILED: u8 = 1;
-
-/// The command line was wrong; clap exits with the same code.
-const USAGE: u8 = 2;
+use crate::database::Database;
 
 /// The order, fill and audit store of a trading backend, on PostgreSQL.
 ///
@@ -51,14 +47,6 @@ struct Arguments {
     database: Database,
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(clap::Args)]
-struct Database {
-    /// The database: a postgres:// URL or a libpq keyword string.
-    #[arg(long = "database-url", env = "DATABASE_URL", value_name = "URL", global = true)]
-    #[arg(hide_env_values = true)]
-    url: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -79,11 +67,11 @@ enum Command {
     /// a number, and the roles stay behind.
     Demo,
     /// List orders, newest first, or show one as it stood.
-    Orders(list::Orders),
+    Orders(orders::Orders),
     /// List fills, newest first.
-    Fills(list::Listed),
+    Fills(fills::Fills),
     /// List the audit trail: the newest entries, oldest of them first.
-    Log(list::Log),
+    Log(log::Log),
     /// List executions that could not be applied, and say what becomes of them.
     #[command(subcommand)]
     Breaks(breaks::Breaks),
@@ -123,7 +111,7 @@ enum Command {
     /// Prove that one entry of the log was sealed, in a file that holds without the database.
     Prove(prove::Prove),
     /// Check such a proof, with nothing but the file and the public key.
-    VerifyProof(prove::VerifyProof),
+    VerifyProof(verify_proof::VerifyProof),
     /// Say how fine prices and commissions are kept, or have them kept finer.
     ///
     /// The columns hold cents; the owner of the tables widens them, in place. Orders and fills are locked
@@ -136,33 +124,6 @@ enum Command {
     Sandbox(sandbox::Sandbox),
 }
 
-/// Why a command did not do what it was asked.
-enum Failure {
-    /// The command line asks for something that can't be.
-    Usage(String),
-    /// It was tried and failed; said already if there is no text.
-    Failed(Option<String>),
-    /// Whoever read the output has had enough.
-    OutputClosed,
-    /// A command that was run for the user ended with this code.
-    Exit(u8),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Failed(Some(error.to_string()))
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::OutputClosed,
-            _ => Self::Failed(Some(error.to_string())),
-        }
-    }
-}
-
 fn main() -> ExitCode {
     let Arguments { database, command } = Arguments::parse();
     let mut out = io::stdout().lock();
@@ -172,7 +133,7 @@ fn main() -> ExitCode {
         Command::Whoami => whoami::run(&database, &mut out),
         Command::Demo => demo::run(&database, &mut out),
         Command::Orders(command) => command.run(&database, &mut out),
-        Command::Fills(listed) => listed.fills(&database, &mut out),
+        Command::Fills(command) => command.run(&database, &mut out),
         Command::Log(command) => command.run(&database, &mut out),
         Command::Breaks(command) => command.run(&database, &mut out),
         Command::Expire(command) => command.run(&database, &mut out),
@@ -188,125 +149,7 @@ fn main() -> ExitCode {
         Command::Sandbox(command) => command.run(),
     };
     match done.and_then(|()| Ok(out.flush()?)) {
-        Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
-        Err(Failure::Usage(why)) => complain(USAGE, &why),
-        Err(Failure::Failed(Some(why))) => complain(FAILED, &why),
-        Err(Failure::Failed(None)) => ExitCode::from(FAILED),
-        Err(Failure::Exit(code)) => ExitCode::from(code),
-    }
-}
-
-/// Says what is wrong with a login, beside what the command prints.
-fn warn(login: &Login) {
-    for warning in login.warnings() {
-        eprintln!("warning: {warning}");
-    }
-}
-
-fn complain(code: u8, why: &dyn fmt::Display) -> ExitCode {
-    eprintln!("blotter: {why}");
-    ExitCode::from(code)
-}
-
-impl Database {
-    /// The URL, if there is one; an empty DATABASE_URL is none.
-    fn given(&self) -> Option<&str> {
-        self.url.as_deref().filter(|url| !url.is_empty())
-    }
-
-    fn url(&self) -> Result<&str, Failure> {
-        self.given().ok_or_else(|| {
-            Failure::Usage(
-                "which database? Set DATABASE_URL or pass --database-url; `blotter demo` and \
-                 `blotter sandbox` need none"
-                    .to_owned(),
-            )
-        })
-    }
-
-    /// A connection, whatever the state of the schema.
-    fn connect(&self) -> Result<PgConnection, Failure> {
-        Ok(tradeblotter::connect(self.url()?)?)
-    }
-
-    /// A session that acts for every trader.
-    fn engine(&self) -> Result<Session<Engine>, Failure> {
-        self.session(Blotter::engine)
-    }
-
-    /// A session that reads everything and writes nothing.
-    fn compliance(&self) -> Result<Session<Compliance>, Failure> {
-        self.session(Blotter::compliance)
-    }
-
-    /// A session that seals the log.
-    fn auditor(&self) -> Result<Session<Auditor>, Failure> {
-        self.session(Blotter::auditor)
-    }
-
-    /// A connection, and what its login may do; once the database has been found to be migrated.
-    fn login(&self) -> Result<(PgConnection, Login), Failure> {
-        let mut conn = self.connect()?;
-        migrations::require(&mut conn)?;
-        let login = Login::of(&mut conn)?;
-        Ok((conn, login))
-    }
-
-    /// A session of a role that the login has to be a member of.
-    fn session<R: DatabaseRole>(
-        &self,
-        of: impl FnOnce(&Blotter) -> Session<R>,
-    ) -> Result<Session<R>, Failure> {
-        self.connection_as::<R>()?;
-        Ok(of(&Blotter::connect(self.url()?)?))
-    }
-
-    /// A connection of a login that is a member of this role.
-    fn connection_as<R: DatabaseRole>(&self) -> Result<PgConnection, Failure> {
-        let (conn, login) = self.login()?;
-        if login.may_act_as::<R>() {
-            return Ok(conn);
-        }
-        Err(Failure::Failed(Some(format!(
-            "{name} may not act as {role}; GRANT {role} TO {name}, or connect as another login",
-            name = login.name,
-            role = R::NAME
-        ))))
-    }
-
-    /// A session that reads the log and its seals, as whichever role the login may act as.
-    fn auditing(&self) -> Result<Session<Reader>, Failure> {
-        let (_, login) = self.login()?;
-        let blotter = Blotter::connect(self.url()?)?;
-        if login.may_act_as::<Auditor>() {
-            return Ok(blotter.auditor().reader());
-        }
-        if login.may_act_as::<Compliance>() {
-            return Ok(blotter.compliance().reader());
-        }
-        Err(Failure::Failed(Some(format!(
-            "{name} sees no seals; GRANT blotter_auditor or blotter_compliance TO {name}, or connect as \
-             another login",
-            name = login.name
-        ))))
-    }
-
-    /// A session that reads this trader's rows, or everybody's, as whichever role the login may act as.
-    fn reader(&self, trader: Option<Uuid>) -> Result<Session<Reader>, Failure> {
-        let (_, login) = self.login()?;
-        let blotter = Blotter::connect(self.url()?)?;
-        match trader {
-            _ if login.may_act_as::<Compliance>() => Ok(blotter.compliance().reader()),
-            _ if login.may_act_as::<Engine>() => Ok(blotter.engine().reader()),
-            Some(trader) if login.may_act_as::<Trader>() => Ok(blotter.trader(trader)?.reader()),
-            None if login.may_act_as::<Trader>() => Err(Failure::Usage(
-                "whose rows? This login sees one trader's at a time: pass --trader".to_owned(),
-            )),
-            _ => Err(Failure::Failed(Some(format!(
-                "{name} may act as none of the blotter roles and sees no rows; \
-                 GRANT blotter_compliance TO {name}, or connect as another login",
-                name = login.name
-            )))),
-        }
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
     }
 }

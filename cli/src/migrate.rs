@@ -6,7 +6,8 @@ use clap::{Args, Subcommand};
 use diesel::prelude::*;
 use tradeblotter::migrations::{self, Extent, State, Step};
 
-use crate::{Database, Failure};
+use crate::database::Database;
+use crate::failure::Failure;
 
 #[derive(Subcommand)]
 pub enum Migrate {

@@ -9,32 +9,25 @@ use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use comfy_table::{Cell, CellAlignment, Color, LineStyle, Table, TableStyle};
 use serde::{Serialize, Serializer};
-use tradeblotter::{ExecutionLog, Fill, Order, OrderStatus, Side};
+use tradeblotter::{ExecutionLog, Fill, Login, Order, OrderStatus, Side};
 use uuid::Uuid;
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// A line under the heads, and otherwise none: tables that read well and copy well.
 const STYLE: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// How rows are printed.
+/// How a listing is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// Aligned columns.
+    /// Aligned columns, for people
     Table,
-    /// Comma-separated values with a header line.
+    /// Comma-separated values with a header line
     Csv,
-    /// An array of objects; with --follow, an object to a line.
+    /// A JSON array of objects
     Json,
-    /// Of the log: all of it, as events that `blotter ingest` takes in again, an object to a line.
-    EventsNdjson,
-    /// Of the log: all of it, as events that `blotter ingest` takes in again, as CSV.
-    EventsCsv,
 }
-
-/// What is said of listings other than the log.
-const NO_EVENTS: &str = "events are what the log tells: blotter log --format events-ndjson";
 
 /// How a table shows ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,6 +247,13 @@ pub fn plain<S: Serializer>(value: &BigDecimal, to: S) -> Result<S::Ok, S::Error
     to.serialize_str(&value.to_plain_string())
 }
 
+/// Prints what a backend should not use this login for, to standard error.
+pub fn warn_about(login: &Login) {
+    for warning in login.warnings() {
+        anstream::eprintln!("warning: {warning}");
+    }
+}
+
 /// Prints rows as a table, coloured only where the output shows colours.
 pub fn table<R: Row>(out: &mut impl Write, rows: &[R], ids: Ids) -> Result<(), Failure> {
     let mut table = Table::new();
@@ -272,7 +272,6 @@ pub fn table<R: Row>(out: &mut impl Write, rows: &[R], ids: Ids) -> Result<(), F
 pub fn rows<R: Row>(out: &mut impl Write, rows: &[R], format: Format) -> Result<(), Failure> {
     match format {
         Format::Table => table(out, rows, Ids::Whole),
-        Format::EventsNdjson | Format::EventsCsv => Err(Failure::Usage(NO_EVENTS.to_owned())),
         Format::Csv => csv(out, rows, R::FIELDS),
         Format::Json => {
             serde_json::to_writer_pretty(&mut *out, rows).map_err(std::io::Error::from)?;
@@ -292,9 +291,6 @@ pub fn more<R: Row>(out: &mut impl Write, rows: &[R], format: Format) -> Result<
             }
         }
         Format::Csv => csv(out, rows, &[])?,
-        Format::EventsNdjson | Format::EventsCsv => {
-            return Err(Failure::Usage(NO_EVENTS.to_owned()));
-        }
         Format::Json => {
             for row in rows {
                 serde_json::to_writer(&mut *out, row).map_err(std::io::Error::from)?;

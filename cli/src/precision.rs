@@ -6,7 +6,8 @@ use std::time::Instant;
 use clap::Args;
 use tradeblotter::{migrations, precision};
 
-use crate::{Database, Failure};
+use crate::database::Database;
+use crate::failure::Failure;
 
 #[derive(Args)]
 pub struct Precision {

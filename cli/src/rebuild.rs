@@ -5,7 +5,8 @@ use std::io::Write;
 use clap::Args;
 use tradeblotter::{Difference, DifferingOrder};
 
-use crate::{Database, Failure};
+use crate::database::Database;
+use crate::failure::Failure;
 
 #[derive(Args)]
 pub struct Rebuild {

@@ -9,7 +9,9 @@ use tradeblotter::Filter;
 use tradeblotter::report::{self, Format, Manifest};
 use uuid::Uuid;
 
-use crate::{Database, Failure, arguments, progress};
+use crate::database::Database;
+use crate::failure::Failure;
+use crate::{arguments, progress};
 
 #[derive(Args)]
 pub struct Report {

@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use clap::Args;
 use tradeblotter::embedded::Server;
 
-use crate::Failure;
+use crate::failure::{FAILED, Failure};
 
 #[derive(Args)]
 pub struct Sandbox {
@@ -31,6 +31,6 @@ impl Sandbox {
         }
         // As a shell tells it: 128 and the signal's number.
         let code = status.code().unwrap_or(128 + status.signal().unwrap_or(0));
-        Err(Failure::Exit(u8::try_from(code).unwrap_or(super::FAILED)))
+        Err(Failure::Exit(u8::try_from(code).unwrap_or(FAILED)))
     }
 }

@@ -5,7 +5,9 @@ use std::io::Write;
 use clap::Subcommand;
 use tradeblotter::{Login, catalog, migrations};
 
-use crate::{Database, Failure, warn};
+use crate::database::Database;
+use crate::failure::Failure;
+use crate::output;
 
 #[derive(Subcommand)]
 pub enum Schema {
@@ -22,7 +24,7 @@ impl Schema {
         let Self::Check = self;
         let conn = &mut database.connect()?;
         migrations::require(conn)?;
-        warn(&Login::of(conn)?);
+        output::warn_about(&Login::of(conn)?);
         let differences = catalog::differences(conn)?;
         if differences.is_empty() {
             return Ok(());

@@ -10,7 +10,9 @@ use tradeblotter::Session;
 use tradeblotter::audit::{CheckpointFile, SealKey};
 use tradeblotter::role::Auditor;
 
-use crate::{Database, Failure, key};
+use crate::database::Database;
+use crate::failure::Failure;
+use crate::key;
 
 #[derive(Args)]
 pub struct Seal {

@@ -7,7 +7,9 @@ use anstream::eprintln;
 use clap::{Args, ValueHint};
 use tradeblotter::audit::{Checkpoint, Extent, Observation, PublicKey, Since, Verified};
 
-use crate::{Database, Failure, arguments, progress};
+use crate::database::Database;
+use crate::failure::Failure;
+use crate::{arguments, progress};
 
 #[derive(Args)]
 pub struct Verify {

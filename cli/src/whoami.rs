@@ -4,7 +4,9 @@ use std::io::Write;
 
 use tradeblotter::Login;
 
-use crate::{Database, Failure, warn};
+use crate::database::Database;
+use crate::failure::Failure;
+use crate::output;
 
 pub fn run(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
     let login = Login::of(&mut database.connect()?)?;
@@ -24,6 +26,6 @@ pub fn run(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
         writeln!(out, "  may act as none of the blotter roles, so it begins no session")?;
     }
     out.flush()?;
-    warn(&login);
+    output::warn_about(&login);
     Ok(())
 }

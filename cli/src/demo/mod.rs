@@ -1,30 +1,30 @@
 //! `blotter demo`: orders of every type through every ending, then the book as it stands, then a trading
 //! day out of the log of a venue.
 
+mod desk;
+mod stage;
+
 use std::io::Write;
 use std::time::Instant;
 
-use chrono::Utc;
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use tradeblotter::embedded::Server;
 use tradeblotter::ingest::{FixReader, Options, Reader, Writer};
-use tradeblotter::migrations::{self, Extent};
-use tradeblotter::role::DatabaseRole;
 use tradeblotter::schema::execution_logs;
 use tradeblotter::{
-    Action, Blotter, Break, Error, Execution, Fill, Filter, Login, NewBreakResolution,
-    NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, Outcome, Page, Session, Side, Trader,
-    connect, role,
+    Action, Error, Filter, NewExecutionLog, NewOrder, Order, Page, Session, Side, Trader, connect,
+    migrations, role,
 };
-use uuid::Uuid;
 
+use self::desk::Desk;
+use self::stage::Stage;
 use crate::breaks::BreakRow;
+use crate::database::Database;
+use crate::failure::Failure;
+use crate::ingest;
 use crate::output::{self, Ids};
-use crate::{Database, Failure, ingest};
 
 /// A trading day of our own making; what is planted in it stands in the README beside it.
-const DAY: &[u8] = include_bytes!("../data/day.fix");
+const DAY: &[u8] = include_bytes!("../../data/day.fix");
 
 /// The FIX tag that names the trader in it.
 const ACCOUNT: u32 = 1;
@@ -124,113 +124,6 @@ fn trade(desk: &Desk, ada: &Trader) -> Result<Order, Failure> {
     Ok(desk.order(&at_once)?)
 }
 
-/// Who trades: the traders, each with its own rows, and the engine.
-struct Floor {
-    traders: Blotter,
-    engine: Session<role::Engine>,
-}
-
-impl Floor {
-    fn desk_of(&self, trader: &Trader) -> Result<Desk, Error> {
-        Ok(Desk { trader: self.traders.trader(trader.id)?, engine: self.engine.clone() })
-    }
-}
-
-/// A trader and the engine that works for it; one transaction to each event, as it would be on a
-/// trading day.
-struct Desk {
-    trader: Session<role::Trader>,
-    engine: Session<role::Engine>,
-}
-
-impl Desk {
-    /// Takes an order into the book and routes it.
-    fn submit(&self, new: &NewOrder<'_>) -> Result<Order, Error> {
-        let order = self.trader.transaction(|tx| tx.orders().submit(new))?;
-        self.log(&NewExecutionLog::new(order.id, Action::Approved))?;
-        self.log(&NewExecutionLog::new(order.id, Action::Executed))?;
-        Ok(order)
-    }
-
-    fn cancel(&self, order: &Order) -> Result<(), Error> {
-        let reason = Some("cancelled by the trader");
-        self.trader.transaction(|tx| tx.execution_logs().cancel(order.id, reason).map(drop))
-    }
-
-    fn log(&self, entry: &NewExecutionLog<'_>) -> Result<(), Error> {
-        self.engine.transaction(|tx| tx.execution_logs().append(entry).map(drop))
-    }
-
-    fn fill(
-        &self,
-        order: &Order,
-        quantity: i32,
-        price: &str,
-        venue: &str,
-        execution_id: &str,
-    ) -> Result<Fill, Error> {
-        let fill = NewFill {
-            order_id: order.id,
-            timestamp: Utc::now(),
-            quantity_filled: quantity,
-            price_at_fill: price.parse()?,
-            venue,
-            commission: "0.35".parse()?,
-            execution_id: Some(execution_id),
-        };
-        self.engine.transaction(|tx| tx.fills().record(&fill))
-    }
-
-    /// The venue says that a fill was at another price.
-    fn correct(&self, fill: &Fill, price: &str, execution_id: &str) -> Result<Fill, Error> {
-        let correction = NewCorrection {
-            amends: fill.id,
-            timestamp: Utc::now(),
-            quantity_filled: fill.quantity_filled,
-            price_at_fill: price.parse()?,
-            commission: fill.commission,
-            execution_id: Some(execution_id),
-        };
-        self.engine.transaction(|tx| tx.fills().correct(&correction))
-    }
-
-    /// Takes whatever a venue reports; returns the break, if it can't be applied.
-    fn report(
-        &self,
-        order: &Order,
-        quantity: i32,
-        price: &str,
-        execution_id: &str,
-    ) -> Result<Option<Break>, Failure> {
-        let execution = Execution {
-            order_id: Some(order.id),
-            timestamp: Utc::now(),
-            quantity: quantity.into(),
-            price: price.parse().map_err(|why| Failure::Failed(Some(format!("{price}: {why}"))))?,
-            venue: "NASDAQ",
-            commission: 0.into(),
-            execution_id: Some(execution_id),
-            refers_to: None,
-            is_bust: false,
-            raw: None,
-        };
-        let outcome = self.engine.transaction(|tx| tx.breaks().record_or_break(&execution))?;
-        Ok(match outcome {
-            Outcome::Broken(broken) => Some(broken),
-            Outcome::Recorded(_) | Outcome::Known(_) => None,
-        })
-    }
-
-    fn book(&self, broken: &Break, reason: &str) -> Result<(), Error> {
-        let book = NewBreakResolution::book(broken.id, reason);
-        self.engine.transaction(|tx| tx.breaks().resolve(&book).map(drop))
-    }
-
-    fn order(&self, order: &Order) -> Result<Order, Error> {
-        self.trader.transaction(|tx| tx.orders().get(order.id))
-    }
-}
-
 fn show(desk: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(), Failure> {
     let (orders, fills, breaks, log) = desk.trader.snapshot(|tx| {
         Ok::<_, Error>((
@@ -317,110 +210,4 @@ fn show_breaks(engine: &Session<role::Engine>, out: &mut impl Write) -> Result<(
     let breaks: Vec<_> = breaks.into_iter().map(BreakRow::from).collect();
     writeln!(out, "\nWhat is left to resolve, newest first")?;
     output::table(out, &breaks, Ids::Short)
-}
-
-/// Where the demo plays.
-enum Stage {
-    /// On a server of its own.
-    Private(Server),
-    /// In a database made for it on a server that is running.
-    Scratch(Scratch),
-}
-
-/// A database that is dropped with this value.
-struct Scratch {
-    name: String,
-    server_url: String,
-    url: String,
-    /// The roles that the login was granted for the demo.
-    lent: Vec<&'static str>,
-}
-
-impl Stage {
-    fn set(database_url: Option<&str>) -> Result<Self, Failure> {
-        let Some(server_url) = database_url else {
-            return Ok(Self::Private(Server::start()?));
-        };
-        let name = format!("blotter_demo_{}", Uuid::now_v7().simple());
-        connect(server_url)?
-            .batch_execute(&format!("CREATE DATABASE {name}"))
-            .map_err(Error::from)?;
-        let url = with_database(server_url, &name);
-        let server_url = server_url.to_owned();
-        Ok(Self::Scratch(Scratch { name, server_url, url, lent: Vec::new() }))
-    }
-
-    fn what(&self) -> String {
-        match self {
-            Self::Private(_) => "A private PostgreSQL, started for this demo".to_owned(),
-            Self::Scratch(scratch) => format!("Database {}, created for this demo", scratch.name),
-        }
-    }
-
-    fn url(&self) -> &str {
-        match self {
-            Self::Private(server) => server.url(),
-            Self::Scratch(scratch) => &scratch.url,
-        }
-    }
-
-    /// Connects as each role: on the private server as a login of its own, on another one as whoever
-    /// has connected, who lends itself the roles that it has not.
-    fn open(&mut self) -> Result<Floor, Failure> {
-        let (traders, engine) = match self {
-            Self::Private(server) => {
-                (server.login::<role::Trader>()?, server.login::<role::Engine>()?)
-            }
-            Self::Scratch(scratch) => {
-                scratch.lend_roles()?;
-                (scratch.url.clone(), scratch.url.clone())
-            }
-        };
-        Ok(Floor {
-            traders: Blotter::connect(&traders)?,
-            engine: Blotter::connect(&engine)?.engine(),
-        })
-    }
-}
-
-impl Scratch {
-    fn lend_roles(&mut self) -> Result<(), Error> {
-        let conn = &mut connect(&self.url)?;
-        let login = Login::of(conn)?;
-        let needed = [
-            (role::Trader::NAME, login.may_act_as::<role::Trader>()),
-            (role::Engine::NAME, login.may_act_as::<role::Engine>()),
-        ];
-        for (role, _) in needed.into_iter().filter(|(_, held)| !held) {
-            conn.batch_execute(&format!("GRANT {role} TO CURRENT_USER"))?;
-            self.lent.push(role);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // There is nobody left to tell if something can't be taken back.
-        if let Ok(mut conn) = connect(&self.url) {
-            for role in &self.lent {
-                let _ = conn.batch_execute(&format!("REVOKE {role} FROM CURRENT_USER"));
-            }
-            // With the migrations go the roles that no other database uses.
-            let _ = migrations::revert(&mut conn, Extent::All, |_| ());
-        }
-        if let Ok(mut conn) = connect(&self.server_url) {
-            let _ = conn.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
-        }
-    }
-}
-
-/// The URL or keyword string of another database on the same server; libpq takes the last of several.
-fn with_database(url: &str, name: &str) -> String {
-    if url.contains("://") {
-        let separator = if url.contains('?') { '&' } else { '?' };
-        format!("{url}{separator}dbname={name}")
-    } else {
-        format!("{url} dbname={name}")
-    }
 }

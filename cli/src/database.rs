@@ -1,0 +1,124 @@
+//! How a command gets its connection or session.
+
+use diesel::prelude::*;
+use tradeblotter::role::{Auditor, Compliance, DatabaseRole, Engine, Reader, Trader};
+use tradeblotter::{Blotter, Login, Session, migrations};
+use uuid::Uuid;
+
+use crate::failure::Failure;
+
+/// The database that the command line or the environment names.
+#[derive(clap::Args)]
+pub struct Database {
+    /// PostgreSQL database to connect to: a postgres:// URL or a libpq keyword string
+    #[arg(long = "database-url", env = "DATABASE_URL", value_name = "URL", global = true)]
+    #[arg(hide_env_values = true, help_heading = "Connection")]
+    url: Option<String>,
+}
+
+impl Database {
+    /// Returns the URL if there is one. An empty `DATABASE_URL` counts as none.
+    pub fn given(&self) -> Option<&str> {
+        self.url.as_deref().filter(|url| !url.is_empty())
+    }
+
+    fn url(&self) -> Result<&str, Failure> {
+        self.given().ok_or_else(|| {
+            Failure::Usage(
+                "no database is given. Set DATABASE_URL or pass --database-url; `blotter demo` and \
+                 `blotter sandbox` work without one"
+                    .to_owned(),
+            )
+        })
+    }
+
+    /// Connects, whatever the state of the schema.
+    pub fn connect(&self) -> Result<PgConnection, Failure> {
+        Ok(tradeblotter::connect(self.url()?)?)
+    }
+
+    /// Begins a session that acts for every trader.
+    pub fn engine(&self) -> Result<Session<Engine>, Failure> {
+        self.session(Blotter::engine)
+    }
+
+    /// Begins a session that reads everything and writes nothing.
+    pub fn compliance(&self) -> Result<Session<Compliance>, Failure> {
+        self.session(Blotter::compliance)
+    }
+
+    /// Begins a session that seals the log.
+    pub fn auditor(&self) -> Result<Session<Auditor>, Failure> {
+        self.session(Blotter::auditor)
+    }
+
+    /// Connects, checks that the database is migrated, and returns what the login may do.
+    fn login(&self) -> Result<(PgConnection, Login), Failure> {
+        let mut conn = self.connect()?;
+        migrations::require(&mut conn)?;
+        let login = Login::of(&mut conn)?;
+        Ok((conn, login))
+    }
+
+    /// Begins a session of a role. Fails if the login is not a member of it.
+    fn session<R: DatabaseRole>(
+        &self,
+        begin: impl FnOnce(&Blotter) -> Session<R>,
+    ) -> Result<Session<R>, Failure> {
+        self.connection_as::<R>()?;
+        Ok(begin(&Blotter::connect(self.url()?)?))
+    }
+
+    /// Connects as a login that is a member of this role. Fails if it is not.
+    pub fn connection_as<R: DatabaseRole>(&self) -> Result<PgConnection, Failure> {
+        let (conn, login) = self.login()?;
+        if login.may_act_as::<R>() {
+            return Ok(conn);
+        }
+        Err(Failure::Failed(Some(format!(
+            "login {name} is not a member of {role}, which this command needs; GRANT {role} TO {name}, \
+             or connect as another login",
+            name = login.name,
+            role = R::NAME
+        ))))
+    }
+
+    /// Begins a session that reads the log and its seals, as auditor or else as compliance.
+    pub fn auditing(&self) -> Result<Session<Reader>, Failure> {
+        let (_, login) = self.login()?;
+        let blotter = Blotter::connect(self.url()?)?;
+        if login.may_act_as::<Auditor>() {
+            return Ok(blotter.auditor().reader());
+        }
+        if login.may_act_as::<Compliance>() {
+            return Ok(blotter.compliance().reader());
+        }
+        Err(Failure::Failed(Some(format!(
+            "login {name} may not read seals; GRANT blotter_auditor or blotter_compliance TO {name}, or \
+             connect as another login",
+            name = login.name
+        ))))
+    }
+
+    /// Begins a session that reads the rows of one trader, or of all, as the first role that allows it:
+    /// compliance, engine, trader.
+    pub fn reader(&self, trader: Option<Uuid>) -> Result<Session<Reader>, Failure> {
+        let (_, login) = self.login()?;
+        let blotter = Blotter::connect(self.url()?)?;
+        match trader {
+            _ if login.may_act_as::<Compliance>() => Ok(blotter.compliance().reader()),
+            _ if login.may_act_as::<Engine>() => Ok(blotter.engine().reader()),
+            Some(trader) if login.may_act_as::<Trader>() => Ok(blotter.trader(trader)?.reader()),
+            None if login.may_act_as::<Trader>() => Err(Failure::Usage(format!(
+                "login {} may read only one trader's rows at a time: pass --trader, or connect as a member \
+                 of blotter_compliance or blotter_engine",
+                login.name
+            ))),
+            _ => Err(Failure::Failed(Some(format!(
+                "login {name} is not a member of any blotter role and sees no rows; \
+                 GRANT blotter_compliance TO {name}, or connect as another login",
+                name = login.name
+            )))),
+        }
+    }
+}
