@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use tradeblotter::Session;
-use tradeblotter::audit::{CheckpointFile, SealKey};
+use tradeblotter::audit::{CheckpointWriter, SealKey};
 use tradeblotter::role::Auditor;
 
 use crate::database::Database;
@@ -33,7 +33,7 @@ impl Seal {
     pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
         let key = key::find(self.key.as_ref())?;
         let session = database.auditor()?;
-        let mut file = self.checkpoint_file.as_deref().map(CheckpointFile::open).transpose()?;
+        let mut file = self.checkpoint_file.as_deref().map(CheckpointWriter::open).transpose()?;
         // What was sealed when the last run was stopped before it could write it down.
         write_down(&session, &mut file)?;
         loop {
@@ -48,7 +48,7 @@ impl Seal {
 fn seal(
     session: &Session<Auditor>,
     key: &SealKey,
-    file: &mut Option<CheckpointFile>,
+    file: &mut Option<CheckpointWriter>,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     while let Some(seal) = session.transaction(|tx| tx.seals().seal(key))? {
@@ -68,10 +68,10 @@ fn seal(
 
 fn write_down(
     session: &Session<Auditor>,
-    file: &mut Option<CheckpointFile>,
+    file: &mut Option<CheckpointWriter>,
 ) -> Result<(), Failure> {
     if let Some(file) = file {
-        file.catch_up(session)?;
+        file.append_new(session)?;
     }
     Ok(())
 }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use anstream::eprintln;
 use clap::{Args, ValueHint};
-use tradeblotter::audit::{Checkpoint, Extent, Observation, PublicKey, Since, Verified};
+use tradeblotter::audit::{
+    CheckpointFile, PublicKey, Verified, VerifyEvent, VerifyFrom, VerifyOptions,
+};
 
 use crate::database::Database;
 use crate::failure::Failure;
@@ -21,14 +23,14 @@ pub struct Verify {
     public_keys: Vec<PublicKey>,
     /// Read entries from this seal on, by its number, or from the first one at this day or moment.
     #[arg(long, value_name = "N|TIME", value_parser = since)]
-    since: Option<Since>,
+    since: Option<VerifyFrom>,
 }
 
-fn since(text: &str) -> Result<Since, String> {
+fn since(text: &str) -> Result<VerifyFrom, String> {
     match text.parse() {
-        Ok(seal) => Ok(Since::Seal(seal)),
+        Ok(seal) => Ok(VerifyFrom::Seal(seal)),
         Err(_) => arguments::moment(text)
-            .map(Since::Moment)
+            .map(VerifyFrom::Time)
             .map_err(|why| format!("{why}, nor the number of a seal")),
     }
 }
@@ -36,26 +38,31 @@ fn since(text: &str) -> Result<Since, String> {
 impl Verify {
     pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
         let session = database.auditing()?;
-        let checkpoint = self.checkpoint_file.as_deref().map(Checkpoint::read).transpose()?;
+        let checkpoint_file =
+            self.checkpoint_file.as_deref().map(CheckpointFile::read).transpose()?;
         if self.public_keys.is_empty() {
             eprintln!(
                 "warning: no --public-key: who could rewrite the log could seal it anew, with a key of \
                  their own"
             );
         }
-        if checkpoint.is_none() {
+        if checkpoint_file.is_none() {
             eprintln!(
                 "warning: no --checkpoint-file: seals that were cut off at the end are not missed"
             );
         }
-        let extent = Extent { keys: self.public_keys.clone(), checkpoint, since: self.since };
+        let options = VerifyOptions {
+            public_keys: self.public_keys.clone(),
+            checkpoint_file,
+            from: self.since,
+        };
         let progress = progress::bar("entries");
         let verified = session.snapshot(|tx| {
-            tx.seals().verify(&extent, |observation| match observation {
-                Observation::Begun(entries) => progress.set_length(entries),
-                Observation::Checked(entries) => progress.inc(entries),
+            tx.seals().verify(&options, |event| match event {
+                VerifyEvent::Started(entries) => progress.set_length(entries),
+                VerifyEvent::Checked(entries) => progress.inc(entries),
                 // The check has failed, whether or not anybody reads why.
-                Observation::Found(finding) => progress.suspend(|| {
+                VerifyEvent::Found(finding) => progress.suspend(|| {
                     let _ = writeln!(out, "{finding}");
                 }),
             })

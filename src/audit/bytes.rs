@@ -1,6 +1,7 @@
-//! Bytes of a fixed length: `bytea` in the database, hexadecimal digits everywhere else.
+//! Byte strings of a fixed length: `bytea` in the database, hexadecimal digits everywhere else.
 
-/// A type of so many bytes that prints as lower-case hexadecimal digits and reads them.
+/// Defines a type of `$length` bytes that prints and parses as lower-case hexadecimal digits. `$called` names
+/// it in errors.
 macro_rules! fixed_bytes {
     ($(#[$docs:meta])* $type:ident, $length:literal, $called:literal) => {
         $(#[$docs])*
@@ -12,7 +13,7 @@ macro_rules! fixed_bytes {
         pub struct $type(pub(super) [u8; $length]);
 
         impl $type {
-            /// The bytes themselves.
+            /// Returns the bytes.
             pub fn as_bytes(&self) -> &[u8; $length] {
                 &self.0
             }
@@ -33,7 +34,7 @@ macro_rules! fixed_bytes {
         impl std::str::FromStr for $type {
             type Err = $crate::Error;
 
-            /// Reads what `Display` writes; anything else is [`Error::is_invalid_input`].
+            /// Parses what `Display` writes; refuses anything else with [`Error::is_invalid_input`].
             ///
             /// [`Error::is_invalid_input`]: crate::Error::is_invalid_input
             fn from_str(text: &str) -> Result<Self, $crate::Error> {
@@ -71,11 +72,11 @@ macro_rules! fixed_bytes {
 pub(super) use fixed_bytes;
 
 fixed_bytes!(
-    /// A SHA-256 hash; prints as 64 hexadecimal digits.
+    /// A SHA-256 hash; prints as 64 lower-case hexadecimal digits.
     Hash, 32, "hash"
 );
 
 fixed_bytes!(
-    /// An Ed25519 signature; prints as 128 hexadecimal digits.
+    /// An Ed25519 signature; prints as 128 lower-case hexadecimal digits.
     Signature, 64, "signature"
 );

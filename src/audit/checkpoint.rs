@@ -1,4 +1,4 @@
-//! What is written down of the seals where the database can't reach it: a JSON line for each.
+//! The checkpoint file: seals published outside the database, as one JSON line each.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -10,83 +10,87 @@ use crate::database::role::Audits;
 use crate::database::session::Session;
 use crate::error::Error;
 
-/// Seals that are asked for at a time.
+/// Seals that are read from the database at a time.
 const PAGE: u16 = 100;
 
-/// The seals of a checkpoint file, as it was when it was read.
+/// A seal as it is published: one line of a checkpoint file.
+pub type Checkpoint = Seal;
+
+/// The contents of a checkpoint file at the time when it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
+pub struct CheckpointFile {
     path: PathBuf,
-    seals: BTreeMap<i64, Seal>,
+    checkpoints: BTreeMap<i64, Checkpoint>,
 }
 
-impl Checkpoint {
-    /// Reads a checkpoint file. A last line that was not written to its end is passed over. Whether the
-    /// lines are true is for [`Seals::verify`](super::Seals::verify) to say.
+impl CheckpointFile {
+    /// Reads a checkpoint file; ignores an incomplete last line. It verifies neither signatures nor links:
+    /// [`Seals::verify`](super::Seals::verify) does.
     ///
     /// # Errors
     ///
     /// - [`Error::is_file`]: the file can't be read.
-    /// - [`Error::is_unproven`]: a line is no seal, or a second one of its number.
+    /// - [`Error::is_unproven`]: a line is not a seal, or a second seal with the same number.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read(path).map_err(|why| Error::file(path.display(), why))?;
         Ok(Self::parse(path, &text)?.0)
     }
 
-    /// The file as it is now.
+    /// Reads the same file as it is now.
     pub(super) fn read_again(&self) -> Result<Self, Error> {
         Self::read(&self.path)
     }
 
-    /// The seals, and how long the text is without a line that has no end.
+    /// Parses the complete lines of a file; also returns their length in bytes.
     fn parse(path: &Path, text: &[u8]) -> Result<(Self, usize), Error> {
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        let mut seals = BTreeMap::new();
-        for (n, line) in text[..whole].split_inclusive(|byte| *byte == b'\n').enumerate() {
-            let at = || format!("line {} of {}", n + 1, path.display());
+        let complete = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let mut checkpoints = BTreeMap::new();
+        for (index, line) in text[..complete].split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let at = || format!("line {} of {}", index + 1, path.display());
             let seal: Seal = serde_json::from_slice(line)
-                .map_err(|why| Error::unproven(format!("{} is no seal: {why}", at())))?;
-            if let Some(other) = seals.insert(seal.id, seal) {
-                let why = format!("{} is a second seal {}", at(), other.id);
+                .map_err(|why| Error::unproven(format!("{} is not a seal: {why}", at())))?;
+            if let Some(first) = checkpoints.insert(seal.id, seal) {
+                let why = format!("{} is a second seal with the number {}", at(), first.id);
                 return Err(Error::unproven(why));
             }
         }
-        Ok((Self { path: path.to_owned(), seals }, whole))
+        Ok((Self { path: path.to_owned(), checkpoints }, complete))
     }
 
-    /// The seals in the order of the chain.
-    pub fn seals(&self) -> impl Iterator<Item = &Seal> {
-        self.seals.values()
+    /// Returns the checkpoints in the order of the chain.
+    pub fn checkpoints(&self) -> impl Iterator<Item = &Checkpoint> {
+        self.checkpoints.values()
     }
 
-    /// The seal at this place in the chain, if it is written down.
-    pub fn get(&self, id: i64) -> Option<&Seal> {
-        self.seals.get(&id)
+    /// Returns the checkpoint with this number, if the file has it.
+    pub fn get(&self, id: i64) -> Option<&Checkpoint> {
+        self.checkpoints.get(&id)
     }
 
-    /// The last one that is written down.
-    pub fn last(&self) -> Option<&Seal> {
-        self.seals.values().next_back()
+    /// Returns the checkpoint with the greatest number; none if the file is empty.
+    pub fn last(&self) -> Option<&Checkpoint> {
+        self.checkpoints.values().next_back()
     }
 }
 
-/// A checkpoint file that is open to be added to, by nobody else at the same time.
+/// A checkpoint file that is open for appending, locked against other processes.
 ///
-/// Seals go to the database first and to the file after that. So the file never has one that the database
-/// has not, and when a process is stopped in between, the next one finds in the database what is missing.
+/// A seal is committed to the database first and appended to the file afterwards, so the file never has a
+/// seal that the database lacks. If the process stops in between, the next [`append_new`](Self::append_new)
+/// appends what is missing.
 #[derive(Debug)]
-pub struct CheckpointFile {
+pub struct CheckpointWriter {
     path: PathBuf,
     file: File,
-    last: Option<Seal>,
+    last: Option<Checkpoint>,
 }
 
-impl CheckpointFile {
-    /// Opens a checkpoint file, or makes it. Takes back a last line that was not written to its end.
+impl CheckpointWriter {
+    /// Opens a checkpoint file, or creates it; removes an incomplete last line.
     ///
     /// # Errors
     ///
-    /// Those of [`Checkpoint::read`]; and [`Error::is_file`] when another process has it open like this.
+    /// Those of [`CheckpointFile::read`]; and [`Error::is_file`] if another process has it open for appending.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let failed = |why: std::io::Error| Error::file(path.display(), why);
         let existed = path.exists();
@@ -99,61 +103,62 @@ impl CheckpointFile {
             .map_err(failed)?;
         file.try_lock().map_err(|why| match why {
             TryLockError::WouldBlock => {
-                Error::file(path.display(), "another process seals into this file")
+                Error::file(path.display(), "another process seals into this file; stop it first")
             }
             TryLockError::Error(why) => failed(why),
         })?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(failed)?;
-        let (checkpoint, whole) = Checkpoint::parse(path, &text)?;
-        file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::End(0))).map_err(failed)?;
+        let (contents, complete) = CheckpointFile::parse(path, &text)?;
+        file.set_len(complete as u64).and_then(|()| file.seek(SeekFrom::End(0))).map_err(failed)?;
         if !existed {
-            keep_name(path).map_err(failed)?;
+            sync_directory_of(path).map_err(failed)?;
         }
-        Ok(Self { path: path.to_owned(), file, last: checkpoint.last().cloned() })
+        Ok(Self { path: path.to_owned(), file, last: contents.last().cloned() })
     }
 
-    /// Writes down every seal that the database has and the file has not; how many. Each is on the disk
-    /// before the next one is written.
+    /// Appends every seal that the database has and the file lacks; returns their number. Each line is flushed
+    /// to disk before the next one is written.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_unproven`]: the database has another seal than the file, or has lost one; nothing is
-    ///   written.
-    /// - [`Error::is_file`], and those of the session.
-    pub fn catch_up<R: Audits>(&mut self, session: &Session<R>) -> Result<u64, Error> {
+    /// - [`Error::is_unproven`]: the last seal of the file is not in the database or differs from the
+    ///   database's, so nothing is appended; or the seals of the database do not follow each other.
+    /// - [`Error::is_file`]: the file can't be written.
+    /// - Those of the session.
+    pub fn append_new<R: Audits>(&mut self, session: &Session<R>) -> Result<u64, Error> {
         if let Some(last) = &self.last {
-            let stored = session.snapshot(|tx| tx.seals().get(last.id));
-            match stored {
+            match session.snapshot(|tx| tx.seals().get(last.id)) {
                 Ok(seal) if seal == *last => {}
                 Err(error) if !error.is_not_found() => return Err(error),
                 _ => {
-                    let (id, path) = (last.id, self.path.display());
                     return Err(Error::unproven(format!(
-                        "seal {id} of {path} is not the one that the database has; run blotter verify \
-                         with this file, and don't seal before it is known why"
+                        "seal {} of {} is not the one that the database has; find out why before you seal \
+                         again: run blotter verify with this file",
+                        last.id,
+                        self.path.display()
                     )));
                 }
             }
         }
-        let mut written = 0;
+        let mut appended = 0;
         loop {
             let after = self.last.as_ref().map_or(0, |last| last.id);
             let seals = session.snapshot(|tx| tx.seals().after(after, PAGE))?;
-            let full = seals.len() == usize::from(PAGE);
+            let is_last_page = seals.len() < usize::from(PAGE);
             for seal in seals {
                 self.append(seal)?;
-                written += 1;
+                appended += 1;
             }
-            if !full {
-                return Ok(written);
+            if is_last_page {
+                return Ok(appended);
             }
         }
     }
 
     fn append(&mut self, seal: Seal) -> Result<(), Error> {
-        let before = self.last.as_ref().map_or(Seal::NONE_BEFORE, Seal::hash);
-        if seal.previous != before {
+        let previous = self.last.as_ref().map_or(Seal::HASH_BEFORE_FIRST, Seal::hash);
+        if seal.previous != previous {
             return Err(Error::unproven(format!(
                 "seal {} of the database does not follow the last one of {}; run blotter verify with \
                  this file",
@@ -173,8 +178,9 @@ impl CheckpointFile {
     }
 }
 
-/// Sees to it that a new file is still there after a crash.
-fn keep_name(path: &Path) -> std::io::Result<()> {
+/// Flushes the directory entry of a new file to disk, so that the file still exists after a crash. Skipped if
+/// the directory may not be read.
+fn sync_directory_of(path: &Path) -> std::io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     match File::open(directory.unwrap_or(Path::new("."))) {
         Ok(directory) => directory.sync_all(),

@@ -1,7 +1,7 @@
-//! An entry of the log with what it attests, and the leaf that it is in a seal.
+//! An entry of the log with the rows that it attests, and its encoding as a leaf of a seal.
 //!
-//! The encoding is written down byte by byte in `docs/seals.md`. It is [`SCHEME`] 1: another
-//! one, for columns that come later, gets another number and stands beside it.
+//! `docs/seals.md` describes the encoding byte by byte. It is [`SCHEME`] 1 and never changes: columns that
+//! are added later need another scheme with another number.
 //!
 //! [`SCHEME`]: super::SCHEME
 
@@ -22,70 +22,74 @@ use crate::schema::{break_resolutions, breaks, execution_logs, fills, orders};
 use crate::types::enums::{Action, OrderType, Side};
 use crate::types::price::Price;
 
-/// What was submitted of an order: all of it that never changes.
+/// The terms of an order: the columns that never change after it is submitted.
 #[derive(HasQuery, Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[diesel(table_name = orders)]
 #[diesel(check_for_backend(diesel::pg::Pg))]
-pub struct Terms {
-    /// Unique order identifier.
+pub struct OrderTerms {
+    /// Id of the order.
     pub id: Uuid,
-    /// The trader whose order it is.
+    /// Id of the trader who owns the order.
     pub trader_id: Uuid,
     /// Stock symbol (FIX tag 55), e.g. AAPL.
     pub symbol: String,
     /// Number of shares to trade (FIX tag 38, OrderQty).
     pub quantity: i32,
-    /// How it is priced (FIX tag 40).
+    /// How the order is priced (FIX tag 40, OrdType).
     pub order_type: OrderType,
-    /// Limit price, or a STOP's trigger, in currency units; none for a market order.
+    /// Limit price, or trigger price of a STOP order, in currency units; none for a market order.
     pub price: Option<Price>,
     /// Risk-management price in currency units: close the position at this loss.
     pub stop_loss: Option<Price>,
     /// Risk-management price in currency units: close the position at this profit.
     pub take_profit: Option<Price>,
-    /// Submitted.
+    /// When the order was submitted.
     pub created_at: DateTime<Utc>,
-    /// Expiration, if a timeout is set.
+    /// When the order expires; none if it has no timeout.
     pub expires_at: Option<DateTime<Utc>>,
-    /// Which way it trades (FIX tag 54); none where a client of the base schema left it out.
+    /// Buy or sell (FIX tag 54, Side); none if a client of the base schema left it out.
     pub side: Option<Side>,
-    /// The client's own id of the order (FIX tag 11, ClOrdID).
+    /// The client's id of the order (FIX tag 11, ClOrdID).
     pub client_order_id: Option<String>,
     /// The order that this one replaces (FIX tag 41, OrigClOrdID).
     pub replaces: Option<Uuid>,
 }
 
-/// An entry of the log, and what it attests.
+/// An entry of the execution log together with the rows that it attests; the content of one leaf.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Entry {
+pub struct AttestedEntry {
     /// The entry itself.
     pub log: ExecutionLog,
-    /// Of SUBMITTED: the terms of the order.
+    /// Terms of the order, if the action is SUBMITTED.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub terms: Option<Terms>,
-    /// The fill, bust or correction that it books.
+    pub terms: Option<OrderTerms>,
+    /// The fill, bust or correction that the entry records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fill: Option<Fill>,
-    /// The break that it is about.
+    /// The break that the entry names.
     #[serde(rename = "break", skip_serializing_if = "Option::is_none")]
     pub broken: Option<Break>,
-    /// What became of that break, unless the entry says that it was kept.
+    /// Resolution of that break, unless the entry records that the break was kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolution: Option<BreakResolution>,
 }
 
-/// The number of an entry that can't be read, and why.
-pub(super) type Unread = (i64, String);
+/// The number of an entry that cannot be read, and the error.
+pub(super) struct UnreadableEntry {
+    pub sequence: i64,
+    pub why: String,
+}
 
-/// Which of the facts an entry attests: a part of the scheme, so it goes by the entry alone.
-struct Attests {
+/// The ids of the rows that an entry attests. This is part of the scheme, so it depends on nothing but the
+/// entry.
+struct AttestedIds {
     terms: Option<Uuid>,
     fill: Option<Uuid>,
     broken: Option<Uuid>,
     resolution: Option<Uuid>,
 }
 
-impl Attests {
+impl AttestedIds {
     fn of(log: &ExecutionLog) -> Self {
         let says_kept = log.reason.as_deref().is_some_and(|reason| reason.starts_with(KEPT));
         let is_kept = says_kept && log.fill_id.is_none();
@@ -93,17 +97,17 @@ impl Attests {
             terms: (log.action == Action::Submitted).then_some(log.order_id),
             fill: log.fill_id,
             broken: log.break_id,
-            // When a break was kept it had none, and it may have one by now.
+            // The break had no resolution when the entry that records it was written. It may have one now.
             resolution: log.break_id.filter(|_| !is_kept),
         }
     }
 }
 
-impl Entry {
-    /// The leaf that it is in a tree. Its number is not in it: that is its place among those that the seal
-    /// covers.
+impl AttestedEntry {
+    /// Returns the leaf of the entry in the Merkle tree of a seal. The number of the entry is not hashed: it
+    /// determines the index of the leaf.
     pub fn leaf(&self) -> Hash {
-        let attests = Attests::of(&self.log);
+        let attested = AttestedIds::of(&self.log);
         let mut content = vec![1];
         Record::of(&mut content, b'L', Some(&self.log), |record, log| {
             record
@@ -124,7 +128,7 @@ impl Entry {
                 .optional(log.break_id, Record::uuid)
                 .optional(log.reported_at, Record::time);
         });
-        if attests.terms.is_some() {
+        if attested.terms.is_some() {
             Record::of(&mut content, b'O', self.terms.as_ref(), |record, terms| {
                 record
                     .uuid(terms.id)
@@ -142,7 +146,7 @@ impl Entry {
                     .optional(terms.replaces, Record::uuid);
             });
         }
-        if attests.fill.is_some() {
+        if attested.fill.is_some() {
             Record::of(&mut content, b'F', self.fill.as_ref(), |record, fill| {
                 record
                     .uuid(fill.id)
@@ -160,7 +164,7 @@ impl Entry {
                     .optional(fill.break_id, Record::uuid);
             });
         }
-        if attests.broken.is_some() {
+        if attested.broken.is_some() {
             Record::of(&mut content, b'B', self.broken.as_ref(), |record, broken| {
                 record
                     .uuid(broken.id)
@@ -182,7 +186,7 @@ impl Entry {
                     .text(&broken.acted_as);
             });
         }
-        if attests.resolution.is_some() {
+        if attested.resolution.is_some() {
             Record::of(&mut content, b'R', self.resolution.as_ref(), |record, resolution| {
                 record
                     .uuid(resolution.id)
@@ -200,27 +204,26 @@ impl Entry {
         tree::leaf(&content)
     }
 
-    /// Whether it has the facts that such an entry attests, and no others: those are in no leaf.
-    pub(super) fn is_whole(&self) -> bool {
-        let attests = Attests::of(&self.log);
-        self.terms.as_ref().map(|terms| terms.id) == attests.terms
-            && self.fill.as_ref().map(|fill| fill.id) == attests.fill
-            && self.broken.as_ref().map(|broken| broken.id) == attests.broken
-            && self.resolution.as_ref().map(|it| it.break_id) == attests.resolution
+    /// Returns whether it has exactly the rows that its entry attests. Others would not be in the leaf, so a
+    /// proof would seem to prove them.
+    pub(super) fn has_exactly_attested_rows(&self) -> bool {
+        let attested = AttestedIds::of(&self.log);
+        self.terms.as_ref().map(|terms| terms.id) == attested.terms
+            && self.fill.as_ref().map(|fill| fill.id) == attested.fill
+            && self.broken.as_ref().map(|broken| broken.id) == attested.broken
+            && self.resolution.as_ref().map(|it| it.break_id) == attested.resolution
     }
 
-    /// Adds to entries of the log what they attest.
-    pub(super) fn with_facts(
-        conn: &mut PgConnection,
-        log: Vec<ExecutionLog>,
-    ) -> QueryResult<Vec<Self>> {
-        let attested: Vec<Attests> = log.iter().map(Attests::of).collect();
-        let ids =
-            |of: fn(&Attests) -> Option<Uuid>| attested.iter().filter_map(of).collect::<Vec<_>>();
+    /// Loads the rows that these entries attest.
+    pub(super) fn load(conn: &mut PgConnection, log: Vec<ExecutionLog>) -> QueryResult<Vec<Self>> {
+        let attested: Vec<AttestedIds> = log.iter().map(AttestedIds::of).collect();
+        let ids = |of: fn(&AttestedIds) -> Option<Uuid>| {
+            attested.iter().filter_map(of).collect::<Vec<_>>()
+        };
         let terms = by_id(
             ids(|it| it.terms),
-            |it: &Terms| it.id,
-            |ids| Terms::query().filter(orders::id.eq_any(ids)).load(conn),
+            |it: &OrderTerms| it.id,
+            |ids| OrderTerms::query().filter(orders::id.eq_any(ids)).load(conn),
         )?;
         let fills = by_id(
             ids(|it| it.fill),
@@ -239,44 +242,46 @@ impl Entry {
                 BreakResolution::query().filter(break_resolutions::break_id.eq_any(ids)).load(conn)
             },
         )?;
-        let entry = |(log, attests): (ExecutionLog, &Attests)| Self {
+        let entry = |(log, ids): (ExecutionLog, &AttestedIds)| Self {
             log,
-            terms: attests.terms.and_then(|id| terms.get(&id).cloned()),
-            fill: attests.fill.and_then(|id| fills.get(&id).cloned()),
-            broken: attests.broken.and_then(|id| breaks.get(&id).cloned()),
-            resolution: attests.resolution.and_then(|id| resolutions.get(&id).cloned()),
+            terms: ids.terms.and_then(|id| terms.get(&id).cloned()),
+            fill: ids.fill.and_then(|id| fills.get(&id).cloned()),
+            broken: ids.broken.and_then(|id| breaks.get(&id).cloned()),
+            resolution: ids.resolution.and_then(|id| resolutions.get(&id).cloned()),
         };
         Ok(log.into_iter().zip(&attested).map(entry).collect())
     }
 
-    /// The entries that have these numbers, in their order; of each number that could not be read, why.
-    /// Somebody may have put into a column what no client can read.
-    pub(super) fn numbered(
+    /// Loads the entries with these numbers, in ascending order, with the rows that they attest. Halves the
+    /// numbers until it has isolated each entry with a value that cannot be read: a superuser may have written
+    /// one.
+    pub(super) fn load_by_sequence(
         conn: &mut PgConnection,
         numbers: &[i64],
-    ) -> QueryResult<(Vec<Self>, Vec<Unread>)> {
+    ) -> QueryResult<(Vec<Self>, Vec<UnreadableEntry>)> {
         let query = ExecutionLog::query()
             .filter(execution_logs::sequence.eq_any(numbers))
             .order((execution_logs::sequence, execution_logs::id));
-        let read = query.load(conn).and_then(|log| Self::with_facts(conn, log));
+        let read = query.load(conn).and_then(|log| Self::load(conn, log));
         match (read, numbers) {
             (Err(DieselError::DeserializationError(why)), [number]) => {
-                Ok((Vec::new(), vec![(*number, why.to_string())]))
+                let unreadable = UnreadableEntry { sequence: *number, why: why.to_string() };
+                Ok((Vec::new(), vec![unreadable]))
             }
             (Err(DieselError::DeserializationError(_)), _) => {
                 let (left, right) = numbers.split_at(numbers.len() / 2);
-                let (mut entries, mut unread) = Self::numbered(conn, left)?;
-                let (more, also) = Self::numbered(conn, right)?;
-                entries.extend(more);
-                unread.extend(also);
-                Ok((entries, unread))
+                let (mut entries, mut unreadable) = Self::load_by_sequence(conn, left)?;
+                let (right_entries, right_unreadable) = Self::load_by_sequence(conn, right)?;
+                entries.extend(right_entries);
+                unreadable.extend(right_unreadable);
+                Ok((entries, unreadable))
             }
             (read, _) => Ok((read?, Vec::new())),
         }
     }
 }
 
-/// Rows by an id; nothing is asked for if no id is given.
+/// Loads rows by their ids into a map; runs no query if there are no ids.
 fn by_id<T>(
     ids: Vec<Uuid>,
     id: impl Fn(&T) -> Uuid,
@@ -288,11 +293,11 @@ fn by_id<T>(
     Ok(load(ids)?.into_iter().map(|row| (id(&row), row)).collect())
 }
 
-/// The fields of one row, as they are hashed.
+/// Encoder of the fields of one row.
 struct Record<'c>(&'c mut Vec<u8>);
 
 impl Record<'_> {
-    /// Begins with which row it is, and with whether it is there.
+    /// Encodes the letter of the record, whether the row exists, and its fields.
     fn of<T>(
         content: &mut Vec<u8>,
         kind: u8,
@@ -324,7 +329,7 @@ impl Record<'_> {
     }
 
     fn field(&mut self, bytes: &[u8]) -> &mut Self {
-        // No column holds as much as a length of four bytes can say.
+        // PostgreSQL holds at most 1 GB in a column, so the length fits into four bytes.
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         self.0.push(1);
         self.0.extend(length.to_be_bytes());
@@ -352,7 +357,7 @@ impl Record<'_> {
         self.field(&at.timestamp_micros().to_be_bytes())
     }
 
-    /// Without zeros at the end: a column that is made finer changes no value.
+    /// Encodes without trailing zeros, so that widening the scale of a column changes no leaf.
     fn decimal(&mut self, value: impl Into<BigDecimal>) -> &mut Self {
         self.text(&value.into().normalized().to_plain_string())
     }

@@ -1,5 +1,5 @@
-//! The keys of seals: Ed25519, the private one in a PKCS#8 file as `openssl genpkey -algorithm ed25519`
-//! makes it.
+//! The keys of seals: Ed25519. The private key is kept in a PKCS#8 file (PEM), as
+//! `openssl genpkey -algorithm ed25519` writes it.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -14,16 +14,16 @@ use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use super::bytes::{Signature, fixed_bytes};
 use crate::error::Error;
 
-/// Only the owner of the file may read it.
-const PRIVATE: u32 = 0o600;
+/// Mode of a private key file: only its owner may read and write it.
+const PRIVATE_MODE: u32 = 0o600;
 
 fixed_bytes!(
-    /// The key that a seal is checked with, which may be given to anybody; prints as 64 hexadecimal digits.
+    /// The public key that the signature of a seal is verified with; prints as 64 lower-case hexadecimal digits.
     PublicKey, 32, "public key"
 );
 
 impl PublicKey {
-    /// Whether this signature of the message was made with the private key.
+    /// Returns whether the signature of the message was made with the private key of this public key.
     pub(super) fn has_signed(&self, message: &[u8], signature: &Signature) -> bool {
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         VerifyingKey::from_bytes(&self.0)
@@ -31,8 +31,10 @@ impl PublicKey {
     }
 }
 
-/// The key that seals are signed with. Who has it can seal another history: keep it where nobody comes who
-/// may change the database.
+/// The private key that seals are signed with.
+///
+/// Whoever has it can seal a rewritten history: keep it out of reach of everybody who can change the database.
+/// `Debug` prints the public key only.
 pub struct SealKey(SigningKey);
 
 impl fmt::Debug for SealKey {
@@ -42,22 +44,22 @@ impl fmt::Debug for SealKey {
 }
 
 impl SealKey {
-    /// A new key, in memory only.
+    /// Generates a key, in memory only.
     ///
     /// # Errors
     ///
-    /// When the system has no randomness to give.
+    /// [`Error::is_file`] if the system's source of randomness fails.
     pub fn generate() -> Result<Self, Error> {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(|why| Error::file("the system's randomness", why))?;
         Ok(Self(SigningKey::from_bytes(&secret)))
     }
 
-    /// Makes a new key and keeps it in a new file, which nobody but its owner may read.
+    /// Generates a key and writes it to a new file with mode 600.
     ///
     /// # Errors
     ///
-    /// [`Error::is_file`] when the file is there already or can't be written.
+    /// [`Error::is_file`] if the file exists or can't be written.
     pub fn create(path: &Path) -> Result<Self, Error> {
         let key = Self::generate()?;
         let pair = KeypairBytes { secret_key: key.0.to_bytes(), public_key: None };
@@ -65,7 +67,7 @@ impl SealKey {
             pair.to_pkcs8_pem(LineEnding::LF).map_err(|why| Error::file(path.display(), why))?;
         let write = || {
             let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path)?;
+                OpenOptions::new().write(true).create_new(true).mode(PRIVATE_MODE).open(path)?;
             file.write_all(pem.as_bytes())?;
             file.sync_all()
         };
@@ -73,16 +75,16 @@ impl SealKey {
         Ok(key)
     }
 
-    /// Reads a key from its file.
+    /// Reads a key from a file.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_file`]: the file can't be read, or somebody else than its owner may read or write it.
-    /// - [`Error::is_invalid_input`]: it is no Ed25519 key in PKCS#8 (PEM).
+    /// - [`Error::is_file`]: the file can't be read, or its mode gives others than its owner any access.
+    /// - [`Error::is_invalid_input`]: it is not an Ed25519 private key in PKCS#8 (PEM).
     pub fn read(path: &Path) -> Result<Self, Error> {
         let read = || {
             let mut file = File::open(path)?;
-            // Of the file that is open, and not of whatever stands there the next moment.
+            // The mode of the open file: the path may name another file the next moment.
             let mode = file.metadata()?.permissions().mode();
             let mut pem = String::new();
             file.read_to_string(&mut pem)?;
@@ -91,7 +93,7 @@ impl SealKey {
         let (mode, pem) = read().map_err(|why: std::io::Error| Error::file(path.display(), why))?;
         if mode & 0o077 != 0 {
             let why = format!(
-                "others than its owner have access (mode {:o}); chmod 600 it",
+                "others than its owner have access to this private key (mode {:o}); chmod 600 it",
                 mode & 0o777
             );
             return Err(Error::file(path.display(), why));
@@ -99,19 +101,19 @@ impl SealKey {
         Self::from_pem(&pem)
     }
 
-    /// Reads a key from the text of such a file.
+    /// Parses a key from the text of a key file.
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_input`] for text that is no Ed25519 key in PKCS#8 (PEM); it does not repeat the
-    /// text.
+    /// [`Error::is_invalid_input`] if the text is not an Ed25519 private key in PKCS#8 (PEM). The error does not
+    /// repeat the text.
     pub fn from_pem(pem: &str) -> Result<Self, Error> {
-        SigningKey::from_pkcs8_pem(pem.trim())
-            .map(Self)
-            .map_err(|_| Error::invalid("key", "…", "is no Ed25519 private key in PKCS#8 (PEM)"))
+        SigningKey::from_pkcs8_pem(pem.trim()).map(Self).map_err(|_| {
+            Error::invalid("key", "…", "is not an Ed25519 private key in PKCS#8 (PEM)")
+        })
     }
 
-    /// The public key, to check seals with.
+    /// Returns the public key, which seals are verified with.
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key().to_bytes())
     }

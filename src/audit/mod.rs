@@ -1,19 +1,22 @@
-//! Sealed evidence: that the log says what it said, against whoever may change the database.
+//! Signed seals that make the execution log tamper-evident, and proofs for single entries.
 //!
-//! A [`Seal`] covers every entry of the log that is committed and not sealed yet. It holds the root of a
-//! Merkle tree over them, the hash of the seal before it, and a signature with a key that is not in the
-//! database. Each leaf is the hash of one entry together with what it attests: the terms of the order for
-//! SUBMITTED, the fill, the break, what became of the break. Sealing is done beside the writes and costs
-//! them nothing.
+//! Guards and privileges keep the log append-only; seals show changes by whoever gets past them, a superuser
+//! included. A [`Seal`] covers the committed entries that no earlier seal covers. It holds the root of a
+//! Merkle tree over them, the hash of the previous seal, and an Ed25519 signature with a key that is kept
+//! outside the database. Each leaf is the hash of one entry and the rows that it attests: the terms of the
+//! order (SUBMITTED), the fill, the break and its resolution. Sealing reads committed rows; writers do not wait
+//! for it.
 //!
-//! [`Seals::verify`] recomputes all of it and names each entry that is not what was sealed;
-//! [`Seals::prove`] makes a [`Proof`] of one entry, which holds without the database. What is signed, byte
-//! by byte, is in `docs/seals.md`.
+//! - [`Seals::seal`] makes the next seal; [`CheckpointWriter`] publishes it outside the database.
+//! - [`Seals::verify`] recomputes everything and reports each difference as a [`Finding`].
+//! - [`Seals::prove`] makes a [`Proof`] for one entry, which anyone can verify without the database.
+//!
+//! `docs/seals.md` describes what is and is not detected, and the encoding byte by byte.
 //!
 //! ```
 //! # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
 //! # use tradeblotter::{Blotter, NewOrder, Side, embedded, migrations, role};
-//! use tradeblotter::audit::{Extent, SealKey};
+//! use tradeblotter::audit::{SealKey, VerifyOptions};
 //!
 //! # let server = embedded::Server::start()?;
 //! # migrations::run(&mut server.connect()?)?;
@@ -26,12 +29,12 @@
 //! let seal = auditor.transaction(|tx| tx.seals().seal(&key))?.expect("an order was submitted");
 //! assert_eq!((seal.id, seal.entries), (1, 1));
 //!
-//! // Nothing has been touched since.
-//! let extent = Extent { keys: vec![key.public()], ..Extent::default() };
-//! let verified = auditor.snapshot(|tx| tx.seals().verify(&extent, |_| ()))?;
+//! // The log is as it was sealed.
+//! let options = VerifyOptions { public_keys: vec![key.public()], ..VerifyOptions::default() };
+//! let verified = auditor.snapshot(|tx| tx.seals().verify(&options, |_| ()))?;
 //! assert_eq!((verified.entries, verified.findings), (1, 0));
 //!
-//! // One entry is shown to somebody who has nothing but the public key.
+//! // A proof of one entry, which needs only the public key to be verified.
 //! let log = engine.transaction(|tx| tx.execution_logs().of_order(order.id))?;
 //! let proof = auditor.snapshot(|tx| tx.seals().prove(log[0].id))?;
 //! proof.verify(&[key.public()])?;
@@ -50,10 +53,10 @@ mod tree;
 mod verify;
 
 pub use bytes::{Hash, Signature};
-pub use checkpoint::{Checkpoint, CheckpointFile};
-pub use entry::{Entry, Terms};
+pub use checkpoint::{Checkpoint, CheckpointFile, CheckpointWriter};
+pub use entry::{AttestedEntry, OrderTerms};
 pub use key::{PublicKey, SealKey};
 pub use proof::Proof;
 pub use seal::{SCHEME, Seal, Seals};
-pub use sequences::Sequences;
-pub use verify::{Extent, Finding, Flaw, Observation, Since, Verified};
+pub use sequences::SequenceSet;
+pub use verify::{EntryRef, Finding, SealFlaw, Verified, VerifyEvent, VerifyFrom, VerifyOptions};

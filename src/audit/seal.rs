@@ -1,4 +1,4 @@
-//! Seals of the log: each covers what is committed and not sealed yet.
+//! Seals of the execution log, and the repository that makes and reads them.
 
 use std::ops::Bound;
 use std::thread;
@@ -10,9 +10,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{Int8, Multirange};
 
 use super::bytes::{Hash, Signature};
-use super::entry::Entry;
+use super::entry::AttestedEntry;
 use super::key::{PublicKey, SealKey};
-use super::sequences::Sequences;
+use super::sequences::SequenceSet;
 use super::tree;
 use crate::database::postgres::writers_of_log;
 use crate::database::role::{Auditor, Audits};
@@ -22,76 +22,80 @@ use crate::execution_logs::ExecutionLog;
 use crate::schema::{execution_logs, seals};
 use crate::types::difference::MICROSECONDS;
 
-/// How entries are hashed and what is signed, by this build.
+/// The number of the scheme of this build: how entries are hashed and what is signed (`docs/seals.md`).
 pub const SCHEME: i16 = 1;
 
-/// Entries that one seal covers at most, so that neither sealing nor verifying takes much memory.
-const MOST: usize = 1 << 16;
+/// Entries that one seal covers at most. Bounds the memory of sealing and of verifying.
+const MAX_ENTRIES: usize = 1 << 16;
 
 /// Entries that are read at a time.
 pub(super) const PAGE: i64 = 1000;
 
-/// How long to wait for those who were writing, and how long between two looks.
-const PATIENCE: Duration = Duration::from_secs(1);
-const LOOK: Duration = Duration::from_millis(5);
+/// How long to wait for transactions that are writing to the log, and the pause between two looks at them.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// With what a message begins that is signed as a seal.
+/// The prefix of the signed message, so that a signature for another purpose is never one of a seal.
 const DOMAIN: &[u8] = b"tradeblotter seal";
 
-/// A seal, without the hashes of the entries that it covers: those are bound by its root.
+/// A signed Merkle root over entries of the log, chained to the seal before it.
+///
+/// It does not include the hashes of the entries: the root determines them.
 #[derive(
     HasQuery, Identifiable, Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize,
 )]
 #[diesel(table_name = seals)]
 #[diesel(check_for_backend(diesel::pg::Pg))]
 pub struct Seal {
-    /// Place in the chain: 1, 2, 3 and so on.
+    /// Number of the seal in the chain: 1, 2, 3 and so on.
     pub id: i64,
-    /// How entries are hashed and what is signed.
+    /// The scheme by which entries are hashed and the seal is signed; see [`SCHEME`].
     pub scheme: i16,
-    /// The numbers of the entries that are sealed with it.
-    pub covered: Sequences,
-    /// Up to this number every entry is in this seal or one before it, and none will come.
+    /// Numbers of the entries that it covers.
+    pub covered: SequenceSet,
+    /// The settled number: every entry up to it is covered by this seal or an earlier one, and no other entry
+    /// will ever have a number up to it.
     pub settled: i64,
-    /// How many entries are sealed with it.
+    /// How many entries it covers.
     pub entries: i32,
-    /// Root of the Merkle tree over the hashes of the entries.
+    /// Root of the Merkle tree over the entries.
     pub root: Hash,
-    /// Hash of the seal before it; of the first, zeros.
+    /// Hash of the seal before it; zeros for the first.
     pub previous: Hash,
-    /// When it was sealed, by the clock of whoever did; to the microsecond.
+    /// When it was made, by the sealer's clock, to the microsecond.
     pub sealed_at: DateTime<Utc>,
-    /// The key that it is signed with.
+    /// Public key of the key that it is signed with.
     pub public_key: PublicKey,
-    /// The signature over all of it.
+    /// Signature over all the other fields.
     pub signature: Signature,
 }
 
 impl Seal {
-    /// What the first seal has for the hash of the one before it.
-    pub(super) const NONE_BEFORE: Hash = Hash([0; 32]);
+    /// What the first seal holds in place of the hash of the seal before it.
+    pub(super) const HASH_BEFORE_FIRST: Hash = Hash([0; 32]);
 
-    /// What the next seal has for the hash of the one before it.
+    /// Returns the hash of the seal, which the next seal holds as `previous`.
     pub fn hash(&self) -> Hash {
         tree::digest(&[&self.message(), &self.signature.0])
     }
 
-    /// Whether the signature is one of this seal, by the key that the seal names.
+    /// Returns whether the signature matches the seal and the public key that the seal names. Whether that key
+    /// is to be trusted is another question.
     pub fn is_signed(&self) -> bool {
         self.public_key.has_signed(&self.message(), &self.signature)
     }
 
-    /// What is signed: all of it but the signature, as `docs/seals.md` has it.
+    /// Encodes the message that is signed: all fields but the signature, as `docs/seals.md` describes.
     fn message(&self) -> Vec<u8> {
-        let runs = self.covered.runs();
+        let ranges = self.covered.ranges();
         let mut message = DOMAIN.to_vec();
         message.extend(self.scheme.to_be_bytes());
         message.extend(self.id.to_be_bytes());
         message.extend(self.previous.0);
-        message.extend((runs.len() as u64).to_be_bytes());
-        for run in runs {
-            message.extend(run.start().to_be_bytes());
-            message.extend(run.end().to_be_bytes());
+        message.extend((ranges.len() as u64).to_be_bytes());
+        for range in ranges {
+            message.extend(range.start().to_be_bytes());
+            message.extend(range.end().to_be_bytes());
         }
         message.extend(self.settled.to_be_bytes());
         message.extend(self.entries.to_be_bytes());
@@ -109,45 +113,45 @@ pub struct Seals<'c, R> {
 }
 
 impl<R: Audits> Tx<'_, R> {
-    /// The seals of the log.
+    /// Returns the repository of the seals of the log.
     pub fn seals(&mut self) -> Seals<'_, R> {
         Seals { _role: self.role(), conn: self.connection() }
     }
 }
 
 impl Seals<'_, Auditor> {
-    /// Seals every entry that is committed and not sealed yet, up to 65536 of them, those with the least
-    /// numbers first. Returns the seal; nothing if there is no such entry. Call it again until it returns
-    /// nothing to seal what is left.
+    /// Seals the committed entries that no seal covers yet, up to 65536, lowest numbers first. Returns the
+    /// seal, or `None` if there is no such entry; call it until it returns `None` to seal a backlog.
     ///
-    /// An entry of a transaction that is still open is in a later seal: what is covered is kept as the
-    /// numbers themselves, so one that turns up below others is not passed over. Nobody who writes waits
-    /// for this. It waits itself for those who are writing when it begins, for up to a second: then it is
-    /// known which numbers will never come, and the seal says so. If one of them takes longer, a later
-    /// seal says it.
+    /// An entry of a transaction that is still open is covered by a later seal: `covered` holds the numbers
+    /// themselves, so an entry that is committed after entries with greater numbers is not missed. Writers do
+    /// not wait for the sealer. The sealer waits up to one second for the transactions that are writing when it
+    /// begins: once they have ended, it knows which numbers will never be used, and advances `settled`. If one
+    /// takes longer, a later seal advances it.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_duplicate`] (rule `seals_pkey`): another process has sealed meanwhile. Call it again.
+    /// - [`Error::is_duplicate`] (rule `seals_pkey`): another process has sealed at the same time. Call it
+    ///   again.
     /// - Those of the connection.
     pub fn seal(&mut self, key: &SealKey) -> Result<Option<Seal>, Error> {
         let last = self.last()?;
-        let (id, previous, before) = match &last {
-            None => (1, Seal::NONE_BEFORE, 0),
+        let (id, previous, settled_before) = match &last {
+            None => (1, Seal::HASH_BEFORE_FIRST, 0),
             Some(last) => (last.id + 1, last.hash(), last.settled),
         };
-        let settling = self.settle()?;
-        let (covered, leaves) = self.unsealed(before)?;
-        let Some((_, end)) = covered.ends() else { return Ok(None) };
+        let settling = self.wait_for_writers()?;
+        let (covered, leaves) = self.unsealed(settled_before)?;
+        let Some((_, end)) = covered.bounds() else { return Ok(None) };
         let settled = match settling {
-            Some(settled) if leaves.len() == MOST => settled.min(end),
+            Some(settled) if leaves.len() == MAX_ENTRIES => settled.min(end),
             Some(settled) => settled,
-            None => before,
+            None => settled_before,
         };
         let mut seal = Seal {
             id,
             scheme: SCHEME,
-            settled: settled.max(before),
+            settled: settled.max(settled_before),
             entries: leaves.len() as i32,
             root: tree::root(&leaves),
             covered,
@@ -177,41 +181,42 @@ impl Seals<'_, Auditor> {
         Ok(Some(seal))
     }
 
-    /// The number up to which every entry is committed or will never be; none if somebody who may have
-    /// drawn a lesser one keeps on writing.
+    /// Waits for the open transactions that may have drawn a number; returns the number up to which no other
+    /// entry will ever be committed, or `None` if one of them is still open after [`MAX_WAIT`].
     ///
-    /// Numbers are drawn in their order, by transactions that hold a lock on the log until they end. So
-    /// once all those have ended that held one after the greatest committed number was seen, what is
-    /// committed below it is all there will be. It takes no transaction ids, which a restored or
-    /// replicated database would not have.
-    fn settle(&mut self) -> Result<Option<i64>, Error> {
+    /// Numbers are drawn in ascending order, by transactions that hold a lock on the log until they end. Once
+    /// all transactions have ended that held one after the greatest committed number was read, no entry below
+    /// it can still be committed. This needs no transaction ids, which a restored or replicated database does
+    /// not have.
+    fn wait_for_writers(&mut self) -> Result<Option<i64>, Error> {
         let greatest: Option<i64> =
             execution_logs::table.select(max(execution_logs::sequence)).get_result(self.conn)?;
         let Some(greatest) = greatest else { return Ok(None) };
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut writing = writers_of_log(self.conn)?;
-        while !writing.is_empty() && begun.elapsed() < PATIENCE {
-            thread::sleep(LOOK);
+        while !writing.is_empty() && started.elapsed() < MAX_WAIT {
+            thread::sleep(POLL_INTERVAL);
             let still = writers_of_log(self.conn)?;
             writing.retain(|writer| still.contains(writer));
         }
         Ok(writing.is_empty().then_some(greatest))
     }
 
-    /// Entries after this number that no seal covers, and their leaves.
-    fn unsealed(&mut self, after: i64) -> Result<(Sequences, Vec<Hash>), Error> {
+    /// Returns the numbers and leaves of the entries after this number that no seal covers, up to
+    /// [`MAX_ENTRIES`].
+    fn unsealed(&mut self, after: i64) -> Result<(SequenceSet, Vec<Hash>), Error> {
         let beyond = vec![(Bound::Excluded(after), Bound::<i64>::Unbounded)];
-        let sealed: Vec<Sequences> = seals::table
+        let sealed: Vec<SequenceSet> = seals::table
             .filter(seals::covered.overlaps_with(beyond))
             .select(seals::covered)
             .load(self.conn)?;
-        let sealed = sealed.iter().fold(Sequences::default(), |mut all, some| {
-            all.absorb(some);
+        let sealed = sealed.iter().fold(SequenceSet::default(), |mut all, some| {
+            all.merge(some);
             all
         });
-        let (mut covered, mut leaves, mut after) = (Sequences::default(), Vec::new(), after);
+        let (mut covered, mut leaves, mut after) = (SequenceSet::default(), Vec::new(), after);
         loop {
-            let left = i64::try_from(MOST - leaves.len()).unwrap_or(PAGE).min(PAGE);
+            let left = i64::try_from(MAX_ENTRIES - leaves.len()).unwrap_or(PAGE).min(PAGE);
             let log: Vec<ExecutionLog> = ExecutionLog::query()
                 .filter(execution_logs::sequence.gt(after))
                 .filter(not((&sealed)
@@ -223,11 +228,11 @@ impl Seals<'_, Auditor> {
             let Some(last) = log.last() else { break };
             after = last.sequence;
             let full = log.len() as i64 == PAGE;
-            for entry in Entry::with_facts(self.conn, log)? {
+            for entry in AttestedEntry::load(self.conn, log)? {
                 covered.insert(entry.log.sequence);
                 leaves.push(entry.leaf());
             }
-            if !full || leaves.len() == MOST {
+            if !full || leaves.len() == MAX_ENTRIES {
                 break;
             }
         }
@@ -236,7 +241,7 @@ impl Seals<'_, Auditor> {
 }
 
 impl<R: Audits> Seals<'_, R> {
-    /// The last seal; none if nothing is sealed yet.
+    /// Returns the last seal; none if nothing is sealed yet.
     ///
     /// # Errors
     ///
@@ -245,11 +250,11 @@ impl<R: Audits> Seals<'_, R> {
         Ok(Seal::query().order(seals::id.desc()).first(self.conn).optional()?)
     }
 
-    /// The seal at this place in the chain.
+    /// Returns the seal with this number.
     ///
     /// # Errors
     ///
-    /// [`Error::is_not_found`] when the chain is shorter.
+    /// [`Error::is_not_found`] if there is none; and those of the connection.
     pub fn get(&mut self, id: i64) -> Result<Seal, Error> {
         Seal::query()
             .find(id)
@@ -258,7 +263,8 @@ impl<R: Audits> Seals<'_, R> {
             .ok_or_else(|| Error::not_found("seal", id))
     }
 
-    /// Up to `limit` seals after this place in the chain; 0 is before the first.
+    /// Returns up to `limit` seals after the one with this number, in the order of the chain; 0 begins with the
+    /// first.
     ///
     /// # Errors
     ///
@@ -271,7 +277,7 @@ impl<R: Audits> Seals<'_, R> {
             .load(self.conn)?)
     }
 
-    /// The leaves of a seal, as they are stored: bound by nothing until they lead to its root.
+    /// Returns the stored leaves of a seal. They prove nothing until they lead to its root.
     pub(super) fn leaves(&mut self, id: i64) -> Result<Vec<Hash>, Error> {
         let stored: Vec<u8> = seals::table.find(id).select(seals::leaves).first(self.conn)?;
         let leaf = |bytes: &[u8]| bytes.try_into().ok().map(Hash);

@@ -1,4 +1,4 @@
-//! Numbers of entries of the log, as runs.
+//! Sets of entry numbers, stored as ranges.
 
 use std::fmt;
 use std::ops::{Bound, RangeInclusive};
@@ -12,81 +12,83 @@ use rangemap::RangeInclusiveSet;
 
 type Bounds = Vec<(Bound<i64>, Bound<i64>)>;
 
-/// A set of numbers of entries: `int8multirange` in the database, an array of `[first, last]` in JSON.
+/// A set of entry numbers: `int8multirange` in the database, an array of `[first, last]` pairs in JSON.
 #[derive(
     AsExpression, FromSqlRow, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize,
 )]
 #[serde(from = "Vec<(i64, i64)>", into = "Vec<(i64, i64)>")]
 #[diesel(sql_type = Multirange<Int8>)]
-pub struct Sequences {
-    runs: RangeInclusiveSet<i64>,
+pub struct SequenceSet {
+    ranges: RangeInclusiveSet<i64>,
 }
 
-impl Sequences {
-    /// Whether this number is one of them.
+impl SequenceSet {
+    /// Returns whether the set has this number.
     pub fn contains(&self, sequence: i64) -> bool {
-        self.runs.contains(&sequence)
+        self.ranges.contains(&sequence)
     }
 
-    /// How many there are.
+    /// Returns how many numbers the set has.
     pub fn count(&self) -> u64 {
-        self.runs.iter().map(length).fold(0, u64::saturating_add)
+        self.ranges.iter().map(length).fold(0, u64::saturating_add)
     }
 
-    /// The least and the greatest of them; none of none.
-    pub fn ends(&self) -> Option<(i64, i64)> {
-        Some((*self.runs.first()?.start(), *self.runs.last()?.end()))
+    /// Returns the least and the greatest number; none if the set is empty.
+    pub fn bounds(&self) -> Option<(i64, i64)> {
+        Some((*self.ranges.first()?.start(), *self.ranges.last()?.end()))
     }
 
-    /// How many of them are less than this one; none if it is none of them.
-    pub fn place(&self, sequence: i64) -> Option<u64> {
-        let run = self.runs.get(&sequence)?;
-        let before = self.runs.iter().take_while(|other| other.start() < run.start());
-        Some(before.map(length).sum::<u64>() + sequence.abs_diff(*run.start()))
+    /// Returns how many numbers of the set are less than this one; none if the set does not have it. For the
+    /// numbers that a seal covers this is the index of the leaf.
+    pub fn index_of(&self, sequence: i64) -> Option<u64> {
+        let range = self.ranges.get(&sequence)?;
+        let before = self.ranges.iter().take_while(|other| other.start() < range.start());
+        Some(before.map(length).sum::<u64>() + sequence.abs_diff(*range.start()))
     }
 
-    /// All of them, in their order.
+    /// Returns the numbers in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = i64> + '_ {
-        self.runs.iter().cloned().flatten()
+        self.ranges.iter().cloned().flatten()
     }
 
-    pub(super) fn runs(&self) -> impl ExactSizeIterator<Item = &RangeInclusive<i64>> {
-        self.runs.iter().collect::<Vec<_>>().into_iter()
+    /// Returns the ranges in ascending order; adjacent numbers are in one range.
+    pub(super) fn ranges(&self) -> impl ExactSizeIterator<Item = &RangeInclusive<i64>> {
+        self.ranges.iter().collect::<Vec<_>>().into_iter()
     }
 
     pub(super) fn insert(&mut self, sequence: i64) {
-        self.runs.insert(sequence..=sequence);
+        self.ranges.insert(sequence..=sequence);
     }
 
-    /// Takes up others; whether none of them was one already.
-    pub(super) fn absorb(&mut self, others: &Self) -> bool {
-        let mut apart = true;
-        for run in others.runs.iter() {
-            apart &= !self.runs.overlaps(run);
-            self.runs.insert(run.clone());
-        }
-        apart
+    /// Returns whether the two sets have no number in common.
+    pub(super) fn is_disjoint(&self, other: &Self) -> bool {
+        !other.ranges.iter().any(|range| self.ranges.overlaps(range))
     }
-}
 
-fn length(run: &RangeInclusive<i64>) -> u64 {
-    run.end().abs_diff(*run.start()).saturating_add(1)
-}
-
-impl From<Vec<(i64, i64)>> for Sequences {
-    fn from(runs: Vec<(i64, i64)>) -> Self {
-        let runs = runs.into_iter().filter(|(first, last)| first <= last);
-        Self { runs: runs.map(|(first, last)| first..=last).collect() }
+    /// Adds all numbers of another set.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.ranges.extend(other.ranges.iter().cloned());
     }
 }
 
-impl From<Sequences> for Vec<(i64, i64)> {
-    fn from(sequences: Sequences) -> Self {
-        sequences.runs.iter().map(|run| (*run.start(), *run.end())).collect()
+fn length(range: &RangeInclusive<i64>) -> u64 {
+    range.end().abs_diff(*range.start()).saturating_add(1)
+}
+
+impl From<Vec<(i64, i64)>> for SequenceSet {
+    fn from(pairs: Vec<(i64, i64)>) -> Self {
+        let ranges = pairs.into_iter().filter(|(first, last)| first <= last);
+        Self { ranges: ranges.map(|(first, last)| first..=last).collect() }
     }
 }
 
-impl FromIterator<i64> for Sequences {
+impl From<SequenceSet> for Vec<(i64, i64)> {
+    fn from(sequences: SequenceSet) -> Self {
+        sequences.ranges.iter().map(|range| (*range.start(), *range.end())).collect()
+    }
+}
+
+impl FromIterator<i64> for SequenceSet {
     fn from_iter<I: IntoIterator<Item = i64>>(sequences: I) -> Self {
         let mut set = Self::default();
         sequences.into_iter().for_each(|sequence| set.insert(sequence));
@@ -94,9 +96,9 @@ impl FromIterator<i64> for Sequences {
     }
 }
 
-impl fmt::Display for Sequences {
+impl fmt::Display for SequenceSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.ends() {
+        match self.bounds() {
             None => f.write_str("none"),
             Some((first, last)) if first == last => write!(f, "{first}"),
             Some((first, last)) => write!(f, "{first} to {last}"),
@@ -104,52 +106,55 @@ impl fmt::Display for Sequences {
     }
 }
 
-impl fmt::Debug for Sequences {
+impl fmt::Debug for SequenceSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.runs.fmt(f)
+        self.ranges.fmt(f)
     }
 }
 
-impl FromSql<Multirange<Int8>, Pg> for Sequences {
+impl FromSql<Multirange<Int8>, Pg> for SequenceSet {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
         let bounds: Bounds = FromSql::<Multirange<Int8>, Pg>::from_sql(value)?;
-        let run = |(first, end)| match (first, end) {
+        let range = |(first, end)| match (first, end) {
             (Bound::Included(first), Bound::Excluded(end)) => {
                 Ok(first..=i64::saturating_sub(end, 1))
             }
-            _ => Err("a range without an end"),
+            _ => Err("a range of entry numbers is unbounded"),
         };
-        let runs = bounds.into_iter().map(run).collect::<Result<_, _>>()?;
-        Ok(Self { runs })
+        let ranges = bounds.into_iter().map(range).collect::<Result<_, _>>()?;
+        Ok(Self { ranges })
     }
 }
 
-impl ToSql<Multirange<Int8>, Pg> for Sequences {
+impl ToSql<Multirange<Int8>, Pg> for SequenceSet {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        let runs: Vec<_> = self.runs.iter().cloned().collect();
-        ToSql::<Multirange<Int8>, Pg>::to_sql(&runs, &mut out.reborrow())
+        let ranges: Vec<_> = self.ranges.iter().cloned().collect();
+        ToSql::<Multirange<Int8>, Pg>::to_sql(&ranges, &mut out.reborrow())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Sequences;
+    use super::SequenceSet;
 
     #[test]
-    fn a_number_stands_behind_all_that_are_less() {
-        let set: Sequences = [3, 4, 5, 9, 11, 12].into_iter().collect();
-        let places: Vec<_> = set.iter().map(|sequence| set.place(sequence)).collect();
-        assert_eq!(places, (0..6).map(Some).collect::<Vec<_>>());
-        assert_eq!((set.place(2), set.place(6), set.place(13)), (None, None, None));
-        assert_eq!((set.count(), set.ends()), (6, Some((3, 12))));
+    fn the_index_of_a_number_counts_the_lesser_numbers() {
+        let set: SequenceSet = [3, 4, 5, 9, 11, 12].into_iter().collect();
+        let indexes: Vec<_> = set.iter().map(|sequence| set.index_of(sequence)).collect();
+        assert_eq!(indexes, (0..6).map(Some).collect::<Vec<_>>());
+        assert_eq!((set.index_of(2), set.index_of(6), set.index_of(13)), (None, None, None));
+        assert_eq!((set.count(), set.bounds()), (6, Some((3, 12))));
         assert_eq!(Vec::from(set), [(3, 5), (9, 9), (11, 12)]);
     }
 
     #[test]
-    fn what_is_taken_up_twice_is_noticed() {
-        let mut set: Sequences = vec![(1, 5), (8, 9)].into();
-        assert!(set.absorb(&vec![(6, 7)].into()));
-        assert!(!set.absorb(&vec![(9, 20)].into()));
+    fn sets_with_a_common_number_are_not_disjoint() {
+        let mut set: SequenceSet = vec![(1, 5), (8, 9)].into();
+        let (between, overlapping) = (vec![(6, 7)].into(), vec![(9, 20)].into());
+        assert!(set.is_disjoint(&between));
+        set.merge(&between);
+        assert!(!set.is_disjoint(&overlapping));
+        set.merge(&overlapping);
         assert_eq!(Vec::from(set), [(1, 20)]);
     }
 }

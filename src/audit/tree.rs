@@ -1,5 +1,7 @@
-//! The Merkle tree of RFC 6962: a leaf and a node can't be taken for one another, and the last leaf is not
-//! doubled where there is no other one beside it.
+//! The Merkle tree of RFC 6962, over the hashes of entries.
+//!
+//! Leaves and inner nodes are hashed with different prefixes, so that one cannot be passed off as the other,
+//! and an odd last leaf is not duplicated.
 
 use sha2::{Digest, Sha256};
 
@@ -8,7 +10,7 @@ use super::bytes::Hash;
 const LEAF: [u8; 1] = [0];
 const NODE: [u8; 1] = [1];
 
-/// The hash of a leaf that holds this.
+/// Returns the hash of a leaf with this content.
 pub fn leaf(content: &[u8]) -> Hash {
     digest(&[&LEAF, content])
 }
@@ -17,14 +19,14 @@ fn node(left: &Hash, right: &Hash) -> Hash {
     digest(&[&NODE, &left.0, &right.0])
 }
 
-/// SHA-256 of these, one after the other.
+/// Returns the SHA-256 hash of the concatenated parts.
 pub fn digest(parts: &[&[u8]]) -> Hash {
     let mut hasher = Sha256::new();
     parts.iter().for_each(|part| hasher.update(part));
     Hash(hasher.finalize().into())
 }
 
-/// The root over these leaves.
+/// Returns the root of the tree over these leaves; of no leaves, the hash of the empty string.
 pub fn root(leaves: &[Hash]) -> Hash {
     match leaves {
         [] => digest(&[]),
@@ -36,50 +38,51 @@ pub fn root(leaves: &[Hash]) -> Hash {
     }
 }
 
-/// What it takes, beside the leaf at this place, to compute the root: from the leaf upwards.
-pub fn path(leaves: &[Hash], place: usize) -> Vec<Hash> {
+/// Returns the inclusion proof of the leaf at `index`: the sibling hashes on its way to the root, from the leaf
+/// upwards (RFC 9162, 2.1.3.1).
+pub fn inclusion_proof(leaves: &[Hash], index: usize) -> Vec<Hash> {
     if leaves.len() < 2 {
         return Vec::new();
     }
     let middle = split(leaves.len());
     let (left, right) = leaves.split_at(middle);
-    let (mut path, beside) = if place < middle {
-        (self::path(left, place), root(right))
+    let (mut proof, sibling) = if index < middle {
+        (inclusion_proof(left, index), root(right))
     } else {
-        (self::path(right, place - middle), root(left))
+        (inclusion_proof(right, index - middle), root(left))
     };
-    path.push(beside);
-    path
+    proof.push(sibling);
+    proof
 }
 
-/// The root of a tree of so many leaves that has this leaf at this place; none if the path is not one of
-/// such a tree.
-pub fn root_by(path: &[Hash], leaf: Hash, place: u64, leaves: u64) -> Option<Hash> {
-    if place >= leaves {
+/// Returns the root that an inclusion proof leads to from `leaf`, at `index` in a tree of `leaves` leaves
+/// (RFC 9162, 2.1.3.2); none if the proof has not the length of one in such a tree.
+pub fn root_from_proof(proof: &[Hash], leaf: Hash, index: u64, leaves: u64) -> Option<Hash> {
+    if index >= leaves {
         return None;
     }
-    let (mut place, mut last, mut root) = (place, leaves - 1, leaf);
-    for beside in path {
+    let (mut index, mut last, mut root) = (index, leaves - 1, leaf);
+    for sibling in proof {
         if last == 0 {
             return None;
         }
-        if place % 2 == 1 || place == last {
-            root = node(beside, &root);
-            // A leaf at the end has nothing beside it on some levels.
-            while place % 2 == 0 && place != 0 {
-                place /= 2;
+        if index % 2 == 1 || index == last {
+            root = node(sibling, &root);
+            // The last node of a level may have no sibling there and move up unchanged.
+            while index % 2 == 0 && index != 0 {
+                index /= 2;
                 last /= 2;
             }
         } else {
-            root = node(&root, beside);
+            root = node(&root, sibling);
         }
-        place /= 2;
+        index /= 2;
         last /= 2;
     }
     (last == 0).then_some(root)
 }
 
-/// The greatest power of two that is less.
+/// Returns the greatest power of two below `leaves`: the size of the left subtree.
 fn split(leaves: usize) -> usize {
     leaves.next_power_of_two() / 2
 }
@@ -87,9 +90,9 @@ fn split(leaves: usize) -> usize {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Hash, leaf, path, root, root_by};
+    use super::{Hash, inclusion_proof, leaf, root, root_from_proof};
 
-    /// Those of the reference implementation of Certificate Transparency.
+    /// The test vectors of the reference implementation of Certificate Transparency.
     #[test]
     fn roots_are_those_of_rfc_6962() {
         let inputs = [
@@ -116,19 +119,20 @@ mod tests {
     }
 
     #[test]
-    fn every_path_leads_to_the_root_from_its_own_place_only() {
+    fn a_proof_leads_to_the_root_from_its_own_index_only() {
         for count in 1..=33 {
             let leaves: Vec<Hash> = (0..count).map(|n: u8| leaf(&[n])).collect();
             let size = leaves.len() as u64;
-            for place in 0..leaves.len() {
-                let path = path(&leaves, place);
+            for index in 0..leaves.len() {
+                let proof = inclusion_proof(&leaves, index);
                 for claimed in 0..size {
-                    let leads = root_by(&path, leaves[place], claimed, size) == Some(root(&leaves));
-                    assert_eq!(leads, claimed == place as u64, "{place} as {claimed} of {count}");
+                    let led_to = root_from_proof(&proof, leaves[index], claimed, size);
+                    let leads = led_to == Some(root(&leaves));
+                    assert_eq!(leads, claimed == index as u64, "{index} as {claimed} of {count}");
                 }
-                let mut longer = path.clone();
+                let mut longer = proof.clone();
                 longer.push(leaves[0]);
-                assert_eq!(root_by(&longer, leaves[place], place as u64, size), None);
+                assert_eq!(root_from_proof(&longer, leaves[index], index as u64, size), None);
             }
         }
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::row::Row;
 use super::running_totals::{Moment, moments};
-use crate::audit::Sequences;
+use crate::audit::SequenceSet;
 use crate::database::role::Compliance;
 use crate::database::session::Tx;
 use crate::error::Error;
@@ -32,7 +32,7 @@ struct Page {
     names: HashMap<Uuid, String>,
     fills: HashMap<Uuid, Fill>,
     breaks: HashMap<Uuid, BreakReason>,
-    seals: Vec<(i64, Sequences)>,
+    seals: Vec<(i64, SequenceSet)>,
     moments: HashMap<i64, Moment>,
 }
 

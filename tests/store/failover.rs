@@ -10,7 +10,7 @@ use std::{fs, thread};
 
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
-use tradeblotter::audit::{Extent, SealKey};
+use tradeblotter::audit::{SealKey, VerifyOptions};
 use tradeblotter::embedded::Server;
 use tradeblotter::role::{Auditor, Compliance, Engine, Trader};
 use tradeblotter::{
@@ -209,8 +209,8 @@ fn what_was_acknowledged_before_the_primary_was_killed_is_on_the_standby_in_its_
 
     // The seals hold there, and what came after the last one is sealed there.
     while auditor.auditor().transaction(|tx| tx.seals().seal(&key)).unwrap().is_some() {}
-    let extent = Extent { keys: vec![key.public()], ..Extent::default() };
-    let verified = auditor.auditor().snapshot(|tx| tx.seals().verify(&extent, |_| ())).unwrap();
+    let options = VerifyOptions { public_keys: vec![key.public()], ..VerifyOptions::default() };
+    let verified = auditor.auditor().snapshot(|tx| tx.seals().verify(&options, |_| ())).unwrap();
     assert_eq!((verified.findings, verified.unsealed), (0, 0));
     assert!(verified.seals > 1);
 

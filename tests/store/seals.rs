@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
 use tradeblotter::audit::{
-    Checkpoint, CheckpointFile, Extent, Finding, Flaw, Observation, Proof, PublicKey, Seal,
-    SealKey, Since, Verified,
+    CheckpointFile, CheckpointWriter, Finding, Proof, PublicKey, Seal, SealFlaw, SealKey, Verified,
+    VerifyEvent, VerifyFrom, VerifyOptions,
 };
 use tradeblotter::role::Auditor;
 use tradeblotter::{
@@ -59,16 +59,16 @@ impl Sealed {
     }
 
     pub fn write_down(&self) {
-        CheckpointFile::open(&self.file()).unwrap().catch_up(&self.auditor()).unwrap();
+        CheckpointWriter::open(&self.file()).unwrap().append_new(&self.auditor()).unwrap();
     }
 
-    pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint::read(&self.file()).unwrap()
+    pub fn checkpoint(&self) -> CheckpointFile {
+        CheckpointFile::read(&self.file()).unwrap()
     }
 
     /// Everything, against the key and the checkpoint.
-    pub fn extent(&self) -> Extent {
-        extent(&[self.key.public()], Some(self.checkpoint()))
+    pub fn options(&self) -> VerifyOptions {
+        options(&[self.key.public()], Some(self.checkpoint()))
     }
 
     /// A part of the day: its orders are as many as it takes to have entries of every kind.
@@ -173,17 +173,17 @@ pub fn seal(auditor: &Session<Auditor>, key: &SealKey) -> Option<Seal> {
     auditor.transaction(|tx| tx.seals().seal(key)).unwrap()
 }
 
-pub fn extent(keys: &[PublicKey], checkpoint: Option<Checkpoint>) -> Extent {
-    Extent { keys: keys.to_vec(), checkpoint, since: None }
+pub fn options(keys: &[PublicKey], checkpoint: Option<CheckpointFile>) -> VerifyOptions {
+    VerifyOptions { public_keys: keys.to_vec(), checkpoint_file: checkpoint, from: None }
 }
 
 /// What comes of a verification, and what it finds.
-pub fn verify(auditor: &Session<Auditor>, extent: &Extent) -> (Verified, Vec<Finding>) {
+pub fn verify(auditor: &Session<Auditor>, options: &VerifyOptions) -> (Verified, Vec<Finding>) {
     let mut found = Vec::new();
     let verified = auditor.snapshot(|tx| {
         found.clear();
-        tx.seals().verify(extent, |observation| {
-            if let Observation::Found(finding) = observation {
+        tx.seals().verify(options, |observation| {
+            if let VerifyEvent::Found(finding) = observation {
                 found.push(finding);
             }
         })
@@ -201,14 +201,14 @@ fn entries(db: &Database) -> u64 {
 fn what_nobody_has_touched_verifies_and_there_is_nothing_left_to_seal() {
     let sealed = Sealed::day();
     assert_eq!(seal(&sealed.auditor(), &sealed.key), None);
-    let (verified, found) = verify(&sealed.auditor(), &sealed.extent());
+    let (verified, found) = verify(&sealed.auditor(), &sealed.options());
     assert_eq!(found, []);
     assert_eq!(
         verified,
         Verified { seals: 4, entries: entries(&sealed.db), ..Verified::default() }
     );
     let compliance = sealed.blotter.compliance();
-    let again = compliance.snapshot(|tx| tx.seals().verify(&sealed.extent(), |_| ())).unwrap();
+    let again = compliance.snapshot(|tx| tx.seals().verify(&sealed.options(), |_| ())).unwrap();
     assert_eq!(again, verified);
 }
 
@@ -218,7 +218,7 @@ fn what_is_derived_of_an_order_moves_on_and_is_no_part_of_what_was_sealed() {
     let open = "SELECT id::text AS text FROM orders WHERE status = 'PENDING' LIMIT 1";
     let open = texts(&mut sealed.db.admin(), open)[0].parse().unwrap();
     append(&sealed.blotter, &NewExecutionLog::new(open, Action::Cancelled)).unwrap();
-    let (verified, found) = verify(&sealed.auditor(), &sealed.extent());
+    let (verified, found) = verify(&sealed.auditor(), &sealed.options());
     assert_eq!((verified.unsealed, found), (1, Vec::new()));
 }
 
@@ -228,7 +228,7 @@ fn columns_that_are_made_finer_change_no_leaf() {
     precision::widen(&mut sealed.db.owner(), 6).unwrap();
     // Connections that are open have prepared for the columns of before.
     let auditor = sealed.db.blotter().auditor();
-    assert_eq!(verify(&auditor, &sealed.extent()).1, []);
+    assert_eq!(verify(&auditor, &sealed.options()).1, []);
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn a_restored_dump_verifies() {
     assert!(restore.success() && dump.wait().unwrap().success());
 
     let auditor = restored.blotter().auditor();
-    let (verified, found) = verify(&auditor, &sealed.extent());
+    let (verified, found) = verify(&auditor, &sealed.options());
     assert_eq!((verified.entries, found), (entries(&sealed.db), Vec::new()));
 
     // And goes on from there.
@@ -260,7 +260,7 @@ fn a_restored_dump_verifies() {
     let ada = trader(&blotter, "Ada");
     submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
     assert_eq!(seal(&auditor, &sealed.key).unwrap().entries, 1);
-    let (verified, found) = verify(&auditor, &sealed.extent());
+    let (verified, found) = verify(&auditor, &sealed.options());
     assert_eq!((verified.is_ahead, found), (true, Vec::new()));
 }
 
@@ -275,12 +275,12 @@ fn a_key_is_followed_by_another_if_both_are_trusted() {
     let checkpoint = Some(sealed.checkpoint());
     let (first, second) = (sealed.key.public(), next.public());
     let found =
-        |keys: &[PublicKey], checkpoint| verify(&sealed.auditor(), &extent(keys, checkpoint)).1;
+        |keys: &[PublicKey], checkpoint| verify(&sealed.auditor(), &options(keys, checkpoint)).1;
     assert_eq!(found(&[first, second], checkpoint), []);
-    let stranger = [Finding::Seal(5, Flaw::Key(second))];
+    let stranger = [Finding::Seal(5, SealFlaw::UntrustedKey(second))];
     assert_eq!(found(&[first], None), stranger);
     assert_eq!(found(&[], None), stranger);
-    let strangers = (1..=4).map(|id| Finding::Seal(id, Flaw::Key(first)));
+    let strangers = (1..=4).map(|id| Finding::Seal(id, SealFlaw::UntrustedKey(first)));
     assert_eq!(found(&[second], None), strangers.collect::<Vec<_>>());
 }
 
@@ -290,16 +290,16 @@ fn entries_are_read_from_where_they_are_asked_for() {
     let third = sealed.auditor().snapshot(|tx| tx.seals().get(3)).unwrap();
     let fourth = sealed.auditor().snapshot(|tx| tx.seals().get(4)).unwrap();
     let counted = |since| {
-        let extent = Extent { since: Some(since), ..sealed.extent() };
-        let (verified, found) = verify(&sealed.auditor(), &extent);
+        let options = VerifyOptions { from: Some(since), ..sealed.options() };
+        let (verified, found) = verify(&sealed.auditor(), &options);
         assert_eq!((verified.seals, found), (4, Vec::new()));
         verified.entries
     };
     let expected = (third.entries + fourth.entries) as u64;
-    assert_eq!(counted(Since::Seal(3)), expected);
-    assert_eq!(counted(Since::Moment(third.sealed_at)), expected);
+    assert_eq!(counted(VerifyFrom::Seal(3)), expected);
+    assert_eq!(counted(VerifyFrom::Time(third.sealed_at)), expected);
     assert_eq!(
-        counted(Since::Moment(third.sealed_at + chrono::TimeDelta::microseconds(1))),
+        counted(VerifyFrom::Time(third.sealed_at + chrono::TimeDelta::microseconds(1))),
         fourth.entries as u64
     );
 }
@@ -319,8 +319,8 @@ fn more_entries_than_a_seal_covers_are_sealed_with_several() {
     let seals: Vec<_> = std::iter::from_fn(|| seal(&auditor, &key)).collect();
     let entries: Vec<_> = seals.iter().map(|seal| seal.entries).collect();
     assert_eq!(entries, [65_536, 465]);
-    assert_eq!(seals[0].covered.ends(), Some((1, seals[0].settled)));
-    let (verified, found) = verify(&auditor, &extent(&[key.public()], None));
+    assert_eq!(seals[0].covered.bounds(), Some((1, seals[0].settled)));
+    let (verified, found) = verify(&auditor, &options(&[key.public()], None));
     assert_eq!((verified.entries, verified.unsealed, found), (66_001, 0, Vec::new()));
 }
 

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
-use tradeblotter::audit::{Checkpoint, SealKey};
+use tradeblotter::audit::{CheckpointFile, SealKey};
 use tradeblotter::{Action, Blotter, NewExecutionLog, NewOrder, Side};
 
 use tradeblotter_test_support::{Database, append, submit, texts, trader};
@@ -106,16 +106,16 @@ fn a_log_is_sealed_verified_proven_and_a_change_is_found() {
     assert!(proven.starts_with("entry 5 of the log, APPROVED of order "), "{proven}");
     assert!(proven.ends_with(&format!(", with seal 2\n  signed with {key}\n")), "{proven}");
     let stranger = SealKey::generate().unwrap().public().to_string();
-    assert!(check(&stranger, 1).contains("not one that was given"));
+    assert!(check(&stranger, 1).contains("not one of the given keys"));
     let forged = fs::read_to_string(desk.path("proof")).unwrap().replace("APPROVED", "REJECTED");
     fs::write(desk.path("proof"), forged).unwrap();
-    assert!(check(&key, 1).contains("it does not lead to the root"));
+    assert!(check(&key, 1).contains("its leaf does not lead to the root"));
 
     let rewrite = "UPDATE execution_logs SET reason = 'never mind' WHERE sequence = 5";
     desk.db.unguarded().batch_execute(rewrite).unwrap();
     let found = desk.verify(&key, 1);
     assert!(found.starts_with(&format!("entry 5 ({id} of order ")), "{found}");
-    assert!(found.contains(": altered, ") && found.contains("6 entries: 1 finding; "), "{found}");
+    assert!(found.contains(": altered; ") && found.contains("6 entries: 1 finding; "), "{found}");
     // With entries of the second seal only, and of those after it.
     let since = |since: &str, code| {
         desk.run(&format!("verify --public-key {key} --since {since}"), "blotter_auditor", code)
@@ -146,7 +146,7 @@ fn a_key_that_others_may_read_is_refused_and_none_is_written_over() {
     fs::write(desk.path("key"), no_key).unwrap();
     let refused = desk.run("seal --key key", "blotter_auditor", 1);
     assert!(
-        refused.contains("is no Ed25519 private key") && !refused.contains("secret"),
+        refused.contains("is not an Ed25519 private key") && !refused.contains("secret"),
         "{refused}"
     );
 }
@@ -197,7 +197,7 @@ fn what_a_crash_has_kept_from_the_checkpoint_the_next_run_writes_down() {
     fs::remove_file(desk.path("seals")).unwrap();
     desk.seal();
     assert_eq!(fs::read(desk.path("seals")).unwrap(), both);
-    assert_eq!(Checkpoint::read(&desk.path("seals")).unwrap().seals().count(), 2);
+    assert_eq!(CheckpointFile::read(&desk.path("seals")).unwrap().checkpoints().count(), 2);
 }
 
 #[test]
@@ -213,10 +213,13 @@ fn a_checkpoint_of_another_history_stops_the_sealing_and_nothing_is_sealed() {
     let refused = desk.run("seal --key key --checkpoint-file seals", "blotter_auditor", 1);
     assert!(refused.contains("seal 1 of seals is not the one that the database has"), "{refused}");
     let found = desk.verify(&key, 1);
-    assert!(found.contains("seal 1: fork, the checkpoint has another one in its place"), "{found}");
+    assert!(
+        found.contains("seal 1: fork; the checkpoint file has a different seal with this number"),
+        "{found}"
+    );
     assert!(found.contains("3 entries not sealed yet"), "{found}");
     fs::write(desk.path("seals"), "{}\n").unwrap();
-    assert!(desk.verify(&key, 1).contains("line 1 of seals is no seal"));
+    assert!(desk.verify(&key, 1).contains("line 1 of seals is not a seal"));
 }
 
 #[test]

@@ -1,63 +1,69 @@
-//! The log held against its seals, and the seals against each other, the keys and the checkpoint.
+//! Verification of the log against its seals, and of the seals against each other, the trusted keys and the
+//! checkpoint file.
+
+mod compare;
+mod finding;
 
 use std::collections::HashMap;
-use std::fmt;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::{max, not, sum};
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use diesel::sql_types::{Int8, Multirange};
-use uuid::Uuid;
 
+pub use self::finding::{EntryRef, Finding, SealFlaw};
+
+use self::compare::{Comparison, Mismatch};
 use super::bytes::Hash;
-use super::checkpoint::Checkpoint;
-use super::entry::{Entry, Unread};
+use super::checkpoint::CheckpointFile;
+use super::entry::AttestedEntry;
 use super::key::PublicKey;
 use super::seal::{PAGE, SCHEME, Seal, Seals};
-use super::sequences::Sequences;
+use super::sequences::SequenceSet;
 use super::tree;
 use crate::database::role::Audits;
 use crate::error::Error;
-use crate::execution_logs::ExecutionLog;
 use crate::schema::{execution_logs, seals};
 
-/// Entries that are kept in mind to see whether one stands in the place of another.
-const MOST_MOVED: usize = 10_000;
+/// Entries, of each kind, that are remembered to recognize one that was moved to another number. Bounds the
+/// memory of a verification that finds much; what is beyond it is reported as altered instead of reordered.
+const MAX_REMEMBERED: usize = 10_000;
 
-/// What is verified, and against what.
+/// What a verification trusts, and from where on it reads entries.
 #[derive(Clone, Debug, Default)]
-pub struct Extent {
-    /// The keys that seals may be signed with. Without one, the key of the first seal is taken at its word,
-    /// and a history that was rewritten from the first seal on is not told from the true one.
-    pub keys: Vec<PublicKey>,
-    /// What was written down of the seals where the database can't reach it.
-    pub checkpoint: Option<Checkpoint>,
-    /// From where on entries are read; the chain of the seals is looked at from its beginning.
-    pub since: Option<Since>,
+pub struct VerifyOptions {
+    /// Public keys that seals may be signed with. If there is none, the key of the first seal is trusted, so a
+    /// history that was rewritten from the first seal on and sealed with another key verifies.
+    pub public_keys: Vec<PublicKey>,
+    /// The seals as they were published outside the database. Without it, a log that was cut off together
+    /// with its last seals verifies.
+    pub checkpoint_file: Option<CheckpointFile>,
+    /// Where to begin to read entries. The chain of seals is always verified from its beginning.
+    pub from: Option<VerifyFrom>,
 }
 
-/// Where a verification begins to read entries.
+/// The first seal whose entries a verification reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Since {
-    /// With the entries of this seal.
+pub enum VerifyFrom {
+    /// The seal with this number.
     Seal(i64),
-    /// With the entries of the first seal at this moment or after it.
-    Moment(DateTime<Utc>),
+    /// The first seal made at this time or later.
+    Time(DateTime<Utc>),
 }
 
-/// What is heard of a verification while it is under way.
+/// An event that a verification reports while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Observation {
-    /// So many entries are to be read.
-    Begun(u64),
-    /// So many more have been read.
+pub enum VerifyEvent {
+    /// The verification starts; the seals state this many entries.
+    Started(u64),
+    /// This many more entries were read.
     Checked(u64),
-    /// Something is not as it was sealed.
+    /// The log or a seal differs from what was sealed.
     Found(Finding),
 }
 
-/// What came of a verification.
+/// The result of a verification, in counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Verified {
@@ -67,306 +73,136 @@ pub struct Verified {
     pub entries: u64,
     /// Entries that no seal covers yet.
     pub unsealed: u64,
-    /// Things that are not as they were sealed: none, if nobody has touched them.
+    /// Findings; 0 if everything is as it was sealed.
     pub findings: u64,
-    /// Whether the database has one seal that the checkpoint has not: the process that seals may have
-    /// been stopped in between, and mends it when it runs again. More than one is a finding.
+    /// Whether exactly one seal of the database, the last, is not in the checkpoint file. The sealer may have
+    /// been stopped before it wrote the line, and writes it when it runs again. More than one missing line is
+    /// a finding.
     pub is_ahead: bool,
 }
 
-/// An entry of the log, and the facts that it attests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Its number.
-    pub sequence: i64,
-    /// Its id.
-    pub id: Uuid,
-    /// The order that it is about; with SUBMITTED it attests its terms.
-    pub order_id: Uuid,
-    /// The fill that it attests.
-    pub fill_id: Option<Uuid>,
-    /// The break that it attests.
-    pub break_id: Option<Uuid>,
-}
-
-/// Something that is not as it was sealed; prints as one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finding {
-    /// The entry, or a fact that it attests, says something else than what was sealed.
-    Altered(Place),
-    /// An entry was sealed with this number, and there is none.
-    Missing {
-        /// The number.
-        sequence: i64,
-        /// The seal.
-        seal: i64,
-    },
-    /// The entry bears a number that was to come no more when it was sealed, or one that another has.
-    Added(Place),
-    /// The entry was sealed with another number.
-    Moved {
-        /// Where it stands.
-        place: Place,
-        /// Its number when it was sealed.
-        sealed_as: i64,
-    },
-    /// The entry, or a fact that it attests, has a value that no client can have written.
-    Unreadable {
-        /// Its number.
-        sequence: i64,
-        /// Why it can't be read.
-        why: String,
-    },
-    /// Seals are missing from the chain, the first and the last of them.
-    NoSeals(i64, i64),
-    /// A seal is none, or not in its place.
-    Seal(i64, Flaw),
-}
-
-/// What is wrong with a seal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Flaw {
-    /// It has a value that no seal has.
-    Unreadable(String),
-    /// This build does not know its scheme.
-    Scheme(i16),
-    /// The signature is not one of this seal.
-    Signature,
-    /// It is signed with a key that is none of those that may seal.
-    Key(PublicKey),
-    /// It does not follow the seal before it.
-    Broken,
-    /// It does not cover as many entries as it says.
-    Count,
-    /// It covers what a seal before it covers.
-    Overlap,
-    /// It takes back what a seal before it says of the numbers that will not come.
-    Settled,
-    /// The hashes of the entries were changed; the entries are as they were sealed.
-    Leaves,
-    /// Neither the entries nor the hashes that are stored of them lead to its root.
-    Root,
-    /// The checkpoint has another one in its place.
-    Fork,
-    /// The checkpoint has it and the database has not: history was replaced, or cut off.
-    NotInDatabase,
-    /// The database has it and the checkpoint has not.
-    NotInCheckpoint,
-    /// The line of the checkpoint is not one of a seal that follows the line before.
-    Checkpoint(&'static str),
-}
-
-impl Place {
-    fn of(log: &ExecutionLog) -> Self {
-        Self {
-            sequence: log.sequence,
-            id: log.id,
-            order_id: log.order_id,
-            fill_id: log.fill_id,
-            break_id: log.break_id,
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "entry {} ({} of order {}", self.sequence, self.id, self.order_id)?;
-        if let Some(fill) = self.fill_id {
-            write!(f, ", fill {fill}")?;
-        }
-        if let Some(broken) = self.break_id {
-            write!(f, ", break {broken}")?;
-        }
-        f.write_str(")")
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Altered(place) => {
-                write!(f, "{place}: altered, it or what it attests is not what was sealed")
-            }
-            Self::Missing { sequence, seal } => {
-                write!(f, "entry {sequence}: missing, seal {seal} covers it")
-            }
-            Self::Added(place) => {
-                write!(f, "{place}: added, no seal covers it and none was to come with this number")
-            }
-            Self::Moved { place, sealed_as } => {
-                write!(f, "{place}: reordered, it was sealed as entry {sealed_as}")
-            }
-            Self::Unreadable { sequence, why } => {
-                write!(f, "entry {sequence}: altered, it or what it attests can't be read: {why}")
-            }
-            Self::NoSeals(first, last) if first == last => write!(f, "seal {first}: missing"),
-            Self::NoSeals(first, last) => write!(f, "seals {first} to {last}: missing"),
-            Self::Seal(id, flaw) => write!(f, "seal {id}: {flaw}"),
-        }
-    }
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(why) => write!(f, "can't be read: {why}"),
-            Self::Scheme(scheme) => {
-                write!(
-                    f,
-                    "is of scheme {scheme}, which this build does not know; use a newer build"
-                )
-            }
-            Self::Signature => f.write_str("the signature is not one of this seal"),
-            Self::Key(key) => write!(f, "is signed with the key {key}, which is not to be trusted"),
-            Self::Broken => f.write_str("broken link, it does not follow the seal before it"),
-            Self::Count => f.write_str("does not cover as many entries as it says"),
-            Self::Overlap => f.write_str("covers entries that a seal before it covers"),
-            Self::Settled => f.write_str("takes back what a seal before it has settled"),
-            Self::Leaves => {
-                f.write_str("the hashes of its entries were changed; the entries are as sealed")
-            }
-            Self::Root => {
-                f.write_str("neither its entries nor the hashes stored of them lead to its root")
-            }
-            Self::Fork => f.write_str("fork, the checkpoint has another one in its place"),
-            Self::NotInDatabase => {
-                f.write_str("history replaced, the checkpoint has it and the database has not")
-            }
-            Self::NotInCheckpoint => f.write_str("the checkpoint does not have it"),
-            Self::Checkpoint(why) => write!(f, "the line of the checkpoint {why}"),
-        }
-    }
-}
-
 impl<R: Audits> Seals<'_, R> {
-    /// Recomputes every leaf, root, link and signature, and tells what is not as it was sealed: which
-    /// entry was altered, is missing, was added or stands in another place, which seal is broken, missing
-    /// or another one than the checkpoint has. Memory does not grow with the log.
+    /// Recomputes every leaf, root, link and signature, and reports each difference as a [`Finding`].
     ///
-    /// In a [`snapshot`](crate::Session::snapshot) whoever writes or seals meanwhile is in nobody's way,
-    /// and nothing is taken for tampering that only was under way. Read the checkpoint before the snapshot
-    /// begins. This reads its file once more: what was written down before has to be in the database, and
-    /// what is in the database has to have been written down by now.
+    /// A finding names the entry that was altered, removed, added or moved, or the seal that is flawed,
+    /// missing, or different from the checkpoint file's. Memory does not grow with the log.
+    ///
+    /// Run it in a [`snapshot`](crate::Session::snapshot): writers and sealers are not blocked, and their
+    /// uncommitted work is not mistaken for tampering. [Read](CheckpointFile::read) the checkpoint file before
+    /// the snapshot begins. This function reads it a second time: every seal in the first version must be in
+    /// the database, and every seal of the database except the last must be in the second version.
     ///
     /// # Errors
     ///
-    /// Those of the connection, and of [`Checkpoint::read`]. What is found is no error.
+    /// Those of the connection and of [`CheckpointFile::read`]. A finding is not an error.
     pub fn verify(
         &mut self,
-        extent: &Extent,
-        tell: impl FnMut(Observation),
+        options: &VerifyOptions,
+        on_event: impl FnMut(VerifyEvent),
     ) -> Result<Verified, Error> {
-        let mut verification = Verification::new(extent, tell);
-        verification.begin(self)?;
-        verification.checkpoint();
-        verification.chain(self)?;
-        verification.strays(self)?;
-        Ok(verification.end())
+        let mut verification = Verification::new(options, on_event);
+        verification.start(self)?;
+        verification.verify_checkpoint_file();
+        verification.verify_chain(self)?;
+        verification.verify_uncovered(self)?;
+        verification.report_mismatches();
+        Ok(verification.verified)
     }
 }
 
-/// An entry that is not what its place was sealed with.
-struct Mismatch {
-    place: Place,
-    leaf: Hash,
-}
-
-/// What comes of the entries of one seal.
-#[derive(Default)]
-struct Compared {
-    leaves: Vec<Hash>,
-    mismatches: Vec<Mismatch>,
-    /// Numbers of which nothing is as it was sealed, with the leaves that were.
-    vacant: Vec<(Hash, i64)>,
-    findings: Vec<Finding>,
-}
-
-struct Verification<'e, T> {
-    extent: &'e Extent,
-    tell: T,
+/// The state of a verification that is under way.
+struct Verification<'o, T> {
+    options: &'o VerifyOptions,
+    on_event: T,
     verified: Verified,
-    /// The checkpoint as it is since the database is looked at.
-    written: Option<Checkpoint>,
-    /// The key of the first seal, for who has not said which to trust.
+    /// The checkpoint file, read again after the snapshot was taken.
+    latest_checkpoints: Option<CheckpointFile>,
+    /// The key of the first seal; trusted if the caller has named none.
     first_key: Option<PublicKey>,
-    covered: Sequences,
+    /// All numbers that the seals so far cover.
+    covered: SequenceSet,
+    /// The greatest settled number of the seals so far.
     settled: i64,
-    /// Up to where entries are passed over.
-    passed: i64,
-    /// Whether it is known of all numbers whether they are covered.
-    is_whole: bool,
-    /// What was sealed and stands no more where it was, by its leaf.
-    vacant: HashMap<Hash, i64>,
+    /// The settled number of the last seal whose entries are not to be read.
+    skipped: i64,
+    /// Whether `covered` is complete: no seal so far is missing, forged or unreadable.
+    is_coverage_known: bool,
+    /// Sealed leaves that were not found under their number, each with that number.
+    lost: HashMap<Hash, i64>,
     mismatches: Vec<Mismatch>,
 }
 
-impl<'e, T: FnMut(Observation)> Verification<'e, T> {
-    fn new(extent: &'e Extent, tell: T) -> Self {
+impl<'o, T: FnMut(VerifyEvent)> Verification<'o, T> {
+    fn new(options: &'o VerifyOptions, on_event: T) -> Self {
         Self {
-            extent,
-            tell,
+            options,
+            on_event,
             verified: Verified::default(),
-            written: None,
+            latest_checkpoints: None,
             first_key: None,
-            covered: Sequences::default(),
+            covered: SequenceSet::default(),
             settled: 0,
-            passed: 0,
-            is_whole: true,
-            vacant: HashMap::new(),
+            skipped: 0,
+            is_coverage_known: true,
+            lost: HashMap::new(),
             mismatches: Vec::new(),
         }
     }
 
-    fn found(&mut self, finding: Finding) {
+    fn report(&mut self, finding: Finding) {
         self.verified.findings += 1;
-        (self.tell)(Observation::Found(finding));
+        (self.on_event)(VerifyEvent::Found(finding));
     }
 
-    fn flaw(&mut self, seal: i64, flaw: Flaw) {
-        self.found(Finding::Seal(seal, flaw));
+    fn report_seal(&mut self, seal: i64, flaw: SealFlaw) {
+        self.report(Finding::Seal(seal, flaw));
     }
 
     fn trusts(&mut self, key: PublicKey) -> bool {
-        match self.extent.keys.as_slice() {
+        match self.options.public_keys.as_slice() {
             [] => *self.first_key.get_or_insert(key) == key,
             keys => keys.contains(&key),
         }
     }
 
-    /// Says how much there is to do. With its query the snapshot begins.
-    fn begin<R: Audits>(&mut self, seals: &mut Seals<'_, R>) -> Result<(), Error> {
+    /// Reports how many entries there are to read, then reads the checkpoint file again. The query comes first:
+    /// it takes the snapshot, so the file has every seal that the snapshot has, but perhaps the last.
+    fn start<R: Audits>(&mut self, seals: &mut Seals<'_, R>) -> Result<(), Error> {
         let entries: Option<i64> =
             seals::table.select(sum(seals::entries)).get_result(seals.conn)?;
-        (self.tell)(Observation::Begun(entries.and_then(|n| n.try_into().ok()).unwrap_or(0)));
-        self.written = self.extent.checkpoint.as_ref().map(Checkpoint::read_again).transpose()?;
+        (self.on_event)(VerifyEvent::Started(entries.and_then(|n| n.try_into().ok()).unwrap_or(0)));
+        let file = self.options.checkpoint_file.as_ref();
+        self.latest_checkpoints = file.map(CheckpointFile::read_again).transpose()?;
         Ok(())
     }
 
-    /// The checkpoint in itself.
-    fn checkpoint(&mut self) {
-        let Some(checkpoint) = &self.extent.checkpoint else { return };
-        let mut before: Option<&Seal> = None;
-        for seal in checkpoint.seals() {
+    /// Verifies the lines of the checkpoint file in themselves: signature, key and link.
+    fn verify_checkpoint_file(&mut self) {
+        let Some(file) = &self.options.checkpoint_file else { return };
+        let mut previous: Option<&Seal> = None;
+        for seal in file.checkpoints() {
             let follows =
-                |before: &Seal| seal.id == before.id + 1 && seal.previous == before.hash();
-            if !seal.is_signed() {
-                self.flaw(seal.id, Flaw::Checkpoint("is not signed with the key that it names"));
+                |previous: &Seal| seal.id == previous.id + 1 && seal.previous == previous.hash();
+            let flaw = if !seal.is_signed() {
+                Some("is not signed with the key that it names")
             } else if !self.trusts(seal.public_key) {
-                self.flaw(
-                    seal.id,
-                    Flaw::Checkpoint("is signed with a key that is not to be trusted"),
-                );
-            } else if !before.is_none_or(follows) {
-                self.flaw(seal.id, Flaw::Checkpoint("does not follow the line before"));
+                Some("is signed with a key that is not trusted")
+            } else if !previous.is_none_or(follows) {
+                Some("does not follow the line before it")
+            } else {
+                None
+            };
+            if let Some(flaw) = flaw {
+                self.report_seal(seal.id, SealFlaw::BadCheckpoint(flaw));
             }
-            before = Some(seal);
+            previous = Some(seal);
         }
     }
 
-    /// Every seal with its entries.
-    fn chain<R: Audits>(&mut self, seals: &mut Seals<'_, R>) -> Result<(), Error> {
+    /// Verifies every seal together with its entries.
+    fn verify_chain<R: Audits>(&mut self, seals: &mut Seals<'_, R>) -> Result<(), Error> {
         let mut last = 0;
-        let mut before: Option<Seal> = None;
+        let mut previous: Option<Seal> = None;
         loop {
             let ids: Vec<i64> = seals::table
                 .filter(seals::id.gt(last))
@@ -376,181 +212,189 @@ impl<'e, T: FnMut(Observation)> Verification<'e, T> {
                 .load(seals.conn)?;
             for id in &ids {
                 if *id > last + 1 {
-                    self.is_whole = false;
-                    self.found(Finding::NoSeals(last + 1, *id - 1));
+                    self.is_coverage_known = false;
+                    self.report(Finding::MissingSeals(last + 1, *id - 1));
                 }
-                let link = before.take().filter(|before| before.id == *id - 1);
-                before = self.seal(seals, *id, link)?;
+                let neighbour = previous.take().filter(|previous| previous.id == *id - 1);
+                previous = self.verify_seal(seals, *id, neighbour)?;
                 last = *id;
             }
             if (ids.len() as i64) < PAGE {
                 break;
             }
         }
-        self.held_against_checkpoint(last);
+        self.compare_ends(last);
         Ok(())
     }
 
-    /// What the one has at the end that the other has not.
-    fn held_against_checkpoint(&mut self, last: i64) {
-        let Some(checkpoint) = &self.extent.checkpoint else { return };
-        for seal in checkpoint.seals().filter(|seal| seal.id > last) {
-            self.flaw(seal.id, Flaw::NotInDatabase);
+    /// Reports the last seals that only the checkpoint file or only the database has; `last` is the
+    /// database's last.
+    fn compare_ends(&mut self, last: i64) {
+        let Some(file) = &self.options.checkpoint_file else { return };
+        for seal in file.checkpoints().filter(|seal| seal.id > last) {
+            self.report_seal(seal.id, SealFlaw::NotInDatabase);
         }
-        let written = self.written.as_ref().and_then(Checkpoint::last).map_or(0, |seal| seal.id);
-        self.verified.is_ahead = last == written + 1;
-        if last > written + 1 {
-            (written + 1..=last).for_each(|id| self.flaw(id, Flaw::NotInCheckpoint));
+        let latest = self.latest_checkpoints.as_ref().and_then(CheckpointFile::last);
+        let published = latest.map_or(0, |seal| seal.id);
+        self.verified.is_ahead = last == published + 1;
+        if last > published + 1 {
+            (published + 1..=last)
+                .for_each(|id| self.report_seal(id, SealFlaw::NotInCheckpointFile));
         }
     }
 
-    /// One seal, which is to follow another one if that is known; returns it if it can be read.
-    fn seal<R: Audits>(
+    /// Verifies one seal and returns it, if it can be read. `previous` is the seal before it, if that one can
+    /// be read.
+    fn verify_seal<R: Audits>(
         &mut self,
         seals: &mut Seals<'_, R>,
         id: i64,
-        before: Option<Seal>,
+        previous: Option<Seal>,
     ) -> Result<Option<Seal>, Error> {
         self.verified.seals += 1;
         let read = Seal::query().find(id).first(seals.conn);
         let seal = match read {
             Ok(seal) => seal,
             Err(DieselError::DeserializationError(why)) => {
-                self.is_whole = false;
-                self.flaw(id, Flaw::Unreadable(why.to_string()));
+                self.is_coverage_known = false;
+                self.report_seal(id, SealFlaw::Unreadable(why.to_string()));
                 return Ok(None);
             }
             Err(error) => return Err(error.into()),
         };
         if seal.scheme != SCHEME {
-            self.is_whole = false;
-            self.flaw(id, Flaw::Scheme(seal.scheme));
+            self.is_coverage_known = false;
+            self.report_seal(id, SealFlaw::UnknownScheme(seal.scheme));
             return Ok(Some(seal));
         }
         if !seal.is_signed() {
-            self.is_whole = false;
-            self.flaw(id, Flaw::Signature);
+            self.is_coverage_known = false;
+            self.report_seal(id, SealFlaw::BadSignature);
         } else if !self.trusts(seal.public_key) {
-            self.flaw(id, Flaw::Key(seal.public_key));
+            self.report_seal(id, SealFlaw::UntrustedKey(seal.public_key));
         }
-        let previous = match &before {
-            Some(before) => Some(before.hash()),
-            None => (id == 1).then_some(Seal::NONE_BEFORE),
+        let previous_hash = match &previous {
+            Some(previous) => Some(previous.hash()),
+            None => (id == 1).then_some(Seal::HASH_BEFORE_FIRST),
         };
-        if previous.is_some_and(|hash| hash != seal.previous) {
-            self.flaw(id, Flaw::Broken);
+        if previous_hash.is_some_and(|hash| hash != seal.previous) {
+            self.report_seal(id, SealFlaw::BrokenLink);
         }
-        let line = self.written.as_ref().and_then(|checkpoint| checkpoint.get(id));
-        if line.is_some_and(|line| *line != seal) {
-            self.flaw(id, Flaw::Fork);
+        let checkpoint = self.latest_checkpoints.as_ref().and_then(|file| file.get(id));
+        if checkpoint.is_some_and(|checkpoint| *checkpoint != seal) {
+            self.report_seal(id, SealFlaw::Fork);
         }
-        let is_wanted = match self.extent.since {
+        let reads_entries = match self.options.from {
             None => true,
-            Some(Since::Seal(first)) => id >= first,
-            Some(Since::Moment(moment)) => seal.sealed_at >= moment,
+            Some(VerifyFrom::Seal(first)) => id >= first,
+            Some(VerifyFrom::Time(time)) => seal.sealed_at >= time,
         };
         let leaves = seals.leaves(id)?;
         if seal.covered.count() != leaves.len() as u64 || seal.entries as usize != leaves.len() {
-            self.is_whole = false;
-            self.flaw(id, Flaw::Count);
-        } else if is_wanted {
-            self.entries(seals, &seal, &leaves)?;
+            self.is_coverage_known = false;
+            self.report_seal(id, SealFlaw::WrongCount);
+        } else if reads_entries {
+            self.verify_entries(seals, &seal, &leaves)?;
         } else {
-            self.passed = seal.settled;
+            self.skipped = seal.settled;
         }
-        if !self.covered.absorb(&seal.covered) {
-            self.flaw(id, Flaw::Overlap);
+        if !self.covered.is_disjoint(&seal.covered) {
+            self.report_seal(id, SealFlaw::Overlap);
         }
+        self.covered.merge(&seal.covered);
         if seal.settled < self.settled {
-            self.flaw(id, Flaw::Settled);
+            self.report_seal(id, SealFlaw::SettledDecreased);
         }
         self.settled = self.settled.max(seal.settled);
         Ok(Some(seal))
     }
 
-    /// The entries of a seal.
-    fn entries<R: Audits>(
+    /// Verifies the entries that a seal covers against the leaves that it stores and against its root.
+    fn verify_entries<R: Audits>(
         &mut self,
         seals: &mut Seals<'_, R>,
         seal: &Seal,
         stored: &[Hash],
     ) -> Result<(), Error> {
-        let mut compared =
-            Compared { leaves: Vec::with_capacity(stored.len()), ..Compared::default() };
+        let mut comparison =
+            Comparison { leaves: Vec::with_capacity(stored.len()), ..Comparison::default() };
         let numbers: Vec<i64> = seal.covered.iter().collect();
         for (numbers, sealed) in numbers.chunks(PAGE as usize).zip(stored.chunks(PAGE as usize)) {
-            let (entries, unread) = Entry::numbered(seals.conn, numbers)?;
-            compared.page(seal.id, numbers, sealed, &entries, unread);
+            let (entries, unreadable) = AttestedEntry::load_by_sequence(seals.conn, numbers)?;
+            comparison.compare_page(seal.id, numbers, sealed, &entries, unreadable);
             self.verified.entries += numbers.len() as u64;
-            (self.tell)(Observation::Checked(numbers.len() as u64));
+            (self.on_event)(VerifyEvent::Checked(numbers.len() as u64));
         }
         if tree::root(stored) != seal.root {
-            let are_entries_whole = tree::root(&compared.leaves) == seal.root;
-            self.flaw(seal.id, if are_entries_whole { Flaw::Leaves } else { Flaw::Root });
-            if are_entries_whole {
-                // Only by the hashes that were changed do they seem to be others.
-                compared.mismatches.clear();
-                compared.vacant.clear();
+            if tree::root(&comparison.leaves) == seal.root {
+                self.report_seal(seal.id, SealFlaw::AlteredHashes);
+                // The entries are as they were sealed: they differ only from the hashes that were changed.
+                comparison.mismatches.clear();
+                comparison.lost.clear();
+            } else {
+                self.report_seal(seal.id, SealFlaw::WrongRoot);
             }
         }
-        compared.findings.into_iter().for_each(|finding| self.found(finding));
-        for (leaf, sequence) in compared.vacant {
-            if self.vacant.len() < MOST_MOVED {
-                self.vacant.insert(leaf, sequence);
+        comparison.findings.into_iter().for_each(|finding| self.report(finding));
+        for (leaf, sequence) in comparison.lost {
+            if self.lost.len() < MAX_REMEMBERED {
+                self.lost.insert(leaf, sequence);
             }
         }
-        for mismatch in compared.mismatches {
-            if self.mismatches.len() < MOST_MOVED {
+        for mismatch in comparison.mismatches {
+            if self.mismatches.len() < MAX_REMEMBERED {
                 self.mismatches.push(mismatch);
             } else {
-                self.found(Finding::Altered(mismatch.place));
+                self.report(Finding::Altered(mismatch.entry));
             }
         }
         Ok(())
     }
 
-    /// Entries that no seal covers: those that are to be sealed yet, and those that should not be there.
-    fn strays<R: Audits>(&mut self, seals: &mut Seals<'_, R>) -> Result<(), Error> {
-        let mut after = self.passed;
-        // Of what a seal that is gone or forged has covered, nothing can be said.
-        while self.is_whole && after < self.settled {
-            let numbers = self.uncovered(seals, after, self.settled)?;
+    /// Verifies the entries that no seal covers: up to the settled number there must be none, and beyond it
+    /// none that was sealed under another number.
+    fn verify_uncovered<R: Audits>(&mut self, seals: &mut Seals<'_, R>) -> Result<(), Error> {
+        let mut after = self.skipped;
+        // If a seal is missing or forged, an entry that seems uncovered may have been covered by it.
+        while self.is_coverage_known && after < self.settled {
+            let numbers = self.uncovered_page(seals, after, self.settled)?;
             let Some(last) = numbers.last() else { break };
             after = *last;
-            let (entries, unread) = Entry::numbered(seals.conn, &numbers)?;
+            let (entries, unreadable) = AttestedEntry::load_by_sequence(seals.conn, &numbers)?;
             for entry in &entries {
-                let place = Place::of(&entry.log);
-                self.found(match self.vacant.get(&entry.leaf()) {
-                    Some(sealed_as) => Finding::Moved { place, sealed_as: *sealed_as },
-                    None => Finding::Added(place),
+                let (leaf, entry) = (entry.leaf(), EntryRef::of(&entry.log));
+                self.report(match self.lost.get(&leaf) {
+                    Some(sealed_as) => Finding::Moved { entry, sealed_as: *sealed_as },
+                    None => Finding::Added(entry),
                 });
             }
-            for (sequence, why) in unread {
-                self.found(Finding::Unreadable { sequence, why });
+            for unreadable in unreadable {
+                let (sequence, why) = (unreadable.sequence, unreadable.why);
+                self.report(Finding::Unreadable { sequence, why });
             }
         }
         let greatest: Option<i64> =
             execution_logs::table.select(max(execution_logs::sequence)).get_result(seals.conn)?;
         let mut after = self.settled;
         while after < greatest.unwrap_or(0) {
-            let numbers = self.uncovered(seals, after, i64::MAX)?;
+            let numbers = self.uncovered_page(seals, after, i64::MAX)?;
             let Some(last) = numbers.last() else { break };
             after = *last;
             self.verified.unsealed += numbers.len() as u64;
-            if self.vacant.is_empty() {
+            if self.lost.is_empty() {
                 continue;
             }
-            for entry in Entry::numbered(seals.conn, &numbers)?.0 {
-                if let Some(sealed_as) = self.vacant.get(&entry.leaf()).copied() {
-                    self.found(Finding::Moved { place: Place::of(&entry.log), sealed_as });
+            for entry in AttestedEntry::load_by_sequence(seals.conn, &numbers)?.0 {
+                if let Some(sealed_as) = self.lost.get(&entry.leaf()).copied() {
+                    self.report(Finding::Moved { entry: EntryRef::of(&entry.log), sealed_as });
                 }
             }
         }
         Ok(())
     }
 
-    /// Numbers of entries beyond one and up to another that no seal covers, the least of them.
-    fn uncovered<R: Audits>(
+    /// Returns the first page of the numbers in `after + 1 ..= until` that entries have and no seal covers.
+    fn uncovered_page<R: Audits>(
         &self,
         seals: &mut Seals<'_, R>,
         after: i64,
@@ -567,58 +411,14 @@ impl<'e, T: FnMut(Observation)> Verification<'e, T> {
             .load(seals.conn)?)
     }
 
-    /// Says of what is not as it was sealed whether it only stands elsewhere.
-    fn end(mut self) -> Verified {
-        for Mismatch { place, leaf } in std::mem::take(&mut self.mismatches) {
-            self.found(match self.vacant.get(&leaf) {
-                Some(sealed_as) => Finding::Moved { place, sealed_as: *sealed_as },
-                None => Finding::Altered(place),
+    /// Reports each mismatch: as moved if its leaf was sealed under another number, otherwise as altered. This
+    /// comes last, when all lost leaves are known.
+    fn report_mismatches(&mut self) {
+        for Mismatch { entry, leaf } in std::mem::take(&mut self.mismatches) {
+            self.report(match self.lost.get(&leaf) {
+                Some(sealed_as) => Finding::Moved { entry, sealed_as: *sealed_as },
+                None => Finding::Altered(entry),
             });
-        }
-        self.verified
-    }
-}
-
-impl Compared {
-    /// Holds some entries against the leaves that were stored of them.
-    fn page(
-        &mut self,
-        seal: i64,
-        numbers: &[i64],
-        sealed: &[Hash],
-        entries: &[Entry],
-        unread: Vec<Unread>,
-    ) {
-        let unread: HashMap<i64, String> = unread.into_iter().collect();
-        let mut entries = entries.iter().map(|entry| (entry.leaf(), &entry.log)).peekable();
-        for (sequence, sealed) in numbers.iter().zip(sealed) {
-            let mut here = Vec::new();
-            while let Some(entry) = entries.next_if(|(_, log)| log.sequence == *sequence) {
-                here.push(entry);
-            }
-            // Of several with one number, which only a database without its index can have, at most one
-            // was sealed.
-            let kept = here.iter().position(|(leaf, _)| leaf == sealed).unwrap_or(0);
-            if here.is_empty() {
-                self.vacant.push((*sealed, *sequence));
-                self.findings.push(match unread.get(sequence) {
-                    Some(why) => Finding::Unreadable { sequence: *sequence, why: why.clone() },
-                    None => Finding::Missing { sequence: *sequence, seal },
-                });
-                continue;
-            }
-            for (at, (leaf, log)) in here.into_iter().enumerate() {
-                let place = Place::of(log);
-                if at != kept {
-                    self.findings.push(Finding::Added(place));
-                    continue;
-                }
-                self.leaves.push(leaf);
-                if leaf != *sealed {
-                    self.vacant.push((*sealed, *sequence));
-                    self.mismatches.push(Mismatch { place, leaf });
-                }
-            }
         }
     }
 }

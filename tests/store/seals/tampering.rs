@@ -10,12 +10,12 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use tradeblotter::audit::{Extent, Finding, Flaw, Observation, PublicKey, SealKey};
+use tradeblotter::audit::{Finding, PublicKey, SealFlaw, SealKey, VerifyEvent, VerifyOptions};
 use tradeblotter::role::Auditor;
 use tradeblotter::{Error, Tx, connect, transaction_on};
 use uuid::Uuid;
 
-use super::{Sealed, extent};
+use super::{Sealed, options};
 use tradeblotter_test_support::{check, texts};
 
 /// Which entry of the log attests which row: of an order its submission, of a break all that is said of
@@ -129,21 +129,21 @@ impl Scene {
     }
 
     /// What is found once this has been done.
-    fn found(&self, extent: &Extent, sql: &str) -> Vec<Finding> {
-        self.found_after(extent, |tx| as_superuser(tx, sql))
+    fn found(&self, options: &VerifyOptions, sql: &str) -> Vec<Finding> {
+        self.found_after(options, |tx| as_superuser(tx, sql))
     }
 
     fn found_after(
         &self,
-        extent: &Extent,
+        options: &VerifyOptions,
         deed: impl FnOnce(&mut Tx<'_, Auditor>),
     ) -> Vec<Finding> {
         let mut found = Vec::new();
         let conn = &mut self.conn.borrow_mut();
         let _: Result<(), Undone> = transaction_on(conn, Auditor, |tx| {
             deed(tx);
-            tx.seals().verify(extent, |observation| {
-                if let Observation::Found(finding) = observation {
+            tx.seals().verify(options, |observation| {
+                if let VerifyEvent::Found(finding) = observation {
                     found.push(finding);
                 }
             })?;
@@ -187,12 +187,12 @@ fn named(found: &[Finding]) -> Vec<Named> {
     let mut named: Vec<_> = found
         .iter()
         .map(|finding| match finding {
-            Finding::Altered(place) => Named::Altered(place.sequence),
+            Finding::Altered(entry) => Named::Altered(entry.sequence),
             Finding::Unreadable { sequence, .. } => Named::Altered(*sequence),
             Finding::Missing { sequence, .. } => Named::Missing(*sequence),
-            Finding::Added(place) => Named::Added(place.sequence, place.id),
-            Finding::Moved { place, sealed_as } => Named::Moved(place.sequence, *sealed_as),
-            Finding::NoSeals(first, _) => Named::Seal(*first),
+            Finding::Added(entry) => Named::Added(entry.sequence, entry.id),
+            Finding::Moved { entry, sealed_as } => Named::Moved(entry.sequence, *sealed_as),
+            Finding::MissingSeals(first, _) => Named::Seal(*first),
             Finding::Seal(id, _) => Named::Seal(*id),
         })
         .collect();
@@ -323,12 +323,12 @@ impl Scene {
 #[test]
 fn of_a_thousand_changes_each_is_found_and_nothing_else() {
     let scene = Scene::new();
-    let extent = scene.sealed.extent();
-    assert_eq!(scene.found(&extent, "SELECT 1"), []);
+    let options = scene.sealed.options();
+    assert_eq!(scene.found(&options, "SELECT 1"), []);
     assert_eq!(scene.gaps.len(), 4, "{:?}", scene.gaps);
     check(1000, deeds(), |deed| {
         let (sql, expected) = scene.plan(&deed);
-        let found = scene.found(&extent, &sql);
+        let found = scene.found(&options, &sql);
         let named = named(&found);
         match deed {
             Deed::EditSeal(..) | Deed::DeleteSeal(_) => {
@@ -345,12 +345,12 @@ fn of_a_thousand_changes_each_is_found_and_nothing_else() {
 #[test]
 fn every_column_of_every_fact_is_in_a_leaf() {
     let scene = Scene::new();
-    let extent = scene.sealed.extent();
+    let options = scene.sealed.options();
     for Column { relation, name, another, .. } in &scene.columns {
         let row = scene.rows.iter().find(|row| row.relation == *relation).unwrap();
         let sql = format!("UPDATE {relation} SET {name} = {another} WHERE id = '{}'", row.id);
         let expected: Vec<_> = row.entries.iter().map(|n| Named::Altered(*n)).collect();
-        assert_eq!(named(&scene.found(&extent, &sql)), expected, "{sql}");
+        assert_eq!(named(&scene.found(&options, &sql)), expected, "{sql}");
     }
     assert!(scene.columns.len() > 60, "{}", scene.columns.len());
 }
@@ -358,7 +358,7 @@ fn every_column_of_every_fact_is_in_a_leaf() {
 #[test]
 fn a_value_that_no_client_can_read_is_found_like_any_other() {
     let scene = Scene::new();
-    let extent = scene.sealed.extent();
+    let options = scene.sealed.options();
     let row = |relation: &str| scene.rows.iter().find(|row| row.relation == relation).unwrap();
     for (relation, set) in [
         ("fills", "price_at_fill = 'NaN'"),
@@ -371,7 +371,7 @@ fn a_value_that_no_client_can_read_is_found_like_any_other() {
         let row = row(relation);
         let sql = format!("UPDATE {relation} SET {set} WHERE id = '{}'", row.id);
         let expected: Vec<_> = row.entries.iter().map(|n| Named::Altered(*n)).collect();
-        let found = scene.found(&extent, &sql);
+        let found = scene.found(&options, &sql);
         assert_eq!(named(&found), expected, "{sql}");
     }
 }
@@ -383,25 +383,25 @@ fn a_tail_that_is_cut_off_with_its_seals_is_missing_from_the_checkpoint_only() {
         "DELETE FROM execution_logs WHERE sequence > (SELECT max(settled) FROM seals WHERE id = 2);
                DELETE FROM seals WHERE id > 2";
     let key = scene.sealed.key.public();
-    assert_eq!(scene.found(&extent(&[key], None), cut), []);
-    let gone = [3, 4].map(|id| Finding::Seal(id, Flaw::NotInDatabase));
-    assert_eq!(scene.found(&scene.sealed.extent(), cut), gone);
+    assert_eq!(scene.found(&options(&[key], None), cut), []);
+    let gone = [3, 4].map(|id| Finding::Seal(id, SealFlaw::NotInDatabase));
+    assert_eq!(scene.found(&scene.sealed.options(), cut), gone);
     let all = "DELETE FROM execution_logs; DELETE FROM seals";
-    let gone = [1, 2, 3, 4].map(|id| Finding::Seal(id, Flaw::NotInDatabase));
-    assert_eq!(scene.found(&scene.sealed.extent(), all), gone);
+    let gone = [1, 2, 3, 4].map(|id| Finding::Seal(id, SealFlaw::NotInDatabase));
+    assert_eq!(scene.found(&scene.sealed.options(), all), gone);
 }
 
 #[test]
 fn an_entry_that_is_rewritten_with_its_stored_hash_does_not_lead_to_the_root() {
     let scene = Scene::new();
-    let extent = scene.sealed.extent();
+    let options = scene.sealed.options();
     for row in &scene.log {
         let id: Uuid = row.id.parse().unwrap();
         let mut seal = 0;
-        let found = scene.found_after(&extent, |tx| {
+        let found = scene.found_after(&options, |tx| {
             let mut proof = tx.seals().prove(id).unwrap();
             proof.entry.log.error_code = Some("rewritten".to_owned());
-            let place = proof.seal.covered.place(row.entries[0]).unwrap();
+            let place = proof.seal.covered.index_of(row.entries[0]).unwrap();
             seal = proof.seal.id;
             as_superuser(
                 tx,
@@ -415,14 +415,14 @@ fn an_entry_that_is_rewritten_with_its_stored_hash_does_not_lead_to_the_root() {
                 ),
             );
         });
-        assert_eq!(found, [Finding::Seal(seal, Flaw::Root)]);
+        assert_eq!(found, [Finding::Seal(seal, SealFlaw::WrongRoot)]);
     }
 }
 
 /// Rewrites an entry of the second seal, and then every seal, of the same entries each.
 fn rewrite(scene: &Scene, tx: &mut Tx<'_, Auditor>, key: &SealKey) {
     let seals = tx.seals().after(0, 10).unwrap();
-    let entry = seals[1].covered.ends().unwrap().0;
+    let entry = seals[1].covered.bounds().unwrap().0;
     as_superuser(
         tx,
         &format!(
@@ -433,7 +433,7 @@ fn rewrite(scene: &Scene, tx: &mut Tx<'_, Auditor>, key: &SealKey) {
         ),
     );
     for seal in seals {
-        let (first, last) = seal.covered.ends().unwrap();
+        let (first, last) = seal.covered.bounds().unwrap();
         let back = format!(
             "INSERT INTO execution_logs SELECT * FROM later WHERE sequence BETWEEN {first} AND {last}"
         );
@@ -452,19 +452,20 @@ fn a_history_that_is_rewritten_and_sealed_anew_is_told_by_the_key_or_by_the_chec
     let scene = Scene::new();
     let true_key = scene.sealed.key.public();
     let checkpoint = || Some(scene.sealed.checkpoint());
-    let of_all = |flaw: Flaw| (1..=4).map(|id| Finding::Seal(id, flaw.clone())).collect::<Vec<_>>();
+    let of_all =
+        |flaw: SealFlaw| (1..=4).map(|id| Finding::Seal(id, flaw.clone())).collect::<Vec<_>>();
     let found = |keys: &[PublicKey], checkpoint, key: &SealKey| {
-        scene.found_after(&extent(keys, checkpoint), |tx| rewrite(&scene, tx, key))
+        scene.found_after(&options(keys, checkpoint), |tx| rewrite(&scene, tx, key))
     };
     let another = SealKey::generate().unwrap();
-    let by_key = of_all(Flaw::Key(another.public()));
+    let by_key = of_all(SealFlaw::UntrustedKey(another.public()));
     assert_eq!(found(&[true_key], None, &another), by_key);
     let by_both = found(&[true_key], checkpoint(), &another);
-    assert!(by_key.iter().chain(&of_all(Flaw::Fork)).all(|finding| by_both.contains(finding)));
+    assert!(by_key.iter().chain(&of_all(SealFlaw::Fork)).all(|finding| by_both.contains(finding)));
     let unnamed = found(&[], checkpoint(), &another);
     assert_eq!(unnamed, by_both);
     // With the key stolen, the checkpoint is all there is; without either, nothing tells.
-    assert_eq!(found(&[true_key], checkpoint(), &scene.sealed.key), of_all(Flaw::Fork));
+    assert_eq!(found(&[true_key], checkpoint(), &scene.sealed.key), of_all(SealFlaw::Fork));
     assert_eq!(found(&[true_key], None, &scene.sealed.key), []);
     assert_eq!(found(&[], None, &another), []);
 }
@@ -476,14 +477,14 @@ fn seals_that_were_not_written_down_are_told_when_there_is_more_than_the_last() 
     let lines: Vec<&str> = file.split_inclusive('\n').collect();
     let with = |lines: &[&str]| {
         std::fs::write(scene.sealed.file(), lines.concat()).unwrap();
-        scene.found(&scene.sealed.extent(), "SELECT 1")
+        scene.found(&scene.sealed.options(), "SELECT 1")
     };
     assert_eq!(with(&lines[..3]), []);
-    let two = [3, 4].map(|id| Finding::Seal(id, Flaw::NotInCheckpoint));
+    let two = [3, 4].map(|id| Finding::Seal(id, SealFlaw::NotInCheckpointFile));
     assert_eq!(with(&lines[..2]), two);
     let between = with(&[lines[0], lines[2], lines[3]]);
-    assert!(matches!(&between[..], [Finding::Seal(3, Flaw::Checkpoint(_))]), "{between:?}");
+    assert!(matches!(&between[..], [Finding::Seal(3, SealFlaw::BadCheckpoint(_))]), "{between:?}");
     let tampered = lines[1].replace("\"settled\":", "\"settled\":1");
     let tampered = with(&[lines[0], &tampered, lines[2], lines[3]]);
-    assert!(tampered.contains(&Finding::Seal(2, Flaw::Fork)), "{tampered:?}");
+    assert!(tampered.contains(&Finding::Seal(2, SealFlaw::Fork)), "{tampered:?}");
 }

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use tradeblotter::audit::{CheckpointFile, SealKey};
+use tradeblotter::audit::{CheckpointWriter, SealKey};
 use tradeblotter::{Action, Error, NewExecutionLog, NewOrder, Side, connect, role, transaction_on};
 
-use super::{Sealed, entries, extent, seal, verify};
+use super::{Sealed, entries, options, seal, verify};
 use tradeblotter_test_support::{append, fill_of, record, submit, trader, with_order_of};
 
 /// The greatest number is no measure of what is sealed: one that is drawn early may be committed late.
@@ -17,7 +17,7 @@ fn an_entry_of_a_transaction_that_is_open_across_two_seals_is_in_the_third() {
     let auditor = blotter.auditor();
     let key = SealKey::generate().unwrap();
     let clean = |unsealed| {
-        let (verified, found) = verify(&auditor, &extent(&[key.public()], None));
+        let (verified, found) = verify(&auditor, &options(&[key.public()], None));
         assert_eq!((verified.unsealed, found), (unsealed, Vec::new()));
     };
     let late = transaction_on(
@@ -86,16 +86,16 @@ fn under_load_every_entry_is_sealed_once_and_nothing_is_found() {
     thread::scope(|scope| {
         let writers: Vec<_> = (0..3).map(|n| scope.spawn(move || write(n))).collect();
         let sealer = scope.spawn(|| {
-            let mut file = CheckpointFile::open(&sealed.file()).unwrap();
+            let mut file = CheckpointWriter::open(&sealed.file()).unwrap();
             let mut seals = 0;
             while ended.load(Ordering::Relaxed) < 3 {
                 seals += i32::from(seal(&sealed.auditor(), &sealed.key).is_some());
-                file.catch_up(&sealed.auditor()).unwrap();
+                file.append_new(&sealed.auditor()).unwrap();
             }
             seals
         });
         while !writers.iter().all(|writer| writer.is_finished()) {
-            let (_, found) = verify(&sealed.auditor(), &sealed.extent());
+            let (_, found) = verify(&sealed.auditor(), &sealed.options());
             assert_eq!(found, []);
             verified += 1;
         }
@@ -104,6 +104,6 @@ fn under_load_every_entry_is_sealed_once_and_nothing_is_found() {
     assert!(verified > 3, "{verified}");
     while seal(&sealed.auditor(), &sealed.key).is_some() {}
     sealed.write_down();
-    let (verified, found) = verify(&sealed.auditor(), &sealed.extent());
+    let (verified, found) = verify(&sealed.auditor(), &sealed.options());
     assert_eq!((verified.entries, verified.unsealed, found), (entries(&sealed.db), 0, Vec::new()));
 }
