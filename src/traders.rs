@@ -1,4 +1,4 @@
-//! Traders: the owners of orders.
+//! Traders: the owners of orders, their rows, how they are registered and read.
 
 use std::marker::PhantomData;
 
@@ -12,19 +12,22 @@ use crate::error::Error;
 use crate::schema::traders;
 use crate::types::text;
 
-/// A registered trader. The row, and not the role [`role::Trader`](crate::role::Trader).
+/// A registered trader, as stored; not to be confused with the role [`role::Trader`](crate::role::Trader).
 #[derive(HasQuery, Identifiable, Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[diesel(table_name = traders)]
 #[diesel(check_for_backend(diesel::pg::Pg))]
 pub struct Trader {
-    /// Unique trader identifier.
+    /// Unique id of the trader.
     pub id: Uuid,
-    /// Name shown to people.
+    /// Display name, 1 to 100 characters, not unique.
     pub name: String,
-    /// Registered.
+    /// When the trader was registered, by the database's clock.
     pub created_at: DateTime<Utc>,
 }
+
+/// Characters that the name of a trader may have.
+const MAX_NAME: usize = 100;
 
 #[derive(Insertable)]
 #[diesel(table_name = traders)]
@@ -33,40 +36,45 @@ struct NewTrader<'a> {
     name: &'a str,
 }
 
-/// The repository of traders, from [`Tx::traders`]. It works on the columns `id`, `name` and
-/// `created_at` of the table that the migrations make; an application that has a `traders` table of
-/// its own looks after its traders, and who may see them, itself.
+/// The repository of traders, from [`Tx::traders`].
+///
+/// It uses the columns `id`, `name` and `created_at` of the table `traders` that the migrations create. An
+/// application that brings a `traders` table of its own manages its traders itself, and also who may see
+/// them.
 pub struct Traders<'c, R> {
     conn: &'c mut PgConnection,
     role: PhantomData<R>,
 }
 
 impl<R: Role> Tx<'_, R> {
-    /// The traders.
+    /// Returns the repository of traders, on this transaction.
     pub fn traders(&mut self) -> Traders<'_, R> {
         Traders { conn: self.connection(), role: PhantomData }
     }
 }
 
 impl Traders<'_, Engine> {
-    /// Registers a trader under a name of 1 to 100 characters and gives it an id.
+    /// Registers a trader under a new id.
+    ///
+    /// The name has 1 to 100 characters and need not be unique: each call registers another trader.
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_input`] for a name that is blank or longer.
+    /// [`Error::is_invalid_input`]: the name is blank or longer than 100 characters.
     pub fn register(&mut self, name: &str) -> Result<Trader, Error> {
         self.register_as(Uuid::now_v7(), name)
     }
 
-    /// Registers a trader under an id that the application already has for it.
+    /// Registers a trader under an id of the application's.
     ///
     /// # Errors
     ///
-    /// As [`Traders::register`]; the nil uuid is refused too; [`Error::is_duplicate`] for an id
-    /// that is registered already (rule `traders_pkey`).
+    /// - [`Error::is_invalid_input`]: the name is blank or longer than 100 characters, or the id is the nil
+    ///   UUID.
+    /// - [`Error::is_duplicate`]: a trader with this id is registered (rule `traders_pkey`).
     pub fn register_as(&mut self, id: Uuid, name: &str) -> Result<Trader, Error> {
         check_id(id)?;
-        text::check("trader name", name, 100)?;
+        text::check("trader name", name, MAX_NAME)?;
         diesel::insert_into(traders::table)
             .values(NewTrader { id, name })
             .returning(Trader::as_returning())
@@ -76,11 +84,11 @@ impl Traders<'_, Engine> {
 }
 
 impl<R: Role> Traders<'_, R> {
-    /// The trader with this id.
+    /// Returns the trader with this id.
     ///
     /// # Errors
     ///
-    /// [`Error::is_not_found`], also to another trader.
+    /// [`Error::is_not_found`]: no trader with this id is registered, or the session is another trader's.
     pub fn get(&mut self, id: Uuid) -> Result<Trader, Error> {
         Trader::query()
             .find(id)
@@ -89,21 +97,20 @@ impl<R: Role> Traders<'_, R> {
             .ok_or_else(|| Error::not_found("trader", id))
     }
 
-    /// The traders of this name, by id.
+    /// Returns the traders with this name that the session may see, by id.
     ///
     /// # Errors
     ///
-    /// Those of the connection.
+    /// Only those of the connection.
     pub fn named(&mut self, name: &str) -> Result<Vec<Trader>, Error> {
         Ok(Trader::query().filter(traders::name.eq(name)).order(traders::id).load(self.conn)?)
     }
 
-    /// The traders that this session may see, by name, those of one name by id: all of them, or to
-    /// a trader itself.
+    /// Returns all traders that the session may see, by name and id. A trader's session sees only itself.
     ///
     /// # Errors
     ///
-    /// Those of the connection.
+    /// Only those of the connection.
     pub fn list(&mut self) -> Result<Vec<Trader>, Error> {
         Ok(Trader::query().order((traders::name, traders::id)).load(self.conn)?)
     }

@@ -1,4 +1,4 @@
-//! Fills: the executions of orders.
+//! Fills: the executions of orders, their rows, how they are recorded, amended and read.
 
 mod amend;
 mod read;
@@ -16,100 +16,111 @@ use crate::types::difference::Difference;
 use crate::types::price::{Commission, Price};
 use crate::types::text;
 
-/// One execution of an order, in part or whole.
+/// A stored fill: one execution of an order or of a part of it, or an amendment of such a fill.
+///
+/// Rows are append-only. A bust or a correction is a row of its own that [`amends`](Self::amends) another one,
+/// which then no longer counts.
 #[derive(HasQuery, Identifiable, Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[diesel(table_name = fills)]
 #[diesel(check_for_backend(diesel::pg::Pg))]
 pub struct Fill {
-    /// Unique fill identifier.
+    /// Unique id of the fill, given by the store.
     pub id: Uuid,
     /// The order that was filled.
     pub order_id: Uuid,
-    /// The trader whose order it is.
+    /// The trader who owns the order.
     pub trader_id: Uuid,
-    /// When it occurred at the venue (FIX tag 60, TransactTime).
+    /// When the venue executed, busted or corrected it (FIX tag 60, TransactTime).
     pub timestamp: DateTime<Utc>,
-    /// Shares filled (FIX tag 32, LastQty).
+    /// Shares filled (FIX tag 32, LastQty); of a bust, those of the fill that it takes back.
     pub quantity_filled: i32,
-    /// Price per share in currency units (FIX tag 31, LastPx).
+    /// Price per share in currency units (FIX tag 31, LastPx); of a bust, that of the fill that it takes
+    /// back.
     pub price_at_fill: Price,
-    /// Where it was executed (FIX tag 30, LastMkt), e.g. NASDAQ.
+    /// Where it was executed (FIX tag 30, LastMkt), e.g. XNAS.
     pub venue: String,
-    /// Commission for this fill in currency units (FIX tag 12).
+    /// Commission for this fill in currency units (FIX tag 12, Commission).
     pub commission: Commission,
-    /// Recorded.
+    /// When the fill was recorded, by the database's clock.
     pub created_at: DateTime<Utc>,
-    /// The venue's id of the execution (FIX tag 17, ExecID), unique for its order and venue.
+    /// The venue's id of the execution (FIX tag 17, ExecID), unique per order and venue.
     pub execution_id: Option<String>,
-    /// The fill that this one corrects or busts, and which no longer counts (FIX tag 19, ExecRefID).
+    /// The fill that this one busts or corrects, and which no longer counts (FIX tag 19, ExecRefID); `None`
+    /// for a fill that is no amendment.
     pub amends: Option<Uuid>,
-    /// Whether it takes back the fill that it amends (FIX 150=H): then it does not count either.
+    /// Whether this is a bust (FIX 150=H, Trade Cancel): it takes back the fill that it amends and does not
+    /// count itself.
     pub is_bust: bool,
-    /// The break that was booked with it.
+    /// The break that was booked as this fill.
     pub break_id: Option<Uuid>,
 }
 
-/// A fill to record.
+/// A fill to record with [`Fills::record`] or [`Fills::record_batch`].
 #[derive(Insertable, Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[diesel(table_name = fills, treat_none_as_default_value = false)]
 pub struct NewFill<'a> {
     /// The order that was filled.
     pub order_id: Uuid,
-    /// When it occurred at the venue (FIX tag 60, TransactTime); kept to the microsecond.
+    /// When the venue executed it (FIX tag 60, TransactTime); cut to microseconds.
     pub timestamp: DateTime<Utc>,
-    /// Shares filled (FIX tag 32, LastQty), at least 1.
+    /// Shares filled, at least 1 (FIX tag 32, LastQty).
     pub quantity_filled: i32,
     /// Price per share in currency units (FIX tag 31, LastPx).
     pub price_at_fill: Price,
-    /// Where it was executed (FIX tag 30, LastMkt), 1 to 50 characters.
+    /// Where it was executed, 1 to 50 characters (FIX tag 30, LastMkt), e.g. XNAS.
     pub venue: &'a str,
-    /// Commission for this fill in currency units (FIX tag 12); `Commission::default()` is none.
+    /// Commission for this fill in currency units (FIX tag 12, Commission); `Commission::default()` is 0.
     pub commission: Commission,
-    /// The venue's id of the execution (FIX tag 17, ExecID), 1 to 64 characters, by which the same fill is known when it is
-    /// recorded again. A fill without one counts each time.
+    /// The venue's id of the execution, 1 to 64 characters, unique per order and venue (FIX tag 17, ExecID).
+    /// It makes recording idempotent; without one, every call records another fill.
     pub execution_id: Option<&'a str>,
 }
 
-/// A bust to record: the venue takes back a fill as if it had not been (FIX 150=H, Trade Cancel).
+/// A bust to record with [`Fills::bust`]: the venue takes back a fill (FIX 150=H, Trade Cancel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct NewBust<'a> {
-    /// The fill that is taken back, or its last correction.
+    /// The fill to take back; if it was corrected, its last correction.
     pub amends: Uuid,
-    /// When the venue took it back (FIX tag 60, TransactTime); kept to the microsecond.
+    /// When the venue took it back (FIX tag 60, TransactTime); cut to microseconds.
     pub timestamp: DateTime<Utc>,
-    /// The venue's id of the bust itself, 1 to 64 characters.
+    /// The venue's id of the bust itself, 1 to 64 characters (FIX tag 17, ExecID). It makes recording
+    /// idempotent.
     pub execution_id: Option<&'a str>,
 }
 
-/// A correction to record: what a fill is said to have been after all (FIX 150=G, Trade Correct).
+/// A correction to record with [`Fills::correct`]: the venue changes quantity, price or commission of a fill
+/// (FIX 150=G, Trade Correct).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct NewCorrection<'a> {
-    /// The fill that is corrected, or its last correction.
+    /// The fill to correct; if it was corrected before, its last correction.
     pub amends: Uuid,
-    /// When the venue corrected it (FIX tag 60, TransactTime); kept to the microsecond.
+    /// When the venue corrected it (FIX tag 60, TransactTime); cut to microseconds.
     pub timestamp: DateTime<Utc>,
-    /// Shares filled, at least 1.
+    /// The right number of shares, at least 1 (FIX tag 32, LastQty).
     pub quantity_filled: i32,
-    /// Price per share in currency units.
+    /// The right price per share in currency units (FIX tag 31, LastPx).
     pub price_at_fill: Price,
-    /// Commission in currency units.
+    /// The right commission in currency units (FIX tag 12, Commission).
     pub commission: Commission,
-    /// The venue's id of the correction itself, 1 to 64 characters.
+    /// The venue's id of the correction itself, 1 to 64 characters (FIX tag 17, ExecID). It makes recording
+    /// idempotent.
     pub execution_id: Option<&'a str>,
 }
 
 /// The repository of fills, from [`Tx::fills`].
+///
+/// A trader's session reads only the fills of the trader's own orders: row-level security hides the others.
 pub struct Fills<'c, R> {
     pub(crate) conn: &'c mut PgConnection,
     pub(crate) role: R,
 }
 
 impl<R: Role> Tx<'_, R> {
-    /// The fills.
+    /// Returns the repository of fills, on this transaction.
     pub fn fills(&mut self) -> Fills<'_, R> {
         Fills { role: self.role(), conn: self.connection() }
     }

@@ -1,4 +1,4 @@
-//! Fills read: by key, in pages and as streams.
+//! Reads fills: by key, in pages and as streams.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -13,11 +13,12 @@ use crate::types::filter::Filter;
 use crate::types::page::{Cursor, Listing, Page};
 
 impl<R: Role> Fills<'_, R> {
-    /// The fill with this id.
+    /// Returns the fill, bust or correction with this id.
     ///
     /// # Errors
     ///
-    /// [`Error::is_not_found`], also when it is of another trader's order.
+    /// [`Error::is_not_found`]: there is no such fill, or its order belongs to another trader than the
+    /// session's.
     pub fn get(&mut self, id: Uuid) -> Result<Fill, Error> {
         Fill::query()
             .find(id)
@@ -26,11 +27,12 @@ impl<R: Role> Fills<'_, R> {
             .ok_or_else(|| Error::not_found("fill", id))
     }
 
-    /// The fill, bust or correction of an order that the venue calls by this execution id (FIX tag 17).
+    /// Returns an order's fill, bust or correction with this execution id of a venue (FIX tag 17, ExecID);
+    /// `None` if there is none.
     ///
     /// # Errors
     ///
-    /// Those of the connection.
+    /// Only those of the connection.
     pub fn of_execution(
         &mut self,
         order_id: Uuid,
@@ -45,12 +47,13 @@ impl<R: Role> Fills<'_, R> {
             .optional()?)
     }
 
-    /// All fills of an order, oldest first, with those that no longer count and what amends them; none
-    /// for an order that this session may not see.
+    /// Returns all fills of an order, oldest first, with busts, corrections and the fills that these amend.
+    ///
+    /// The list is empty if the order is not stored or belongs to another trader than the session's.
     ///
     /// # Errors
     ///
-    /// Those of the connection.
+    /// Only those of the connection.
     pub fn of_order(&mut self, order_id: Uuid) -> Result<Vec<Fill>, Error> {
         Ok(Fill::query()
             .filter(fills::order_id.eq(order_id))
@@ -58,13 +61,15 @@ impl<R: Role> Fills<'_, R> {
             .load(self.conn)?)
     }
 
-    /// All fills that match, oldest first, with those that no longer count and what amends them, as they come
-    /// from the server: none is kept, however many there are. The connection is busy until the last one, or
-    /// until the iterator is dropped.
+    /// Streams all fills that match a filter, oldest first, row by row from the server.
+    ///
+    /// Busts, corrections and the fills that these amend are among them. Memory use does not grow with the
+    /// number of fills. The connection is busy until the iterator ends or is dropped.
     ///
     /// # Errors
     ///
-    /// Those of the connection; inside, those that it meets on the way.
+    /// Only those of the connection: from the call if the query fails, from the iterator if reading a row
+    /// fails.
     pub fn stream<'q>(
         &'q mut self,
         filter: &Filter<'q>,
@@ -73,11 +78,13 @@ impl<R: Role> Fills<'_, R> {
         stream(self.conn, matching(filter, self.role).order(oldest_first).select(Fill::as_select()))
     }
 
-    /// The fills that match, newest first.
+    /// Returns one page of the fills that match a filter, newest first, busts and corrections among them.
+    ///
+    /// To read on, pass [`Listing::next`] to [`Page::after`].
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_input`] for a page of 0 or of more than [`Page::MAX`] rows.
+    /// [`Error::is_invalid_input`]: the page has 0 rows or more than [`Page::MAX`].
     pub fn recent(&mut self, filter: &Filter<'_>, page: Page) -> Result<Listing<Fill>, Error> {
         let mut query = matching(filter, self.role);
         if let Some(Cursor { at, id }) = page.cursor() {
@@ -94,6 +101,7 @@ impl<R: Role> Fills<'_, R> {
     }
 }
 
+/// Returns the query for the fills that match a filter.
 fn matching<'f>(filter: &Filter<'f>, role: impl Role) -> fills::BoxedQuery<'f, Pg> {
     let mut query = fills::table.into_boxed();
     if let Some(order_id) = filter.order_id {

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::execution_logs::ExecutionLog;
 use crate::fills::Fill;
 use crate::orders::Order;
-use crate::orders::chain::Filled;
+use crate::orders::chain::ChainTotals;
 use crate::schema::{break_resolutions, breaks, fills, traders};
 use crate::types::enums::{Action, BreakReason, OrderStatus};
 use crate::types::filter::Filter;
@@ -69,10 +69,12 @@ pub fn export<R: Role, E: From<Error>>(
 impl Page {
     fn load<R: Role>(tx: &mut Tx<'_, R>, entries: &[ExecutionLog]) -> Result<Self, Error> {
         let order_ids: Vec<Uuid> = entries.iter().map(|entry| entry.order_id).collect();
-        let chains = tx.orders().predecessors(&order_ids)?;
+        let chains = tx.orders().load_chains(&order_ids)?;
         let filled = order_ids
             .iter()
-            .filter_map(|id| Some((*id, Filled::of(chains.get(id)?, &chains).shares.to_string())))
+            .filter_map(|id| {
+                Some((*id, ChainTotals::of(chains.get(id)?, &chains).shares.to_string()))
+            })
             .collect();
         let conn = tx.connection();
         let fill_ids: Vec<Uuid> = entries.iter().filter_map(|entry| entry.fill_id).collect();

@@ -1,4 +1,4 @@
-//! Replace chains: an order, the one that it replaces, and so on.
+//! Order chains: an order, the order that it replaces, and so on.
 
 use std::collections::HashMap;
 
@@ -11,39 +11,44 @@ use crate::database::role::Role;
 use crate::error::Error;
 use crate::schema::orders;
 
-/// What is filled of an order and of all that it has replaced.
-pub(crate) struct Filled {
+/// Filled shares and notional of an order chain: an order and every order that it replaces, directly or
+/// indirectly. The shares are what FIX calls CumQty (tag 14).
+pub(crate) struct ChainTotals {
+    /// Filled shares.
     pub shares: i64,
+    /// Sum of quantity × price over the fills that count, in currency units, exact.
     pub notional: BigDecimal,
 }
 
 impl<R: Role> Orders<'_, R> {
-    /// These orders, those that they replace, and so on.
-    pub(crate) fn predecessors(&mut self, ids: &[Uuid]) -> Result<HashMap<Uuid, Order>, Error> {
-        let mut found: HashMap<Uuid, Order> = HashMap::new();
+    /// Returns these orders and every order that they replace, directly or indirectly, by id. An id without
+    /// an order that the session may see is left out.
+    pub(crate) fn load_chains(&mut self, ids: &[Uuid]) -> Result<HashMap<Uuid, Order>, Error> {
+        let mut chains: HashMap<Uuid, Order> = HashMap::new();
         let mut wanted = ids.to_vec();
-        // Each replaces one that was there before it, so this comes to an end.
+        // Terminates: an order can only replace one that was stored before it, so there are no cycles.
         while !wanted.is_empty() {
             let loaded: Vec<Order> =
                 Order::query().filter(orders::id.eq_any(&wanted)).load(self.conn)?;
             wanted = loaded.iter().filter_map(|order| order.replaces).collect();
-            found.extend(loaded.into_iter().map(|order| (order.id, order)));
-            wanted.retain(|id| !found.contains_key(id));
+            chains.extend(loaded.into_iter().map(|order| (order.id, order)));
+            wanted.retain(|id| !chains.contains_key(id));
         }
-        Ok(found)
+        Ok(chains)
     }
 }
 
-impl Filled {
-    /// Of this order, whose [predecessors](Orders::predecessors) are among these.
+impl ChainTotals {
+    /// Returns the totals of the chain that ends with `order`, given the result of
+    /// [`Orders::load_chains`].
     pub(crate) fn of(order: &Order, chains: &HashMap<Uuid, Order>) -> Self {
-        let mut filled = Self { shares: 0, notional: BigDecimal::zero() };
+        let mut totals = Self { shares: 0, notional: BigDecimal::zero() };
         let mut link = Some(order);
         while let Some(order) = link {
-            filled.shares += i64::from(order.filled_quantity);
-            filled.notional += &order.filled_notional;
+            totals.shares += i64::from(order.filled_quantity);
+            totals.notional += &order.filled_notional;
             link = order.replaces.and_then(|replaced| chains.get(&replaced));
         }
-        filled
+        totals
     }
 }

@@ -1,4 +1,4 @@
-//! Orders cancelled when their time is up.
+//! Cancels orders whose timeout has passed.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -10,20 +10,23 @@ use crate::database::role::Engine;
 use crate::error::Error;
 
 diesel::define_sql_function! {
-    /// Cancels what is due; a function because nobody but its owner may lock an order.
+    /// Cancels due orders and returns their ids. It runs as the owner of the tables, because no other role
+    /// may lock an order.
     fn blotter_expire_due(now: Timestamptz, at_most: Integer) -> Array<SqlUuid>;
 }
 
 impl Orders<'_, Engine> {
-    /// Cancels up to `limit` open orders that expire at `now` or before, those that have waited
-    /// longest first, and returns their ids. Logs CANCELLED with the reason `expired`.
+    /// Cancels up to `limit` open orders with `expires_at` at or before `now`, and returns their ids.
     ///
-    /// Any number of workers may run it at once: an order that another one has in hand is passed over.
-    /// When fewer than `limit` are returned, no more were due, or others have them in hand.
+    /// The orders that expired first are cancelled first. Each gets an entry CANCELLED with the reason
+    /// `expired`; its fills stay.
+    ///
+    /// Several workers may run it at once: it skips an order that another transaction has locked. A result
+    /// shorter than `limit` means that all other due orders, if any, are locked.
     ///
     /// # Errors
     ///
-    /// Those of the connection.
+    /// Only those of the connection.
     pub fn expire_due(&mut self, now: DateTime<Utc>, limit: u16) -> Result<Vec<Uuid>, Error> {
         let due = blotter_expire_due(now, i32::from(limit));
         Ok(diesel::select(due).get_result(self.conn)?)

@@ -1,4 +1,7 @@
-//! Orders: what a trader wants done, and what has become of it.
+//! Orders: their rows, how they are submitted, ended by a timeout, read and rebuilt.
+//!
+//! `submit` writes, `read` reads, `expire` cancels due orders, `chain` walks from an order to those that it
+//! replaced, `totals` compares orders with what a venue reports, and `rebuild` derives orders a second time.
 
 pub(crate) mod chain;
 mod expire;
@@ -20,58 +23,65 @@ use crate::schema::orders;
 use crate::types::enums::{OrderStatus, OrderType, Side};
 use crate::types::price::Price;
 
-/// An order as it stands.
+/// A stored order: its terms, which never change, and its status and totals, which the database derives.
 #[derive(HasQuery, Identifiable, Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[diesel(table_name = orders)]
 #[diesel(check_for_backend(diesel::pg::Pg))]
 pub struct Order {
-    /// Unique order identifier.
+    /// Unique id of the order, given by the store.
     pub id: Uuid,
-    /// The trader whose order it is.
+    /// The trader who owns the order.
     pub trader_id: Uuid,
-    /// Stock symbol (FIX tag 55), e.g. AAPL.
+    /// Stock symbol (FIX tag 55, Symbol), e.g. AAPL.
     pub symbol: String,
-    /// Number of shares to trade (FIX tag 38, OrderQty).
+    /// Number of shares to trade (FIX tag 38, OrderQty). Of a replacement: the shares that were still to be
+    /// filled.
     pub quantity: i32,
-    /// How it is priced (FIX tag 40).
+    /// MARKET, LIMIT or STOP (FIX tag 40, OrdType).
     pub order_type: OrderType,
-    /// Limit price, or a STOP's trigger, in currency units; none for a market order.
+    /// Limit price of a LIMIT order (FIX tag 44, Price) or trigger price of a STOP order (FIX tag 99,
+    /// StopPx), in currency units; `None` for a MARKET order.
     pub price: Option<Price>,
     /// Risk-management price in currency units: close the position at this loss.
     pub stop_loss: Option<Price>,
     /// Risk-management price in currency units: close the position at this profit.
     pub take_profit: Option<Price>,
-    /// Where it stands (FIX tag 39).
+    /// Current status (FIX tag 39, OrdStatus), derived by the database.
     pub status: OrderStatus,
-    /// Shares filled so far (FIX tag 14, CumQty).
+    /// Shares filled so far, without those of orders that it replaces (FIX tag 14, CumQty, is the sum over
+    /// the order chain).
     pub filled_quantity: i32,
-    /// Average price of the fills that count in currency units (FIX tag 6, AvgPx), from their exact sum,
-    /// rounded to as many decimal places as its column has, halves away from zero.
+    /// Average price of the filled shares in currency units (FIX tag 6, AvgPx): the exact
+    /// `filled_notional` / `filled_quantity`, rounded half away from zero to the scale of its column.
+    /// `None` while nothing is filled.
     pub average_fill_price: Option<Price>,
-    /// Submitted.
+    /// When the order was submitted, by the database's clock.
     pub created_at: DateTime<Utc>,
-    /// Last modified.
+    /// When the order last changed: the time of its last entry in the execution log.
     pub updated_at: DateTime<Utc>,
-    /// Expiration, if a timeout is set.
+    /// When the order expires; `None` if it has no timeout. [`Orders::expire_due`] cancels it then.
     pub expires_at: Option<DateTime<Utc>>,
-    /// Sum of quantity × price of the fills that count in currency units, exact (FIX tag 381, GrossTradeAmt).
+    /// Sum of quantity × price over the fills that count, in currency units, exact (FIX tag 381,
+    /// GrossTradeAmt).
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::types::text::plain"))]
     pub filled_notional: BigDecimal,
-    /// Which way it trades (FIX tag 54); none where a client of the base schema left it out.
+    /// Buy or sell (FIX tag 54, Side); `None` if a client of the base schema left it out.
     pub side: Option<Side>,
-    /// The client's own id of the order, unique for its trader (FIX tag 11, ClOrdID).
+    /// The client's id of the order, unique per trader (FIX tag 11, ClOrdID).
     pub client_order_id: Option<String>,
-    /// The venue's id of the order (FIX tag 37, OrderID), once an entry of the log has told it.
+    /// The venue's id of the order (FIX tag 37, OrderID): the first one that an entry of the execution log
+    /// names.
     pub venue_order_id: Option<String>,
-    /// The order that this one replaces, which ended with it if it had not (FIX tag 41, OrigClOrdID). What has
-    /// been filled of the two together is what FIX calls CumQty.
+    /// The order that this one replaces (FIX tag 41, OrigClOrdID). If it was open, it was cancelled when
+    /// this order was submitted.
     pub replaces: Option<Uuid>,
 }
 
-/// An order to submit.
+/// An order to submit with [`Orders::submit`] or [`Orders::submit_batch`].
 ///
-/// The constructors take what each type of order needs; the rest is added by name.
+/// [`NewOrder::market`], [`NewOrder::limit`] and [`NewOrder::stop`] take what each order type requires; set
+/// the optional fields with struct update syntax.
 ///
 /// ```
 /// use tradeblotter::{NewOrder, OrderType, Side};
@@ -89,35 +99,39 @@ pub struct Order {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[diesel(table_name = orders, treat_none_as_default_value = false)]
 pub struct NewOrder<'a> {
-    /// The trader whose order it is.
+    /// The trader who owns the order.
     pub trader_id: Uuid,
-    /// Which way it trades (FIX tag 54).
+    /// Buy or sell (FIX tag 54, Side).
     pub side: Side,
-    /// Stock symbol of 1 to 10 characters.
+    /// Stock symbol, 1 to 10 characters (FIX tag 55, Symbol).
     pub symbol: &'a str,
-    /// Number of shares to trade, at least 1.
+    /// Number of shares to trade, at least 1 (FIX tag 38, OrderQty).
     pub quantity: i32,
-    /// How it is priced.
+    /// MARKET, LIMIT or STOP (FIX tag 40, OrdType).
     pub order_type: OrderType,
-    /// Limit price, or a STOP's trigger, in currency units; none for a market order.
+    /// Limit price of a LIMIT order (FIX tag 44, Price) or trigger price of a STOP order (FIX tag 99,
+    /// StopPx), in currency units; `None` for a MARKET order.
     pub price: Option<Price>,
     /// Risk-management price in currency units: close the position at this loss.
     pub stop_loss: Option<Price>,
     /// Risk-management price in currency units: close the position at this profit.
     pub take_profit: Option<Price>,
-    /// Expiration, if a timeout is set; kept to the microsecond.
+    /// When the order expires; `None` for no timeout. Cut to microseconds.
     pub expires_at: Option<DateTime<Utc>>,
-    /// The client's own id of the order (FIX tag 11, ClOrdID), 1 to 64 characters, by which the same
-    /// order is known when it is submitted again.
+    /// The client's id of the order, 1 to 64 characters, unique per trader (FIX tag 11, ClOrdID). It makes
+    /// the submission idempotent; without one, every submission is another order.
     pub client_order_id: Option<&'a str>,
-    /// The order that this one replaces (FIX 35=G): one of the same trader that is PENDING, PARTIAL or
-    /// FILLED and not replaced yet; which terms may differ is for the venue to say. An open one is cancelled in the same statement. What it has filled
-    /// stays its own: the quantity of the new order is what is still to be filled.
+    /// The order to replace (FIX 35=G, tag 41, OrigClOrdID): a PENDING, PARTIAL or FILLED order of the same
+    /// trader that has not been replaced yet.
+    ///
+    /// If it is open, the same statement cancels it. It keeps its fills, so [`quantity`](Self::quantity) is
+    /// what is still to be filled. The store does not restrict which terms may differ; that is up to the
+    /// venue.
     pub replaces: Option<Uuid>,
 }
 
 impl<'a> NewOrder<'a> {
-    /// An order at the best price to be had.
+    /// Returns a MARKET order: trade at the best available price.
     pub fn market(trader_id: Uuid, side: Side, symbol: &'a str, quantity: i32) -> Self {
         Self {
             trader_id,
@@ -134,7 +148,7 @@ impl<'a> NewOrder<'a> {
         }
     }
 
-    /// An order at `price` or better.
+    /// Returns a LIMIT order: trade at `price` or better.
     pub fn limit(
         trader_id: Uuid,
         side: Side,
@@ -149,7 +163,7 @@ impl<'a> NewOrder<'a> {
         }
     }
 
-    /// A market order once `trigger` has traded.
+    /// Returns a STOP order: becomes a market order once the symbol trades at `trigger`.
     pub fn stop(
         trader_id: Uuid,
         side: Side,
@@ -165,26 +179,28 @@ impl<'a> NewOrder<'a> {
     }
 }
 
-/// An order with everything that happened to it.
+/// An order with its fills and its audit trail, from [`Orders::history`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct OrderHistory {
-    /// The order as it stands.
+    /// The order, with its current status and totals.
     pub order: Order,
-    /// Its fills, oldest first.
+    /// Every fill, bust and correction of the order, oldest first.
     pub fills: Vec<Fill>,
-    /// Its audit trail, oldest first.
+    /// Every entry of the execution log about the order, oldest first.
     pub log: Vec<ExecutionLog>,
 }
 
 /// The repository of orders, from [`Tx::orders`].
+///
+/// A trader's session reads and submits only the trader's own orders: row-level security hides the others.
 pub struct Orders<'c, R> {
     pub(crate) conn: &'c mut PgConnection,
     pub(crate) role: R,
 }
 
 impl<R: Role> Tx<'_, R> {
-    /// The orders.
+    /// Returns the repository of orders, on this transaction.
     pub fn orders(&mut self) -> Orders<'_, R> {
         Orders { role: self.role(), conn: self.connection() }
     }

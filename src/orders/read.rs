@@ -1,4 +1,4 @@
-//! Orders read: by key, in pages and as streams.
+//! Reads orders: by key, in pages and as streams.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -15,17 +15,17 @@ use crate::types::enums::OrderStatus;
 use crate::types::filter::Filter;
 use crate::types::page::{Cursor, Listing, Page};
 
-// The labels stand in the SQL itself: PostgreSQL takes the partial index of open orders only for a
-// condition that implies the index's own, and in a plan that it keeps it does not know what a
-// parameter will be.
+// The labels are literals and not parameters: PostgreSQL uses the partial index of open orders only if the
+// condition implies the predicate of the index, and the generic plan of a prepared statement does not know
+// the values of its parameters.
 diesel::postfix_operator!(IsOpen, " IN ('PENDING', 'PARTIAL')", backend: Pg);
 
 impl<R: Role> Orders<'_, R> {
-    /// The order with this id.
+    /// Returns the order with this id.
     ///
     /// # Errors
     ///
-    /// [`Error::is_not_found`], also when it is another trader's.
+    /// [`Error::is_not_found`]: there is no such order, or it belongs to another trader than the session's.
     pub fn get(&mut self, id: Uuid) -> Result<Order, Error> {
         Order::query()
             .find(id)
@@ -34,16 +34,17 @@ impl<R: Role> Orders<'_, R> {
             .ok_or_else(|| Error::not_found("order", id))
     }
 
-    /// The order of this trader with this client order id (FIX tag 11, ClOrdID).
+    /// Returns the trader's order with this client order id (FIX tag 11, ClOrdID).
     ///
     /// # Errors
     ///
-    /// [`Error::is_not_found`], also when it is another trader's.
+    /// [`Error::is_not_found`]: there is no such order, or it belongs to another trader than the session's.
     pub fn by_client_order_id(&mut self, trader_id: Uuid, id: &str) -> Result<Order, Error> {
         self.find_by_client_order_id(trader_id, id)?
             .ok_or_else(|| Error::not_found_by("order of this trader with the client order id", id))
     }
 
+    /// Returns the trader's order with this client order id, if it is stored.
     pub(super) fn find_by_client_order_id(
         &mut self,
         trader_id: Uuid,
@@ -56,12 +57,14 @@ impl<R: Role> Orders<'_, R> {
             .optional()?)
     }
 
-    /// The order with its fills and its audit trail. These are three queries: in a
-    /// [`snapshot`](crate::Session::snapshot) they agree, whoever else is writing.
+    /// Returns an order with all of its fills and log entries, oldest first.
+    ///
+    /// It runs three queries. In a [`snapshot`](crate::Session::snapshot) they all see the same state of the
+    /// database, whatever is written meanwhile.
     ///
     /// # Errors
     ///
-    /// [`Error::is_not_found`], also when it is another trader's.
+    /// [`Error::is_not_found`]: there is no such order, or it belongs to another trader than the session's.
     pub fn history(&mut self, id: Uuid) -> Result<OrderHistory, Error> {
         Ok(OrderHistory {
             order: self.get(id)?,
@@ -70,11 +73,13 @@ impl<R: Role> Orders<'_, R> {
         })
     }
 
-    /// The orders that match, newest first.
+    /// Returns one page of the orders that match a filter, newest first.
+    ///
+    /// To read on, pass [`Listing::next`] to [`Page::after`].
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_input`] for a page of 0 or of more than [`Page::MAX`] rows.
+    /// [`Error::is_invalid_input`]: the page has 0 rows or more than [`Page::MAX`].
     ///
     /// ```
     /// # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
@@ -119,12 +124,15 @@ impl<R: Role> Orders<'_, R> {
         Ok(page.listing(rows, |order: &Order| Cursor { at: order.created_at, id: order.id }))
     }
 
-    /// All orders that match, oldest first, as they come from the server: none is kept, however many there
-    /// are. The connection is busy until the last one, or until the iterator is dropped.
+    /// Streams all orders that match a filter, oldest first, row by row from the server.
+    ///
+    /// Memory use does not grow with the number of orders. The connection is busy until the iterator ends
+    /// or is dropped.
     ///
     /// # Errors
     ///
-    /// Those of the connection; inside, those that it meets on the way.
+    /// Only those of the connection: from the call if the query fails, from the iterator if reading a row
+    /// fails.
     pub fn stream<'q>(
         &'q mut self,
         filter: &Filter<'q>,
@@ -136,17 +144,18 @@ impl<R: Role> Orders<'_, R> {
         )
     }
 
-    /// A trader's orders that can still be filled, newest first.
+    /// Returns one page of a trader's open orders (PENDING or PARTIAL), newest first.
     ///
     /// # Errors
     ///
-    /// As [`Orders::recent`].
+    /// Those of [`Orders::recent`].
     pub fn open(&mut self, trader_id: Uuid, page: Page) -> Result<Listing<Order>, Error> {
         let filter = Filter { statuses: OrderStatus::OPEN, ..Filter::of_trader(trader_id) };
         self.recent(&filter, page)
     }
 }
 
+/// Returns the query for the orders that match a filter.
 fn matching<'f>(filter: &Filter<'f>, role: impl Role) -> orders::BoxedQuery<'f, Pg> {
     let mut query = orders::table.into_boxed();
     if let Some(trader_id) = filter.trader_condition(role.trader()) {

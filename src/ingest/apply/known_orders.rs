@@ -117,7 +117,7 @@ impl Book {
         }
         let first: Vec<Uuid> = all.values().filter_map(|order| order.replaces).collect();
         let mut orders = Orders { role: tx.role(), conn: tx.connection() };
-        all.extend(orders.predecessors(&first)?);
+        all.extend(orders.load_chains(&first)?);
         for order in all.values() {
             let mut root = order;
             while let Some(replaced) = root.replaces.and_then(|replaced| all.get(&replaced)) {

@@ -37,7 +37,7 @@ pub(super) fn has_event_after(
     let Some(time) = time.map(|time| time.trunc_subsecs(MICROSECONDS)) else {
         return Ok(false);
     };
-    let chain: Vec<Uuid> = tx.orders().predecessors(&[id])?.into_keys().collect();
+    let chain: Vec<Uuid> = tx.orders().load_chains(&[id])?.into_keys().collect();
     let fills =
         fills::table.filter(fills::order_id.eq_any(&chain)).filter(fills::timestamp.gt(time));
     let entries = execution_logs::table

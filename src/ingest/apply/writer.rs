@@ -700,7 +700,7 @@ impl Work<'_, '_> {
     /// Shares that are filled of the whole replace chain of an order.
     fn filled(&mut self, order_id: Uuid) -> Result<BigDecimal, Error> {
         let last = last_order(self.tx, order_id)?;
-        let chain = self.tx.orders().predecessors(&[last])?;
+        let chain = self.tx.orders().load_chains(&[last])?;
         Ok(chain.values().map(|order| BigDecimal::from(order.filled_quantity)).sum())
     }
 }
