@@ -138,7 +138,7 @@ pub use database::embedded;
 pub use database::login::Login;
 pub use database::session::{Blotter, Session, Tx, connect, snapshot_on, transaction_on};
 pub use database::{catalog, migrations, role};
-pub use error::Error;
+pub use error::{Error, ErrorKind};
 pub use execution_logs::{ExecutionLog, ExecutionLogs, NewExecutionLog};
 pub use fills::{Fill, Fills, NewBust, NewCorrection, NewFill};
 pub use orders::rebuild::{DifferingOrder, Rebuilt};

@@ -1,0 +1,69 @@
+//! Errors of the database, told apart.
+//!
+//! Diesel passes some failures on without their SQLSTATE. For those the server's words are all there is
+//! to go by, so they are recognised in English only.
+
+use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as DieselError};
+
+use super::{Error, Repr};
+
+impl From<DieselError> for Error {
+    fn from(source: DieselError) -> Self {
+        let DieselError::DatabaseError(kind, info) = &source else {
+            return Self::new(Repr::Database(source));
+        };
+        let constraint = info.constraint_name().map(str::to_owned);
+        let is_denied = is_denied(kind, info.as_ref());
+        Self::new(match constraint {
+            _ if is_conflict(&source) => Repr::Conflict(source),
+            Some(name) => Repr::Rule { name, row: None, source },
+            None if is_denied => Repr::Denied { row: None, source },
+            None => Repr::Database(source),
+        })
+    }
+}
+
+/// Returns whether the database has aborted a transaction because of another one: a serialization
+/// failure (SQLSTATE 40001), or a deadlock (40P01, which Diesel does not pass on).
+pub(crate) fn is_conflict(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) => {
+            info.message().starts_with("deadlock detected")
+        }
+        _ => false,
+    }
+}
+
+/// Returns whether the database has denied a statement: in a read-only transaction (25006), or for want of
+/// a privilege or because of row-level security (both 42501, which Diesel does not pass on).
+fn is_denied(
+    kind: &DatabaseErrorKind,
+    info: &(dyn DatabaseErrorInformation + Send + Sync),
+) -> bool {
+    match kind {
+        DatabaseErrorKind::ReadOnlyTransaction => true,
+        DatabaseErrorKind::Unknown => {
+            let message = info.message();
+            message.starts_with("permission denied")
+                || message.contains("violates row-level security policy")
+        }
+        _ => false,
+    }
+}
+
+/// Returns whether the server could not be reached, or the connection was lost.
+pub(super) fn is_connection_lost(error: &DieselError) -> bool {
+    matches!(
+        error,
+        DieselError::DatabaseError(
+            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+            _
+        )
+    )
+}
+
+/// Returns whether a statement violates a primary key or a unique index.
+pub(super) fn is_unique_violation(error: &DieselError) -> bool {
+    matches!(error, DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _))
+}
