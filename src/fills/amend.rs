@@ -1,11 +1,11 @@
-//! Fills busted and corrected.
+//! Amends fills: busts and corrections.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
-use super::{Fill, Fills, NewBust, NewCorrection, check_execution_id, same};
+use super::{Fill, Fills, NewBust, NewCorrection, check_execution_id, stored_or_mismatch};
 use crate::database::role::Engine;
 use crate::error::Error;
 use crate::schema::fills;
@@ -13,7 +13,8 @@ use crate::types::difference::{Comparison, Difference};
 use crate::types::precision::ScaleCheck;
 use crate::types::price::{Commission, Price};
 
-/// A bust or a correction. What a bust leaves out the database takes from the fill.
+/// The row of a bust or a correction. The database fills in what is not set from the fill that it amends:
+/// order, trader and venue, and of a bust also quantity and price.
 #[derive(Insertable)]
 #[diesel(table_name = fills)]
 struct Amendment<'a> {
@@ -27,7 +28,7 @@ struct Amendment<'a> {
 }
 
 impl Amendment<'_> {
-    /// In what a stored fill is another one than this.
+    /// Returns the fields in which a stored fill with the same execution id differs from this amendment.
     fn compare(&self, stored: &Fill) -> Vec<Difference> {
         let mut comparison = Comparison::default();
         comparison.moment("timestamp", Some(stored.timestamp), Some(self.timestamp));
@@ -43,25 +44,32 @@ impl Amendment<'_> {
 }
 
 impl Fills<'_, Engine> {
-    /// Takes back a fill that the venue has busted. The database derives the order anew without it: a
-    /// FILLED order may go back to PARTIAL or PENDING, one that is REJECTED or CANCELLED keeps its
-    /// status. Logs RECOVERED.
+    /// Records a bust: takes back a fill that the venue has cancelled (FIX 150=H, Trade Cancel).
     ///
-    /// Known again by its execution id, as a fill is.
+    /// In the same statement the database derives the order without the fill and logs RECOVERED. A FILLED
+    /// order may become PARTIAL or PENDING again; a REJECTED or CANCELLED order keeps its status. A FILLED
+    /// order that has been replaced becomes CANCELLED instead of open.
+    ///
+    /// Recording is idempotent by order, venue and the execution id of the bust (FIX tag 17, ExecID). Without
+    /// an execution id, a second bust of the fill is refused.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_not_found`]: no such fill.
-    /// - [`Error::is_mismatch`]: another fill is stored with this execution id.
-    /// - [`Error::is_rule_violation`]: the fill is amended already (`uq_fills_amends`), or is a bust
-    ///   itself (`fills_amend_fill`); the same amendment was a break that was dismissed
-    ///   (`fills_resolved_break`).
-    /// - [`Error::is_invalid_input`]: an execution id that is blank or longer than 64 characters.
+    /// - [`Error::is_not_found`]: no fill with this id is stored.
+    /// - [`Error::is_mismatch`]: the order has another fill or amendment with this execution id;
+    ///   [`Error::differing_fields`] names the fields that differ.
+    /// - [`Error::is_rule_violation`]: the fill has been amended (`uq_fills_amends`; amend its last
+    ///   correction), it is a bust itself (`fills_amend_fill`), or the same amendment was a break that has been
+    ///   dismissed (`fills_resolved_break`).
+    /// - [`Error::is_invalid_input`]: the execution id is blank or longer than 64 characters.
+    /// - [`Error::is_conflict`]: a conflicting amendment had vanished by the time it was looked for, or the
+    ///   transaction lost a deadlock or a serialization race. Nothing is stored; try again.
     pub fn bust(&mut self, new: &NewBust<'_>) -> Result<Fill, Error> {
         self.bust_as(Uuid::now_v7(), new)
     }
 
-    /// [`Fills::bust`], under this id, as [`Fills::record_as`].
+    /// Records a bust as [`Fills::bust`] does, under an id that the caller has chosen. If another id comes
+    /// back, the bust was stored before.
     pub(crate) fn bust_as(&mut self, id: Uuid, new: &NewBust<'_>) -> Result<Fill, Error> {
         self.amend(
             id,
@@ -77,19 +85,26 @@ impl Fills<'_, Engine> {
         )
     }
 
-    /// Corrects a fill to what the venue says it was. The database derives the order anew with the
-    /// correction in the fill's place, as for a [bust](Fills::bust). A further correction amends the
-    /// last one.
+    /// Records a correction: the right quantity, price and commission of a fill (FIX 150=G, Trade Correct).
+    ///
+    /// In the same statement the database derives the order with the correction in place of the fill and logs
+    /// RECOVERED; the status changes as with a [bust](Fills::bust). To correct a fill again, amend its last
+    /// correction. Recording is idempotent as with a bust.
     ///
     /// # Errors
     ///
-    /// Those of [`Fills::bust`], and [`Error::is_over_fill`] when the corrected quantity would take
-    /// the order beyond its own.
+    /// Those of [`Fills::bust`], and:
+    ///
+    /// - [`Error::is_over_fill`]: the corrected quantity would exceed the order's quantity.
+    /// - [`Error::is_rule_violation`]: the quantity is not positive (`ck_fills_quantity_positive`).
+    /// - [`Error::is_invalid_input`]: price or commission have more decimal places than their columns
+    ///   ([`precision`](crate::precision)).
     pub fn correct(&mut self, new: &NewCorrection<'_>) -> Result<Fill, Error> {
         self.correct_as(Uuid::now_v7(), new)
     }
 
-    /// [`Fills::correct`], under this id, as [`Fills::record_as`].
+    /// Records a correction as [`Fills::correct`] does, under an id that the caller has chosen. If another id
+    /// comes back, the correction was stored before.
     pub(crate) fn correct_as(&mut self, id: Uuid, new: &NewCorrection<'_>) -> Result<Fill, Error> {
         self.amend(
             id,
@@ -112,7 +127,7 @@ impl Fills<'_, Engine> {
             scales.commission(new.commission);
         })
         .check(self.conn)?;
-        let refused = |error: DieselError| {
+        let insert_error = |error: DieselError| {
             Error::from(error)
                 .not_found_if("fk_fills_amends", "fill", new.amends)
                 .with_row("amendment of fill", new.amends)
@@ -124,7 +139,7 @@ impl Fills<'_, Engine> {
             .returning(Fill::as_returning())
             .get_result(self.conn)
             .optional()
-            .map_err(refused)?;
+            .map_err(insert_error)?;
         if let Some(fill) = stored {
             return Ok(fill);
         }
@@ -132,17 +147,16 @@ impl Fills<'_, Engine> {
             let amended = self.get(new.amends)?;
             if let Some(stored) = self.of_execution(amended.order_id, &amended.venue, id)? {
                 let differing = new.compare(&stored);
-                return same(stored, id, differing);
+                return stored_or_mismatch(stored, id, differing);
             }
         }
-        // ON CONFLICT hides which constraint was hit; insert again without it so that PostgreSQL
-        // names it.
+        // ON CONFLICT hides which constraint was hit; insert again without it so that PostgreSQL names it.
         diesel::insert_into(fills::table)
             .values(row)
             .returning(Fill::as_returning())
             .get_result(self.conn)
             .optional()
-            .map_err(refused)?
+            .map_err(insert_error)?
             .ok_or_else(|| Error::lost_race("amendment of fill", new.amends))
     }
 }

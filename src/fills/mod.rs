@@ -126,18 +126,25 @@ impl<R: Role> Tx<'_, R> {
     }
 }
 
+/// Refuses an execution id that is blank or longer than 64 characters.
 pub(crate) fn check_execution_id(id: Option<&str>) -> Result<(), Error> {
     id.map_or(Ok(()), |id| text::check("execution id", id, text::MAX_ID))
 }
 
-/// A fill that is stored under an execution id, if it is what was to be stored.
-fn same(stored: Fill, execution_id: &str, differing: Vec<Difference>) -> Result<Fill, Error> {
+/// Returns the stored fill, or [`Error::is_mismatch`] if it differs from the one that was to be stored under
+/// the same execution id.
+fn stored_or_mismatch(
+    stored: Fill,
+    execution_id: &str,
+    differing: Vec<Difference>,
+) -> Result<Fill, Error> {
     if differing.is_empty() {
         return Ok(stored);
     }
     Err(mismatch(&stored, execution_id, differing))
 }
 
+/// Returns the error for other content under the execution id of a stored fill.
 pub(crate) fn mismatch(stored: &Fill, execution_id: &str, differing: Vec<Difference>) -> Error {
     let key = format!("execution id {execution_id:?} of {}", stored.venue);
     Error::mismatch("fill", stored.id, key, differing)

@@ -1,4 +1,4 @@
-//! Fills recorded.
+//! Records fills, one or a batch.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
-use super::{Fill, Fills, NewFill, check_execution_id, same};
+use super::{Fill, Fills, NewFill, check_execution_id, stored_or_mismatch};
 use crate::database::role::Engine;
 use crate::database::unnest;
 use crate::error::Error;
@@ -15,24 +15,30 @@ use crate::types::difference::{Comparison, Difference};
 use crate::types::precision::ScaleCheck;
 use crate::types::text;
 
+/// Characters that a venue may have.
+const MAX_VENUE: usize = 50;
+
 impl NewFill<'_> {
-    fn money(&self, scales: &mut ScaleCheck) {
+    /// Adds price and commission to the values whose decimal places are to be checked.
+    fn add_money_to(&self, scales: &mut ScaleCheck) {
         scales.price("price", Some(self.price_at_fill));
         scales.commission(self.commission);
     }
 
+    /// Refuses texts that the columns would cut or store as a blank.
     fn check(&self) -> Result<(), Error> {
-        text::check("venue", self.venue, 50)?;
+        text::check("venue", self.venue, MAX_VENUE)?;
         check_execution_id(self.execution_id)
     }
 
-    fn refused(&self, error: DieselError) -> Error {
+    /// Turns the error of an insert into one that names the rule and the order.
+    fn insert_error(&self, error: DieselError) -> Error {
         Error::from(error)
             .not_found_if("fk_fills_order_id", "order", self.order_id)
             .with_row("fill of order", self.order_id)
     }
 
-    /// In what a stored fill is another one than this.
+    /// Returns the fields in which a stored fill with the same key differs from this one.
     fn compare(&self, stored: &Fill) -> Vec<Difference> {
         let mut comparison = Comparison::default();
         comparison.moment("timestamp", Some(stored.timestamp), Some(self.timestamp));
@@ -45,29 +51,34 @@ impl NewFill<'_> {
 }
 
 impl Fills<'_, Engine> {
-    /// Records a fill. The database raises the order's filled quantity, derives its average price,
-    /// moves it to PARTIAL or FILLED and logs FILLED. The order is locked until the transaction
-    /// ends, so of two fills that race for the last shares one is refused.
+    /// Records a fill and updates its order.
     ///
-    /// A fill with an execution id may be recorded any number of times: the first counts, and each
-    /// further one returns the stored fill, whatever has become of its order since.
+    /// In the same statement the database adds the shares to the order's filled quantity, derives its average
+    /// fill price, moves it to PARTIAL or FILLED and logs FILLED. The order stays locked until the transaction
+    /// ends, so if two fills race for the last shares, one of them is refused.
+    ///
+    /// Recording is idempotent by order, venue and execution id (FIX tag 17, ExecID): the first call counts,
+    /// and each further one returns the stored fill, whatever has become of the order since. A fill without
+    /// an execution id counts each time.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_not_found`]: no such order.
-    /// - [`Error::is_mismatch`]: the order has a fill with this execution id and venue, and it is
-    ///   another one.
+    /// - [`Error::is_not_found`]: no order with this id is stored.
+    /// - [`Error::is_mismatch`]: the order has another fill with this venue and execution id;
+    ///   [`Error::differing_fields`] names the fields that differ.
     /// - [`Error::is_illegal_transition`]: the order is FILLED, REJECTED or CANCELLED.
-    /// - [`Error::is_over_fill`]: it would go beyond the order's quantity.
-    /// - [`Error::is_invalid_input`]: a venue that is blank or longer than 50 characters, an execution
-    ///   id that is blank or longer than 64, a price or commission with more decimal places than its
-    ///   column keeps ([`precision`](crate::precision)).
-    /// - [`Error::is_rule_violation`]: the quantity is not positive
-    ///   (`ck_fills_quantity_positive`); the same execution was a break of this order that was
-    ///   dismissed, or booked to another one (`fills_resolved_break`).
+    /// - [`Error::is_over_fill`]: the fill would exceed the order's quantity.
+    /// - [`Error::is_invalid_input`]: the venue is blank or longer than 50 characters, the execution id is
+    ///   blank or longer than 64, or price or commission have more decimal places than their columns
+    ///   ([`precision`](crate::precision)).
+    /// - [`Error::is_rule_violation`]: the quantity is not positive (`ck_fills_quantity_positive`), or the
+    ///   same execution was a break of this order that has been dismissed, or booked to another order
+    ///   (`fills_resolved_break`).
+    /// - [`Error::is_conflict`]: a conflicting fill had vanished by the time it was looked for, or the
+    ///   transaction lost a deadlock or a serialization race. Nothing is stored; try again.
     ///
-    /// What can't be applied and must not be lost goes to [`Breaks::record_or_break`], or many at once to
-    /// [`Breaks::record_batch_or_break`].
+    /// To store an execution that is refused as a break, use [`Breaks::record_or_break`], or
+    /// [`Breaks::record_batch_or_break`] for many.
     ///
     /// [`Breaks::record_or_break`]: crate::Breaks::record_or_break
     /// [`Breaks::record_batch_or_break`]: crate::Breaks::record_batch_or_break
@@ -75,17 +86,18 @@ impl Fills<'_, Engine> {
         self.record_as(Uuid::now_v7(), new)
     }
 
-    /// [`Fills::record`], under this id: a fill that comes back with another one was stored already.
+    /// Records a fill as [`Fills::record`] does, under an id that the caller has chosen. If another id comes
+    /// back, the fill was stored before.
     pub(crate) fn record_as(&mut self, id: Uuid, new: &NewFill<'_>) -> Result<Fill, Error> {
         new.check()?;
-        ScaleCheck::of(|scales| new.money(scales)).check(self.conn)?;
+        ScaleCheck::of(|scales| new.add_money_to(scales)).check(self.conn)?;
         let stored = diesel::insert_into(fills::table)
             .values((fills::id.eq(id), new))
             .on_conflict_do_nothing()
             .returning(Fill::as_returning())
             .get_result(self.conn)
             .optional()
-            .map_err(|error| new.refused(error))?;
+            .map_err(|error| new.insert_error(error))?;
         if let Some(fill) = stored {
             return Ok(fill);
         }
@@ -93,34 +105,36 @@ impl Fills<'_, Engine> {
             && let Some(stored) = self.of_execution(new.order_id, new.venue, execution_id)?
         {
             let differing = new.compare(&stored);
-            return same(stored, execution_id, differing);
+            return stored_or_mismatch(stored, execution_id, differing);
         }
         insert_or_name_conflict(self.conn, id, new)
     }
 
-    /// Records fills, all of them or none, as [`Fills::record`] takes each; returns them in the same
-    /// order. They are booked order by order, in the sequence of their orders' ids, and within an order
-    /// by time, venue and execution id: so batches of several clients wait for each other and never in
-    /// a circle.
+    /// Records fills, all of them or none, and returns them in the same order.
+    ///
+    /// It is idempotent as [`Fills::record`] is, also within the batch. The fills are applied by order id, and
+    /// within an order by time, venue and execution id: rows are locked in one global order, so concurrent
+    /// batches cannot deadlock. A savepoint undoes a refused batch, so the transaction can go on without it.
     ///
     /// # Errors
     ///
-    /// Those of [`Fills::record`], for the first that is refused.
+    /// Those of [`Fills::record`], for the first fill that is refused.
     pub fn record_batch(&mut self, new: &[NewFill<'_>]) -> Result<Vec<Fill>, Error> {
         let rows: Vec<_> = new.iter().map(|new| (Uuid::now_v7(), *new)).collect();
         self.record_rows(&rows)
     }
 
-    /// [`Fills::record_batch`], of fills that have an id already, by which they are known again too.
+    /// Records fills as [`Fills::record_batch`] does, under ids that the caller has chosen. A fill is
+    /// deduplicated by its id too.
     pub(crate) fn record_rows(&mut self, rows: &[(Uuid, NewFill<'_>)]) -> Result<Vec<Fill>, Error> {
         rows.iter().try_for_each(|(_, new)| new.check())?;
-        let money = |scales: &mut _| rows.iter().for_each(|(_, new)| new.money(scales));
-        ScaleCheck::of(money).check(self.conn)?;
-        // Whoever waits for another's row waits for one that is further on: no two for each other. Who
-        // sends the same fill says the same of it, its time included.
+        let add_money = |scales: &mut _| rows.iter().for_each(|(_, new)| new.add_money_to(scales));
+        ScaleCheck::of(add_money).check(self.conn)?;
+        // Rows are locked in one global order, so concurrent batches cannot deadlock. Duplicates sort to the
+        // same place in every batch, because their times are the same too.
         let mut sorted: Vec<_> = rows.iter().collect();
         sorted.sort_by_key(|(_, new)| (new.order_id, new.timestamp, new.venue, new.execution_id));
-        // A savepoint: who goes on after a refusal must not keep a part of it.
+        // Savepoint: if the caller continues after an error, nothing of the batch remains.
         let role = self.role;
         self.conn.transaction(|conn| {
             let mut stored = HashMap::with_capacity(rows.len());
@@ -145,18 +159,20 @@ impl Fills<'_, Engine> {
                 stored.extend(fills.into_iter().map(|fill| (fill.id, fill)));
             }
             let missing: Vec<_> = rows.iter().filter(|(id, _)| !stored.contains_key(id)).collect();
-            let mut known = Fills { conn, role }.known(&missing)?;
-            let taken = |(id, _): &(Uuid, _)| stored.remove(id).or_else(|| known.remove(id));
-            Ok(rows.iter().filter_map(taken).collect())
+            let mut duplicates = Fills { conn, role }.resolve_conflicts(&missing)?;
+            let take = |(id, _): &(Uuid, _)| stored.remove(id).or_else(|| duplicates.remove(id));
+            Ok(rows.iter().filter_map(take).collect())
         })
     }
 
-    /// Records as many of these fills as the rules allow, in as few statements; gives each, or what has
-    /// refused it.
+    /// Records as many of these fills as the rules allow, and returns for each the fill or its refusal.
+    ///
+    /// It tries all of them in one batch and bisects a batch that is refused, so that a few refused fills
+    /// among many cost few statements.
     ///
     /// # Errors
     ///
-    /// What is no refusal of one of them: nothing of them is stored then.
+    /// A failure that is no refusal of a fill, such as a lost connection or a conflict: nothing is stored.
     pub(crate) fn record_each(
         &mut self,
         rows: &[(Uuid, NewFill<'_>)],
@@ -177,8 +193,15 @@ impl Fills<'_, Engine> {
         }
     }
 
-    /// The fills that kept new ones from being stored, by the ids of the new ones, if they are the same.
-    fn known(&mut self, new: &[&(Uuid, NewFill<'_>)]) -> Result<HashMap<Uuid, Fill>, Error> {
+    /// Returns the stored fill for each of the fills that ON CONFLICT left out, by the id of the new one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_mismatch`]: the stored fill has other content. Otherwise the error of the constraint.
+    fn resolve_conflicts(
+        &mut self,
+        new: &[&(Uuid, NewFill<'_>)],
+    ) -> Result<HashMap<Uuid, Fill>, Error> {
         if new.is_empty() {
             return Ok(HashMap::new());
         }
@@ -189,26 +212,27 @@ impl Fills<'_, Engine> {
             .filter(fills::order_id.eq_any(orders))
             .filter(fills::execution_id.eq_any(executions).or(fills::id.eq_any(ids)))
             .load(self.conn)?;
-        let mut known = HashMap::new();
+        let mut duplicates = HashMap::new();
         for (id, new) in new {
-            let called = new.execution_id.unwrap_or_default();
-            let is_it = |fill: &&Fill| {
+            let execution_id = new.execution_id.unwrap_or_default();
+            let is_duplicate = |fill: &&Fill| {
                 let by_execution = new.execution_id.is_some()
                     && fill.execution_id.as_deref() == new.execution_id
                     && fill.venue == new.venue;
                 fill.order_id == new.order_id && (by_execution || fill.id == *id)
             };
-            let fill = match stored.iter().find(is_it) {
-                Some(fill) => same(fill.clone(), called, new.compare(fill))?,
+            let fill = match stored.iter().find(is_duplicate) {
+                Some(fill) => stored_or_mismatch(fill.clone(), execution_id, new.compare(fill))?,
                 None => insert_or_name_conflict(self.conn, *id, new)?,
             };
-            known.insert(*id, fill);
+            duplicates.insert(*id, fill);
         }
-        Ok(known)
+        Ok(duplicates)
     }
 }
 
-/// Stores a fill that an insert with ON CONFLICT left out, or says which constraint it violates.
+/// Inserts a fill that ON CONFLICT left out although it duplicates no stored one, or fails with the constraint
+/// that it violates.
 fn insert_or_name_conflict(
     conn: &mut PgConnection,
     id: Uuid,
@@ -220,8 +244,8 @@ fn insert_or_name_conflict(
         .returning(Fill::as_returning())
         .get_result(conn)
         .optional()
-        .map_err(|error| match new.refused(error) {
-            // The caller has looked for this fill and not found it.
+        .map_err(|error| match new.insert_error(error) {
+            // The caller has just looked for a fill with this execution id and not found it.
             error if error.constraint() == Some("uq_fills_execution_id") => {
                 Error::lost_race("fill of order", new.order_id)
             }

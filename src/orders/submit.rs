@@ -1,4 +1,4 @@
-//! Orders taken into the book.
+//! Submits orders, one or a batch.
 
 use std::collections::HashMap;
 
@@ -17,14 +17,19 @@ use crate::types::enums::OrderType;
 use crate::types::precision::ScaleCheck;
 use crate::types::text;
 
-/// Attempts before giving up when a conflicting row has vanished each time by the time we look for it.
+/// Attempts to submit a batch before giving up, when a conflicting row has vanished each time by the time
+/// we look for it.
 const MAX_ATTEMPTS: u32 = 10;
+
+/// Characters that a symbol may have.
+const MAX_SYMBOL: usize = 10;
 
 const QUANTITY_POSITIVE: &str = "ck_orders_quantity_positive";
 
 impl NewOrder<'_> {
+    /// Refuses what the columns would cut or store as a blank, and a MARKET order with a price.
     fn check(&self) -> Result<(), Error> {
-        text::check("symbol", self.symbol, 10)?;
+        text::check("symbol", self.symbol, MAX_SYMBOL)?;
         if let Some(id) = self.client_order_id {
             text::check("client order id", id, text::MAX_ID)?;
         }
@@ -32,21 +37,23 @@ impl NewOrder<'_> {
             return Err(Error::invalid(
                 "price",
                 &price.to_string(),
-                "is set on a MARKET order, which has none; submit a LIMIT order for it",
+                "is set on a MARKET order, which takes no price; leave it out, or submit a LIMIT order",
             ));
         }
         Ok(())
     }
 
-    fn prices(&self, scales: &mut ScaleCheck) {
+    /// Adds the prices to those whose decimal places are to be checked.
+    fn add_prices_to(&self, scales: &mut ScaleCheck) {
         scales.price("price", self.price);
         scales.price("stop loss", self.stop_loss);
         scales.price("take profit", self.take_profit);
     }
 
-    fn refused(&self, error: DieselError) -> Error {
-        // PostgreSQL tries rules in the order of their names, and a negative quantity is less than
-        // the 0 shares filled of a new order.
+    /// Turns the error of an insert into one that names the rule and the order or trader.
+    fn insert_error(&self, error: DieselError) -> Error {
+        // PostgreSQL checks constraints by name, and a negative quantity also violates OVER_FILL, because it
+        // is less than the 0 filled shares of a new order.
         let error = Error::from(error).rename_rule(OVER_FILL, QUANTITY_POSITIVE);
         match (error.constraint(), self.replaces) {
             (Some("uq_orders_replaces"), Some(replaced)) => error.with_row("order", replaced),
@@ -54,7 +61,7 @@ impl NewOrder<'_> {
         }
     }
 
-    /// In what a stored order is another one than this.
+    /// Returns the fields in which a stored order with the same key differs from this one.
     fn compare(&self, stored: &Order) -> Vec<Difference> {
         let mut comparison = Comparison::default();
         comparison.field("symbol", stored.symbol.as_str(), self.symbol);
@@ -71,29 +78,32 @@ impl NewOrder<'_> {
 }
 
 impl<R: Trades> Orders<'_, R> {
-    /// Takes an order into the book as PENDING and logs SUBMITTED. An order that it replaces ends
-    /// CANCELLED.
+    /// Submits an order: stores it as PENDING and logs SUBMITTED.
     ///
-    /// An order with a client order id may be submitted any number of times: the first is stored, and
-    /// each further one returns the stored order as it stands now.
+    /// Submitting is idempotent by the trader and the client order id (FIX tag 11, ClOrdID): the first call
+    /// stores the order, and each further one returns the stored order with its current status. An order
+    /// without a client order id is a new one each time.
+    ///
+    /// An order that [replaces](NewOrder::replaces) an open one cancels it in the same statement.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_invalid_input`]: a symbol that is blank or longer than 10 characters, a client
-    ///   order id that is blank or longer than 64, a market order with a price, a price with more decimal
-    ///   places than its column keeps ([`precision`](crate::precision)).
-    /// - [`Error::is_mismatch`]: the trader has an order with this client order id, and it is another
-    ///   one.
-    /// - [`Error::is_rule_violation`]: the quantity is not positive
-    ///   (`ck_orders_quantity_positive`), a LIMIT or STOP order has no price
-    ///   (`ck_orders_limit_requires_price`), the trader is not registered
-    ///   (`fk_orders_trader_id`), the order to replace is not one of the trader's
-    ///   (`fk_orders_replaces`) or is replaced already (`uq_orders_replaces`).
+    /// - [`Error::is_invalid_input`]: the symbol is blank or longer than 10 characters, the client order id
+    ///   is blank or longer than 64, a MARKET order has a price, or a price has more decimal places than its
+    ///   column ([`precision`](crate::precision)).
+    /// - [`Error::is_mismatch`]: the trader has another order with this client order id;
+    ///   [`Error::differing_fields`] names the fields that differ.
+    /// - [`Error::is_rule_violation`]: the quantity is not positive (`ck_orders_quantity_positive`), a LIMIT
+    ///   or STOP order has no price (`ck_orders_limit_requires_price`), the trader is not registered
+    ///   (`fk_orders_trader_id`), the order to replace is not one of the trader's (`fk_orders_replaces`) or
+    ///   has been replaced (`uq_orders_replaces`).
     /// - [`Error::is_illegal_transition`]: the order to replace is REJECTED or CANCELLED.
-    /// - [`Error::is_permission_denied`]: a trader's session, and the order is another trader's.
+    /// - [`Error::is_permission_denied`]: the session is a trader's, and the order another trader's.
+    /// - [`Error::is_conflict`]: a conflicting order had vanished by the time it was looked for, or the
+    ///   transaction lost a deadlock or a serialization race. Nothing is stored; try again.
     pub fn submit(&mut self, new: &NewOrder<'_>) -> Result<Order, Error> {
         new.check()?;
-        ScaleCheck::of(|scales| new.prices(scales)).check(self.conn)?;
+        ScaleCheck::of(|scales| new.add_prices_to(scales)).check(self.conn)?;
         let id = Uuid::now_v7();
         let row = (orders::id.eq(id), new);
         let stored = diesel::insert_into(orders::table)
@@ -102,58 +112,62 @@ impl<R: Trades> Orders<'_, R> {
             .returning(Order::as_returning())
             .get_result(self.conn)
             .optional()
-            .map_err(|error| new.refused(error))?;
+            .map_err(|error| new.insert_error(error))?;
         if let Some(order) = stored {
             return Ok(order);
         }
-        if let Some(order) = self.known(id, new)? {
+        if let Some(order) = self.find_duplicate(id, new)? {
             return Ok(order);
         }
-        // ON CONFLICT hides which constraint was hit; insert again without it so that PostgreSQL
-        // names it.
+        // ON CONFLICT hides which constraint was hit; insert again without it so that PostgreSQL names it.
         diesel::insert_into(orders::table)
             .values(row)
             .returning(Order::as_returning())
             .get_result(self.conn)
             .optional()
-            .map_err(|error| new.refused(error))?
+            .map_err(|error| new.insert_error(error))?
             .ok_or_else(|| Error::lost_race("order of trader", new.trader_id))
     }
 
-    /// Takes orders into the book, all of them or none, as [`Orders::submit`] takes each; returns them
-    /// in the same order. Of two with the same client order id the second is the first one again.
+    /// Submits orders, all of them or none, and returns them in the same order.
+    ///
+    /// It is idempotent as [`Orders::submit`] is, also within the batch: the second of two orders with the
+    /// same client order id returns the first. Rows are locked in one global order, so concurrent batches
+    /// cannot deadlock. A savepoint undoes a refused batch, so the transaction can go on without it.
     ///
     /// # Errors
     ///
-    /// Those of [`Orders::submit`], for the first that is refused.
+    /// Those of [`Orders::submit`], for the first order that is refused.
     pub fn submit_batch(&mut self, new: &[NewOrder<'_>]) -> Result<Vec<Order>, Error> {
         let rows: Vec<_> = new.iter().map(|new| (Uuid::now_v7(), *new)).collect();
         self.submit_rows(&rows)
     }
 
-    /// [`Orders::submit_batch`], of orders that have an id already.
+    /// Submits orders as [`Orders::submit_batch`] does, under ids that the caller has chosen. An order without
+    /// a client order id is deduplicated by its id.
     pub(crate) fn submit_rows(
         &mut self,
         rows: &[(Uuid, NewOrder<'_>)],
     ) -> Result<Vec<Order>, Error> {
         rows.iter().try_for_each(|(_, new)| new.check())?;
-        let prices = |scales: &mut _| rows.iter().for_each(|(_, new)| new.prices(scales));
-        ScaleCheck::of(prices).check(self.conn)?;
-        // Whoever waits for another's row waits for one that is further on: no two for each other.
-        // First by the orders that are replaced, which others lock in the order of their ids.
+        let add_prices =
+            |scales: &mut _| rows.iter().for_each(|(_, new)| new.add_prices_to(scales));
+        ScaleCheck::of(add_prices).check(self.conn)?;
+        // Rows are locked in one global order, so concurrent batches cannot deadlock. Replaced orders come
+        // first because the database locks them by id.
         let mut sorted: Vec<_> = rows.iter().collect();
         sorted.sort_by_key(|(_, new)| (new.replaces, new.trader_id, new.client_order_id));
         let role = self.role;
         retry(MAX_ATTEMPTS, Error::is_lost_race, |_| {
             // Savepoint: if the caller continues after an error, nothing of the batch remains.
             let stored =
-                self.conn.transaction(|conn| Orders { conn, role }.try_submit(rows, &sorted));
+                self.conn.transaction(|conn| Orders { conn, role }.insert_batch(rows, &sorted));
             match stored {
                 Ok(orders) => Ok(orders),
-                Err(Refusal::Failure(error)) => Err(error),
+                Err(BatchError::Other(error)) => Err(error),
                 // Only after the savepoint, with no row locked: the insert waits for the transaction
                 // that holds the conflicting row.
-                Err(Refusal::Conflict(row)) => {
+                Err(BatchError::Conflict(row)) => {
                     let new = &rows[row];
                     self.name_conflict(&[new])?;
                     // Or the conflicting row is another of the batch that replaces the same order.
@@ -169,11 +183,13 @@ impl<R: Trades> Orders<'_, R> {
         })
     }
 
-    fn try_submit(
+    /// Inserts the sorted orders, and returns them in the sequence of `rows`, each as inserted or as stored
+    /// before.
+    fn insert_batch(
         &mut self,
         rows: &[(Uuid, NewOrder<'_>)],
         sorted: &[&(Uuid, NewOrder<'_>)],
-    ) -> Result<Vec<Order>, Refusal> {
+    ) -> Result<Vec<Order>, BatchError> {
         let mut stored = HashMap::with_capacity(rows.len());
         for batch in sorted.chunks(unnest::ROWS) {
             let new = || batch.iter().map(|(_, new)| new);
@@ -200,14 +216,19 @@ impl<R: Trades> Orders<'_, R> {
             .enumerate()
             .map(|(row, (id, new))| match stored.remove(id) {
                 Some(order) => Ok(order),
-                None => self.known(*id, new)?.ok_or(Refusal::Conflict(row)),
+                None => self.find_duplicate(*id, new)?.ok_or(BatchError::Conflict(row)),
             })
             .collect()
     }
 
-    /// The order that a new one is already, if its client or the store has given it an id.
-    fn known(&mut self, id: Uuid, new: &NewOrder<'_>) -> Result<Option<Order>, Error> {
-        let known = match new.client_order_id {
+    /// Returns the stored order that this one duplicates: the one with its client order id, or with its id if
+    /// it has none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_mismatch`]: the stored order has other terms.
+    fn find_duplicate(&mut self, id: Uuid, new: &NewOrder<'_>) -> Result<Option<Order>, Error> {
+        let stored = match new.client_order_id {
             Some(id) => self.find_by_client_order_id(new.trader_id, id)?,
             None => Order::query()
                 .find(id)
@@ -215,7 +236,7 @@ impl<R: Trades> Orders<'_, R> {
                 .first(self.conn)
                 .optional()?,
         };
-        let Some(order) = known else { return Ok(None) };
+        let Some(order) = stored else { return Ok(None) };
         let differing = new.compare(&order);
         if differing.is_empty() {
             return Ok(Some(order));
@@ -235,7 +256,7 @@ impl<R: Trades> Orders<'_, R> {
                 diesel::insert_into(orders::table)
                     .values((orders::id.eq(id), new))
                     .execute(conn)
-                    .map_err(|error| Trial::Refused(new.refused(error)))?;
+                    .map_err(|error| Trial::Refused(new.insert_error(error)))?;
             }
             // The orders are stored by the next attempt, in the order in which rows are locked.
             Err(Trial::Possible)
@@ -247,23 +268,23 @@ impl<R: Trades> Orders<'_, R> {
     }
 }
 
-/// Why a batch is not stored.
-enum Refusal {
-    /// The row at this index conflicts with a row that is not the same order.
+/// Why a batch was not stored.
+enum BatchError {
+    /// The order at this index conflicts with a row that is not its duplicate.
     Conflict(usize),
-    /// A rule, or the work itself.
-    Failure(Error),
+    /// Any other refusal or failure.
+    Other(Error),
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for BatchError {
     fn from(error: Error) -> Self {
-        Self::Failure(error)
+        Self::Other(error)
     }
 }
 
-impl From<DieselError> for Refusal {
+impl From<DieselError> for BatchError {
     fn from(error: DieselError) -> Self {
-        Self::Failure(error.into())
+        Self::Other(error.into())
     }
 }
 
