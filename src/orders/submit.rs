@@ -153,8 +153,8 @@ impl<R: Trades> Orders<'_, R> {
         let add_prices =
             |scales: &mut _| rows.iter().for_each(|(_, new)| new.add_prices_to(scales));
         ScaleCheck::of(add_prices).check(self.conn)?;
-        // Rows are locked in one global order, so concurrent batches cannot deadlock. Replaced orders come
-        // first because the database locks them by id.
+        // Rows are locked in one global order, so concurrent batches cannot deadlock. The replaced order is
+        // first in the key, because every statement locks existing orders by id.
         let mut sorted: Vec<_> = rows.iter().collect();
         sorted.sort_by_key(|(_, new)| (new.replaces, new.trader_id, new.client_order_id));
         let role = self.role;
@@ -165,17 +165,20 @@ impl<R: Trades> Orders<'_, R> {
             match stored {
                 Ok(orders) => Ok(orders),
                 Err(BatchError::Other(error)) => Err(error),
-                // Only after the savepoint, with no row locked: the insert waits for the transaction
+                // After the savepoint, when this batch holds no lock: the insert waits for the transaction
                 // that holds the conflicting row.
                 Err(BatchError::Conflict(row)) => {
                     let new = &rows[row];
                     self.name_conflict(&[new])?;
-                    // Or the conflicting row is another of the batch that replaces the same order.
-                    let twin = rows.iter().enumerate().find(|(other, (_, twin))| {
-                        *other != row && new.1.replaces.is_some() && twin.replaces == new.1.replaces
+                    // It conflicts with no stored row, so perhaps two orders of the batch replace the same
+                    // order.
+                    let rival = rows.iter().enumerate().find(|(other, (_, rival))| {
+                        *other != row
+                            && new.1.replaces.is_some()
+                            && rival.replaces == new.1.replaces
                     });
-                    if let Some((_, twin)) = twin {
-                        self.name_conflict(&[twin, new])?;
+                    if let Some((_, rival)) = rival {
+                        self.name_conflict(&[rival, new])?;
                     }
                     Err(Error::lost_race("order of trader", new.1.trader_id))
                 }
@@ -248,8 +251,9 @@ impl<R: Trades> Orders<'_, R> {
         Err(Error::mismatch("order", order.id, key, differing))
     }
 
-    /// Fails with the constraint that the last of these orders violates; succeeds, and stores nothing,
-    /// if it violates none any more.
+    /// Inserts these orders in a savepoint that is rolled back: ON CONFLICT hides which constraint was hit,
+    /// and without it PostgreSQL names it. Returns the error of the first order that is refused; `Ok` if
+    /// nothing conflicts any more.
     fn name_conflict(&mut self, rows: &[&(Uuid, NewOrder<'_>)]) -> Result<(), Error> {
         let tried: Result<(), Trial> = self.conn.transaction(|conn| {
             for (id, new) in rows {
