@@ -24,7 +24,7 @@ use crate::types::enums::{BreakReason, OrderStatus};
 use crate::types::filter::Filter;
 use crate::types::page::{Cursor, Listing, Page};
 use crate::types::precision::ScaleCheck;
-use crate::types::price::{Commission, Price, is_too_fine};
+use crate::types::price::{Commission, Price, exceeds_max_scale};
 use crate::types::text;
 
 /// Characters that the detail of a break may have.
@@ -324,7 +324,8 @@ fn is_readable(value: &BigDecimal) -> bool {
 }
 
 fn money<T: TryFrom<BigDecimal, Error = Error>>(value: &BigDecimal) -> Result<T, Refusal> {
-    let reason = if is_too_fine(value) { BreakReason::Precision } else { BreakReason::Invalid };
+    let reason =
+        if exceeds_max_scale(value) { BreakReason::Precision } else { BreakReason::Invalid };
     T::try_from(value.clone()).map_err(|why| Refusal::Break(reason, why.to_string()))
 }
 
@@ -812,7 +813,7 @@ impl<R: Role> Breaks<'_, R> {
         }
         let rows: Vec<(Break, Option<BreakResolution>)> = query
             .order((breaks::created_at.desc(), breaks::id.desc()))
-            .limit(page.fetch()?)
+            .limit(page.sql_limit()?)
             .select((Break::as_select(), Option::<BreakResolution>::as_select()))
             .load(self.conn)?;
         let rows = rows.into_iter();

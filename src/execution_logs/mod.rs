@@ -326,7 +326,7 @@ impl<R: Role> ExecutionLogs<'_, R> {
         query: execution_logs::BoxedQuery<'_, Pg>,
         page: Page,
     ) -> Result<Listing<ExecutionLog>, Error> {
-        let query = query.limit(page.fetch()?).select(ExecutionLog::as_select());
+        let query = query.limit(page.sql_limit()?).select(ExecutionLog::as_select());
         let rows = query.load(self.conn)?;
         Ok(page.listing(rows, |entry: &ExecutionLog| Cursor { at: entry.timestamp, id: entry.id }))
     }

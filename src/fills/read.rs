@@ -94,7 +94,7 @@ impl<R: Role> Fills<'_, R> {
         }
         let rows = query
             .order((fills::timestamp.desc(), fills::id.desc()))
-            .limit(page.fetch()?)
+            .limit(page.sql_limit()?)
             .select(Fill::as_select())
             .load(self.conn)?;
         Ok(page.listing(rows, |fill: &Fill| Cursor { at: fill.timestamp, id: fill.id }))

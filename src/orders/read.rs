@@ -118,7 +118,7 @@ impl<R: Role> Orders<'_, R> {
         }
         let rows = query
             .order((orders::created_at.desc(), orders::id.desc()))
-            .limit(page.fetch()?)
+            .limit(page.sql_limit()?)
             .select(Order::as_select())
             .load(self.conn)?;
         Ok(page.listing(rows, |order: &Order| Cursor { at: order.created_at, id: order.id }))

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::orders::chain::ChainTotals;
 use crate::orders::{Order, Orders};
 use crate::schema::orders;
-use crate::types::currency::factors;
+use crate::types::currency::unit_factors;
 use crate::types::difference::{Comparison, Difference};
 use crate::types::enums::OrderStatus;
 
@@ -118,7 +118,7 @@ impl Totals<'_> {
         let shares = BigDecimal::from(chain.shares);
         let unit = BigDecimal::new(1.into(), reported.fractional_digit_count().max(LEAST_SCALE));
         // Compares products: the quotient notional / shares would have to be rounded.
-        factors(self.currency).iter().any(|factor| {
+        unit_factors(self.currency).iter().any(|factor| {
             let difference = (reported * factor * &shares - &chain.notional).abs();
             difference < &unit * factor * &shares
         })

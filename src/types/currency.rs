@@ -1,10 +1,10 @@
-//! Currencies whose prices are told in either of two units.
+//! Currencies in which venues quote prices in either of two units, such as pounds and pence.
 
 use bigdecimal::BigDecimal;
 
-/// Pairs of codes: the currency, and what its hundredth part is called by venues that price in it. ISO
-/// 4217 has no codes for these.
-const MINOR: [(&str, &str); 6] = [
+/// Codes of currencies, each with the code that venues use for a hundredth of it. ISO 4217 defines none
+/// for the latter.
+const MINOR_UNITS: [(&str, &str); 6] = [
     ("GBP", "GBp"),
     ("GBP", "GBX"),
     ("ZAR", "ZAc"),
@@ -13,13 +13,13 @@ const MINOR: [(&str, &str); 6] = [
     ("ILS", "ILs"),
 ];
 
-/// What a price in this currency may have to be multiplied by to be the same price as another report
-/// tells it, in pounds or in pence.
-pub(crate) fn factors(currency: Option<&str>) -> Vec<BigDecimal> {
+/// Returns the factors by which a price in this currency may differ from the same price in another
+/// report: 1, and 100 or 0.01 where one report quotes pounds and the other pence.
+pub(crate) fn unit_factors(currency: Option<&str>) -> Vec<BigDecimal> {
     let mut factors = vec![BigDecimal::from(1)];
-    if MINOR.iter().any(|(major, _)| Some(*major) == currency) {
+    if MINOR_UNITS.iter().any(|(major, _)| Some(*major) == currency) {
         factors.push(BigDecimal::from(100));
-    } else if MINOR.iter().any(|(_, minor)| Some(*minor) == currency) {
+    } else if MINOR_UNITS.iter().any(|(_, minor)| Some(*minor) == currency) {
         factors.push(BigDecimal::new(1.into(), 2));
     }
     factors

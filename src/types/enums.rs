@@ -1,8 +1,8 @@
 //! The PostgreSQL enums as Rust enums.
 //!
-//! Each prints as its database label, parses from it, and lists its variants in the database's
-//! order with `ALL`. A label in the database that this build does not know makes the query return
-//! an error; it never panics.
+//! Each displays as its database label, parses from it, and lists its variants in the database's order
+//! as `ALL`. A label in the database that this build does not know makes the query return an error; it
+//! never panics.
 //!
 //! ```
 //! use tradeblotter::{Action, OrderStatus, OrderType};
@@ -28,28 +28,28 @@ use crate::error::Error;
 #[ExistingTypePath = "crate::schema::sql_types::OrderTypeEnum"]
 #[DbValueStyle = "SCREAMING_SNAKE_CASE"]
 pub enum OrderType {
-    /// At the best price to be had (FIX 40=1).
+    /// At the best available price (FIX 40=1).
     Market,
     /// At the order's price or better (FIX 40=2).
     Limit,
-    /// A market order once the order's price has traded (FIX 40=3).
+    /// A market order as soon as the trigger price has traded (FIX 40=3).
     Stop,
 }
 
-/// Which way an order trades (FIX tag 54, Side).
+/// Whether an order buys or sells (FIX tag 54, Side).
 #[derive(DbEnum, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "SCREAMING_SNAKE_CASE"))]
 #[ExistingTypePath = "crate::schema::sql_types::SideEnum"]
 #[DbValueStyle = "SCREAMING_SNAKE_CASE"]
 pub enum Side {
-    /// FIX 54=1.
+    /// Buys (FIX 54=1).
     Buy,
-    /// FIX 54=2.
+    /// Sells (FIX 54=2).
     Sell,
 }
 
-/// Where an order stands (FIX tag 39, OrdStatus).
+/// The status of an order (FIX tag 39, OrdStatus), which the database derives from fills and actions.
 #[derive(DbEnum, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "SCREAMING_SNAKE_CASE"))]
@@ -58,41 +58,41 @@ pub enum Side {
 pub enum OrderStatus {
     /// Nothing is filled yet (FIX 39=A or 39=0).
     Pending,
-    /// All of it is filled; the order is over (FIX 39=2), unless a bust or a correction opens it again.
+    /// All of it is filled (FIX 39=2). The order has ended, unless a bust or a correction reopens it.
     Filled,
-    /// Some of it is filled (FIX 39=1).
+    /// Some of it is filled (FIX 39=1), and the rest can still be.
     Partial,
-    /// Refused by the venue; the order is over (FIX 39=8).
+    /// The venue refused it (FIX 39=8). The order has ended.
     Rejected,
-    /// Cancelled, perhaps after fills that stay; the order is over (FIX 39=4).
+    /// It was cancelled (FIX 39=4); fills from before stay. The order has ended.
     Cancelled,
 }
 
-/// What happened to an order: the actions of the execution log.
+/// The action of an execution log entry: what happened to an order.
 #[derive(DbEnum, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "SCREAMING_SNAKE_CASE"))]
 #[ExistingTypePath = "crate::schema::sql_types::ActionEnum"]
 #[DbValueStyle = "SCREAMING_SNAKE_CASE"]
 pub enum Action {
-    /// The order was taken into the book; written by the store itself.
+    /// The order was submitted. Only the database logs it.
     Submitted,
-    /// The order passed the checks before routing.
+    /// The order passed the checks before it is routed.
     Approved,
     /// The order was routed to the venue.
     Executed,
-    /// The order was filled, in part or whole; written by the store itself.
+    /// The order was filled, in part or whole. Only the database logs it.
     Filled,
     /// The venue refused the order.
     Rejected,
-    /// The order, or what was left of it, was cancelled.
+    /// The rest of the order was cancelled.
     Cancelled,
-    /// A retry, or a repair after a reconciliation; and, written by the store itself, a bust, a correction,
-    /// and what is done about a break.
+    /// A retry, or a repair after a reconciliation. The database logs it for a bust, a correction, a break
+    /// and a resolution too.
     Recovered,
 }
 
-/// Why an execution can't be applied, or an order's totals can't be right.
+/// The reason of a break: why an execution could not be applied, or that totals differ.
 #[derive(DbEnum, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "SCREAMING_SNAKE_CASE"))]
@@ -101,19 +101,19 @@ pub enum Action {
 pub enum BreakReason {
     /// No such order is stored.
     UnknownOrder,
-    /// It busts or corrects a fill that the order does not have.
+    /// The execution busts or corrects a fill that the order does not have.
     UnknownFill,
-    /// It would take the order beyond its quantity.
+    /// The fills of the order would exceed its quantity.
     OverFill,
-    /// The order was REJECTED or CANCELLED before it came.
+    /// The order was already REJECTED or CANCELLED.
     OrderEnded,
-    /// Its price or commission has more decimal places than the column keeps.
+    /// The price or the commission has more decimal places than its column keeps.
     Precision,
-    /// Another execution is stored under its id.
+    /// An execution with different content is stored under the same execution id.
     Mismatch,
-    /// It is none: of no whole shares, of less than one, at no price, a bust of a bust.
+    /// The execution is malformed: a fraction of a share, less than one share, no price, a bust of a bust.
     Invalid,
-    /// It is no execution: how the order stands by the venue's account differs from the store's.
+    /// Not an execution: the totals of the order that the venue reports differ from the store's.
     Totals,
 }
 
@@ -121,20 +121,23 @@ impl OrderStatus {
     /// The statuses of an order that can still be filled.
     pub const OPEN: &'static [Self] = &[Self::Pending, Self::Partial];
 
-    /// Whether an order of this status can still be filled, rejected or cancelled.
+    /// Returns whether an order of this status can still be filled, rejected or cancelled.
     pub fn is_open(self) -> bool {
         Self::OPEN.contains(&self)
     }
 }
 
-/// Gives an enum its labels; a test reads each of them back from PostgreSQL.
+/// Gives an enum its labels: `ALL`, `label()`, `Display` and `FromStr`. A test reads each label of a
+/// database enum back from PostgreSQL.
+// Not `strum`: with it each enum needs four derives, a function for its parse error, and the same
+// inherent `ALL` and `label()` on top; and every build of the library one more procedural macro.
 macro_rules! labels {
-    ($enum:ident, $called:literal, $($(#[$cfg:meta])? $variant:ident = $label:literal),+) => {
+    ($enum:ident, $noun:literal, $($(#[$cfg:meta])? $variant:ident = $label:literal),+) => {
         impl $enum {
-            /// Every variant, in the order of the labels.
+            /// Every variant, in the database's order.
             pub const ALL: &'static [Self] = &[$($(#[$cfg])? Self::$variant),+];
 
-            /// The label, as the database or the command line has it.
+            /// Returns the label, as the database or the command line spells it.
             pub fn label(self) -> &'static str {
                 match self {
                     $($(#[$cfg])? Self::$variant => $label),+
@@ -151,12 +154,12 @@ macro_rules! labels {
         impl FromStr for $enum {
             type Err = Error;
 
-            /// Reads a label exactly as it is written; anything else is [`Error::is_invalid_input`].
+            /// Parses a label, in its exact spelling; anything else is [`Error::is_invalid_input`].
             fn from_str(text: &str) -> Result<Self, Error> {
                 let found = Self::ALL.iter().find(|variant| variant.label() == text);
                 found.copied().ok_or_else(|| {
                     let labels: Vec<_> = Self::ALL.iter().map(|variant| variant.label()).collect();
-                    Error::invalid($called, text, format!("must be one of {}", labels.join(" ")))
+                    Error::invalid($noun, text, format!("must be one of {}", labels.join(" ")))
                 })
             }
         }

@@ -1,4 +1,4 @@
-//! Which rows a listing shows.
+//! The conditions of listings and streams.
 
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
@@ -9,7 +9,8 @@ use uuid::Uuid;
 use crate::schema::orders;
 use crate::types::enums::OrderStatus;
 
-/// Which orders, fills, breaks or log entries to list; what is left at its default does not restrict.
+/// Conditions on the orders, fills, breaks or log entries to list; a field left at its default does not
+/// restrict.
 ///
 /// ```
 /// use tradeblotter::{Filter, OrderStatus};
@@ -25,24 +26,24 @@ use crate::types::enums::OrderStatus;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Filter<'a> {
-    /// Only of this trader.
+    /// Only rows of this trader.
     pub trader_id: Option<Uuid>,
     /// Only this order, its fills, its breaks or its log.
     pub order_id: Option<Uuid>,
-    /// Only in this symbol.
+    /// Only rows of orders in this symbol (FIX tag 55).
     pub symbol: Option<&'a str>,
-    /// Only of one of these statuses; empty means any. For orders, fills and breaks it is the order's
-    /// status now, for log entries its status after the action.
+    /// Only rows with one of these statuses; empty means any. For orders, fills and breaks this is the
+    /// order's current status, for log entries its status after the action.
     pub statuses: &'a [OrderStatus],
-    /// Only of this time or later: when an order was submitted, a fill occurred, a break was recorded,
-    /// an action happened.
+    /// Only rows of this time or later: when an order was submitted, a fill occurred at its venue, a break
+    /// was recorded, an action was logged.
     pub from: Option<DateTime<Utc>>,
-    /// Only before this time.
+    /// Only rows before this time.
     pub until: Option<DateTime<Utc>>,
 }
 
 impl<'a> Filter<'a> {
-    /// All that is one trader's.
+    /// Makes a filter for all rows of one trader.
     pub fn of_trader(trader_id: Uuid) -> Self {
         Self { trader_id: Some(trader_id), ..Self::default() }
     }
@@ -55,7 +56,8 @@ impl<'a> Filter<'a> {
         self.trader_id.filter(|id| session_trader != Some(*id))
     }
 
-    /// The ids of the orders of this symbol and these statuses, if there is a restriction on either.
+    /// Returns a query of the ids of the orders with this symbol and these statuses; none if the filter
+    /// restricts neither.
     pub(crate) fn orders(&self) -> Option<orders::BoxedQuery<'a, Pg, SqlUuid>> {
         if self.symbol.is_none() && self.statuses.is_empty() {
             return None;

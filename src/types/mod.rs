@@ -1,4 +1,4 @@
-//! What the columns hold: enums, prices, text; and what a listing asks for and gives.
+//! The types of columns (enums, prices, text), and of queries (filters, pages).
 
 pub(crate) mod currency;
 pub(crate) mod difference;

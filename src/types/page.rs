@@ -1,7 +1,7 @@
-//! Keyset pagination: a page is asked for by the last row of the page before.
+//! Keyset pagination: each page starts after the last row of the page before.
 //!
-//! Rows are ordered by time and then by id, so rows that share a timestamp have one fixed order,
-//! and rows that arrive while somebody is paging neither repeat nor hide others.
+//! Rows are ordered by time and then by id, so rows with the same timestamp have one fixed order, and
+//! rows that are added between two pages make no other row appear twice or not at all.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use crate::error::Error;
 
-/// Where a page ended: the time and the id of its last row.
+/// The end of a page: the time and the id of its last row, after which the next page starts.
 ///
-/// Prints as text that can be handed to a client and read back.
+/// Displays as text that a client can send back, and parses from it.
 ///
 /// ```
 /// use tradeblotter::Cursor;
@@ -38,23 +38,27 @@ impl fmt::Display for Cursor {
 impl FromStr for Cursor {
     type Err = Error;
 
-    /// Reads what `Display` wrote; anything else is [`Error::is_invalid_input`].
+    /// Parses the text of a cursor; any other text is [`Error::is_invalid_input`].
     fn from_str(text: &str) -> Result<Self, Error> {
         let read = || {
             let (at, id) = text.split_once('_')?;
             Some(Self { at: at.parse().ok()?, id: id.parse().ok()? })
         };
-        // Both parsers take other spellings too.
-        read()
-            .filter(|cursor| cursor.to_string() == text)
-            .ok_or_else(|| Error::invalid("cursor", text, "is not one that a listing gave"))
+        // Both parsers accept other spellings too; a cursor has one.
+        read().filter(|cursor| cursor.to_string() == text).ok_or_else(|| {
+            Error::invalid(
+                "cursor",
+                text,
+                "is not the `next` of a listing; start again from the first page",
+            )
+        })
     }
 }
 
 #[cfg(feature = "serde")]
 crate::types::text::serde_as_text!(Cursor);
 
-/// Which rows of a listing: how many, and after which.
+/// The page of a listing to read: at most how many rows, and after which one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Page {
@@ -63,26 +67,27 @@ pub struct Page {
 }
 
 impl Page {
-    /// The most rows that one page may have.
+    /// The largest limit of a page, in rows.
     pub const MAX: u16 = 1000;
 
-    /// The first `limit` rows. A limit outside 1 to [`Page::MAX`] is refused, with
-    /// [`Error::is_invalid_input`], by the query that is given the page.
+    /// Makes a page of the first `limit` rows. The query that the page is passed to refuses a limit outside
+    /// 1 to [`Page::MAX`], with [`Error::is_invalid_input`].
     pub const fn first(limit: u16) -> Self {
         Self { limit, after: None }
     }
 
-    /// The `limit` rows after the one at the cursor.
+    /// Makes a page of the next `limit` rows after the cursor, which is the `next` of the listing before.
     pub const fn after(cursor: Cursor, limit: u16) -> Self {
         Self { limit, after: Some(cursor) }
     }
 
+    /// Returns the cursor after which the page starts; none for the first page.
     pub(crate) fn cursor(&self) -> Option<Cursor> {
         self.after
     }
 
-    /// How many rows to ask the database for: one more than the page, to see whether it is the last.
-    pub(crate) fn fetch(&self) -> Result<i64, Error> {
+    /// Returns the LIMIT of the query: one row more than the page, which shows whether there is a next page.
+    pub(crate) fn sql_limit(&self) -> Result<i64, Error> {
         if (1..=Self::MAX).contains(&self.limit) {
             Ok(i64::from(self.limit) + 1)
         } else {
@@ -91,6 +96,7 @@ impl Page {
         }
     }
 
+    /// Makes the listing of the rows that were read with [`Page::sql_limit`].
     pub(crate) fn listing<T>(&self, mut rows: Vec<T>, cursor: impl Fn(&T) -> Cursor) -> Listing<T> {
         let limit = usize::from(self.limit);
         let more = rows.len() > limit;
@@ -100,12 +106,12 @@ impl Page {
     }
 }
 
-/// One page of rows, and where the next one starts.
+/// One page of rows, with the cursor of the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Listing<T> {
     /// The rows of this page.
     pub rows: Vec<T>,
-    /// The cursor for the next page; `None` when this one was the last.
+    /// The cursor for [`Page::after`]; `None` when this page is the last.
     pub next: Option<Cursor>,
 }

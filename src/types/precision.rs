@@ -1,9 +1,10 @@
-//! How fine prices and commissions are kept.
+//! The scale of prices and commissions: how many decimal places the columns of money keep.
 //!
-//! The columns hold cents. Where that is too coarse (sub-dollar ticks, midpoints, averages that a venue
-//! reports as a price), the owner of the tables widens them once, in place, with [`widen`], with the
-//! command `blotter precision`, or with the SQL function `blotter_precision(scale)`. Until then a finer
-//! value is refused, and an execution with one is a break: nothing is ever rounded.
+//! The columns keep 2 decimal places by default. Where that is too few (sub-dollar ticks, midpoints,
+//! averages that a venue reports as a price), the owner of the tables widens them once, in place, with
+//! [`widen`], with the command `blotter precision`, or with the SQL function `blotter_precision(scale)`.
+//! Until then a value with more places is refused, and an execution with one becomes a break: nothing is
+//! ever rounded.
 
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
@@ -12,7 +13,7 @@ use crate::error::Error;
 use crate::types::price::{Commission, LEAST_SCALE, MAX_SCALE, Price};
 
 diesel::define_sql_function! {
-    /// Decimal places that the columns of money keep.
+    /// Returns the decimal places that the columns of money keep.
     fn blotter_scale() -> Integer;
 }
 
@@ -21,27 +22,27 @@ diesel::define_sql_function! {
     fn blotter_precision(scale: Integer) -> Bool;
 }
 
-/// Decimal places that the columns of money keep: 2, unless they have been widened.
+/// Returns the decimal places that the columns of money keep: 2, unless they have been widened.
 ///
 /// # Errors
 ///
-/// Those of the connection.
+/// [`Error::is_connection`].
 pub fn get(conn: &mut PgConnection) -> Result<u8, Error> {
     let scale: i32 = diesel::select(blotter_scale()).get_result(conn)?;
     Ok(u8::try_from(scale).unwrap_or(LEAST_SCALE))
 }
 
-/// Widens the columns of money to so many decimal places, 2 to 10; values up to 99999999 with as many
-/// places fit then. Averages are derived again, to as many places. Nothing happens if they are as wide
-/// already.
+/// Widens the columns of money to `scale` decimal places, 2 to 10, and derives average fill prices again
+/// to that scale. Values up to 99999999 before the point still fit. Idempotent: does nothing if the columns
+/// already have this scale.
 ///
-/// Both tables are locked and written anew, which takes a while when they are large. Connections that
-/// are open have to be opened anew: PostgreSQL refuses what they have prepared for columns of another
-/// type.
+/// Locks and rewrites the tables `orders` and `fills`, which takes long when they are large. Reconnect
+/// afterwards: PostgreSQL refuses statements that a connection prepared before the types changed.
 ///
 /// # Errors
 ///
-/// - [`Error::is_invalid_input`]: the scale is not 2 to 10, or less than what is kept, which would round.
+/// - [`Error::is_invalid_input`]: the scale is not 2 to 10, or is less than the current one, which would
+///   round.
 /// - [`Error::is_permission_denied`]: the login does not own the tables.
 ///
 /// ```
@@ -62,10 +63,10 @@ pub fn get(conn: &mut PgConnection) -> Result<u8, Error> {
 pub fn widen(conn: &mut PgConnection, scale: u8) -> Result<(), Error> {
     let kept = get(conn)?;
     if !(LEAST_SCALE..=MAX_SCALE).contains(&scale) {
-        return Err(Error::invalid("scale", &scale.to_string(), "must be 2 to 10"));
+        return Err(Error::invalid("scale", &scale.to_string(), "is not from 2 to 10"));
     }
     if scale < kept {
-        let why = format!("is less than the {kept} decimal places that are kept; it would round");
+        let why = format!("is less than the current {kept}, so stored values would be rounded");
         return Err(Error::invalid("scale", &scale.to_string(), why));
     }
     diesel::select(blotter_precision(i32::from(scale))).execute(conn)?;
@@ -115,8 +116,8 @@ impl ScaleCheck {
             None => Ok(()),
             Some((what, shown, _)) => {
                 let why = format!(
-                    "has more than the {kept} decimal places that are kept; the store never rounds, so \
-                     round it first, or have the columns widened (blotter precision)"
+                    "has more than the {kept} decimal places that the columns keep; the store never \
+                     rounds, so round it first, or widen the columns (blotter precision)"
                 );
                 Err(Error::invalid(what, shown, why))
             }

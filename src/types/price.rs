@@ -1,9 +1,8 @@
 //! Exact decimals that fit their columns: [`Price`] and [`Commission`].
 //!
-//! Both have at most eight digits before the point and ten after it. Their columns keep two of these, or
-//! as many as they have been widened to ([`precision`](crate::precision)). PostgreSQL would round 10.005
-//! to 10.01 without a word; the store refuses it instead, so what is stored is what was said. No float
-//! goes in or comes out.
+//! Both have at most eight digits before the point and ten after it. Their columns keep two decimal
+//! places, or as many as they have been widened to ([`precision`](crate::precision)). PostgreSQL would
+//! silently round 10.005 to 10.01; the store refuses it instead. No float goes in or comes out.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,25 +16,28 @@ use diesel::sql_types::Numeric;
 
 use crate::error::Error;
 
-/// Digits after the point that the types keep, and columns may.
+/// The most decimal places that the types keep, and that a column can be widened to.
 pub(crate) const MAX_SCALE: u8 = 10;
 
-/// Digits after the point that the columns keep at least.
+/// The decimal places that the columns keep unless they are widened.
 pub(crate) const LEAST_SCALE: u8 = 2;
 
-/// Digits before the point.
-const WHOLE: i64 = 8;
+/// The most digits before the point.
+const MAX_WHOLE_DIGITS: i64 = 8;
 
-/// Units in 1, and in 0.01.
+/// The value 1 in units of the last decimal place.
 const ONE: i64 = 10_000_000_000;
+
+/// The value 0.01 in units of the last decimal place.
 const CENT: i64 = ONE / 100;
 
-/// Longer text is refused unread, so that a hostile one costs nothing.
+/// The longest text that is parsed, in bytes; a longer one is refused unread, so that hostile input costs
+/// nothing.
 const MAX_TEXT: usize = 40;
 
 /// A price per share in currency units (FIX tags 31 LastPx, 44 Price, 99 StopPx): more than 0, less than
-/// 100000000, up to ten decimal places. How many of them can be stored is for the columns to say: two,
-/// unless they have been [widened](crate::precision::widen).
+/// 100000000, with up to ten decimal places. The columns keep two of these, unless they have been
+/// [widened](crate::precision::widen).
 ///
 /// ```
 /// use tradeblotter::Price;
@@ -52,8 +54,8 @@ const MAX_TEXT: usize = 40;
 #[diesel(sql_type = Numeric)]
 pub struct Price(i64);
 
-/// A commission in currency units (FIX tag 12): 0 or more, less than 100000000, with decimal places as a
-/// [`Price`]. The default is 0.
+/// A commission in currency units (FIX tag 12): 0 or more, less than 100000000, with the decimal places of
+/// a [`Price`]. The default is 0.
 ///
 /// ```
 /// use tradeblotter::Commission;
@@ -66,7 +68,8 @@ pub struct Price(i64);
 #[diesel(sql_type = Numeric)]
 pub struct Commission(i64);
 
-/// Reads a plain decimal: digits, perhaps a sign, perhaps a point. No exponent, no separators.
+/// Parses a plain decimal: an optional minus sign, digits, an optional point with digits. No exponent, no
+/// separators.
 fn parse(text: &str) -> Result<BigDecimal, &'static str> {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
@@ -77,14 +80,14 @@ fn parse(text: &str) -> Result<BigDecimal, &'static str> {
     BigDecimal::from_str(text).map_err(|_| "is not a plain decimal number such as 10.50")
 }
 
-/// The value in units of the last place, if it has no more. Works on digit counts, so that 10^999999999
-/// is refused without ever being written out.
+/// Converts a value to units of the last decimal place, if it fits. Works on digit counts, so that
+/// 10^999999999 is refused without being written out.
 fn units(value: &BigDecimal) -> Result<i64, &'static str> {
     if value.is_zero() {
         return Ok(0);
     }
-    // Too large without a look at the digits, and further on beyond what `normalized` can count.
-    if value.fractional_digit_count() <= -WHOLE {
+    // Too large whatever its digits are; and `normalized` overflows on much larger exponents.
+    if value.fractional_digit_count() <= -MAX_WHOLE_DIGITS {
         return Err("is not less than 100000000");
     }
     let value = value.normalized();
@@ -93,14 +96,14 @@ fn units(value: &BigDecimal) -> Result<i64, &'static str> {
     if scale > i64::from(MAX_SCALE) {
         return Err("has more than ten decimal places; the store never rounds, so round it first");
     }
-    if digits.saturating_sub(scale) > WHOLE {
+    if digits.saturating_sub(scale) > MAX_WHOLE_DIGITS {
         return Err("is not less than 100000000");
     }
     let (integer, _) = value.with_scale(i64::from(MAX_SCALE)).into_bigint_and_exponent();
     integer.to_i64().ok_or("is not less than 100000000")
 }
 
-/// Decimal places of so many units, without the zeros at the end.
+/// Returns the decimal places of a value in units, without trailing zeros.
 fn places(units: i64) -> u8 {
     let (mut units, mut places) = (units, MAX_SCALE);
     while places > 0 && units % 10 == 0 {
@@ -110,20 +113,20 @@ fn places(units: i64) -> u8 {
     places
 }
 
-/// The average price of so many shares for so much in all, rounded as a column of so many decimal places
-/// rounds: halves away from zero. None of no shares.
+/// Returns the average price of `shares` that cost `notional` in all, rounded to `scale` decimal places as
+/// PostgreSQL rounds: halves away from zero. None for 0 shares.
 pub(crate) fn average(notional: &BigDecimal, shares: i32, scale: u8) -> Option<Price> {
     let shares = Some(shares).filter(|shares| *shares > 0)?;
     let exact = notional / BigDecimal::from(shares);
     Price::fitting(&exact.with_scale_round(scale.into(), RoundingMode::HalfUp)).ok()
 }
 
-/// Whether a value has more decimal places than any column of money keeps.
-pub(crate) fn is_too_fine(value: &BigDecimal) -> bool {
+/// Returns whether a value has more decimal places than any column of money can keep.
+pub(crate) fn exceeds_max_scale(value: &BigDecimal) -> bool {
     !value.is_zero() && value.normalized().fractional_digit_count() > i64::from(MAX_SCALE)
 }
 
-/// A value as people write it, unless that would be without end.
+/// Formats a value without an exponent, unless that would be very long.
 fn shown(value: &BigDecimal) -> String {
     if value.fractional_digit_count().unsigned_abs() <= MAX_TEXT as u64 {
         value.to_plain_string()
@@ -133,13 +136,14 @@ fn shown(value: &BigDecimal) -> String {
 }
 
 macro_rules! exact_decimal {
-    ($type:ident, $called:literal, refused when $units:ident: $refused:expr, $why:literal) => {
+    ($type:ident, $noun:literal, refused when $units:ident: $refused:expr, $why:literal) => {
         impl $type {
-            /// Decimal places that it takes to store it.
+            /// Returns the decimal places that a column needs to store it.
             pub(crate) fn decimal_places(self) -> u8 {
                 places(self.0)
             }
 
+            /// Converts a value that fits exactly.
             fn fitting(value: &BigDecimal) -> Result<Self, &'static str> {
                 if value.is_negative() {
                     return Err($why);
@@ -152,22 +156,21 @@ macro_rules! exact_decimal {
         impl FromStr for $type {
             type Err = Error;
 
-            /// Reads a plain decimal such as `10.50`; what does not fit is
-            /// [`Error::is_invalid_input`], with the reason.
+            /// Parses a plain decimal such as `10.50`. A value that does not fit exactly is
+            /// [`Error::is_invalid_input`]: it is never rounded.
             fn from_str(text: &str) -> Result<Self, Error> {
                 parse(text)
                     .and_then(|value| Self::fitting(&value))
-                    .map_err(|why| Error::invalid($called, text, why))
+                    .map_err(|why| Error::invalid($noun, text, why))
             }
         }
 
         impl TryFrom<BigDecimal> for $type {
             type Error = Error;
 
-            /// Takes the value if it fits exactly; otherwise
-            /// [`Error::is_invalid_input`], with the reason.
+            /// Converts a value that fits exactly; any other is [`Error::is_invalid_input`].
             fn try_from(value: BigDecimal) -> Result<Self, Error> {
-                Self::fitting(&value).map_err(|why| Error::invalid($called, &shown(&value), why))
+                Self::fitting(&value).map_err(|why| Error::invalid($noun, &shown(&value), why))
             }
         }
 

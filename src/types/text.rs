@@ -1,12 +1,13 @@
-//! The check on text before it goes into a column, and values that travel as text.
+//! Checks on text before it is stored, and the serialization of decimals and times as text.
 
 use crate::error::Error;
 
-/// Characters that an id of a client or a venue may have.
+/// The most characters that an id of a client or a venue may have.
 pub(crate) const MAX_ID: usize = 64;
 
-/// Refuses what the column would cut, choke on, or keep as a blank: the error names the field
-/// instead of an anonymous "value too long".
+/// Refuses text that is blank, holds a NUL, or is longer than `max` characters, with
+/// [`Error::is_invalid_input`].
+// PostgreSQL would refuse most of it too, but its "value too long" does not name the column.
 pub(crate) fn check(what: &'static str, text: &str, max: usize) -> Result<(), Error> {
     if text.trim().is_empty() {
         return Err(Error::invalid(what, text, "is blank"));
@@ -20,8 +21,8 @@ pub(crate) fn check(what: &'static str, text: &str, max: usize) -> Result<(), Er
     Ok(())
 }
 
-/// Serializes a type by its `Display` and reads it by its `FromStr`. Decimals travel so because a
-/// JSON number is a float to most readers.
+/// Implements `Serialize` by `Display` and `Deserialize` by `FromStr`. Decimals are serialized as text
+/// because most readers take a JSON number for a float.
 #[cfg(feature = "serde")]
 macro_rules! serde_as_text {
     ($type:ident) => {
@@ -42,7 +43,7 @@ macro_rules! serde_as_text {
 #[cfg(feature = "serde")]
 pub(crate) use serde_as_text;
 
-/// Serializes a decimal as plain text: digits and a point, and no exponent.
+/// Serializes a decimal as text without an exponent.
 #[cfg(feature = "serde")]
 pub(crate) fn plain<S: serde::Serializer>(
     value: &bigdecimal::BigDecimal,
@@ -51,7 +52,7 @@ pub(crate) fn plain<S: serde::Serializer>(
     to.serialize_str(&value.to_plain_string())
 }
 
-/// Serializes a moment in RFC 3339, in UTC, to the microsecond.
+/// Serializes a time as RFC 3339 in UTC, to the microsecond.
 #[cfg(feature = "report")]
 pub(crate) fn micros<S: serde::Serializer>(
     at: &chrono::DateTime<chrono::Utc>,
@@ -60,7 +61,7 @@ pub(crate) fn micros<S: serde::Serializer>(
     to.serialize_str(&at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true))
 }
 
-/// Serializes a moment, if there is one, as [`micros`] does.
+/// Serializes an optional time as [`micros`] does.
 #[cfg(feature = "report")]
 pub(crate) fn optional_micros<S: serde::Serializer>(
     at: &Option<chrono::DateTime<chrono::Utc>>,

@@ -13,7 +13,7 @@ use tradeblotter_test_support::{
     with_order_of,
 };
 
-const TOO_FINE: &str = "has more than the 2 decimal places that are kept";
+const TOO_FINE: &str = "has more than the 2 decimal places that the columns keep";
 
 fn execution_at(fill: &NewFill<'static>, at: &str) -> Execution<'static> {
     Execution {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::breaks::Execution;
 use crate::fills::{Fill, NewFill};
 use crate::ingest::event::Event;
-use crate::types::currency::factors;
+use crate::types::currency::unit_factors;
 
 /// What a report says that is to be recorded, beside what is.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl Booked {
 
     fn is(&self, reported: &Self, currency: Option<&str>) -> bool {
         let is_price =
-            || factors(currency).iter().any(|factor| &reported.price * factor == self.price);
+            || unit_factors(currency).iter().any(|factor| &reported.price * factor == self.price);
         // A bust is of the whole of its fill, whatever it says.
         self.what == reported.what
             && (self.what == BUST || self.quantity == reported.quantity && is_price())
