@@ -30,7 +30,7 @@ const MAX_SHOWN: usize = 60;
 /// use tradeblotter::{ErrorKind, Price};
 ///
 /// let error = "1e9".parse::<Price>().unwrap_err();
-/// assert_eq!(error.kind(), ErrorRepr::InvalidInput);
+/// assert_eq!(error.kind(), ErrorKind::InvalidInput);
 /// assert!(error.is_invalid_input());
 /// assert_eq!(
 ///     error.to_string(),
