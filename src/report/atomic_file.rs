@@ -1,4 +1,4 @@
-//! A file that gets its name when it is whole.
+//! A file that appears under its name only when it is complete.
 
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -9,27 +9,30 @@ use tempfile::NamedTempFile;
 
 use crate::error::Error;
 
-/// A file under a temporary name beside its own; removed if it is dropped.
-pub(super) struct Draft {
+/// A file that is being written under a temporary name in the directory of its own; removed on drop.
+pub(super) struct AtomicFile {
     path: PathBuf,
     file: BufWriter<NamedTempFile>,
     hash: Sha256,
     bytes: u64,
 }
 
-/// A file with all that was to be in it.
-pub(super) struct Finished {
+/// A complete file that is on disk, still under its temporary name; removed on drop.
+pub(super) struct CompleteFile {
     path: PathBuf,
     file: NamedTempFile,
+    /// SHA-256 of the contents, in hexadecimal digits.
     pub sha256: String,
     pub bytes: u64,
 }
 
-impl Draft {
+impl AtomicFile {
+    /// Creates the temporary file.
+    ///
     /// # Errors
     ///
-    /// [`Error::is_file`]: a file of this name is there already, or none can be made beside it.
-    pub fn new(path: &Path) -> Result<Self, Error> {
+    /// [`Error::is_file`]: a file with the name `path` exists, or none can be created in its directory.
+    pub fn create(path: &Path) -> Result<Self, Error> {
         if path.symlink_metadata().is_ok() {
             return Err(failed(path, ErrorKind::AlreadyExists.into()));
         }
@@ -37,41 +40,41 @@ impl Draft {
         let file = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
             .suffix(".part")
-            .tempfile_in(directory(path))
+            .tempfile_in(directory_of(path))
             .map_err(|why| failed(path, why))?;
         let (path, hash) = (path.to_owned(), Sha256::new());
         Ok(Self { path, file: BufWriter::new(file), hash, bytes: 0 })
     }
 
-    /// Sees to it that all of it is on the disk.
+    /// Flushes all contents to disk.
     ///
     /// # Errors
     ///
-    /// [`Error::is_file`].
-    pub fn finish(self) -> Result<Finished, Error> {
+    /// [`Error::is_file`] if the file can't be written.
+    pub fn complete(self) -> Result<CompleteFile, Error> {
         let Self { path, file, hash, bytes } = self;
         let file = file.into_inner().map_err(|why| failed(&path, why.into_error()))?;
         file.as_file().sync_all().map_err(|why| failed(&path, why))?;
-        Ok(Finished { file, sha256: hex::encode(hash.finalize()), bytes, path })
+        Ok(CompleteFile { file, sha256: hex::encode(hash.finalize()), bytes, path })
     }
 }
 
-impl Finished {
-    /// Gives the file its name, unless another one has it meanwhile.
+impl CompleteFile {
+    /// Renames the file to its own name and flushes the directory.
     ///
     /// # Errors
     ///
-    /// [`Error::is_file`].
-    pub fn keep(self) -> Result<(), Error> {
+    /// [`Error::is_file`] if a file with that name has been created meanwhile, or the renaming fails.
+    pub fn publish(self) -> Result<(), Error> {
         let Self { path, file, .. } = self;
         file.persist_noclobber(&path).map_err(|why| failed(&path, why.error))?;
-        File::open(directory(&path))
+        File::open(directory_of(&path))
             .and_then(|directory| directory.sync_all())
             .map_err(|why| failed(&path, why))
     }
 }
 
-impl Write for Draft {
+impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.hash.update(&bytes[..written]);
@@ -87,14 +90,14 @@ impl Write for Draft {
 fn failed(path: &Path, why: io::Error) -> Error {
     match why.kind() {
         ErrorKind::AlreadyExists => {
-            let why = "is there already, and a report replaces no file; choose another name";
+            let why = "the file exists, and a report never overwrites a file; choose another name";
             Error::file(path.display(), why)
         }
         _ => Error::file(path.display(), why),
     }
 }
 
-fn directory(path: &Path) -> &Path {
+fn directory_of(path: &Path) -> &Path {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new("."))
 }

@@ -1,10 +1,10 @@
-//! What a report has in it, counted while it is written.
+//! The contents of a report in counts, taken while it is written.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::row::Row;
+use super::row::ReportRow;
 use super::scope::Scope;
 use crate::audit::{Hash, Seal};
 use crate::database::role::Compliance;
@@ -12,59 +12,60 @@ use crate::database::session::Tx;
 use crate::error::Error;
 use crate::types::enums::{Action, OrderStatus};
 
-/// What a report has in it.
+/// What a report contains, in counts.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Contents {
-    /// The moment of the snapshot: all that was committed before it is in the report, if it matches.
+    /// Time of the snapshot: every matching entry that was committed before it is in the report.
     #[serde(serialize_with = "crate::types::text::micros")]
     pub taken_at: DateTime<Utc>,
-    /// Rows: entries of the log that match.
+    /// Number of rows, which is the number of matching log entries.
     pub rows: u64,
-    /// Rows of each action.
+    /// Number of rows by action.
     pub actions: BTreeMap<Action, u64>,
-    /// Number of the first entry; none of no rows.
+    /// Sequence number of the first entry; none if there are no rows.
     pub first_sequence: Option<i64>,
-    /// Number of the last entry; none of no rows.
+    /// Sequence number of the last entry; none if there are no rows.
     pub last_sequence: Option<i64>,
-    /// Orders that the rows are about.
+    /// Number of orders that the rows belong to.
     pub orders: u64,
-    /// Orders by their status after the last of their rows.
+    /// Number of orders by their status after the last of their rows.
     pub outcomes: BTreeMap<OrderStatus, u64>,
-    /// Breaks recorded in the same time that name no order that is there: they are in the log of none, so
-    /// they are no rows. 0 where one trader, order, symbol or status is asked for.
+    /// Number of breaks recorded in the same range that name no known order: they belong to no order's log, so
+    /// they have no row. 0 if the filter selects a trader, order, symbol or status.
     pub breaks_without_order: u64,
     /// Which of the rows are sealed.
-    pub sealed: Sealed,
+    pub sealed: SealCoverage,
 }
 
-/// Which rows of a report are sealed. That they are as they were sealed is for
-/// [`Seals::verify`](crate::audit::Seals::verify) to say.
+/// Which rows of a report are covered by seals.
+///
+/// It does not say that they are as they were sealed: [`Seals::verify`](crate::audit::Seals::verify) does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Sealed {
-    /// Rows whose entry a seal covers.
+pub struct SealCoverage {
+    /// Number of rows whose entry a seal covers.
     pub rows: u64,
-    /// Rows whose entry no seal covers yet.
+    /// Number of rows whose entry no seal covers yet.
     pub unsealed_rows: u64,
-    /// Number of the first entry that no seal covers.
+    /// Sequence number of the first entry that no seal covers.
     pub first_unsealed: Option<i64>,
-    /// The first seal that covers one of the rows, by its number.
+    /// Number of the first seal that covers one of the rows.
     pub first_seal: Option<i64>,
-    /// The last seal that covers one of them, whole; by the chain it vouches for those before it.
+    /// The last seal that covers one of the rows. It is chained to all seals before it.
     pub last_seal: Option<Seal>,
-    /// The hash of that seal, as `blotter seal` has printed it.
+    /// Hash of that last seal, as `blotter seal` prints it.
     pub last_seal_hash: Option<Hash>,
 }
 
-/// Counts rows as they go by.
+/// Counts the rows of a report while they are written.
 #[derive(Default)]
-pub(super) struct Count {
+pub(super) struct RowCounter {
     actions: BTreeMap<Action, u64>,
-    sealed: Sealed,
+    sealed: SealCoverage,
     last_seal: Option<i64>,
 }
 
-impl Count {
-    pub fn add(&mut self, row: &Row) {
+impl RowCounter {
+    pub fn add(&mut self, row: &ReportRow) {
         *self.actions.entry(row.action).or_default() += 1;
         let sealed = &mut self.sealed;
         match row.seal_id {
@@ -84,11 +85,17 @@ impl Count {
         self.sealed.rows + self.sealed.unsealed_rows
     }
 
-    /// All of it, once every row has gone by.
+    /// Returns the counts once every row was added.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_unproven`] if the number of rows is not the number of matching entries: somebody has deleted
+    /// orders that entries refer to.
     pub fn finish(self, tx: &mut Tx<'_, Compliance>, scope: &Scope) -> Result<Contents, Error> {
         if self.rows() != scope.rows {
             return Err(Error::unproven(format!(
-                "{} entries match and {} rows were made of them, so nothing is kept; run blotter verify",
+                "{} log entries match, but only {} belong to an order that exists; no report is written, run \
+                 blotter verify to find what was removed",
                 scope.rows,
                 self.rows()
             )));

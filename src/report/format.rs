@@ -1,4 +1,4 @@
-//! What a report is written as.
+//! The file formats of a report.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,18 +6,18 @@ use std::str::FromStr;
 use crate::error::Error;
 use crate::types::enums::labels;
 
-/// What a report is written as.
+/// The file format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// A page for people, whole in one file.
+    /// An HTML page for people, self-contained in one file.
     Html,
-    /// Comma-separated values (RFC 4180), with a header line.
+    /// Comma-separated values (RFC 4180) with a header line.
     Csv,
-    /// An object to a line.
+    /// Newline-delimited JSON: one object per line.
     Ndjson,
+    /// Apache Parquet: typed columns, for data analysis. Needs the feature `parquet`.
     #[cfg(feature = "parquet")]
-    /// Columns of the types that the fields have (Apache Parquet), for tools that analyse tables.
     Parquet,
 }
 

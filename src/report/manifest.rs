@@ -1,4 +1,4 @@
-//! What stands beside a report: what it is of, and the hash of its file.
+//! The manifest that is written beside a report.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,39 +7,40 @@ use super::contents::Contents;
 use super::format::Format;
 use crate::types::filter::Filter;
 
-/// What a report is of, and the hashes by which its files are known again. In JSON as `docs/report.md` has
-/// it.
+/// The manifest of a report: what was selected, what was found, and the hash of each file.
+///
+/// `docs/report.md` describes its JSON.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Manifest<'a> {
-    /// The program that has written it, and its version.
+    /// Name and version of the program that wrote the report.
     pub program: &'static str,
-    /// What was asked for.
+    /// Which entries were selected.
     pub filter: Filter<'a>,
-    /// What there was.
+    /// What the report contains.
     #[serde(flatten)]
     pub contents: Contents,
     /// The files of the report.
     pub files: Vec<ReportFile>,
 }
 
-/// A file of a report.
+/// One file of a report.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ReportFile {
-    /// Its name, without the directory.
+    /// File name without the directory.
     pub name: String,
-    /// What it is written as.
+    /// File format.
     pub format: Format,
-    /// Its length in bytes.
+    /// Length in bytes.
     pub bytes: u64,
-    /// The SHA-256 hash of it, in hexadecimal digits.
+    /// SHA-256 hash of the file, as 64 lower-case hexadecimal digits.
     pub sha256: String,
 }
 
 impl Manifest<'_> {
-    /// This build.
+    /// Name and version of this build.
     pub(super) const PROGRAM: &'static str = concat!("tradeblotter ", env!("CARGO_PKG_VERSION"));
 
-    /// Where the manifest of this report is: the same name, and `.manifest.json` after it.
+    /// Returns the path of a report's manifest: the path of the report with `.manifest.json` appended.
     pub fn path(report: &Path) -> PathBuf {
         let mut path = OsString::from(report);
         path.push(".manifest.json");

@@ -1,9 +1,9 @@
-//! The compliance report: what the log says of a range of time, in a file for whoever asks for records.
+//! Compliance reports: every action in a time range, with the full state of the order at that moment.
 //!
-//! A [`Report`] has one [`Row`] for each action, with all that it takes to make the order again as it was
-//! then. It is read in one safe snapshot, by those who read everything and write nothing, however large it
-//! is with the same memory. Beside the file stands its [`Manifest`]: what was asked for, what there was,
-//! which seal covers it, and the hash of the file. Neither has its name before both are whole.
+//! A [`Report`] writes one [`ReportRow`] for each matching log entry, as HTML, CSV, NDJSON or Parquet. It is read
+//! in one safe snapshot by a session of compliance, which reads every trader's rows and writes nothing; memory
+//! does not grow with the log. Its [`Manifest`] is written beside it: what was selected, what was found, which
+//! seals cover it, and the hash of the file. Both files appear under their names only when they are complete.
 //!
 //! ```
 //! # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
@@ -28,64 +28,63 @@
 //! # #[cfg(not(feature = "embedded"))] fn main() {}
 //! ```
 //!
-//! The fields are described in `docs/report.md`, and which duty they serve in `docs/compliance.md`.
+//! `docs/report.md` describes the fields, and `docs/compliance.md` the duties that they serve.
 
 mod atomic_file;
 mod contents;
 mod format;
 mod html;
 mod manifest;
+mod notation;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod row;
-mod rows;
+mod row_reader;
 mod running_totals;
 mod scope;
-mod summary;
 
 use std::io::{self, Write};
 use std::path::Path;
 
-pub use contents::{Contents, Sealed};
+pub use contents::{Contents, SealCoverage};
 pub use format::Format;
 pub use manifest::{Manifest, ReportFile};
-pub use row::Row;
-pub use rows::rows;
+pub use row::ReportRow;
+pub use row_reader::for_each_row;
 
-use self::atomic_file::Draft;
-use self::contents::Count;
-use self::html::Page;
+use self::atomic_file::AtomicFile;
+use self::contents::RowCounter;
+use self::html::{BreakSummary, HtmlPage, Summary};
 #[cfg(feature = "parquet")]
-use self::parquet::Table;
+use self::parquet::ParquetWriter;
 use self::scope::Scope;
-use self::summary::{Breaks, Summary};
 use crate::database::role::Compliance;
 use crate::database::session::{Session, Tx};
 use crate::error::Error;
 use crate::types::filter::Filter;
 
-/// What to report, and as what.
+/// A compliance report: which log entries to select, and the file format to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report<'a> {
-    /// Which entries of the log. Its time is when they were recorded, so that reports of ranges that meet
-    /// miss nothing and say nothing twice, however late a venue tells something.
+    /// The log entries to select. Its time range applies to the time of recording, so that reports of adjacent
+    /// ranges contain every entry exactly once, however late a venue reports.
     pub filter: Filter<'a>,
-    /// What to write.
+    /// The file format.
     pub format: Format,
 }
 
 impl<'a> Report<'a> {
-    /// Writes the report to `path` and its manifest [beside it](Manifest::path), in one
-    /// [safe snapshot](Session::safe_snapshot). `progress` hears how many rows are done, and of how many.
+    /// Writes the report to `path` and its manifest [beside it](Manifest::path).
     ///
-    /// Both files are written under another name, `.….part`, and get their own at the end. A file that is
-    /// there is never written over. Only who has written them may read them.
+    /// Everything is read in one [safe snapshot](Session::safe_snapshot). `progress` is called with the number of
+    /// rows written so far and the number of all rows. Both files are written under temporary names ending in
+    /// `.part`, with mode 600, and renamed when they are complete; an existing file is never overwritten.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_file`]: a file of this name is there, or it can't be written.
-    /// - [`Error::is_unproven`]: an entry could not be made a row, because somebody has got past the rules of
-    ///   the database.
+    /// - [`Error::is_file`]: one of the two files exists or can't be written.
+    /// - [`Error::is_unproven`]: the order of an entry does not exist, because somebody has bypassed the
+    ///   constraints of the database.
     /// - Those of [`Session::safe_snapshot`].
     pub fn write(
         &self,
@@ -94,13 +93,13 @@ impl<'a> Report<'a> {
         mut progress: impl FnMut(u64, u64),
     ) -> Result<Manifest<'a>, Error> {
         let manifest_path = Manifest::path(path);
-        let mut beside = Draft::new(&manifest_path)?;
-        let (draft, contents) = session.safe_snapshot(|tx| {
-            let mut draft = Draft::new(path)?;
-            let contents = self.write_to(tx, &mut draft, &mut progress)?;
-            Ok::<_, Error>((draft, contents))
+        let mut manifest_file = AtomicFile::create(&manifest_path)?;
+        let (report_file, contents) = session.safe_snapshot(|tx| {
+            let mut report_file = AtomicFile::create(path)?;
+            let contents = self.write_to(tx, &mut report_file, &mut progress)?;
+            Ok::<_, Error>((report_file, contents))
         })?;
-        let finished = draft.finish()?;
+        let report_file = report_file.complete()?;
         let manifest = Manifest {
             program: Manifest::PROGRAM,
             filter: self.filter,
@@ -108,30 +107,31 @@ impl<'a> Report<'a> {
             files: vec![ReportFile {
                 name: path.file_name().map(|name| name.display().to_string()).unwrap_or_default(),
                 format: self.format,
-                bytes: finished.bytes,
-                sha256: finished.sha256.clone(),
+                bytes: report_file.bytes,
+                sha256: report_file.sha256.clone(),
             }],
         };
-        serde_json::to_writer_pretty(&mut beside, &manifest)
+        serde_json::to_writer_pretty(&mut manifest_file, &manifest)
             .map_err(io::Error::from)
-            .and_then(|()| writeln!(beside))
+            .and_then(|()| writeln!(manifest_file))
             .map_err(|why| Error::file(manifest_path.display(), why))?;
-        let beside = beside.finish()?;
-        finished.keep()?;
-        beside.keep().inspect_err(|_| {
-            // The reason is worth more than a failure of this.
+        let manifest_file = manifest_file.complete()?;
+        report_file.publish()?;
+        manifest_file.publish().inspect_err(|_| {
+            // Return the first error; a failure to remove the report would hide it.
             let _ = std::fs::remove_file(path);
         })?;
         Ok(manifest)
     }
 
-    /// Writes the report alone, in a transaction that is there: in a
-    /// [safe snapshot](Session::safe_snapshot), if it is to agree with itself. The same snapshot gives the
-    /// same bytes.
+    /// Writes the report to `out`, without a manifest, in an open transaction.
+    ///
+    /// Use a [safe snapshot](Session::safe_snapshot), so that the parts of the report agree with each other. The
+    /// same snapshot gives the same bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::is_file`] when `out` takes no more; otherwise those of [`Report::write`].
+    /// [`Error::is_file`] if `out` fails; otherwise those of [`Report::write`].
     pub fn write_to(
         &self,
         tx: &mut Tx<'_, Compliance>,
@@ -140,19 +140,19 @@ impl<'a> Report<'a> {
     ) -> Result<Contents, Error> {
         let failed = |why: io::Error| Error::file("the report", why);
         let scope = Scope::load(tx, &self.filter)?;
-        let mut count = Count::default();
+        let mut counter = RowCounter::default();
         let mut read = |tx: &mut Tx<'_, Compliance>,
-                        each: &mut dyn FnMut(Row) -> io::Result<()>| {
-            rows(tx, &self.filter, |row| {
-                count.add(&row);
-                progress(count.rows(), scope.rows);
+                        each: &mut dyn FnMut(ReportRow) -> io::Result<()>| {
+            for_each_row(tx, &self.filter, |row| {
+                counter.add(&row);
+                progress(counter.rows(), scope.rows);
                 each(row).map_err(failed)
             })
         };
         match self.format {
             Format::Csv => {
                 let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(&mut *out);
-                csv.write_record(Row::FIELDS).map_err(|why| failed(why.into()))?;
+                csv.write_record(ReportRow::FIELDS).map_err(|why| failed(why.into()))?;
                 read(tx, &mut |row| Ok(csv.serialize(row)?))?;
                 csv.flush().map_err(failed)?;
             }
@@ -162,23 +162,23 @@ impl<'a> Report<'a> {
             })?,
             #[cfg(feature = "parquet")]
             Format::Parquet => {
-                let mut table = Table::new(&mut *out).map_err(failed)?;
-                read(tx, &mut |row| table.add(row))?;
-                table.finish().map_err(failed)?;
+                let mut parquet = ParquetWriter::new(&mut *out).map_err(failed)?;
+                read(tx, &mut |row| parquet.add(row))?;
+                parquet.finish().map_err(failed)?;
             }
             Format::Html => {
-                let mut summary = Summary::new(&scope);
+                let mut summary = Summary::new(scope.fill_times);
                 read(tx, &mut |row| {
                     summary.add(row);
                     Ok(())
                 })?;
-                let contents = count.finish(tx, &scope)?;
-                let breaks = Breaks::load(tx, &self.filter)?;
-                let page = Page { filter: &self.filter, contents: &contents, summary, breaks };
+                let contents = counter.finish(tx, &scope)?;
+                let breaks = BreakSummary::load(tx, &self.filter)?;
+                let page = HtmlPage { filter: &self.filter, contents: &contents, summary, breaks };
                 page.write(out).map_err(failed)?;
                 return Ok(contents);
             }
         }
-        count.finish(tx, &scope)
+        counter.finish(tx, &scope)
     }
 }

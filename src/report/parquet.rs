@@ -1,4 +1,4 @@
-//! The report as Apache Parquet: a column to each field, of the type that it has.
+//! The report as Apache Parquet: one column for each field, of the field's type.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -14,28 +14,28 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::parser::parse_message_type;
 
-use super::row::Row;
+use super::row::ReportRow;
 
-/// Rows that are kept in memory, and written together.
-const GROUP: usize = 10_000;
+/// Rows of a row group, which are kept in memory until they are written together.
+const GROUP_ROWS: usize = 10_000;
 
-/// Decimal places of money: as many as the store keeps at most, and an average is given to.
+/// Decimal places of a decimal column: as many as the store keeps at most, and as an average price has.
 const SCALE: i64 = 10;
 
-/// A field: its name and its value in a row, which may have none.
+/// A column by its type: its name, and a function that returns its value in a row.
 enum Column {
-    Text(&'static str, fn(&Row) -> Option<String>),
-    Integer(&'static str, fn(&Row) -> Option<i32>),
-    Long(&'static str, fn(&Row) -> Option<i64>),
-    Flag(&'static str, fn(&Row) -> Option<bool>),
-    Moment(&'static str, fn(&Row) -> Option<DateTime<Utc>>),
-    Money(&'static str, fn(&Row) -> Option<BigDecimal>),
+    Text(&'static str, fn(&ReportRow) -> Option<String>),
+    Integer(&'static str, fn(&ReportRow) -> Option<i32>),
+    Long(&'static str, fn(&ReportRow) -> Option<i64>),
+    Boolean(&'static str, fn(&ReportRow) -> Option<bool>),
+    Time(&'static str, fn(&ReportRow) -> Option<DateTime<Utc>>),
+    Decimal(&'static str, fn(&ReportRow) -> Option<BigDecimal>),
 }
 
-use Column::{Flag, Integer, Long, Moment, Money, Text};
+use Column::{Boolean, Decimal, Integer, Long, Text, Time};
 
-/// The fields in the order of [`Row::FIELDS`].
-const COLUMNS: [Column; Row::FIELDS.len()] = [
+/// The columns in the order of [`ReportRow::FIELDS`].
+const COLUMNS: [Column; ReportRow::FIELDS.len()] = [
     Long("sequence", |row| Some(row.sequence)),
     Text("entry_id", |row| Some(row.entry_id.to_string())),
     Long("seal_id", |row| row.seal_id),
@@ -49,15 +49,15 @@ const COLUMNS: [Column; Row::FIELDS.len()] = [
     Text("side", |row| text(row.side)),
     Text("order_type", |row| Some(row.order_type.to_string())),
     Integer("quantity", |row| Some(row.quantity)),
-    Money("price", |row| row.price.map(Into::into)),
-    Money("stop_loss", |row| row.stop_loss.map(Into::into)),
-    Money("take_profit", |row| row.take_profit.map(Into::into)),
-    Moment("expires_at", |row| row.expires_at),
+    Decimal("price", |row| row.price.map(Into::into)),
+    Decimal("stop_loss", |row| row.stop_loss.map(Into::into)),
+    Decimal("take_profit", |row| row.take_profit.map(Into::into)),
+    Time("expires_at", |row| row.expires_at),
     Text("action", |row| Some(row.action.to_string())),
     Text("status_before", |row| text(row.status_before)),
     Text("status_after", |row| text(row.status_after)),
-    Moment("event_time", |row| row.event_time),
-    Moment("record_time", |row| Some(row.record_time)),
+    Time("event_time", |row| row.event_time),
+    Time("record_time", |row| Some(row.record_time)),
     Text("acted_by", |row| row.acted_by.clone()),
     Text("acted_as", |row| row.acted_as.clone()),
     Text("reason", |row| row.reason.clone()),
@@ -65,20 +65,20 @@ const COLUMNS: [Column; Row::FIELDS.len()] = [
     Integer("retry_attempt", |row| row.retry_attempt),
     Text("fill_id", |row| text(row.fill_id)),
     Integer("fill_quantity", |row| row.fill_quantity),
-    Money("fill_price", |row| row.fill_price.map(Into::into)),
+    Decimal("fill_price", |row| row.fill_price.map(Into::into)),
     Text("fill_venue", |row| row.fill_venue.clone()),
-    Money("fill_commission", |row| row.fill_commission.map(Into::into)),
+    Decimal("fill_commission", |row| row.fill_commission.map(Into::into)),
     Text("execution_id", |row| row.execution_id.clone()),
     Text("amends", |row| text(row.amends)),
     Text("amended_execution_id", |row| row.amended_execution_id.clone()),
-    Flag("is_bust", |row| row.is_bust),
+    Boolean("is_bust", |row| row.is_bust),
     Text("break_id", |row| text(row.break_id)),
     Text("break_reason", |row| text(row.break_reason)),
     Long("cumulative_quantity", |row| Some(row.cumulative_quantity)),
-    Money("cumulative_notional", |row| Some(row.cumulative_notional.clone())),
-    Money("cumulative_commission", |row| Some(row.cumulative_commission.clone())),
-    Money("average_price", |row| row.average_price.clone()),
-    Flag("average_is_exact", |row| row.average_is_exact),
+    Decimal("cumulative_notional", |row| Some(row.cumulative_notional.clone())),
+    Decimal("cumulative_commission", |row| Some(row.cumulative_commission.clone())),
+    Decimal("average_price", |row| row.average_price.clone()),
+    Boolean("average_is_exact", |row| row.average_is_exact),
 ];
 
 fn text(value: Option<impl ToString>) -> Option<String> {
@@ -86,46 +86,46 @@ fn text(value: Option<impl ToString>) -> Option<String> {
 }
 
 impl Column {
-    /// What the schema of a file says of it.
-    fn declared(&self) -> String {
+    /// Returns the declaration of the column in the schema of the file.
+    fn declaration(&self) -> String {
         match self {
             Text(name, _) => format!("optional binary {name} (STRING);"),
             Integer(name, _) => format!("optional int32 {name};"),
             Long(name, _) => format!("optional int64 {name};"),
-            Flag(name, _) => format!("optional boolean {name};"),
-            Moment(name, _) => format!("optional int64 {name} (TIMESTAMP(MICROS, true));"),
-            Money(name, _) => {
+            Boolean(name, _) => format!("optional boolean {name};"),
+            Time(name, _) => format!("optional int64 {name} (TIMESTAMP(MICROS, true));"),
+            Decimal(name, _) => {
                 format!("optional fixed_len_byte_array(16) {name} (DECIMAL(38, {SCALE}));")
             }
         }
     }
 
-    fn write(&self, rows: &[Row], to: &mut SerializedColumnWriter<'_>) -> io::Result<()> {
+    fn write(&self, rows: &[ReportRow], to: &mut SerializedColumnWriter<'_>) -> io::Result<()> {
         match self {
-            Text(_, of) => put::<ByteArrayType>(rows, to, |row| {
+            Text(_, of) => write_values::<ByteArrayType>(rows, to, |row| {
                 Ok(of(row).map(|text| text.into_bytes().into()))
             }),
-            Integer(_, of) => put::<Int32Type>(rows, to, |row| Ok(of(row))),
-            Long(_, of) => put::<Int64Type>(rows, to, |row| Ok(of(row))),
-            Flag(_, of) => put::<BoolType>(rows, to, |row| Ok(of(row))),
-            Moment(_, of) => {
-                put::<Int64Type>(rows, to, |row| Ok(of(row).map(|at| at.timestamp_micros())))
-            }
-            Money(name, of) => put::<FixedLenByteArrayType>(rows, to, |row| {
+            Integer(_, of) => write_values::<Int32Type>(rows, to, |row| Ok(of(row))),
+            Long(_, of) => write_values::<Int64Type>(rows, to, |row| Ok(of(row))),
+            Boolean(_, of) => write_values::<BoolType>(rows, to, |row| Ok(of(row))),
+            Time(_, of) => write_values::<Int64Type>(rows, to, |row| {
+                Ok(of(row).map(|at| at.timestamp_micros()))
+            }),
+            Decimal(name, of) => write_values::<FixedLenByteArrayType>(rows, to, |row| {
                 of(row).map(|value| unscaled(&value, name, row)).transpose()
             }),
         }
     }
 }
 
-/// The value in the smallest unit of its column, in sixteen bytes.
-fn unscaled(value: &BigDecimal, name: &str, row: &Row) -> io::Result<FixedLenByteArray> {
+/// Converts a decimal to its unscaled value at [`SCALE`], in 16 bytes; refuses to round.
+fn unscaled(value: &BigDecimal, name: &str, row: &ReportRow) -> io::Result<FixedLenByteArray> {
     let whole = value.with_scale(SCALE);
     let unscaled = whole.as_bigint_and_exponent().0.to_i128().filter(|_| whole == *value);
     let unscaled = unscaled.ok_or_else(|| {
         io::Error::other(format!(
-            "{name} of entry {} is {}, which {SCALE} decimal places and 38 digits do not hold; write it \
-             as CSV",
+            "{name} of entry {} is {}, which does not fit into {SCALE} decimal places and 38 digits; \
+             write the report as CSV",
             row.sequence,
             value.to_plain_string()
         ))
@@ -133,11 +133,11 @@ fn unscaled(value: &BigDecimal, name: &str, row: &Row) -> io::Result<FixedLenByt
     Ok(ByteArray::from(unscaled.to_be_bytes().to_vec()).into())
 }
 
-/// Writes a column of rows, of which some have no value.
-fn put<T: DataType>(
-    rows: &[Row],
+/// Writes one column of a row group; rows without a value become null.
+fn write_values<T: DataType>(
+    rows: &[ReportRow],
     to: &mut SerializedColumnWriter<'_>,
-    of: impl Fn(&Row) -> io::Result<Option<T::T>>,
+    of: impl Fn(&ReportRow) -> io::Result<Option<T::T>>,
 ) -> io::Result<()> {
     let all = rows.iter().map(of).collect::<io::Result<Vec<Option<T::T>>>>()?;
     let levels: Vec<i16> = all.iter().map(|value| value.is_some().into()).collect();
@@ -146,24 +146,24 @@ fn put<T: DataType>(
     Ok(())
 }
 
-/// A table that is being written.
-pub(super) struct Table<W: Write + Send> {
+/// Writer of a report as Parquet.
+pub(super) struct ParquetWriter<W: Write + Send> {
     file: SerializedFileWriter<W>,
-    group: Vec<Row>,
+    group: Vec<ReportRow>,
 }
 
-impl<W: Write + Send> Table<W> {
+impl<W: Write + Send> ParquetWriter<W> {
     pub fn new(out: W) -> io::Result<Self> {
-        let columns: String = COLUMNS.iter().map(Column::declared).collect();
+        let columns: String = COLUMNS.iter().map(Column::declaration).collect();
         let schema = parse_message_type(&format!("message report {{ {columns} }}"))?;
         let snappy = WriterProperties::builder().set_compression(Compression::SNAPPY);
         let file = SerializedFileWriter::new(out, Arc::new(schema), Arc::new(snappy.build()))?;
-        Ok(Self { file, group: Vec::with_capacity(GROUP) })
+        Ok(Self { file, group: Vec::with_capacity(GROUP_ROWS) })
     }
 
-    pub fn add(&mut self, row: Row) -> io::Result<()> {
+    pub fn add(&mut self, row: ReportRow) -> io::Result<()> {
         self.group.push(row);
-        if self.group.len() == GROUP { self.write_group() } else { Ok(()) }
+        if self.group.len() == GROUP_ROWS { self.write_group() } else { Ok(()) }
     }
 
     pub fn finish(mut self) -> io::Result<()> {

@@ -1,124 +1,125 @@
-//! One action, with all that it takes to make the order again as it was then.
+//! One row of a report.
 
 use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::running_totals::Standing;
+use super::running_totals::{self, RunningTotals};
 use crate::types::enums::{Action, BreakReason, OrderStatus, OrderType, Side};
 use crate::types::price::{Commission, Price};
 
-/// An action on an order: one entry of the log, beside the terms of the order, the fill or the break that
-/// the entry is about, and where the order stood after it.
+/// One row of a report: an action on an order, with the full state of the order after it.
 ///
-/// It serializes flat, under the names of [`Row::FIELDS`]: decimals as text, moments in RFC 3339 to the
-/// microsecond. `docs/report.md` says the same field by field.
+/// A row combines one log entry, the terms of its order, and the fill or break that the entry refers to.
+/// It serializes flat under the names of [`ReportRow::FIELDS`]: decimals as text, times in RFC 3339 to the
+/// microsecond. `docs/report.md` describes each field.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Row {
-    /// Place of the entry in the whole log.
+pub struct ReportRow {
+    /// Sequence number of the log entry.
     pub sequence: i64,
-    /// The entry.
+    /// Id of the log entry.
     pub entry_id: Uuid,
-    /// The seal that covers the entry; none if it is not sealed yet.
+    /// Number of the seal that covers the entry; none if no seal does yet.
     pub seal_id: Option<i64>,
-    /// The order acted upon.
+    /// Id of the order.
     pub order_id: Uuid,
     /// The client's id of the order (FIX tag 11, ClOrdID).
     pub client_order_id: Option<String>,
-    /// The venue's id of the order (FIX tag 37, OrderID), if it was known then.
+    /// The venue's id of the order (FIX tag 37, OrderID); none if it was not known by then.
     pub venue_order_id: Option<String>,
-    /// The order that this one replaces (FIX tag 41, OrigClOrdID).
+    /// Id of the order that this one replaces (FIX tag 41, OrigClOrdID).
     pub replaces: Option<Uuid>,
-    /// The trader whose order it is.
+    /// Id of the trader who owns the order.
     pub trader_id: Uuid,
-    /// The trader's name.
+    /// Name of the trader.
     pub trader_name: String,
-    /// Stock symbol (FIX tag 55).
+    /// Stock symbol (FIX tag 55, Symbol).
     pub symbol: String,
-    /// Which way the order trades (FIX tag 54).
+    /// Buy or sell (FIX tag 54, Side); none if a client of the base schema left it out.
     pub side: Option<Side>,
-    /// How the order is priced (FIX tag 40).
+    /// How the order is priced (FIX tag 40, OrdType).
     pub order_type: OrderType,
     /// Number of shares to trade (FIX tag 38, OrderQty).
     pub quantity: i32,
-    /// Limit price, or a STOP's trigger, in currency units.
+    /// Limit price (FIX tag 44), or trigger price of a STOP order (99), in currency units.
     pub price: Option<Price>,
     /// Risk-management price in currency units: close the position at this loss.
     pub stop_loss: Option<Price>,
     /// Risk-management price in currency units: close the position at this profit.
     pub take_profit: Option<Price>,
-    /// Expiration, if a timeout is set.
+    /// When the order expires (FIX tag 126, ExpireTime); none if it has no timeout.
     #[serde(serialize_with = "crate::types::text::optional_micros")]
     pub expires_at: Option<DateTime<Utc>>,
-    /// What happened.
+    /// The action that the entry records.
     pub action: Action,
-    /// The order's status before it; none of a submission.
+    /// Status of the order before the action; none for SUBMITTED.
     pub status_before: Option<OrderStatus>,
-    /// The order's status after it.
+    /// Status of the order after the action (FIX tag 39, OrdStatus).
     pub status_after: Option<OrderStatus>,
-    /// When it happened by the clock of the venue or whoever reported it (FIX tag 60, TransactTime); none
-    /// where the store itself was where it happened.
+    /// When the action happened, by the clock of the venue or other reporter (FIX tag 60, TransactTime); none if
+    /// nobody reported a time.
     #[serde(serialize_with = "crate::types::text::optional_micros")]
     pub event_time: Option<DateTime<Utc>>,
-    /// When it was recorded, by the clock of the database.
+    /// When the action was recorded, by the clock of the database.
     #[serde(serialize_with = "crate::types::text::micros")]
     pub record_time: DateTime<Utc>,
-    /// Login that acted; none in entries of before it was kept.
+    /// Login of the session that acted; none in entries older than this column.
     pub acted_by: Option<String>,
-    /// Database role it acted as; none in entries of before it was kept.
+    /// Database role that the session acted as; none in entries older than this column.
     pub acted_as: Option<String>,
-    /// Why, in words (FIX tag 58, Text).
+    /// Reason of the action in words (FIX tag 58, Text).
     pub reason: Option<String>,
-    /// The venue's code.
+    /// The venue's error code (FIX tag 103, OrdRejReason, and others).
     pub error_code: Option<String>,
-    /// Number of the retry; 0 = first try.
+    /// Number of the retry; 0 is the first try.
     pub retry_attempt: Option<i32>,
-    /// The fill, bust or correction that was booked.
+    /// Id of the fill, bust or correction that the entry records.
     pub fill_id: Option<Uuid>,
-    /// Shares of it (FIX tag 32, LastQty).
+    /// Shares of that fill (FIX tag 32, LastQty).
     pub fill_quantity: Option<i32>,
-    /// Price per share of it in currency units (FIX tag 31, LastPx).
+    /// Price per share of that fill in currency units (FIX tag 31, LastPx).
     pub fill_price: Option<Price>,
-    /// Where it was executed (FIX tag 30, LastMkt).
+    /// Venue of that fill (FIX tag 30, LastMkt).
     pub fill_venue: Option<String>,
-    /// Commission for it in currency units (FIX tag 12).
+    /// Commission for that fill in currency units (FIX tag 12, Commission).
     pub fill_commission: Option<Commission>,
-    /// The venue's id of it (FIX tag 17, ExecID).
+    /// Execution id of that fill (FIX tag 17, ExecID).
     pub execution_id: Option<String>,
-    /// The fill that it corrects or busts.
+    /// Id of the fill that it corrects or busts.
     pub amends: Option<Uuid>,
-    /// The venue's id of that one (FIX tag 19, ExecRefID).
+    /// Execution id of the fill that it corrects or busts (FIX tag 19, ExecRefID).
     pub amended_execution_id: Option<String>,
-    /// Whether it takes back what it amends (FIX 150=H).
+    /// Whether it is a bust (FIX 150=H); with `amends` and `false` it is a correction.
     pub is_bust: Option<bool>,
-    /// The break that was kept, booked or dismissed.
+    /// Id of the break that was recorded, booked or dismissed.
     pub break_id: Option<Uuid>,
-    /// Why the break could not be applied.
+    /// Why the execution of that break could not be applied.
     pub break_reason: Option<BreakReason>,
-    /// Shares filled of this order after the action (FIX tag 14, CumQty, of this order alone).
+    /// Shares of this order that are filled after the action (FIX tag 14, CumQty, but without the rest of the
+    /// order chain).
     pub cumulative_quantity: i64,
-    /// Sum of quantity × price of those in currency units, exact (FIX tag 381, GrossTradeAmt).
+    /// Sum of quantity × price of those shares in currency units, exact (FIX tag 381, GrossTradeAmt).
     #[serde(serialize_with = "crate::types::text::plain")]
     pub cumulative_notional: BigDecimal,
-    /// Sum of their commissions in currency units, exact.
+    /// Sum of the commissions of those fills in currency units, exact.
     #[serde(serialize_with = "crate::types::text::plain")]
     pub cumulative_commission: BigDecimal,
-    /// Their average price (FIX tag 6, AvgPx): the notional divided by the quantity, to
-    /// [`Row::AVERAGE_PLACES`] decimal places, halves away from zero; none of no shares.
+    /// Average price of those shares in currency units (FIX tag 6, AvgPx): notional divided by quantity, rounded
+    /// to [`ReportRow::AVERAGE_PLACES`] decimal places, halves away from zero; none if no share is filled.
     #[serde(serialize_with = "optional_plain")]
     pub average_price: Option<BigDecimal>,
-    /// Whether the average is exact, and nothing was rounded.
+    /// Whether the average price needed no rounding; none if no share is filled.
     pub average_is_exact: Option<bool>,
-    /// By how much the action has moved the totals of its order.
+    /// By how much the action has changed the running totals of its order.
     #[serde(skip)]
-    pub(super) change: Standing,
+    pub(super) change: RunningTotals,
 }
 
-impl Row {
-    /// Decimal places to which an average is given.
-    pub const AVERAGE_PLACES: u8 = 10;
+impl ReportRow {
+    /// Decimal places to which an average price is rounded.
+    pub const AVERAGE_PLACES: u8 = running_totals::AVERAGE_PLACES;
 
-    /// The names of the fields, in their order.
+    /// Names of the serialized fields, in their order.
     pub const FIELDS: &'static [&'static str] = &[
         "sequence",
         "entry_id",

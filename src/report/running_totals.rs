@@ -1,4 +1,4 @@
-//! What is filled of an order, after each entry of its log.
+//! Running totals: what is filled of an order after each entry of its log.
 
 use std::collections::HashMap;
 
@@ -7,39 +7,43 @@ use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::row::Row;
 use crate::schema::{execution_logs, fills};
 use crate::types::enums::OrderStatus;
 use crate::types::price::{Commission, Price};
 
 diesel::alias!(fills as amended_fills: AmendedFills);
 
-/// Totals of an order: of the fills that count, each with its last correction and without those that were
-/// busted.
+/// Decimal places to which an average price is rounded.
+pub(super) const AVERAGE_PLACES: u8 = 10;
+
+/// Totals over the effective fills of an order: each with its last correction, without busted ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct RunningTotals {
     pub shares: i64,
+    /// Sum of quantity × price in currency units, exact.
     pub notional: BigDecimal,
+    /// Sum of commissions in currency units, exact.
     pub commission: BigDecimal,
 }
 
-/// An order before and after an entry of its log.
+/// The state of an order before and after one entry of its log.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Moment {
+pub(super) struct OrderState {
     pub status_before: Option<OrderStatus>,
     pub venue_order_id: Option<String>,
-    pub before: Standing,
-    pub after: Standing,
+    pub before: RunningTotals,
+    pub after: RunningTotals,
 }
 
-/// A fill, as far as it counts.
+/// The columns of a fill that the totals are computed from.
 #[derive(Queryable)]
-struct Counted {
+struct FillAmounts {
     quantity: i32,
     price: Price,
     commission: Commission,
 }
 
+/// An entry of the log, with the fill that it records and the fill that this one amends.
 #[derive(Queryable)]
 struct Step {
     order_id: Uuid,
@@ -47,18 +51,19 @@ struct Step {
     status: Option<OrderStatus>,
     venue_order_id: Option<String>,
     is_bust: Option<bool>,
-    fill: Option<Counted>,
-    amended: Option<Counted>,
+    fill: Option<FillAmounts>,
+    amended: Option<FillAmounts>,
 }
 
-impl Standing {
-    /// The average price and whether it is exact; none of no shares.
-    pub fn average(&self) -> Option<(BigDecimal, bool)> {
+impl RunningTotals {
+    /// Returns the average price, half away from zero to [`AVERAGE_PLACES`], and whether it is exact; none if no
+    /// share is filled.
+    pub fn average_price(&self) -> Option<(BigDecimal, bool)> {
         if self.shares <= 0 {
             return None;
         }
         let shares = BigDecimal::from(self.shares);
-        let places = i64::from(Row::AVERAGE_PLACES);
+        let places = i64::from(AVERAGE_PLACES);
         let average = (&self.notional / &shares).with_scale_round(places, RoundingMode::HalfUp);
         let is_exact = &average * shares == self.notional;
         Some((average, is_exact))
@@ -78,7 +83,8 @@ impl Standing {
         self.commission += &other.commission;
     }
 
-    fn count(&mut self, fill: &Counted, times: i64) {
+    /// Adds a fill `times` times; -1 subtracts it.
+    fn add_fill(&mut self, fill: &FillAmounts, times: i64) {
         let shares = times * i64::from(fill.quantity);
         self.shares += shares;
         self.notional += BigDecimal::from(shares) * BigDecimal::from(fill.price);
@@ -86,16 +92,16 @@ impl Standing {
     }
 }
 
-/// Where these orders stood around each of their entries that `is_wanted`, up to the entry `last`; by the
-/// number of the entry. Goes through all that their log says until then, a row at a time.
-pub(super) fn moments(
+/// Computes the state of these orders around each entry for which `is_wanted` returns true; by the number of the
+/// entry. Reads the log of the orders from its beginning up to the entry `last`, row by row.
+pub(super) fn order_states(
     conn: &mut PgConnection,
     order_ids: &[Uuid],
     last: i64,
     is_wanted: impl Fn(i64) -> bool,
-) -> QueryResult<HashMap<i64, Moment>> {
+) -> QueryResult<HashMap<i64, OrderState>> {
     let amended = amended_fills;
-    let counted = (fills::quantity_filled, fills::price_at_fill, fills::commission);
+    let amounts = (fills::quantity_filled, fills::price_at_fill, fills::commission);
     let steps = execution_logs::table
         .left_join(fills::table.on(execution_logs::fill_id.eq(fills::id.nullable())))
         .left_join(amended.on(fills::amends.eq(amended.field(fills::id).nullable())))
@@ -108,29 +114,29 @@ pub(super) fn moments(
             execution_logs::status,
             execution_logs::venue_order_id,
             fills::is_bust.nullable(),
-            counted.nullable(),
-            amended.fields(counted).nullable(),
+            amounts.nullable(),
+            amended.fields(amounts).nullable(),
         ))
         .load_iter::<Step, PgRowByRowLoadingMode>(conn)?;
-    let mut standing: HashMap<Uuid, Moment> = HashMap::new();
+    let mut current: HashMap<Uuid, OrderState> = HashMap::new();
     let mut wanted = HashMap::new();
     for step in steps {
         let step = step?;
-        let moment = standing.entry(step.order_id).or_default();
-        moment.before = moment.after.clone();
+        let state = current.entry(step.order_id).or_default();
+        state.before = state.after.clone();
         if let Some(amended) = &step.amended {
-            moment.after.count(amended, -1);
+            state.after.add_fill(amended, -1);
         }
         if let Some(fill) = step.fill.filter(|_| step.is_bust == Some(false)) {
-            moment.after.count(&fill, 1);
+            state.after.add_fill(&fill, 1);
         }
-        if moment.venue_order_id.is_none() {
-            moment.venue_order_id = step.venue_order_id;
+        if state.venue_order_id.is_none() {
+            state.venue_order_id = step.venue_order_id;
         }
         if is_wanted(step.sequence) {
-            wanted.insert(step.sequence, moment.clone());
+            wanted.insert(step.sequence, state.clone());
         }
-        moment.status_before = step.status.or(moment.status_before);
+        state.status_before = step.status.or(state.status_before);
     }
     Ok(wanted)
 }

@@ -1,4 +1,4 @@
-//! What a report is about, told before its rows are read.
+//! The scope of a report: counts and bounds of its rows, loaded before the rows are read.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,17 @@ use crate::schema::{breaks, execution_logs, fills};
 use crate::types::enums::OrderStatus;
 use crate::types::filter::Filter;
 
-/// What is there to report.
+/// Counts and bounds of the entries that a report contains.
 pub(super) struct Scope {
+    /// The time of the snapshot.
     pub taken_at: DateTime<Utc>,
     pub rows: u64,
     pub first_sequence: Option<i64>,
     pub last_sequence: Option<i64>,
     pub orders: u64,
     pub outcomes: BTreeMap<OrderStatus, u64>,
-    /// When the first and the last fill occurred.
-    pub filled: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Venue times of the first and the last fill.
+    pub fill_times: Option<(DateTime<Utc>, DateTime<Utc>)>,
     pub breaks_without_order: u64,
 }
 
@@ -36,11 +37,11 @@ impl Scope {
         let numbers = (min(execution_logs::sequence), max(execution_logs::sequence));
         let (rows, (first_sequence, last_sequence)): (i64, _) =
             matching(filter, role).select((count_star(), numbers)).get_result(conn)?;
-        let booked = matching(filter, role)
+        let fill_ids = matching(filter, role)
             .filter(execution_logs::fill_id.is_not_null())
             .select(execution_logs::fill_id.assume_not_null());
         let (first_fill, last_fill): (Option<DateTime<Utc>>, Option<DateTime<Utc>>) = fills::table
-            .filter(fills::id.eq_any(booked))
+            .filter(fills::id.eq_any(fill_ids))
             .select((min(fills::timestamp), max(fills::timestamp)))
             .get_result(conn)?;
         let mut scope = Self {
@@ -50,18 +51,18 @@ impl Scope {
             last_sequence,
             orders: 0,
             outcomes: BTreeMap::new(),
-            filled: first_fill.zip(last_fill),
+            fill_times: first_fill.zip(last_fill),
             breaks_without_order: breaks_without_order(conn, filter)?,
         };
-        // A boxed query takes no DISTINCT ON.
-        let all = matching(filter, role).select(execution_logs::id);
-        let last_of_each = execution_logs::table
-            .filter(execution_logs::id.eq_any(all))
+        // Diesel's boxed queries do not support DISTINCT ON, so the filter goes into a subquery.
+        let selected = matching(filter, role).select(execution_logs::id);
+        let last_status_of_each = execution_logs::table
+            .filter(execution_logs::id.eq_any(selected))
             .distinct_on(execution_logs::order_id)
             .order((execution_logs::order_id, execution_logs::sequence.desc()))
             .select(execution_logs::status)
             .load_iter::<Option<OrderStatus>, PgRowByRowLoadingMode>(conn)?;
-        for status in last_of_each {
+        for status in last_status_of_each {
             scope.orders += 1;
             if let Some(status) = status? {
                 *scope.outcomes.entry(status).or_default() += 1;
@@ -71,7 +72,8 @@ impl Scope {
     }
 }
 
-/// Breaks of no order that is there, which are in the log of none. They are nobody's and in no symbol.
+/// Counts the breaks that name no known order. They have no log entry, no trader and no symbol, so a filter on
+/// any of these excludes them.
 fn breaks_without_order(conn: &mut PgConnection, filter: &Filter<'_>) -> QueryResult<u64> {
     let Filter { trader_id, order_id, symbol, statuses, from, until } = filter;
     if trader_id.is_some() || order_id.is_some() || symbol.is_some() || !statuses.is_empty() {

@@ -8,7 +8,7 @@ mod parquet;
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
-use tradeblotter::report::{Contents, Format, Report, Row};
+use tradeblotter::report::{Contents, Format, Report, ReportRow};
 use tradeblotter::{Error, Filter};
 use uuid::Uuid;
 
@@ -74,9 +74,9 @@ fn csv_and_ndjson_say_the_same_under_the_names_that_are_documented() {
     let (csv, _) = written(&db, Filter::default(), Format::Csv);
     let mut csv = csv::Reader::from_reader(csv.as_bytes());
     let heads: Vec<String> = csv.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(heads, Row::FIELDS);
+    assert_eq!(heads, ReportRow::FIELDS);
     let documented = include_str!("../../docs/report.md");
-    for field in Row::FIELDS {
+    for field in ReportRow::FIELDS {
         assert!(documented.contains(&format!("| `{field}` |")), "{field}");
     }
     let rows = rows(&db, Filter::default());
@@ -166,7 +166,7 @@ fn a_filter_leaves_out_what_is_not_asked_for_and_changes_nothing_of_the_rest() {
     assert_eq!(of_ada, expected);
     let (csv, contents) =
         written(&db, Filter { symbol: Some("NONE"), ..Filter::default() }, Format::Csv);
-    assert_eq!(csv, Row::FIELDS.join(",") + "\n");
+    assert_eq!(csv, ReportRow::FIELDS.join(",") + "\n");
     assert_eq!((contents.rows, contents.first_sequence, contents.orders), (0, None, 0));
 }
 

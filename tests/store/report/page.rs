@@ -54,7 +54,10 @@ fn the_totals_of_a_page_are_those_of_the_store() {
     assert_eq!((fact(&page, "Orders"), fact(&page, "Fills")), ("1", "3"));
     assert_eq!((fact(&page, "Notional"), fact(&page, "Commission")), ("3\u{202f}007.00", "0.50"));
     assert_eq!((fact(&page, "Amended"), fact(&page, "Sealed")), ("2", "0.0 %"));
-    assert!(page.contains("300 shares counted") && page.contains("None of them is sealed."));
+    assert!(
+        page.contains("300 shares after busts and corrections")
+            && page.contains("None of them is sealed.")
+    );
 
     let db = trading_day();
     let (page, contents) = written(&db, Filter::default(), Format::Html);
@@ -65,7 +68,7 @@ fn the_totals_of_a_page_are_those_of_the_store() {
     assert_eq!(fact(&page, "Breaks"), stored.breaks.len().to_string());
     assert_eq!(fact(&page, "Orders"), contents.orders.to_string());
     assert_eq!(page.matches("<details").count(), stored.orders.len());
-    assert!(page.contains("Breaks that name no order that is known: 1."));
+    assert!(page.contains("Breaks for an unknown order: 1."));
 }
 
 #[test]
@@ -78,6 +81,6 @@ fn a_page_says_which_orders_it_leaves_out_and_where_they_are() {
     session.transaction(|tx| tx.orders().submit_batch(&many)).unwrap();
     let (page, contents) = written(&db, Filter::default(), Format::Html);
     assert_eq!((contents.orders, page.matches("<details").count()), (503, 500));
-    assert!(page.contains("The first 500 orders are shown, and <b>3 are left out</b>"));
+    assert!(page.contains("The first 500 orders are shown, <b>3 are not</b>"));
     assert!(page.contains("blotter report --format csv"));
 }

@@ -3,7 +3,7 @@
 use parquet::data_type::{AsBytes, Decimal};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
-use tradeblotter::report::{Format, Report, Row};
+use tradeblotter::report::{Format, Report, ReportRow};
 use tradeblotter::{Error, Filter};
 
 use tradeblotter_test_support::Database;
@@ -72,8 +72,8 @@ fn agree(db: &Database) -> usize {
     for record in csv::Reader::from_reader(csv.as_slice()).records() {
         let (record, row) = (record.unwrap(), rows.next().unwrap().unwrap());
         let fields: Vec<_> = row.get_column_iter().collect();
-        assert_eq!(fields.len(), Row::FIELDS.len());
-        for ((head, text), (name, field)) in Row::FIELDS.iter().zip(&record).zip(fields) {
+        assert_eq!(fields.len(), ReportRow::FIELDS.len());
+        for ((head, text), (name, field)) in ReportRow::FIELDS.iter().zip(&record).zip(fields) {
             assert_eq!(name, head);
             assert_eq!(told(field), plain(head, text), "{head} of {record:?}");
         }

@@ -1,14 +1,14 @@
-//! The rows of a report, in the order of the log, a page at a time.
+//! Reading of the rows of a report, one page of log entries at a time.
 
 use std::collections::HashMap;
 use std::ops::Bound;
 
-use bigdecimal::BigDecimal;
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::row::Row;
-use super::running_totals::{Moment, moments};
+use super::notation::with_cents;
+use super::row::ReportRow;
+use super::running_totals::{OrderState, order_states};
 use crate::audit::SequenceSet;
 use crate::database::role::Compliance;
 use crate::database::session::Tx;
@@ -20,33 +20,32 @@ use crate::schema::{breaks, fills, orders, seals, traders};
 use crate::types::enums::BreakReason;
 use crate::types::filter::Filter;
 
-/// Entries that are read at a time.
+/// Log entries that are read at a time.
 const PAGE: u16 = 500;
 
-/// Decimal places that an amount has at least.
-const LEAST_PLACES: i64 = 2;
-
-/// What the entries of a page are about.
-struct Page {
+/// The rows that the log entries of one page refer to.
+struct References {
     orders: HashMap<Uuid, Order>,
     names: HashMap<Uuid, String>,
     fills: HashMap<Uuid, Fill>,
     breaks: HashMap<Uuid, BreakReason>,
     seals: Vec<(i64, SequenceSet)>,
-    moments: HashMap<i64, Moment>,
+    states: HashMap<i64, OrderState>,
 }
 
-/// Gives each entry of the log that matches as a row, in the order of the log. In a
-/// [`safe_snapshot`](crate::Session::safe_snapshot) they agree, whoever else is writing. Memory does not grow
-/// with the log.
+/// Calls `each` with the row of every matching log entry, in the order of the log.
+///
+/// Run it in a [`safe_snapshot`](crate::Session::safe_snapshot), so that all rows are of one state of the
+/// database while others write. Memory does not grow with the log. An entry whose order does not exist is
+/// skipped, which a foreign key rules out.
 ///
 /// # Errors
 ///
 /// Those of the connection, and those of `each`.
-pub fn rows<E: From<Error>>(
+pub fn for_each_row<E: From<Error>>(
     tx: &mut Tx<'_, Compliance>,
     filter: &Filter<'_>,
-    mut each: impl FnMut(Row) -> Result<(), E>,
+    mut each: impl FnMut(ReportRow) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut after = None;
     loop {
@@ -54,16 +53,16 @@ pub fn rows<E: From<Error>>(
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
         let (first, last) = (first.sequence, last.sequence);
         after = Some(last);
-        let mut page = Page::load(tx, &entries, first, last).map_err(Error::from)?;
+        let mut references = References::load(tx, &entries, first, last).map_err(Error::from)?;
         for entry in entries {
-            if let Some(row) = page.row(entry) {
+            if let Some(row) = references.row_of(entry) {
                 each(row)?;
             }
         }
     }
 }
 
-impl Page {
+impl References {
     fn load(
         tx: &mut Tx<'_, Compliance>,
         entries: &[ExecutionLog],
@@ -74,18 +73,19 @@ impl Page {
         let mut order_ids: Vec<Uuid> = entries.iter().map(|entry| entry.order_id).collect();
         order_ids.sort_unstable();
         order_ids.dedup();
-        let loaded: Vec<Order> = Order::query().filter(orders::id.eq_any(&order_ids)).load(conn)?;
-        let trader_ids: Vec<Uuid> = loaded.iter().map(|order| order.trader_id).collect();
+        let found: Vec<Order> = Order::query().filter(orders::id.eq_any(&order_ids)).load(conn)?;
+        let trader_ids: Vec<Uuid> = found.iter().map(|order| order.trader_id).collect();
         let names: Vec<(Uuid, String)> = traders::table
             .filter(traders::id.eq_any(trader_ids))
             .select((traders::id, traders::name))
             .load(conn)?;
         let fill_ids: Vec<Uuid> = entries.iter().filter_map(|entry| entry.fill_id).collect();
-        let mut booked: Vec<Fill> = Fill::query().filter(fills::id.eq_any(fill_ids)).load(conn)?;
-        let amended: Vec<Uuid> = booked.iter().filter_map(|fill| fill.amends).collect();
-        booked.extend(Fill::query().filter(fills::id.eq_any(amended)).load::<Fill>(conn)?);
+        let mut recorded: Vec<Fill> =
+            Fill::query().filter(fills::id.eq_any(fill_ids)).load(conn)?;
+        let amended: Vec<Uuid> = recorded.iter().filter_map(|fill| fill.amends).collect();
+        recorded.extend(Fill::query().filter(fills::id.eq_any(amended)).load::<Fill>(conn)?);
         let break_ids: Vec<Uuid> = entries.iter().filter_map(|entry| entry.break_id).collect();
-        let kept: Vec<(Uuid, BreakReason)> = breaks::table
+        let reasons: Vec<(Uuid, BreakReason)> = breaks::table
             .filter(breaks::id.eq_any(break_ids))
             .select((breaks::id, breaks::reason))
             .load(conn)?;
@@ -95,33 +95,33 @@ impl Page {
             .order(seals::id)
             .select((seals::id, seals::covered))
             .load(conn)?;
-        let is_here = |number: i64| entries.binary_search_by_key(&number, |it| it.sequence).is_ok();
+        let is_on_page =
+            |number: i64| entries.binary_search_by_key(&number, |it| it.sequence).is_ok();
         Ok(Self {
-            moments: moments(conn, &order_ids, last, is_here)?,
-            orders: loaded.into_iter().map(|order| (order.id, order)).collect(),
+            states: order_states(conn, &order_ids, last, is_on_page)?,
+            orders: found.into_iter().map(|order| (order.id, order)).collect(),
             names: names.into_iter().collect(),
-            fills: booked.into_iter().map(|fill| (fill.id, fill)).collect(),
-            breaks: kept.into_iter().collect(),
+            fills: recorded.into_iter().map(|fill| (fill.id, fill)).collect(),
+            breaks: reasons.into_iter().collect(),
             seals,
         })
     }
 
-    /// An entry with all that belongs to it; none only if its order is not there, which a foreign key
-    /// rules out.
-    fn row(&mut self, entry: ExecutionLog) -> Option<Row> {
+    /// Makes the row of an entry; none if its order does not exist.
+    fn row_of(&mut self, entry: ExecutionLog) -> Option<ReportRow> {
         let order = self.orders.get(&entry.order_id)?;
-        let moment = self.moments.remove(&entry.sequence)?;
+        let state = self.states.remove(&entry.sequence)?;
         let fill = entry.fill_id.and_then(|id| self.fills.get(&id));
         let amended = fill.and_then(|fill| self.fills.get(&fill.amends?));
         let seal = self.seals.iter().find(|(_, covered)| covered.contains(entry.sequence));
-        let (average_price, average_is_exact) = moment.after.average().unzip();
-        Some(Row {
+        let (average_price, average_is_exact) = state.after.average_price().unzip();
+        Some(ReportRow {
             sequence: entry.sequence,
             entry_id: entry.id,
             seal_id: seal.map(|(id, _)| *id),
             order_id: order.id,
             client_order_id: order.client_order_id.clone(),
-            venue_order_id: moment.venue_order_id,
+            venue_order_id: state.venue_order_id,
             replaces: order.replaces,
             trader_id: order.trader_id,
             trader_name: self.names.get(&order.trader_id).cloned().unwrap_or_default(),
@@ -134,7 +134,7 @@ impl Page {
             take_profit: order.take_profit,
             expires_at: order.expires_at,
             action: entry.action,
-            status_before: moment.status_before,
+            status_before: state.status_before,
             status_after: entry.status,
             event_time: entry.reported_at.or(fill.map(|fill| fill.timestamp)),
             record_time: entry.timestamp,
@@ -154,19 +154,12 @@ impl Page {
             is_bust: fill.map(|fill| fill.is_bust),
             break_id: entry.break_id,
             break_reason: entry.break_id.and_then(|id| self.breaks.get(&id).copied()),
-            cumulative_quantity: moment.after.shares,
-            cumulative_notional: amount(&moment.after.notional),
-            cumulative_commission: amount(&moment.after.commission),
-            average_price: average_price.as_ref().map(amount),
+            cumulative_quantity: state.after.shares,
+            cumulative_notional: with_cents(&state.after.notional),
+            cumulative_commission: with_cents(&state.after.commission),
+            average_price: average_price.as_ref().map(with_cents),
             average_is_exact,
-            change: moment.after.minus(&moment.before),
+            change: state.after.minus(&state.before),
         })
     }
-}
-
-/// The same amount, written with no zeros at the end but those of its cents.
-pub(super) fn amount(value: &BigDecimal) -> BigDecimal {
-    let value = value.normalized();
-    let places = value.fractional_digit_count().max(LEAST_PLACES);
-    value.with_scale(places)
 }
