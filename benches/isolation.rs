@@ -1,19 +1,17 @@
-//! What row security costs a trader who reads, and whether it reads by an index.
+//! Measures what row-level security costs a trader's reads, and checks that they use indexes.
 //!
-//! The book of `common/book.sql` stands in two databases of a private server, one a copy of the other.
-//! In the first `blotter_trader` reads as in production, held by row security. In the copy the tables
-//! belong to the role that reads there, and row security lets the owner pass. So both make the same
-//! calls on the same rows and send the same messages, one after the other in turn, so that whatever
-//! else goes on in the machine hits both.
+//! The dataset of `common/dataset.sql` is in two databases of a private server, one a copy of the other. In the
+//! first, `blotter_trader` reads as in production, under row-level security. In the copy, the tables belong to
+//! the role that reads, whom row-level security does not restrict. Both make the same calls on the same rows and
+//! send the same messages, in turn, so that other load on the machine affects both.
 //!
-//! Exits with 1 when a read takes more than 1.2 times as long under row security, when a plan reads
-//! a table or an index from end to end, or when it discards more than ten rows for each that it
-//! returns.
+//! Exits with 1 if a read takes more than 1.2 times as long under row-level security, if a plan scans a whole
+//! table or index, or if it discards more than ten rows for each row that it returns.
 //!
-//! `cargo bench --bench isolation -- --orders 100000 --rounds 200` for a quick look.
+//! `cargo bench --bench isolation -- --orders 100000 --rounds 200` takes a quick look.
 
-#[path = "common/book.rs"]
-mod book;
+#[path = "common/dataset.rs"]
+mod dataset;
 #[path = "common/reads.rs"]
 mod reads;
 
@@ -35,24 +33,23 @@ use tradeblotter::{Blotter, Session, connect, migrations, role, transaction_on};
 
 use reads::{READS, Read, Subject};
 
-/// How many times as long a read may take under row security.
-const RATIO: f64 = 1.2;
+/// Greatest ratio of a read under row-level security to the same read without.
+const MAX_RATIO: f64 = 1.2;
 
-/// How many rows a plan may discard for each that it returns.
-const DISCARDED: f64 = 10.0;
+/// Most rows that a plan may discard for each row that it returns.
+const MAX_DISCARDED: f64 = 10.0;
 
-/// How often all reads are gone through, each time on new connections: a server process that shares
-/// its core with something else does so for this long only.
+/// Passes over all reads, each on new connections, so that a server process that happens to share its core with
+/// other work does not distort all measurements of a read.
 const PASSES: usize = 20;
 
-/// Calls before those that count. PostgreSQL decides after five whether it keeps the plan of a
-/// statement.
+/// Calls before the measured ones: PostgreSQL decides after five between custom and generic plans.
 const WARM_UP: usize = 20;
 
-/// A trader to so many orders.
-const ORDERS_OF_TRADER: u64 = 500;
+/// Orders per trader.
+const ORDERS_PER_TRADER: u64 = 500;
 
-/// The role that the engine's sessions act as becomes the owner, whom row security lets pass.
+/// Makes the role of the engine's sessions the owner, whom row-level security does not restrict.
 const WITHOUT_ROW_SECURITY: &str = "
     ALTER TABLE orders OWNER TO blotter_engine;
     ALTER TABLE fills OWNER TO blotter_engine;
@@ -68,14 +65,14 @@ fn main() -> Outcome<ExitCode> {
     let options = Options::read()?;
     let server = Server::start()?;
     migrations::run(&mut server.connect()?)?;
-    let held = server.login::<role::Trader>()?;
-    let passing = prepare(&server, &options)?;
+    let with_rls = server.login::<role::Trader>()?;
+    let without_rls = prepare(&server, &options)?;
 
     let admin = &mut connect(&server.admin_url())?;
     let subjects = [Subject::find(admin, 0)?, Subject::find(admin, 1)?];
-    let timed = measure(&subjects, &held, &passing, options.rounds)?;
+    let timed = measure(&subjects, &with_rls, &without_rls, options.rounds)?;
     let cheap = report_times(&timed);
-    let indexed = report_plans(&subjects, &held)?;
+    let indexed = report_plans(&subjects, &with_rls)?;
     Ok(if cheap && indexed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -89,16 +86,21 @@ impl Options {
         let mut options = Self { orders: 1_000_000, rounds: 1000 };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
-            let mut number = || arguments.next().ok_or(format!("{argument} lacks its number"));
+            let mut number = || arguments.next().ok_or(format!("{argument} needs a number"));
             match argument.as_str() {
-                // Said by `cargo bench`.
+                // `cargo bench` passes --bench.
                 "--bench" => {}
                 "--orders" => options.orders = number()?.parse()?,
                 "--rounds" => options.rounds = number()?.parse()?,
-                _ => return Err(format!("{argument} is not --orders or --rounds").into()),
+                _ => {
+                    return Err(format!(
+                        "unknown argument {argument}; use --orders N or --rounds N"
+                    )
+                    .into());
+                }
             }
         }
-        // Below that a trader has too few rows for the reads.
+        // With fewer orders, a trader has too few rows for the reads.
         if options.orders < 10_000 || options.rounds == 0 {
             return Err("at least 10000 orders and one round are needed".into());
         }
@@ -106,14 +108,13 @@ impl Options {
     }
 }
 
-/// Loads the book, copies the database, and lifts row security in the copy; returns the URL of the
-/// copy.
+/// Loads the dataset, copies the database, and lifts row-level security in the copy; returns the URL of the copy.
 fn prepare(server: &Server, options: &Options) -> Outcome<String> {
     let started = Instant::now();
     let in_database = |url: &str, name: &str| url.replacen("/blotter?", &format!("/{name}?"), 1);
     {
         let conn = &mut connect(&server.admin_url())?;
-        book::grow(conn, 0, options.orders, options.orders / ORDERS_OF_TRADER)?;
+        dataset::grow(conn, 0, options.orders, options.orders / ORDERS_PER_TRADER)?;
         println!(
             "{} orders, {} fills and {} log entries of {} traders, in {}",
             orders::table.count().get_result::<i64>(conn)?,
@@ -138,7 +139,7 @@ struct Line {
     text: String,
 }
 
-/// What each of the reads binds under row security, as SQL. A page asks for one row more than it shows.
+/// The bind values of each read under row-level security, as SQL. A page queries one row more than it returns.
 static BINDS: [fn(&Subject) -> String; READS.len()] = [
     |_| "51".to_owned(),
     |of| {
@@ -153,58 +154,65 @@ static BINDS: [fn(&Subject) -> String; READS.len()] = [
     |_| "1001".to_owned(),
 ];
 
-/// How long one read took on each side, round by round: by itself, and with its transaction around
-/// it.
-struct Timed<'s> {
+/// Durations of one read with and without row-level security.
+struct Measurement<'s> {
     read: &'static Read,
     subject: &'s Subject,
-    held: Times,
-    passing: Times,
+    with_rls: Times,
+    without_rls: Times,
 }
 
 #[derive(Default)]
 struct Times {
     rows: usize,
+    /// The read alone, of each round.
     read: Vec<Duration>,
+    /// The whole transaction, of each round.
     transaction: Vec<Duration>,
 }
 
 fn measure<'s>(
     subjects: &'s [Subject],
-    held: &str,
-    passing: &str,
+    with_rls: &str,
+    without_rls: &str,
     rounds: usize,
-) -> Outcome<Vec<Timed<'s>>> {
+) -> Outcome<Vec<Measurement<'s>>> {
     let mut measured: Vec<_> = pairs(subjects)
-        .map(|(read, subject)| Timed {
+        .map(|(read, subject)| Measurement {
             read,
             subject,
-            held: Times::default(),
-            passing: Times::default(),
+            with_rls: Times::default(),
+            without_rls: Times::default(),
         })
         .collect();
     for _ in 0..PASSES {
-        let (held, passing) = (Blotter::connect(held)?, Blotter::connect(passing)?);
-        for Timed { read, subject, held: held_times, passing: passing_times } in &mut measured {
-            let held = held.trader(subject.trader)?.reader();
-            let passing = passing.engine().reader();
+        let (with_rls, without_rls) = (Blotter::connect(with_rls)?, Blotter::connect(without_rls)?);
+        for Measurement {
+            read,
+            subject,
+            with_rls: times_with_rls,
+            without_rls: times_without_rls,
+        } in &mut measured
+        {
+            let with_rls = with_rls.trader(subject.trader)?.reader();
+            let without_rls = without_rls.engine().reader();
             for _ in 0..WARM_UP {
-                time(&held, read, subject, &mut Times::default())?;
-                time(&passing, read, subject, &mut Times::default())?;
+                time(&with_rls, read, subject, &mut Times::default())?;
+                time(&without_rls, read, subject, &mut Times::default())?;
             }
             for round in 0..rounds.div_ceil(PASSES) {
-                // Neither side always comes second, to what the other has warmed.
+                // Alternate the order: the second read finds caches that the first has warmed.
                 if round % 2 == 0 {
-                    time(&held, read, subject, held_times)?;
-                    time(&passing, read, subject, passing_times)?;
+                    time(&with_rls, read, subject, times_with_rls)?;
+                    time(&without_rls, read, subject, times_without_rls)?;
                 } else {
-                    time(&passing, read, subject, passing_times)?;
-                    time(&held, read, subject, held_times)?;
+                    time(&without_rls, read, subject, times_without_rls)?;
+                    time(&with_rls, read, subject, times_with_rls)?;
                 }
             }
-            let (held, passing) = (held_times.rows, passing_times.rows);
-            if held != passing || held == 0 {
-                return Err(format!("{}: {held} rows against {passing}", read.name).into());
+            let (with_rls, without_rls) = (times_with_rls.rows, times_without_rls.rows);
+            if with_rls != without_rls || with_rls == 0 {
+                return Err(format!("{}: {with_rls} rows against {without_rls}", read.name).into());
             }
         }
     }
@@ -233,35 +241,39 @@ fn pairs(subjects: &[Subject]) -> impl Iterator<Item = (&'static Read, &Subject)
     subjects.iter().flat_map(|subject| READS.iter().zip(iter::repeat(subject)))
 }
 
-/// Prints what was measured; whether all of it is within bounds.
-fn report_times(measured: &[Timed<'_>]) -> bool {
-    println!("microseconds, median (least), of the read and of its whole transaction");
+/// Prints the durations; returns whether all ratios are within bounds.
+fn report_times(measured: &[Measurement<'_>]) -> bool {
+    println!("microseconds, median (minimum), of the read and of its whole transaction");
     println!(
         "{:<14} {:<25} {:>5}   {:>13} {:>13} {:>6}   {:>13} {:>13} {:>6}",
         "trader", "read", "rows", "RLS", "none", "ratio", "RLS", "none", "ratio"
     );
     let mut within = true;
-    for Timed { read, subject, held, passing } in measured {
-        let rows = held.rows;
+    for Measurement { read, subject, with_rls, without_rls } in measured {
+        let rows = with_rls.rows;
         print!("{:<14} {:<25} {rows:>5}", subject.name, read.name);
-        for (held, passing) in
-            [(&held.read, &passing.read), (&held.transaction, &passing.transaction)]
+        for (with_rls, without_rls) in
+            [(&with_rls.read, &without_rls.read), (&with_rls.transaction, &without_rls.transaction)]
         {
-            let (held, passing) = (Spread::of(held), Spread::of(passing));
-            let ratio = held.median / passing.median;
-            within &= ratio <= RATIO;
-            let mark = if ratio <= RATIO { ' ' } else { '!' };
-            print!("   {:>13} {:>13} {ratio:>5.2}{mark}", held.to_string(), passing.to_string());
+            let (with_rls, without_rls) = (Spread::of(with_rls), Spread::of(without_rls));
+            let ratio = with_rls.median / without_rls.median;
+            within &= ratio <= MAX_RATIO;
+            let mark = if ratio <= MAX_RATIO { ' ' } else { '!' };
+            print!(
+                "   {:>13} {:>13} {ratio:>5.2}{mark}",
+                with_rls.to_string(),
+                without_rls.to_string()
+            );
         }
         println!();
     }
     within
 }
 
-/// Microseconds.
+/// Median and minimum, in microseconds.
 struct Spread {
     median: f64,
-    least: f64,
+    minimum: f64,
 }
 
 impl Spread {
@@ -269,22 +281,22 @@ impl Spread {
         let mut sorted: Vec<_> = times.iter().map(|time| time.as_secs_f64() * 1e6).collect();
         sorted.sort_by(f64::total_cmp);
         let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
-        Self { median: at(sorted.len() / 2), least: at(0) }
+        Self { median: at(sorted.len() / 2), minimum: at(0) }
     }
 }
 
 impl std::fmt::Display for Spread {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.0} ({:.0})", self.median, self.least)
+        write!(f, "{:.0} ({:.0})", self.median, self.minimum)
     }
 }
 
-/// Prints by what each read finds its rows under row security, when PostgreSQL plans it for its
-/// parameters and when it keeps one plan for all; whether all of it is within bounds.
-fn report_plans(subjects: &[Subject], held: &str) -> Outcome<bool> {
-    println!("\nplans under row security, of the statements that the library sends");
+/// Prints the custom and the generic plan of each read under row-level security; returns whether all are within
+/// bounds.
+fn report_plans(subjects: &[Subject], with_rls: &str) -> Outcome<bool> {
+    println!("\nplans under row-level security, of the statements that the library sends");
     set_default_instrumentation(|| Some(Box::new(note_statement) as Box<dyn Instrumentation>))?;
-    let blotter = Blotter::connect(held)?;
+    let blotter = Blotter::connect(with_rls)?;
     let mut within = true;
     let reads = || READS.iter().zip(BINDS);
     for (subject, (read, binds)) in
@@ -294,7 +306,7 @@ fn report_plans(subjects: &[Subject], held: &str) -> Outcome<bool> {
         session.transaction(|tx| (read.run)(tx, subject))?;
         let statement = SENT.lock().map_err(|_| "poisoned")?.clone();
         for mode in ["custom", "generic"] {
-            let plan = Plan::of(&statement, &binds(subject), mode, subject, held)?;
+            let plan = Plan::of(&statement, &binds(subject), mode, subject, with_rls)?;
             within &= plan.is_within_bounds();
             let mark = if plan.is_within_bounds() { ' ' } else { '!' };
             println!("{mark} {:<14} {:<25} {mode:<8} {plan}", subject.name, read.name);
@@ -303,7 +315,7 @@ fn report_plans(subjects: &[Subject], held: &str) -> Outcome<bool> {
     Ok(within)
 }
 
-/// The query that was sent last.
+/// The last query that was sent.
 static SENT: Mutex<String> = Mutex::new(String::new());
 
 fn note_statement(event: InstrumentationEvent<'_>) {
@@ -311,7 +323,7 @@ fn note_statement(event: InstrumentationEvent<'_>) {
         && let Ok(mut sent) = SENT.lock()
     {
         let query = query.to_string();
-        // Diesel asks for the numbers of the enums between a query and its answer.
+        // Diesel looks up the oids of the enums between a query and its answer.
         if let Some((statement, _)) = query.split_once(" -- binds")
             && !statement.contains("\"pg_type\"")
         {
@@ -320,14 +332,14 @@ fn note_statement(event: InstrumentationEvent<'_>) {
     }
 }
 
-/// How PostgreSQL has found the rows of a query.
+/// What matters of the plan of a query.
 #[derive(Default)]
 struct Plan {
     scans: Vec<String>,
     rows: f64,
     discarded: f64,
-    /// Whether it reads a table or an index from end to end.
-    end_to_end: bool,
+    /// Whether it scans a whole table or index.
+    has_full_scan: bool,
 }
 
 impl Plan {
@@ -358,13 +370,13 @@ impl Plan {
             (Some(name), None) | (None, Some(name)) => self.scans.push(format!("{kind} {name}")),
             (None, None) => {}
         }
-        self.end_to_end |= kind == "Seq Scan" || index.is_some() && node["Index Cond"].is_null();
+        self.has_full_scan |= kind == "Seq Scan" || index.is_some() && node["Index Cond"].is_null();
         for name in [
             "Rows Removed by Filter",
             "Rows Removed by Index Recheck",
             "Rows Removed by Join Filter",
         ] {
-            // Told for each loop, on the average.
+            // PostgreSQL reports the average over the loops.
             self.discarded += number(node, name) * number(node, "Actual Loops");
         }
         for child in node["Plans"].as_array().into_iter().flatten() {
@@ -373,7 +385,7 @@ impl Plan {
     }
 
     fn is_within_bounds(&self) -> bool {
-        !self.end_to_end && self.discarded <= DISCARDED * self.rows
+        !self.has_full_scan && self.discarded <= MAX_DISCARDED * self.rows
     }
 }
 

@@ -1,28 +1,29 @@
-//! What a trader reads, and of which rows.
+//! The reads of a trader that are measured.
 
 use diesel::prelude::*;
 use tradeblotter::schema::{execution_logs, orders, traders};
 use tradeblotter::{Action, Cursor, Filter, OrderStatus, Page, Tx, role, transaction_on};
 use uuid::Uuid;
 
-/// A trader to read as, and what of its own it reads.
+/// A trader to read as, and the rows to read.
 pub struct Subject {
+    /// Number of the trader's orders, in words.
     pub name: String,
     pub trader: Uuid,
     /// An order with fills.
     pub filled: Uuid,
     /// The order with a thousand log entries.
     pub retried: Uuid,
-    /// Where a hundred of its orders have been listed.
+    /// The cursor after its hundred latest orders.
     pub further: Cursor,
 }
 
 impl Subject {
-    fn rows(&self) -> Filter<'_> {
+    fn filter(&self) -> Filter<'_> {
         Filter::of_trader(self.trader)
     }
 
-    /// The trader of this number, on a connection of a superuser.
+    /// Looks up the trader with this number, on a superuser's connection.
     pub fn find(
         conn: &mut PgConnection,
         number: u32,
@@ -45,26 +46,26 @@ impl Subject {
         let listing = transaction_on(conn, role::Trader::new(trader)?, |tx| {
             tx.orders().recent(&Filter::of_trader(trader), Page::first(100))
         })?;
-        let further = listing.next.ok_or("a trader of more than a hundred orders is needed")?;
+        let further = listing.next.ok_or("the trader needs more than a hundred orders")?;
         Ok(Self { name: format!("{count} orders"), trader, filled, retried, further })
     }
 }
 
-/// A read that is measured.
+/// One read.
 pub struct Read {
     pub name: &'static str,
-    /// Reads, and tells how many rows came.
+    /// Runs the read; returns the number of rows.
     pub run: fn(&mut Tx<'_, role::Reader>, &Subject) -> Result<usize, tradeblotter::Error>,
 }
 
 pub static READS: [Read; 7] = [
     Read {
         name: "50 recent orders",
-        run: |tx, of| Ok(tx.orders().recent(&of.rows(), Page::first(50))?.rows.len()),
+        run: |tx, of| Ok(tx.orders().recent(&of.filter(), Page::first(50))?.rows.len()),
     },
     Read {
         name: "50 orders further back",
-        run: |tx, of| Ok(tx.orders().recent(&of.rows(), Page::after(of.further, 50))?.rows.len()),
+        run: |tx, of| Ok(tx.orders().recent(&of.filter(), Page::after(of.further, 50))?.rows.len()),
     },
     Read {
         name: "50 open orders",
@@ -73,7 +74,7 @@ pub static READS: [Read; 7] = [
     Read { name: "fills of one order", run: |tx, of| Ok(tx.fills().of_order(of.filled)?.len()) },
     Read {
         name: "50 recent fills",
-        run: |tx, of| Ok(tx.fills().recent(&of.rows(), Page::first(50))?.rows.len()),
+        run: |tx, of| Ok(tx.fills().recent(&of.filter(), Page::first(50))?.rows.len()),
     },
     Read {
         name: "audit trail of one order",
@@ -81,6 +82,6 @@ pub static READS: [Read; 7] = [
     },
     Read {
         name: "audit trail of all orders",
-        run: |tx, of| Ok(tx.execution_logs().trail(&of.rows(), Page::first(1000))?.rows.len()),
+        run: |tx, of| Ok(tx.execution_logs().trail(&of.filter(), Page::first(1000))?.rows.len()),
     },
 ];

@@ -1,24 +1,24 @@
-//! What many rows cost that are written at once: through the library, which derives what follows from them,
-//! and as INSERT … SELECT FROM unnest into bare tables, which is what the server can do at most.
+//! Cost of writing many rows at once: through the library, which derives status and totals, and as
+//! INSERT … SELECT FROM unnest into bare tables, which is the most that the server can do.
 
 use chrono::Utc;
 use postgres::types::ToSql;
 use tradeblotter::role::Engine;
-use tradeblotter::{Action, NewExecutionLog, NewFill, NewOrder, Session, Side as Way};
+use tradeblotter::{Action, NewExecutionLog, NewFill, NewOrder, Session, Side};
 use uuid::Uuid;
 
 use crate::Options;
-use crate::drive::{Extent, Outcome, Run, drive};
-use crate::place::{Place, pool, trader};
+use crate::clients::{Outcome, Run, RunLength, run_clients};
+use crate::contenders::{FILLS, next_external_id};
+use crate::databases::{Databases, pool, trader};
 use crate::report::{Report, quantile};
-use crate::sides::{FILLS, next_id};
 
 const CLIENTS: [usize; 2] = [1, 8];
 
-/// Rows that are written at once.
+/// Rows of a batch.
 const ROWS: usize = 1000;
 
-/// Fills of one call each, of each client and round.
+/// Fills that are recorded one by one, by each client in each round.
 const SINGLE: usize = 200;
 
 const RAW_ORDERS: &str = "
@@ -44,14 +44,14 @@ const RAW_ACTIONS: &str = "
 
 type Call = Box<dyn FnMut() -> Outcome<()> + Send>;
 
-/// What is written, and how.
+/// Which rows are written, and by which means.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Work {
     Orders,
     RawOrders,
     Fills,
     RawFills,
-    /// A call and a transaction to each.
+    /// One call and one transaction for each fill.
     SingleFills,
     Actions,
     RawActions,
@@ -84,31 +84,31 @@ impl Work {
         if self == Self::SingleFills { 1 } else { ROWS }
     }
 
-    fn run(self, place: &Place, clients: usize, calls: usize) -> Outcome<Run> {
+    fn run(self, databases: &Databases, clients: usize, calls: usize) -> Outcome<Run> {
         let (calls, warm_up) = match self {
             Self::SingleFills => (SINGLE, 10),
             _ => (calls, 1),
         };
-        let engine = pool(&place.engine, clients)?.engine();
-        drive(clients, warm_up, Extent::Count(calls), |client| {
-            Ok([self.call(place, engine.clone(), trader(client), warm_up + calls)?])
+        let engine = pool(&databases.engine, clients)?.engine();
+        run_clients(clients, warm_up, RunLength::Calls(calls), |client| {
+            Ok([self.call(databases, engine.clone(), trader(client), warm_up + calls)?])
         })
         .map(|[run]| run)
     }
 
-    /// Each call takes orders of its own, which are there before the first is timed.
+    /// Makes the call that is measured. Its orders are submitted here, before the measurement begins.
     fn call(
         self,
-        place: &Place,
+        databases: &Databases,
         engine: Session<Engine>,
         trader: Uuid,
         calls: usize,
     ) -> Outcome<Call> {
         let price = "150.25".parse()?;
-        let order = NewOrder::limit(trader, Way::Buy, "AAPL", 100, price);
+        let order = NewOrder::limit(trader, Side::Buy, "AAPL", 100, price);
         Ok(match self {
             Self::Orders => Box::new(move || {
-                let ids: Vec<_> = (0..ROWS).map(|_| next_id('C')).collect();
+                let ids: Vec<_> = (0..ROWS).map(|_| next_external_id('C')).collect();
                 let new: Vec<_> = ids
                     .iter()
                     .map(|id| NewOrder { client_order_id: Some(id.as_str()), ..order })
@@ -120,7 +120,7 @@ impl Work {
                 let orders = submitted(&engine, &order, calls * ROWS / FILLS.len())?;
                 let mut batches = batches(executions(orders));
                 Box::new(move || {
-                    let batch = batches.next().ok_or("there are no more orders")?;
+                    let batch = batches.next().ok_or("no orders are left")?;
                     let new = batch.iter().map(Execution::fill).collect::<Outcome<Vec<_>>>()?;
                     engine.transaction(|tx| tx.fills().record_batch(&new))?;
                     Ok(())
@@ -130,7 +130,7 @@ impl Work {
                 let orders = submitted(&engine, &order, calls.div_ceil(FILLS.len()))?;
                 let mut fills = executions(orders).into_iter();
                 Box::new(move || {
-                    let fill = fills.next().ok_or("there are no more orders")?;
+                    let fill = fills.next().ok_or("no orders are left")?;
                     let new = fill.fill()?;
                     engine.transaction(|tx| tx.fills().record(&new))?;
                     Ok(())
@@ -140,7 +140,7 @@ impl Work {
                 let orders = submitted(&engine, &order, calls * ROWS)?;
                 let mut batches = batches(orders);
                 Box::new(move || {
-                    let batch = batches.next().ok_or("there are no more orders")?;
+                    let batch = batches.next().ok_or("no orders are left")?;
                     let new: Vec<_> = batch
                         .iter()
                         .map(|&order| NewExecutionLog::new(order, Action::Approved))
@@ -149,7 +149,7 @@ impl Work {
                     Ok(())
                 })
             }
-            Self::RawOrders => raw(place, RAW_ORDERS, move |insert| {
+            Self::RawOrders => raw(databases, RAW_ORDERS, move |insert| {
                 insert(&[
                     &new_ids(),
                     &vec![trader; ROWS],
@@ -158,7 +158,7 @@ impl Work {
                     &vec!["150.25"; ROWS],
                 ])
             })?,
-            Self::RawFills => raw(place, RAW_FILLS, |insert| {
+            Self::RawFills => raw(databases, RAW_FILLS, |insert| {
                 let fills = executions(new_ids().into_iter().take(ROWS / FILLS.len()).collect());
                 let each = || fills.iter();
                 insert(&[
@@ -167,18 +167,18 @@ impl Work {
                     &vec![Utc::now(); ROWS],
                     &each().map(|fill| fill.quantity).collect::<Vec<_>>(),
                     &each().map(|fill| fill.price).collect::<Vec<_>>(),
-                    &vec!["NASDAQ"; ROWS],
+                    &vec!["XNAS"; ROWS],
                     &each().map(|fill| fill.commission).collect::<Vec<_>>(),
                 ])
             })?,
-            Self::RawActions => raw(place, RAW_ACTIONS, move |insert| {
+            Self::RawActions => raw(databases, RAW_ACTIONS, move |insert| {
                 insert(&[&new_ids(), &new_ids(), &vec![trader; ROWS], &vec!["APPROVED"; ROWS]])
             })?,
         })
     }
 }
 
-/// An execution of an order, as it would come from outside.
+/// An execution of an order, as a venue would report it.
 struct Execution {
     order: Uuid,
     id: String,
@@ -194,19 +194,19 @@ impl Execution {
             timestamp: Utc::now(),
             quantity_filled: self.quantity,
             price_at_fill: self.price.parse()?,
-            venue: "NASDAQ",
+            venue: "XNAS",
             commission: self.commission.parse()?,
             execution_id: Some(&self.id),
         })
     }
 }
 
-/// The executions that fill these orders.
+/// Returns the executions that fill these orders.
 fn executions(orders: Vec<Uuid>) -> Vec<Execution> {
     let of_order = |order| {
         FILLS.map(|(quantity, price, commission)| Execution {
             order,
-            id: next_id('E'),
+            id: next_external_id('E'),
             quantity,
             price,
             commission,
@@ -222,7 +222,7 @@ fn batches<T>(mut rows: Vec<T>) -> impl Iterator<Item = Vec<T>> {
     })
 }
 
-/// So many orders, which are open.
+/// Submits `count` orders and returns their ids.
 fn submitted(engine: &Session<Engine>, order: &NewOrder<'_>, count: usize) -> Outcome<Vec<Uuid>> {
     let mut ids = Vec::with_capacity(count);
     while ids.len() < count {
@@ -239,13 +239,13 @@ fn new_ids() -> Vec<Uuid> {
 
 type Values<'v> = [&'v (dyn ToSql + Sync)];
 
-/// A call that sends the values which `rows` makes.
+/// Makes a call that inserts the values that `rows` supplies.
 fn raw(
-    place: &Place,
+    databases: &Databases,
     sql: &str,
     rows: impl Fn(&mut dyn FnMut(&Values<'_>) -> Outcome<()>) -> Outcome<()> + Send + 'static,
 ) -> Outcome<Call> {
-    let mut client = place.writer_client()?;
+    let mut client = databases.writer_client()?;
     let statement = client.prepare(sql)?;
     Ok(Box::new(move || {
         rows(&mut |values| {
@@ -255,10 +255,10 @@ fn raw(
     }))
 }
 
-/// Holds them against each other, on databases that are almost empty.
-pub fn compare(place: &Place, options: &Options, report: &mut Report) -> Outcome<()> {
+/// Compares the library with bare tables, on databases that are almost empty.
+pub fn compare(databases: &Databases, options: &Options, report: &mut Report) -> Outcome<()> {
     for clients in CLIENTS {
-        let rates = measure(place, &Work::ALL, clients, options, 0, report)?;
+        let rates = measure(databases, &Work::ALL, clients, options, 0, report)?;
         let rate = |work| {
             let of_work = rates.iter().find(|(other, _)| *other == work);
             of_work.map_or(f64::NAN, |(_, rate)| *rate)
@@ -277,16 +277,20 @@ pub fn compare(place: &Place, options: &Options, report: &mut Report) -> Outcome
     Ok(())
 }
 
-/// Has the library alone record fills where so many orders are stored already; tells the milliseconds that a
-/// batch takes one client.
-pub fn grown(place: &Place, options: &Options, orders: u64, report: &mut Report) -> Outcome<f64> {
-    let rates = measure(place, &[Work::Fills], 1, options, orders, report)?;
+/// Measures fills through the library, with `orders` orders stored; returns the milliseconds per batch of one client.
+pub fn grown(
+    databases: &Databases,
+    options: &Options,
+    orders: u64,
+    report: &mut Report,
+) -> Outcome<f64> {
+    let rates = measure(databases, &[Work::Fills], 1, options, orders, report)?;
     Ok(rates.first().map_or(f64::NAN, |(_, rate)| 1e3 * ROWS as f64 / rate))
 }
 
-/// Rows a second of each.
+/// Measures each kind of work and returns its rows per second.
 fn measure(
-    place: &Place,
+    databases: &Databases,
     works: &[Work],
     clients: usize,
     options: &Options,
@@ -296,7 +300,7 @@ fn measure(
     let mut results: Vec<_> = works.iter().map(|&work| (work, vec![], vec![])).collect();
     for _ in 0..options.rounds {
         for (work, rates, latencies) in &mut results {
-            let run = work.run(place, clients, options.batches)?;
+            let run = work.run(databases, clients, options.batches)?;
             rates.push(run.rate(clients) * work.rows_of_call() as f64);
             latencies.extend(run.milliseconds());
         }

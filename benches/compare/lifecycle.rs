@@ -1,43 +1,46 @@
-//! What a lifecycle costs.
+//! Cost of an order's lifecycle, for each contender.
 
 use diesel::PgConnection;
 use tradeblotter::connect;
 use tradeblotter::embedded::Server;
 
 use crate::Options;
-use crate::drive::{Extent, Outcome};
-use crate::place::{Place, wal_position};
-use crate::relay::Relay;
+use crate::clients::{Outcome, RunLength};
+use crate::contenders::Contender;
+use crate::counting_proxy::CountingProxy;
+use crate::databases::{Databases, wal_position};
 use crate::report::{Report, quantile};
-use crate::sides::Side;
 
 const CLIENTS: [usize; 3] = [1, 8, 32];
 
-/// How many times as fast as each the library is to be.
-const GOALS: [(Side, f64); 3] =
-    [(Side::Pgbench, 1.0), (Side::SqlAlchemy, 5.0), (Side::HandWritten, 1.3)];
+/// How many times as fast as each contender the library should be.
+const GOALS: [(Contender, f64); 3] =
+    [(Contender::Pgbench, 1.0), (Contender::SqlAlchemy, 5.0), (Contender::HandWritten, 1.3)];
 
-/// Holds the sides against each other, on empty databases.
+/// Compares the contenders on empty databases.
 pub fn compare(
     server: &Server,
-    place: &Place,
+    databases: &Databases,
     options: &Options,
     report: &mut Report,
 ) -> Outcome<()> {
-    let sides = place.sides();
-    let round_trips =
-        sides.iter().map(|&side| round_trips(server, place, side)).collect::<Outcome<Vec<_>>>()?;
+    let contenders = Contender::available(databases);
+    let round_trips = contenders
+        .iter()
+        .map(|&contender| round_trips(server, databases, contender))
+        .collect::<Outcome<Vec<_>>>()?;
     for clients in CLIENTS {
-        let results = measure(server, place, &sides, clients, options)?;
-        let library = results.first().map(Results::rate).unwrap_or(f64::NAN);
+        let results = measure(server, databases, &contenders, clients, options)?;
+        let library = results.first().map(Measurements::rate).unwrap_or(f64::NAN);
         for (results, round_trips) in results.iter().zip(&round_trips) {
             let ratio = library / results.rate();
             let round_trips = format!("{round_trips:.0}");
             report.lifecycle.add(results.row(0, clients, round_trips, format!("{ratio:.2}")));
         }
-        for (side, bound) in GOALS {
-            if let Some(results) = results.iter().find(|results| results.side == side) {
-                let goal = format!("lifecycle, {clients} at a time: library to {}", side.name());
+        for (contender, bound) in GOALS {
+            if let Some(results) = results.iter().find(|results| results.contender == contender) {
+                let goal =
+                    format!("lifecycle, {clients} at a time: library to {}", contender.name());
                 report.at_least(goal, library / results.rate(), bound);
             }
         }
@@ -45,34 +48,33 @@ pub fn compare(
     Ok(())
 }
 
-/// Has the library alone do it where so many orders are stored already; tells the milliseconds it takes one
-/// client.
+/// Measures the library alone, with `orders` orders stored; returns the median milliseconds of one client.
 pub fn grown(
     server: &Server,
-    place: &Place,
+    databases: &Databases,
     options: &Options,
     orders: u64,
     report: &mut Report,
 ) -> Outcome<f64> {
-    let results = measure(server, place, &[Side::Library], 1, options)?;
+    let results = measure(server, databases, &[Contender::Library], 1, options)?;
     results
         .iter()
         .for_each(|all| report.lifecycle.add(all.row(orders, 1, String::new(), String::new())));
     Ok(results.first().map_or(f64::NAN, |all| quantile(&all.latencies, 0.5)))
 }
 
-/// What one side has done in all rounds.
-struct Results {
-    side: Side,
+/// Measurements of one contender in all rounds.
+struct Measurements {
+    contender: Contender,
     /// Lifecycles per second of each round.
     rates: Vec<f64>,
-    /// Milliseconds of each lifecycle.
+    /// Latency of each lifecycle in milliseconds.
     latencies: Vec<f64>,
-    /// Bytes of write-ahead log for a lifecycle, of each round.
+    /// Bytes of write-ahead log per lifecycle, of each round.
     wal: Vec<f64>,
 }
 
-impl Results {
+impl Measurements {
     fn rate(&self) -> f64 {
         quantile(&self.rates, 0.5)
     }
@@ -81,7 +83,7 @@ impl Results {
         [
             orders.to_string(),
             clients.to_string(),
-            self.side.name().to_owned(),
+            self.contender.name().to_owned(),
             format!("{:.0}", self.rate()),
             format!("{:.2}", quantile(&self.latencies, 0.5)),
             format!("{:.2}", quantile(&self.latencies, 0.99)),
@@ -92,49 +94,51 @@ impl Results {
     }
 }
 
-/// The sides take turns, so that whatever else goes on in the machine hits all.
+/// Measures the contenders in turn, so that other load on the machine affects all of them.
 fn measure(
     server: &Server,
-    place: &Place,
-    sides: &[Side],
+    databases: &Databases,
+    contenders: &[Contender],
     clients: usize,
     options: &Options,
-) -> Outcome<Vec<Results>> {
-    let mut results: Vec<_> = sides
+) -> Outcome<Vec<Measurements>> {
+    let mut results: Vec<_> = contenders
         .iter()
-        .map(|&side| Results { side, rates: vec![], latencies: vec![], wal: vec![] })
+        .map(|&contender| Measurements { contender, rates: vec![], latencies: vec![], wal: vec![] })
         .collect();
     let admin: &mut PgConnection = &mut connect(&server.admin_url())?;
     for _ in 0..options.rounds {
-        for Results { side, rates, latencies, wal } in &mut results {
+        for Measurements { contender, rates, latencies, wal } in &mut results {
             let before = wal_position(admin)?;
-            let run = side.run(server, place, clients, Extent::Time(options.time))?;
+            let run = contender.run(server, databases, clients, RunLength::Time(options.time))?;
             let written = wal_position(admin)? - before;
             rates.push(run.rate(clients));
             latencies.extend(run.milliseconds());
             wal.push(written as f64 / run.done as f64);
         }
-        // No side always comes after the same other one.
+        // Vary the order, so that no contender always runs after the same other one.
         results.rotate_left(1);
-        if results.first().map(|first| first.side) == sides.first().copied() {
+        if results.first().map(|first| first.contender) == contenders.first().copied() {
             results.reverse();
         }
     }
-    results.sort_by_key(|results| sides.iter().position(|&side| side == results.side));
+    results.sort_by_key(|results| {
+        contenders.iter().position(|&contender| contender == results.contender)
+    });
     Ok(results)
 }
 
-/// Counts what goes over the socket for one lifecycle. A run of more of them differs from one of fewer by
-/// nothing else.
-fn round_trips(server: &Server, place: &Place, side: Side) -> Outcome<f64> {
+/// Counts the round trips of one lifecycle: the difference between a longer and a shorter run, which have the same
+/// set-up, divided by the number of additional lifecycles.
+fn round_trips(server: &Server, databases: &Databases, contender: Contender) -> Outcome<f64> {
     const MORE: usize = 100;
-    let relay = Relay::to(&place.directory)?;
-    let place = place.through(relay.directory());
+    let proxy = CountingProxy::start(&databases.directory)?;
+    let databases = databases.through(proxy.directory());
     let mut counts = [0; 2];
     for (count, more) in counts.iter_mut().zip([0, MORE]) {
-        relay.take();
-        side.run(server, &place, 1, Extent::Count(more))?;
-        *count = relay.take();
+        proxy.take_count();
+        contender.run(server, &databases, 1, RunLength::Calls(more))?;
+        *count = proxy.take_count();
     }
     Ok((counts[1] - counts[0]) as f64 / MORE as f64)
 }

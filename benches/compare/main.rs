@@ -1,37 +1,41 @@
-//! What the store costs beside others that do the same, and as it grows.
+//! Compares the cost of the store with that of other clients, and measures how it grows.
 //!
 //! Everything runs on one private server that writes to disk before it answers a COMMIT:
 //!
-//! - a lifecycle: an order, its way to the venue and its two fills, each in a transaction of its own. The
-//!   library works as in an application: on the migrated schema, under row security, with a session of the
-//!   trader for the order and one of the engine for the rest. pgbench, a client written by hand and
-//!   SQLAlchemy work on the base schema without row security, and do with the statements of each
-//!   transaction what the library leaves to the database. They take turns, each for a few seconds, so that
-//!   whatever else goes on in the machine hits all; this, and that two of them are programs of their own,
-//!   is why none of the usual harnesses runs them: those measure one thing after the other, from within;
-//! - batches, beside INSERT … SELECT FROM unnest into bare tables;
-//! - the reads of a trader, with row security and without, an export of the log, and room on disk, in a book
-//!   that grows.
+//! - `lifecycle`: an order, its routing to the venue and two fills, each in its own transaction. The library
+//!   works as in an application: on the migrated schema, under row-level security, with a session of the trader
+//!   for the order and one of the engine for the rest. pgbench, a hand-written client and SQLAlchemy work on the
+//!   base schema without row-level security, and do by statements what the library leaves to the database. The
+//!   contenders take turns of a few seconds, so that other load on the machine affects all of them. That, and
+//!   that two of them are separate programs, is why no usual benchmark harness runs them.
+//! - `batch`: batches of rows, compared with INSERT … SELECT FROM unnest into bare tables.
+//! - `growth`: the reads of a trader with and without row-level security, an export of the log, and the space on
+//!   disk, in a dataset that grows.
 //!
-//! `cargo bench --bench compare` does all of it, `-- --quick` in a few minutes with a small book. The names
-//! of questions, `lifecycle`, `batch` or `stored`, leave out the others, and `--orders 100000,1000000` says
-//! to which sizes the book grows. `--python PROGRAM` names a Python that has SQLAlchemy, which is left out
-//! otherwise; `--out DIRECTORY` has the tables written as CSV. `scripts/bench` gives it both. Missed goals
-//! are told, and no failure.
+//! `cargo bench --bench compare -- [PART…] [OPTION…]` runs the named parts, or all of them:
+//!
+//! | option | effect |
+//! |---|---|
+//! | `--quick` | a small dataset and few rounds: a few minutes |
+//! | `--orders 100000,1000000` | the sizes of the growing dataset, in orders |
+//! | `--python PROGRAM` | a Python with SQLAlchemy, which is left out otherwise |
+//! | `--out DIRECTORY` | write the tables as CSV |
+//!
+//! `scripts/bench` passes the last two. A missed goal is printed and is not a failure.
 
 mod batch;
-#[path = "../common/book.rs"]
-mod book;
-mod drive;
+mod clients;
+mod contenders;
+mod counting_proxy;
+mod databases;
+#[path = "../common/dataset.rs"]
+mod dataset;
+mod growth;
 mod lifecycle;
 mod machine;
-mod place;
 #[path = "../common/reads.rs"]
 mod reads;
-mod relay;
 mod report;
-mod sides;
-mod stored;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,28 +43,31 @@ use std::time::Duration;
 use tradeblotter::connect;
 use tradeblotter::embedded::Server;
 
-use drive::Outcome;
-use place::{Place, set_fsync};
+use clients::Outcome;
+use databases::{Databases, set_fsync};
 use report::Report;
 
-const QUESTIONS: [&str; 3] = ["lifecycle", "batch", "stored"];
+const PARTS: [&str; 3] = ["lifecycle", "batch", "growth"];
+
+const USAGE: &str = "usage: cargo bench --bench compare -- [lifecycle] [batch] [growth] [--quick] \
+                     [--orders N,…] [--python PROGRAM] [--out DIRECTORY]";
 
 fn main() -> Outcome<()> {
     let options = Options::read()?;
     let server = Server::start()?;
-    let place = Place::prepare(&server, options.python.clone())?;
+    let databases = Databases::prepare(&server, options.python.clone())?;
     let admin = &mut connect(&server.admin_url())?;
     let mut report = Report::default();
     set_fsync(admin, true)?;
-    machine::describe(admin, &place, &mut report.facts)?;
-    if options.asks("lifecycle") {
-        lifecycle::compare(&server, &place, &options, &mut report)?;
+    machine::describe(admin, &databases, &mut report.facts)?;
+    if options.includes("lifecycle") {
+        lifecycle::compare(&server, &databases, &options, &mut report)?;
     }
-    if options.asks("batch") {
-        batch::compare(&place, &options, &mut report)?;
+    if options.includes("batch") {
+        batch::compare(&databases, &options, &mut report)?;
     }
-    if options.asks("stored") {
-        stored::measure(&server, &place, &options, &mut report)?;
+    if options.includes("growth") {
+        growth::measure(&server, &databases, &options, &mut report)?;
     }
     for table in report.tables() {
         table.print();
@@ -69,22 +76,23 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// How much is measured.
+/// What to measure, and how much.
 pub struct Options {
-    /// Orders in the book, growing.
+    /// Orders in the dataset, in ascending order.
     sizes: Vec<u64>,
     rounds: usize,
-    /// How long a side goes through lifecycles before it is the next one's turn.
+    /// Duration of a contender's turn.
     time: Duration,
-    /// How long clients read the same.
+    /// Duration of a round of one read.
     slice: Duration,
-    /// Batches of each client in a round.
+    /// Batches of each client in each round.
     batches: usize,
-    /// Rows of the log that are exported.
+    /// Rows of the log to export.
     exported: usize,
     python: Option<PathBuf>,
     out: Option<PathBuf>,
-    questions: Vec<String>,
+    /// The parts to run; all if empty.
+    parts: Vec<String>,
 }
 
 impl Options {
@@ -98,7 +106,7 @@ impl Options {
             exported: 200_000,
             python: None,
             out: None,
-            questions: vec![],
+            parts: vec![],
         }
     }
 
@@ -120,9 +128,9 @@ impl Options {
         let mut options = if is_quick { Self::quick() } else { Self::full() };
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or(format!("{argument} lacks its value"));
+            let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
             match argument.as_str() {
-                // Said by `cargo bench`.
+                // `cargo bench` passes --bench.
                 "--bench" | "--quick" => {}
                 "--orders" => {
                     let sizes = value()?.split(',').map(str::parse).collect::<Result<_, _>>();
@@ -130,18 +138,14 @@ impl Options {
                 }
                 "--python" => options.python = Some(value()?.into()),
                 "--out" => options.out = Some(value()?.into()),
-                question if QUESTIONS.contains(&question) => options.questions.push(argument),
-                _ => {
-                    let questions = QUESTIONS.join(", ");
-                    let why = "is not --quick, --orders, --python, --out or one of";
-                    return Err(format!("{argument} {why} {questions}").into());
-                }
+                part if PARTS.contains(&part) => options.parts.push(argument),
+                _ => return Err(format!("unknown argument {argument}; {USAGE}").into()),
             }
         }
         Ok(options)
     }
 
-    fn asks(&self, question: &str) -> bool {
-        self.questions.is_empty() || self.questions.iter().any(|asked| asked == question)
+    fn includes(&self, part: &str) -> bool {
+        self.parts.is_empty() || self.parts.iter().any(|named| named == part)
     }
 }

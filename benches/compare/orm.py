@@ -1,6 +1,6 @@
-"""The lifecycle through SQLAlchemy's ORM, as an application writes it: a session and a commit to each
-step, the arithmetic in Decimal. Each client is a process of its own. Prints a line for each lifecycle: the
-client, the number of the lifecycle, its microseconds."""
+"""Runs the lifecycle through SQLAlchemy's ORM, as an application would: one session and one commit per step,
+arithmetic in Decimal. Each client is a process. Prints one line per lifecycle: client, number of the
+lifecycle, microseconds."""
 
 import argparse
 import decimal
@@ -96,7 +96,7 @@ def lifecycle(engine, trader):
         session.commit()
     with Session(engine) as session:
         order = session.get_one(Order, order_id, with_for_update=True)
-        # The base schema has no status for it, and an order that is routed is PENDING still.
+        # The base schema has no status for a routed order: it stays PENDING.
         order.updated_at = now()
         log(session, order, "EXECUTED")
         session.commit()
@@ -108,7 +108,7 @@ def lifecycle(engine, trader):
                     order_id=order_id,
                     quantity_filled=quantity,
                     price_at_fill=price,
-                    venue="NASDAQ",
+                    venue="XNAS",
                     commission=commission,
                 )
             )
@@ -147,7 +147,7 @@ def work(client, options):
 
 
 def start(options):
-    # When a process begins: a barrier can't be sent to it later.
+    # Runs when a process starts: a barrier can't be sent to it later.
     global given
     given = options
 

@@ -24,7 +24,7 @@ UPDATE orders SET
     WHERE id = :order_id AND status IN ('PENDING', 'PARTIAL') AND filled_quantity + 40 <= quantity
     RETURNING status \gset
 INSERT INTO fills (order_id, quantity_filled, price_at_fill, venue, commission)
-    VALUES (:order_id, 40, 150.20, 'NASDAQ', 0.40);
+    VALUES (:order_id, 40, 150.20, 'XNAS', 0.40);
 INSERT INTO execution_logs (order_id, trader_id, action, status)
     VALUES (:order_id, :trader_id, 'FILLED', :status);
 COMMIT;
@@ -39,7 +39,7 @@ UPDATE orders SET
     WHERE id = :order_id AND status IN ('PENDING', 'PARTIAL') AND filled_quantity + 60 <= quantity
     RETURNING status \gset
 INSERT INTO fills (order_id, quantity_filled, price_at_fill, venue, commission)
-    VALUES (:order_id, 60, 150.25, 'NASDAQ', 0.60);
+    VALUES (:order_id, 60, 150.25, 'XNAS', 0.60);
 INSERT INTO execution_logs (order_id, trader_id, action, status)
     VALUES (:order_id, :trader_id, 'FILLED', :status);
 COMMIT;

@@ -1,4 +1,4 @@
-"""Draws what `compare` has measured: a plot for each question, beside the CSV it is drawn from."""
+"""Plots the measurements of `compare`: one SVG for each table, beside its CSV."""
 
 import csv
 import pathlib
@@ -8,7 +8,7 @@ from collections import defaultdict
 import matplotlib
 
 matplotlib.use("svg")
-# Text as text, and the same bytes for the same figures.
+# Keep text as text, and write the same bytes for the same figures.
 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "tradeblotter", "font.size": 9})
 from matplotlib import pyplot  # noqa: E402
 
@@ -19,7 +19,7 @@ def rows(directory, name):
 
 
 def bars(axes, groups, title, unit):
-    """A group of bars to each place, a bar to each name: {name: {place: value}}."""
+    """Draws a group of bars at each place, one bar for each name: {name: {place: value}}."""
     places = list(dict.fromkeys(place for values in groups.values() for place in values))
     width = 0.8 / len(groups)
     for number, (name, values) in enumerate(groups.items()):
@@ -58,8 +58,8 @@ def lifecycle(directory):
     if not table:
         return
     figure, (rate, wait) = pyplot.subplots(2, 1, figsize=(9, 7))
-    bars(rate, grouped(table, "by", clients, "lifecycles/s"), "Lifecycles", "a second")
-    bars(wait, grouped(table, "by", clients, "p99 ms"), "The slowest in a hundred", "ms (p99)")
+    bars(rate, grouped(table, "by", clients, "lifecycles/s"), "Lifecycles", "per second")
+    bars(wait, grouped(table, "by", clients, "p99 ms"), "99th percentile", "ms (p99)")
     save(figure, directory, "lifecycle")
 
 
@@ -70,7 +70,7 @@ def batch(directory):
     figure, axes = pyplot.subplots(figsize=(10, 4))
     axes.set_yscale("log")
     groups = grouped(table, "by", lambda row: f"{row['rows']}\n{clients(row)}", "rows/s")
-    bars(axes, groups, "Rows written 1,000 at a time", "a second")
+    bars(axes, groups, "Rows written 1,000 at a time", "per second")
     save(figure, directory, "batch")
 
 
@@ -105,7 +105,7 @@ def growth(directory):
         return
     for name, points in lines.items():
         axes.plot(list(points), list(points.values()), marker="o", label=name)
-    axes.set(xscale="log", yscale="log", xlabel="orders stored", ylabel="ms (p50)", title="As it grows")
+    axes.set(xscale="log", yscale="log", xlabel="orders stored", ylabel="ms (p50)", title="Growth")
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     save(figure, directory, "growth")
 
@@ -116,7 +116,7 @@ def export(directory):
         return
     figure, axes = pyplot.subplots(figsize=(7, 4))
     groups = grouped(table, "by", lambda row: f"{int(row['orders stored']):,} orders", "rows/s")
-    bars(axes, groups, "The log taken out", "rows a second")
+    bars(axes, groups, "Export of the log", "rows per second")
     save(figure, directory, "export")
 
 
@@ -130,7 +130,7 @@ def disk(directory):
         for part in ["table", "index"]:
             place = f"{int(row['orders stored']):,} orders"
             groups[f"{row['table']}, {part}"][place] = float(row[f"{part} bytes/order"])
-    bars(axes, groups, "Room on disk", "bytes to an order")
+    bars(axes, groups, "Space on disk", "bytes per order")
     save(figure, directory, "disk")
 
 

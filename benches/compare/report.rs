@@ -1,11 +1,11 @@
-//! What was measured, as tables to read and to plot, and the goals it is held against.
+//! The measurements as tables, to read and to plot, and the goals.
 
 use std::fs;
 use std::path::Path;
 
-use crate::drive::Outcome;
+use crate::clients::Outcome;
 
-/// One question, and its answer in rows.
+/// A table of measurements.
 pub struct Table {
     name: &'static str,
     headings: &'static [&'static str],
@@ -17,7 +17,7 @@ impl Table {
         Self { name, headings, rows: vec![] }
     }
 
-    /// Adds a row, and says so: the whole takes long.
+    /// Adds a row and prints it, because a full run takes long.
     pub fn add(&mut self, row: impl IntoIterator<Item = String>) {
         let row: Vec<_> = row.into_iter().collect();
         println!("{}: {}", self.name, self.line(&row));
@@ -29,7 +29,7 @@ impl Table {
         fields.map(|(heading, field)| format!("{heading} {field}")).collect::<Vec<_>>().join(", ")
     }
 
-    /// Prints it for a reader of Markdown, if there is an answer.
+    /// Prints the table as Markdown, unless it is empty.
     pub fn print(&self) {
         if self.rows.is_empty() {
             return;
@@ -41,7 +41,7 @@ impl Table {
         }
     }
 
-    /// Writes it as CSV.
+    /// Writes the table as CSV.
     pub fn write(&self, directory: &Path) -> Outcome<()> {
         fs::create_dir_all(directory)?;
         let path = directory.join(self.name).with_extension("csv");
@@ -52,7 +52,7 @@ impl Table {
     }
 }
 
-/// All that was measured.
+/// All measurements.
 pub struct Report {
     pub facts: Table,
     pub lifecycle: Table,
@@ -112,18 +112,18 @@ impl Default for Report {
 
 impl Report {
     pub fn at_least(&mut self, goal: impl Into<String>, measured: f64, bound: f64) {
-        self.hold(goal.into(), format!("at least {bound}"), measured, bound / measured);
+        self.add_goal(goal.into(), format!("at least {bound}"), measured, bound / measured);
     }
 
     pub fn at_most(&mut self, goal: impl Into<String>, measured: f64, bound: f64) {
-        self.hold(goal.into(), format!("at most {bound}"), measured, measured / bound);
+        self.add_goal(goal.into(), format!("at most {bound}"), measured, measured / bound);
     }
 
-    /// `beyond` is more than 1 when the goal is missed.
-    fn hold(&mut self, goal: String, bound: String, measured: f64, beyond: f64) {
-        let verdict = match beyond {
+    /// Adds a goal. `excess` is greater than 1 if the goal is missed.
+    fn add_goal(&mut self, goal: String, bound: String, measured: f64, excess: f64) {
+        let verdict = match excess {
             ..=1.0 => "met".to_owned(),
-            beyond => format!("MISSED by a factor of {beyond:.2}"),
+            excess => format!("MISSED by a factor of {excess:.2}"),
         };
         self.goals.add([goal, bound, format!("{measured:.3}"), verdict]);
     }
@@ -134,6 +134,7 @@ impl Report {
     }
 }
 
+/// Returns a quantile; NaN if there are no values.
 pub fn quantile(values: &[f64], of: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

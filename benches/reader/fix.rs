@@ -1,8 +1,8 @@
-//! Execution reports to read.
+//! Generated execution reports.
 
 use std::fmt::Write;
 
-/// So many execution reports, one to a line, with right lengths and checksums.
+/// Generates `count` execution reports, one per line, with correct body lengths and checksums.
 pub fn reports(count: u32, separator: &str) -> Vec<u8> {
     let mut all = Vec::new();
     for number in 0..count {

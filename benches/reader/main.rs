@@ -1,12 +1,12 @@
-//! How fast reports are read: from bytes in memory to events, in one thread.
+//! Measures how fast FIX execution reports are read: from bytes in memory to events, in one thread.
 //!
-//! The reports are execution reports as brokers send them, of some 370 bytes and 37 fields, about orders
-//! that are taken, filled in parts, cancelled. Their length and checksum are right and are verified. The
-//! fastest of several rounds counts, since whatever else goes on in the machine only makes them slower.
+//! The reports are as brokers send them, of about 370 bytes and 37 fields, about orders that are acknowledged,
+//! partially filled and cancelled. Their body lengths and checksums are correct and are verified. The fastest of
+//! several rounds counts, because other load on the machine only makes a round slower.
 //!
-//! Exits with 1 when FIX as it is on the wire is read at less than 500 MB/s.
+//! Exits with 1 if FIX with its SOH separators is read at less than 500 MB/s.
 //!
-//! `cargo bench --bench reader -- --quick` for a quick look.
+//! `cargo bench --bench reader -- --quick` takes a quick look.
 
 mod fix;
 
@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use tradeblotter::ingest::{FixReader, Format, Reader};
 
-/// Bytes a second of FIX with SOH, in millions.
-const GOAL: f64 = 500.0;
+/// Least speed for FIX with SOH separators, in MB/s.
+const MIN_SPEED: f64 = 500.0;
 
-/// Events taken at a time.
+/// Events of a batch.
 const BATCH: usize = 1024;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -43,12 +43,12 @@ fn main() -> Outcome<ExitCode> {
             "{name:<12} {:>9} {speed:>8.0} {rate:>14.0} {each:>12.0}",
             input.len() as u32 / reports
         );
-        is_met &= separator != "\x01" || speed >= GOAL;
+        is_met &= separator != "\x01" || speed >= MIN_SPEED;
     }
     Ok(if is_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The time of the fastest round. Each has to give every report, without a doubt.
+/// Returns the duration of the fastest round; fails if a round does not read every report without a note.
 fn fastest<F: Format>(
     input: &[u8],
     reports: u32,

@@ -1,4 +1,4 @@
-//! Stands between a client and the server's socket, and counts the round trips.
+//! A proxy between clients and the server's socket that counts round trips.
 
 use std::fs;
 use std::io::{Read, Result, Write};
@@ -10,20 +10,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// The type of the message with which the server says that it waits for the next query. A client that
-/// sends a query at a time has made a round trip for each.
+/// The type of the server's ReadyForQuery message. A client that sends one query at a time makes one round trip
+/// for each.
 const READY_FOR_QUERY: u8 = b'Z';
 
-/// A socket like the server's, in a directory of its own.
-pub struct Relay {
+/// A socket like the server's, in its own directory.
+pub struct CountingProxy {
     directory: tempfile::TempDir,
     round_trips: Arc<AtomicUsize>,
 }
 
-impl Relay {
-    pub fn to(server: &Path) -> Result<Self> {
+impl CountingProxy {
+    /// Starts a proxy for the server whose socket is in this directory.
+    pub fn start(server: &Path) -> Result<Self> {
         const SOCKET: &str = ".s.PGSQL.5432";
-        let directory = tempfile::Builder::new().prefix("relay-").tempdir_in("/tmp")?;
+        let directory = tempfile::Builder::new().prefix("proxy-").tempdir_in("/tmp")?;
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700))?;
         let listener = UnixListener::bind(directory.path().join(SOCKET))?;
         let round_trips = Arc::new(AtomicUsize::new(0));
@@ -33,11 +34,11 @@ impl Relay {
                 let (client, server) = (client?, UnixStream::connect(&server)?);
                 let (mut up, mut down) = (server.try_clone()?, client.try_clone()?);
                 let counter = Arc::clone(&counter);
-                thread::spawn(move || pass_on(&client, &mut up, |_| {}));
+                thread::spawn(move || forward(&client, &mut up, |_| {}));
                 thread::spawn(move || {
-                    let mut messages = Messages::default();
-                    pass_on(&server, &mut down, |bytes| {
-                        counter.fetch_add(messages.ready(bytes), Ordering::Relaxed);
+                    let mut messages = MessageParser::default();
+                    forward(&server, &mut down, |bytes| {
+                        counter.fetch_add(messages.count_ready(bytes), Ordering::Relaxed);
                     })
                 });
             }
@@ -46,19 +47,19 @@ impl Relay {
         Ok(Self { directory, round_trips })
     }
 
-    /// Where the socket is.
+    /// Returns the directory of the socket.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// How many there were since the last call.
-    pub fn take(&self) -> usize {
+    /// Returns the round trips since the last call.
+    pub fn take_count(&self) -> usize {
         self.round_trips.swap(0, Ordering::Relaxed)
     }
 }
 
-/// Copies what comes, shown first to `look`, until one side hangs up.
-fn pass_on(mut from: &UnixStream, to: &mut UnixStream, mut look: impl FnMut(&[u8])) -> Result<()> {
+/// Forwards bytes from one stream to the other until one is closed; calls `look` with them first.
+fn forward(mut from: &UnixStream, to: &mut UnixStream, mut look: impl FnMut(&[u8])) -> Result<()> {
     let mut buffer = vec![0; 1 << 16];
     loop {
         let read = from.read(&mut buffer)?;
@@ -70,16 +71,16 @@ fn pass_on(mut from: &UnixStream, to: &mut UnixStream, mut look: impl FnMut(&[u8
     }
 }
 
-/// The server's messages: a type, a length of four bytes that counts itself, and the rest.
+/// A parser of the server's messages: a type byte, a length of four bytes that includes itself, and the rest.
 #[derive(Default)]
-struct Messages {
+struct MessageParser {
     head: Vec<u8>,
     rest: usize,
 }
 
-impl Messages {
-    /// How many of the messages that begin in these bytes say that the server is ready.
-    fn ready(&mut self, bytes: &[u8]) -> usize {
+impl MessageParser {
+    /// Returns how many ReadyForQuery messages begin in these bytes.
+    fn count_ready(&mut self, bytes: &[u8]) -> usize {
         let mut count = 0;
         for &byte in bytes {
             if self.rest > 0 {

@@ -1,4 +1,4 @@
--- What the triggers that rested while the book was loaded would have seen to.
+-- Checks the invariants that the triggers maintain, which did not fire while the dataset was loaded.
 DO $$
 BEGIN
     IF EXISTS (
@@ -31,7 +31,7 @@ BEGIN
             OR coalesce(filled.fills, 0) <> logged.fills
             OR logged.submissions IS DISTINCT FROM 1
     ) THEN
-        RAISE EXCEPTION 'the book of the benchmark does not add up';
+        RAISE EXCEPTION 'the dataset of the benchmark violates an invariant';
     END IF;
 END
 $$;

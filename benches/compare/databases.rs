@@ -1,4 +1,4 @@
-//! The databases that are measured, and how to come to them.
+//! The databases that are measured, and connections to them.
 
 use std::path::{Path, PathBuf};
 
@@ -11,17 +11,16 @@ use tradeblotter::embedded::Server;
 use tradeblotter::{Blotter, connect, migrations, role};
 use uuid::Uuid;
 
-use crate::drive::Outcome;
-use crate::sides::Side;
+use crate::clients::Outcome;
 
-/// The most clients that there are at a time.
-pub const MOST_CLIENTS: usize = 32;
+/// Greatest number of concurrent clients.
+pub const MAX_CLIENTS: usize = 32;
 
 const SCHEMA_WRITER: &str = "base_writer";
 const BASE: &str = "base";
 
-/// What the others write to: the base schema, without row security. The bare tables have its columns, checks
-/// and indexes, and nothing that refers to another table.
+/// The schema of the other contenders: the base schema without row-level security. The bare tables have its
+/// columns, checks and indexes, but no foreign keys.
 const BASE_SCHEMA: [&str; 4] = [
     include_str!("../../migrations/2026-11-22-100000-0000_create_traders/up.sql"),
     include_str!("../../migrations/2026-11-22-100100-0000_create_order_tables/up.sql"),
@@ -33,25 +32,25 @@ const BASE_SCHEMA: [&str; 4] = [
      CREATE TABLE bare_execution_logs (LIKE execution_logs INCLUDING ALL);",
 ];
 
-/// The databases, and how to come to them.
+/// URLs and programs to reach the databases.
 #[derive(Clone)]
-pub struct Place {
-    /// Where the socket is.
+pub struct Databases {
+    /// Directory of the server's socket.
     pub directory: PathBuf,
-    /// The logins of the library.
+    /// URLs of the library's logins.
     pub trader: String,
     pub engine: String,
     pub compliance: String,
-    /// The login of the others.
+    /// URL of the login of the other contenders.
     pub writer: String,
-    /// None where it is not installed.
+    /// The program pgbench, if it is installed.
     pub pgbench: Option<PathBuf>,
     /// A Python that has SQLAlchemy, if one is given.
     pub python: Option<PathBuf>,
 }
 
-impl Place {
-    /// Makes the two databases.
+impl Databases {
+    /// Creates the two databases: one for the library, one for the other contenders.
     pub fn prepare(server: &Server, python: Option<PathBuf>) -> Outcome<Self> {
         migrations::run(&mut server.connect()?)?;
         let admin_url = server.admin_url();
@@ -65,8 +64,8 @@ impl Place {
         admin.batch_execute(&format!("CREATE DATABASE {BASE} OWNER {SCHEMA_WRITER}"))?;
         let base = &mut connect(&writer)?;
         BASE_SCHEMA.iter().try_for_each(|sql| base.batch_execute(sql))?;
-        register(admin)?;
-        register(base)?;
+        insert_traders(admin)?;
+        insert_traders(base)?;
         let programs = text(admin, "SELECT setting AS text FROM pg_config WHERE name = 'BINDIR'")?;
         let directory = text(admin, "SELECT current_setting('unix_socket_directories') AS text")?;
         Ok(Self {
@@ -80,7 +79,7 @@ impl Place {
         })
     }
 
-    /// The same, with the library in another database.
+    /// Returns the same, but with another database for the library.
     pub fn with_library_in(&self, database: &str) -> Self {
         Self {
             trader: in_database(&self.trader, database),
@@ -90,7 +89,7 @@ impl Place {
         }
     }
 
-    /// The same, reached through a socket in another directory.
+    /// Returns the same, but reached through a socket in another directory.
     pub fn through(&self, directory: &Path) -> Self {
         let (own, other) = (self.directory.display().to_string(), directory.display().to_string());
         let through = |url: &str| url.replacen(&own, &other, 1);
@@ -104,20 +103,12 @@ impl Place {
         }
     }
 
-    /// The clients that are held against each other.
-    pub fn sides(&self) -> Vec<Side> {
-        let mut sides = vec![Side::Library, Side::HandWritten];
-        sides.extend(self.pgbench.is_some().then_some(Side::Pgbench));
-        sides.extend(self.python.is_some().then_some(Side::SqlAlchemy));
-        sides
-    }
-
-    /// A connection by which the base schema is written.
+    /// Opens a connection that writes to the base schema.
     pub fn writer_client(&self) -> Outcome<Client> {
         self.client(SCHEMA_WRITER, BASE)
     }
 
-    /// A connection whom row security does not hold.
+    /// Opens a superuser's connection, which bypasses row-level security.
     pub fn superuser_client(&self, database: &str) -> Outcome<Client> {
         self.client("postgres", database)
     }
@@ -129,25 +120,27 @@ impl Place {
     }
 }
 
-/// A trader for each client: those of one would wait for each other's lock on its row.
+/// Returns the trader of a client. Each client has its own, because orders of one trader wait for each other's
+/// lock on its row.
 pub fn trader(client: usize) -> Uuid {
     Uuid::from_u128(client as u128 + 1)
 }
 
-/// Writes down the traders of the clients.
-pub fn register(conn: &mut PgConnection) -> Outcome<()> {
-    for client in 0..MOST_CLIENTS {
+/// Inserts the traders of the clients.
+pub fn insert_traders(conn: &mut PgConnection) -> Outcome<()> {
+    for client in 0..MAX_CLIENTS {
         let id = trader(client);
         conn.batch_execute(&format!("INSERT INTO traders (id, name) VALUES ('{id}', 'Client')"))?;
     }
     Ok(())
 }
 
+/// Replaces the database `blotter` in a URL.
 pub fn in_database(url: &str, name: &str) -> String {
     url.replacen("/blotter?", &format!("/{name}?"), 1)
 }
 
-/// The library with a connection for each client.
+/// Opens the library with one connection for each client.
 pub fn pool(url: &str, clients: usize) -> Outcome<Blotter> {
     let pool = Pool::builder()
         .max_size(u32::try_from(clients)?)
@@ -163,7 +156,7 @@ struct Line {
     text: String,
 }
 
-/// The column `text` of the one row of a query.
+/// Returns the column `text` of a query with one row.
 pub fn text(conn: &mut PgConnection, query: &str) -> Outcome<String> {
     Ok(diesel::sql_query(query).get_result::<Line>(conn)?.text)
 }
@@ -174,17 +167,17 @@ struct Number {
     number: i64,
 }
 
-/// The column `number` of the one row of a query.
+/// Returns the column `number` of a query with one row.
 pub fn number(conn: &mut PgConnection, query: &str) -> Outcome<i64> {
     Ok(diesel::sql_query(query).get_result::<Number>(conn)?.number)
 }
 
-/// Bytes of write-ahead log that the server has written.
+/// Returns how many bytes of write-ahead log the server has written.
 pub fn wal_position(conn: &mut PgConnection) -> Outcome<i64> {
     number(conn, "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint AS number")
 }
 
-/// The embedded server does without; its data is not kept.
+/// Sets fsync, which the embedded server has off because its data is not kept.
 pub fn set_fsync(conn: &mut PgConnection, on: bool) -> Outcome<()> {
     conn.batch_execute(&format!("ALTER SYSTEM SET fsync = {on}"))?;
     conn.batch_execute("SELECT pg_reload_conf(); SELECT pg_sleep(0.2); CHECKPOINT")?;

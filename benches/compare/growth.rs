@@ -1,4 +1,4 @@
-//! What it costs to read, to export, to keep and to add to a book, as it grows.
+//! Costs of reads, export, storage and writes in a dataset that grows.
 
 use std::io;
 use std::time::Instant;
@@ -9,29 +9,29 @@ use tradeblotter::embedded::Server;
 use tradeblotter::role::Reader;
 use tradeblotter::{Filter, Session, connect, ingest, migrations};
 
-use crate::book;
-use crate::drive::{Extent, Outcome, drive};
-use crate::place::{Place, in_database, number, pool, register, set_fsync};
+use crate::clients::{Outcome, RunLength, run_clients};
+use crate::databases::{Databases, in_database, insert_traders, number, pool, set_fsync};
+use crate::dataset;
 use crate::reads::{READS, Read, Subject};
 use crate::report::{Report, quantile};
 use crate::{Options, batch, lifecycle};
 
 const CLIENTS: [usize; 3] = [1, 8, 32];
 
-const BOOK: &str = "book";
+const DATABASE: &str = "growth";
 
 const TRADERS: u64 = 2000;
 
-/// Reads of each client before those that count: PostgreSQL decides after five whether it keeps a plan.
+/// Reads of each client before the measured ones: PostgreSQL decides after five between custom and generic plans.
 const WARM_UP: usize = 10;
 
-/// How many times as long a read may take under row security.
-const RATIO: f64 = 1.1;
+/// Greatest ratio of a read with row-level security to the same read without.
+const MAX_RLS_RATIO: f64 = 1.1;
 
-/// How many times as long something may take in the largest book as in the smallest.
-const GROWTH: f64 = 1.5;
+/// Greatest ratio of a duration in the largest dataset to that in the smallest.
+const MAX_GROWTH: f64 = 1.5;
 
-/// Milliseconds that a read may take at most, of which it is to take a hundredth.
+/// Budget of each read in milliseconds; the goal is a hundredth of it.
 const BUDGETS: [(&str, f64); 4] = [
     ("50 recent orders", 200.0),
     ("50 open orders", 100.0),
@@ -39,39 +39,39 @@ const BUDGETS: [(&str, f64); 4] = [
     ("audit trail of all orders", 500.0),
 ];
 
-/// Milliseconds that one client waits for each thing it does, half of the time.
+/// Median latency of each operation with one client, in milliseconds.
 type Medians = Vec<(&'static str, f64)>;
 
-/// Lets a book grow from size to size, and measures at each.
+/// Grows a dataset from size to size, and measures at each.
 pub fn measure(
     server: &Server,
-    place: &Place,
+    databases: &Databases,
     options: &Options,
     report: &mut Report,
 ) -> Outcome<()> {
-    let url = in_database(server.url(), BOOK);
+    let url = in_database(server.url(), DATABASE);
     connect(&server.admin_url())?
-        .batch_execute(&format!("CREATE DATABASE {BOOK} OWNER blotter"))?;
+        .batch_execute(&format!("CREATE DATABASE {DATABASE} OWNER blotter"))?;
     migrations::run(&mut connect(&url)?)?;
-    let admin = &mut connect(&in_database(&server.admin_url(), BOOK))?;
-    register(admin)?;
-    let place = place.with_library_in(BOOK);
+    let admin = &mut connect(&in_database(&server.admin_url(), DATABASE))?;
+    insert_traders(admin)?;
+    let databases = databases.with_library_in(DATABASE);
     let mut stored = 0;
     let mut smallest: Option<Medians> = None;
     for &orders in &options.sizes {
         load(admin, stored, orders)?;
         stored = orders;
         disk(admin, orders, report)?;
-        let mut medians = reads(admin, &place, options, orders, report)?;
-        export(&place, options, orders, report)?;
-        medians.push(("lifecycle", lifecycle::grown(server, &place, options, orders, report)?));
-        medians.push(("batch of fills", batch::grown(&place, options, orders, report)?));
+        let mut medians = reads(admin, &databases, options, orders, report)?;
+        export(&databases, options, orders, report)?;
+        medians.push(("lifecycle", lifecycle::grown(server, &databases, options, orders, report)?));
+        medians.push(("batch of fills", batch::grown(&databases, options, orders, report)?));
         match &smallest {
             None => smallest = Some(medians),
             Some(smallest) if Some(&orders) == options.sizes.last() => {
                 for ((what, median), (_, at_first)) in medians.iter().zip(smallest) {
                     let goal = format!("{what}: {orders} orders to {}", options.sizes[0]);
-                    report.at_most(goal, median / at_first, GROWTH);
+                    report.at_most(goal, median / at_first, MAX_GROWTH);
                 }
             }
             Some(_) => {}
@@ -80,29 +80,30 @@ pub fn measure(
     Ok(())
 }
 
-/// Without fsync: what is loaded is made again if the machine fails.
+/// Grows the dataset with fsync off: if the machine crashes, it is loaded again.
 fn load(admin: &mut PgConnection, stored: u64, orders: u64) -> Outcome<()> {
     let begun = Instant::now();
     set_fsync(admin, false)?;
-    book::grow(admin, stored, orders, TRADERS)?;
+    dataset::grow(admin, stored, orders, TRADERS)?;
     set_fsync(admin, true)?;
-    println!("{orders} orders stand after {:.0} s", begun.elapsed().as_secs_f64());
+    println!("{orders} orders loaded in {:.0} s", begun.elapsed().as_secs_f64());
     Ok(())
 }
 
-/// Bytes to an order.
+/// Measures the bytes on disk per order.
 fn disk(admin: &mut PgConnection, orders: u64, report: &mut Report) -> Outcome<()> {
     for tables in ["orders", "fills", "execution_logs", "orders,fills,execution_logs"] {
-        let mut of_tables = |what: &str| {
+        let mut sum_over_tables = |what: &str| {
             let query = format!(
                 "SELECT sum({what})::bigint AS number
                  FROM pg_class WHERE oid = ANY (string_to_array('{tables}', ',')::regclass[])"
             );
             number(admin, &query)
         };
-        let rows = of_tables("reltuples::bigint")?;
+        let rows = sum_over_tables("reltuples::bigint")?;
         let each = |bytes: i64| format!("{:.0}", bytes as f64 / orders as f64);
-        let (table, index) = (of_tables("pg_table_size(oid)")?, of_tables("pg_indexes_size(oid)")?);
+        let (table, index) =
+            (sum_over_tables("pg_table_size(oid)")?, sum_over_tables("pg_indexes_size(oid)")?);
         let name = if tables.contains(',') { "all" } else { tables };
         let [orders, rows] = [orders.to_string(), rows.to_string()];
         report.disk.add([orders, name.to_owned(), rows, each(table), each(index)]);
@@ -110,39 +111,39 @@ fn disk(admin: &mut PgConnection, orders: u64, report: &mut Report) -> Outcome<(
     Ok(())
 }
 
-/// Each read under row security and without, in turn. Without: the role that the engine's sessions act as
-/// may pass it for the time being.
+/// Measures each read with and without row-level security, in turn. Without means that the role of the engine's
+/// sessions is given BYPASSRLS meanwhile.
 fn reads(
     admin: &mut PgConnection,
-    place: &Place,
+    databases: &Databases,
     options: &Options,
     orders: u64,
     report: &mut Report,
 ) -> Outcome<Medians> {
     let subject = &Subject::find(admin, 0)?;
-    println!("reads are those of a trader of {}", subject.name);
+    println!("reads of a trader with {}", subject.name);
     let mut medians = Medians::new();
     let mut worst = ("", 0.0);
     admin.batch_execute("ALTER ROLE blotter_engine BYPASSRLS")?;
     for clients in CLIENTS {
-        let held = pool(&place.trader, clients)?.trader(subject.trader)?.reader();
-        let passing = pool(&place.engine, clients)?.engine().reader();
+        let with_rls = pool(&databases.trader, clients)?.trader(subject.trader)?.reader();
+        let without_rls = pool(&databases.engine, clients)?.engine().reader();
         for read in &READS {
-            let rows = held.transaction(|tx| (read.run)(tx, subject))?;
+            let rows = with_rls.transaction(|tx| (read.run)(tx, subject))?;
             let mut samples = [Samples::default(), Samples::default()];
             for _ in 0..options.rounds {
-                let runs = drive(clients, WARM_UP, Extent::Time(options.slice), |_| {
-                    Ok([&held, &passing].map(|session| of(session, read, subject)))
+                let runs = run_clients(clients, WARM_UP, RunLength::Time(options.slice), |_| {
+                    Ok([&with_rls, &without_rls].map(|session| call(session, read, subject)))
                 })?;
                 for (samples, run) in samples.iter_mut().zip(runs) {
                     samples.rates.push(run.rate(clients));
                     samples.latencies.extend(run.milliseconds());
                 }
             }
-            let [held, passing] = samples;
-            let ratio = held.median() / passing.median();
+            let [with_rls, without_rls] = samples;
+            let ratio = with_rls.median() / without_rls.median();
             for (name, samples, ratio) in
-                [("on", &held, format!("{ratio:.2}")), ("off", &passing, String::new())]
+                [("on", &with_rls, format!("{ratio:.2}")), ("off", &without_rls, String::new())]
             {
                 report.reads.add([
                     orders.to_string(),
@@ -158,16 +159,15 @@ fn reads(
                 ]);
             }
             if clients == 1 {
-                medians.push((read.name, held.median()));
+                medians.push((read.name, with_rls.median()));
                 worst = if ratio > worst.1 { (read.name, ratio) } else { worst };
             }
         }
     }
     admin.batch_execute("ALTER ROLE blotter_engine NOBYPASSRLS")?;
     let (read, ratio) = worst;
-    let goal =
-        format!("row security, {orders} orders: the read it costs most ({read}), to without");
-    report.at_most(goal, ratio, RATIO);
+    let goal = format!("row security, {orders} orders: slowest read ({read}), to without");
+    report.at_most(goal, ratio, MAX_RLS_RATIO);
     if Some(&orders) == options.sizes.last() {
         for (read, budget) in BUDGETS {
             let median = medians.iter().find(|(name, _)| *name == read);
@@ -179,7 +179,7 @@ fn reads(
     Ok(medians)
 }
 
-fn of(
+fn call(
     session: &Session<Reader>,
     read: &Read,
     subject: &Subject,
@@ -207,7 +207,7 @@ impl Samples {
     }
 }
 
-/// Why an export ends.
+/// Why an export stops early.
 enum Stop {
     Enough,
     Failed(Box<dyn std::error::Error + Send + Sync>),
@@ -219,11 +219,16 @@ impl From<tradeblotter::Error> for Stop {
     }
 }
 
-/// The log as compliance takes it out, and a COPY of as many of its rows with nothing about them.
-fn export(place: &Place, options: &Options, orders: u64, report: &mut Report) -> Outcome<()> {
+/// Measures an export of the log as compliance runs it, and a COPY of the same number of its rows alone.
+fn export(
+    databases: &Databases,
+    options: &Options,
+    orders: u64,
+    report: &mut Report,
+) -> Outcome<()> {
     let begun = Instant::now();
     let mut events = 0;
-    let exported = pool(&place.compliance, 1)?.compliance().snapshot(|tx| {
+    let exported = pool(&databases.compliance, 1)?.compliance().snapshot(|tx| {
         ingest::export(tx, &Filter::default(), |event| {
             events += 1;
             ingest::Ndjson::write(event, &mut io::sink())
@@ -241,7 +246,7 @@ fn export(place: &Place, options: &Options, orders: u64, report: &mut Report) ->
     };
     add("library, NDJSON", begun.elapsed().as_secs_f64());
     let begun = Instant::now();
-    let mut client = place.superuser_client(BOOK)?;
+    let mut client = databases.superuser_client(DATABASE)?;
     let mut rows = client.copy_out(&format!(
         "COPY (SELECT * FROM execution_logs ORDER BY sequence LIMIT {events}) TO STDOUT"
     ))?;

@@ -1,7 +1,7 @@
--- Takes the indexes away that a growing table need not keep up with, and notes how to make them again. The
--- keys that others refer to stay: their ids come in the order of time.
-CREATE TEMPORARY TABLE unindexed AS
-SELECT 'ALTER TABLE execution_logs ADD CONSTRAINT execution_logs_pkey PRIMARY KEY (id)' AS again
+-- Drops the indexes, which slow down loading, and remembers their definitions. The primary keys that foreign keys
+-- refer to stay: their ids arrive in the order of time, which is cheap.
+CREATE TEMPORARY TABLE dropped_indexes AS
+SELECT 'ALTER TABLE execution_logs ADD CONSTRAINT execution_logs_pkey PRIMARY KEY (id)' AS definition
 UNION ALL
 SELECT pg_get_indexdef(indexrelid) FROM pg_index
 WHERE indrelid IN ('orders'::regclass, 'fills'::regclass, 'execution_logs'::regclass)

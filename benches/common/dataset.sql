@@ -1,23 +1,23 @@
--- A part of the book that the reads are measured on: the orders from number `benchmark.first` to
+-- Generates a part of the dataset that reads are measured on: the orders from number `benchmark.first` to
 -- `benchmark.last`, one every four seconds, over `benchmark.traders` traders, of whom Trader 0 has a
--- twentieth; two fills to an order on the average; and the log that goes with them. As the triggers would
--- have left it, and in the order of time.
+-- twentieth; two fills per order on average; and the entries of the execution log. The rows are as the triggers
+-- would have left them, in the order of time.
 --
--- Inserted as a replica would: the triggers that derive and those of the foreign keys rest. The
--- guards don't, and need not, since nothing is changed once it stands.
+-- They are inserted in the replica role, in which the deriving triggers and the foreign keys' triggers do not
+-- fire. The guards do, which is no obstacle: no row is changed after it is inserted.
 
 SET session_replication_role = replica;
 SET work_mem = '512MB';
 SELECT setseed(1.0 / current_setting('benchmark.first')::double precision);
 
--- A UUIDv7 of these milliseconds, with the number in the place of what would be random.
+-- Returns a UUIDv7 of these milliseconds, with the number in place of the random bits.
 CREATE FUNCTION pg_temp.uuid_at(milliseconds bigint, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
     RETURN (
         lpad(to_hex(milliseconds * 65536 + 7 * 4096 + n % 4096), 16, '0')
         || to_hex('-9223372036854775808'::bigint + n)
     )::uuid;
 
-CREATE TEMPORARY TABLE book AS
+CREATE TEMPORARY TABLE new_orders AS
 WITH drawn AS (
     SELECT n, random() AS fate, random() AS luck,
         CASE WHEN n % 20 = 0 THEN 0
@@ -32,8 +32,8 @@ WITH drawn AS (
 ), fated AS (
     SELECT *, current_setting('benchmark.first') = '1' AND trader < 2
             AND row_number() OVER (PARTITION BY trader ORDER BY n) = 1 AS unanswered,
-        -- The open orders of Trader 0 are few and far between: a walk along its orders to find
-        -- them would pass a hundred others for each.
+        -- Only one in a hundred orders of Trader 0 is open, so a plan that scans its orders to find the open
+        -- ones discards a hundred rows for each.
         CASE trader WHEN 0 THEN 0.01 ELSE 0.02 END AS open
     FROM drawn
 ), ended AS (
@@ -79,16 +79,16 @@ SELECT id, trader_id, ('{AAPL,AMZN,IBM,JPM,MSFT,NVDA,TSLA,XOM}'::text[])[1 + n %
         WHEN 'CANCELLED' THEN interval '60 s'
         ELSE interval '2.05 s' * fills
     END
-FROM book, LATERAL (SELECT fills * price + 0.01 * fills * (fills + 1) / 2 AS notional) AS of_one
+FROM new_orders, LATERAL (SELECT fills * price + 0.01 * fills * (fills + 1) / 2 AS notional) AS of_one
 ORDER BY n;
 
 INSERT INTO fills (
     id, order_id, trader_id, timestamp, quantity_filled, price_at_fill, venue, commission, created_at
 )
 SELECT pg_temp.uuid_at(milliseconds + 2000 * k, n * 4 + k), id, trader_id, at + interval '2 s' * k,
-    to_each_fill, price + 0.01 * k, ('{ARCA,NASDAQ,NYSE}'::text[])[1 + n % 3], 0.35,
+    to_each_fill, price + 0.01 * k, ('{ARCX,XNAS,XNYS}'::text[])[1 + n % 3], 0.35,
     at + interval '2.05 s' * k
-FROM book, generate_series(1, fills) AS k
+FROM new_orders, generate_series(1, fills) AS k
 ORDER BY 4;
 
 INSERT INTO execution_logs (
@@ -98,33 +98,33 @@ INSERT INTO execution_logs (
 SELECT nextval('execution_logs_sequence'), entries.*, timestamp FROM (
     SELECT id, trader_id, 'SUBMITTED'::action_enum, 'PENDING'::order_status_enum, at AS timestamp,
         NULL, NULL::integer, NULL, NULL::uuid
-    FROM book
+    FROM new_orders
     UNION ALL
     SELECT id, trader_id, 'APPROVED', 'PENDING', at + interval '0.2 s', NULL, NULL, NULL, NULL
-    FROM book WHERE n % 2 = 1
+    FROM new_orders WHERE n % 2 = 1
     UNION ALL
     SELECT id, trader_id, 'FILLED',
         CASE WHEN status = 'FILLED' AND k = fills THEN 'FILLED'::order_status_enum ELSE 'PARTIAL' END,
         at + interval '2.05 s' * k, NULL, NULL, NULL,
         pg_temp.uuid_at(milliseconds + 2000 * k, n * 4 + k)
-    FROM book, generate_series(1, fills) AS k
+    FROM new_orders, generate_series(1, fills) AS k
     UNION ALL
     SELECT id, trader_id, 'REJECTED', 'REJECTED', at + interval '0.5 s', 'unknown symbol', NULL,
         '103=1', NULL
-    FROM book WHERE status = 'REJECTED'
+    FROM new_orders WHERE status = 'REJECTED'
     UNION ALL
     SELECT id, trader_id, 'CANCELLED', 'CANCELLED', at + interval '60 s', 'cancelled by the trader',
         NULL, NULL, NULL
-    FROM book WHERE status = 'CANCELLED'
+    FROM new_orders WHERE status = 'CANCELLED'
     UNION ALL
-    -- An order that no venue answers, tried again every minute: a thousand entries in all.
+    -- An order that no venue answers, retried every minute: a thousand entries in total.
     SELECT id, trader_id, 'RECOVERED', 'PENDING', at + interval '60 s' * again,
         'no answer from the venue, sent again', again, NULL, NULL
-    FROM book, generate_series(1, 999 - n % 2) AS again WHERE unanswered
+    FROM new_orders, generate_series(1, 999 - n % 2) AS again WHERE unanswered
     ORDER BY timestamp
 ) AS entries;
 
-DROP TABLE book;
+DROP TABLE new_orders;
 DROP FUNCTION pg_temp.uuid_at;
 RESET work_mem;
 RESET session_replication_role;

@@ -1,5 +1,5 @@
-//! The clients that are held against each other. Each does the same: an order of 100 shares, its way to
-//! the venue, a fill of 40 and one of 60, in four transactions.
+//! The contenders of the comparison. Each does the same in four transactions: submit an order for 100 shares,
+//! record that it was sent to the venue, record a fill of 40 and one of 60.
 
 use std::fs;
 use std::path::Path;
@@ -10,31 +10,40 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use postgres::{Client, Statement, Transaction};
 use tradeblotter::embedded::Server;
-use tradeblotter::{Action, NewExecutionLog, NewFill, NewOrder, Session, Side as Way, role};
+use tradeblotter::{Action, NewExecutionLog, NewFill, NewOrder, Session, Side, role};
 use uuid::Uuid;
 
-use crate::drive::{Extent, Outcome, Run, drive};
-use crate::place::{Place, pool, trader};
+use crate::clients::{Outcome, Run, RunLength, run_clients};
+use crate::databases::{Databases, pool, trader};
 
-/// Lifecycles of each client before those that count: the statements are prepared, and PostgreSQL has
-/// decided whether it keeps their plans.
+/// Lifecycles of each client before the measured ones. By then the statements are prepared, and PostgreSQL has
+/// decided between custom and generic plans.
 pub const WARM_UP: usize = 10;
 
 const PGBENCH_SCRIPT: &str = include_str!("pgbench.sql");
 const ORM_SCRIPT: &str = include_str!("orm.py");
 
-/// What a fill is of.
+/// Quantity, price and commission of each fill.
 pub const FILLS: [(i32, &str, &str); 2] = [(40, "150.20", "0.40"), (60, "150.25", "0.60")];
 
+/// A program that stores orders and fills.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub enum Contender {
     Library,
     Pgbench,
     HandWritten,
     SqlAlchemy,
 }
 
-impl Side {
+impl Contender {
+    /// Returns the contenders whose programs are installed.
+    pub fn available(databases: &Databases) -> Vec<Self> {
+        let mut contenders = vec![Self::Library, Self::HandWritten];
+        contenders.extend(databases.pgbench.is_some().then_some(Self::Pgbench));
+        contenders.extend(databases.python.is_some().then_some(Self::SqlAlchemy));
+        contenders
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Library => "library",
@@ -44,43 +53,44 @@ impl Side {
         }
     }
 
+    /// Runs lifecycles in `clients` concurrent clients.
     pub fn run(
         self,
         server: &Server,
-        place: &Place,
+        databases: &Databases,
         clients: usize,
-        extent: Extent,
+        length: RunLength,
     ) -> Outcome<Run> {
         match self {
             Self::Library => {
-                let desk = pool(&place.trader, clients)?;
-                let engine = pool(&place.engine, clients)?.engine();
-                drive(clients, WARM_UP, extent, |client| {
+                let desk = pool(&databases.trader, clients)?;
+                let engine = pool(&databases.engine, clients)?.engine();
+                run_clients(clients, WARM_UP, length, |client| {
                     let desk = desk.trader(trader(client))?;
                     let engine = engine.clone();
                     Ok([move || through_library(&desk, &engine, trader(client))])
                 })
                 .map(|[run]| run)
             }
-            Self::HandWritten => drive(clients, WARM_UP, extent, |client| {
-                let mut hand_written = HandWritten::connect(place)?;
+            Self::HandWritten => run_clients(clients, WARM_UP, length, |client| {
+                let mut hand_written = HandWritten::connect(databases)?;
                 Ok([move || hand_written.lifecycle(trader(client))])
             })
             .map(|[run]| run),
-            Self::Pgbench => match &place.pgbench {
-                Some(program) => pgbench(server, program, &place.writer, clients, extent),
+            Self::Pgbench => match &databases.pgbench {
+                Some(program) => pgbench(server, program, &databases.writer, clients, length),
                 None => Err("pgbench is not installed".into()),
             },
-            Self::SqlAlchemy => match &place.python {
-                Some(program) => sqlalchemy(server, program, &place.writer, clients, extent),
+            Self::SqlAlchemy => match &databases.python {
+                Some(program) => sqlalchemy(server, program, &databases.writer, clients, length),
                 None => Err("no Python is given".into()),
             },
         }
     }
 }
 
-/// An id as it would come from outside.
-pub fn next_id(prefix: char) -> String {
+/// Returns an unused id, as a client or venue would assign it.
+pub fn next_external_id(prefix: char) -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     format!("{prefix}{:010}", NUMBER.fetch_add(1, Ordering::Relaxed))
 }
@@ -91,18 +101,18 @@ fn through_library(
     trader: Uuid,
 ) -> Outcome<()> {
     let price = "150.25".parse()?;
-    let client_order_id = next_id('C');
+    let client_order_id = next_external_id('C');
     let order = desk.transaction(|tx| {
         tx.orders().submit(&NewOrder {
             client_order_id: Some(&client_order_id),
-            ..NewOrder::limit(trader, Way::Buy, "AAPL", 100, price)
+            ..NewOrder::limit(trader, Side::Buy, "AAPL", 100, price)
         })
     })?;
     engine.transaction(|tx| {
         tx.execution_logs().append(&NewExecutionLog::new(order.id, Action::Executed))
     })?;
     for (quantity_filled, price, commission) in FILLS {
-        let execution_id = next_id('E');
+        let execution_id = next_external_id('E');
         let (price_at_fill, commission) = (price.parse()?, commission.parse()?);
         let timestamp = Utc::now();
         engine.transaction(|tx| {
@@ -111,7 +121,7 @@ fn through_library(
                 timestamp,
                 quantity_filled,
                 price_at_fill,
-                venue: "NASDAQ",
+                venue: "XNAS",
                 commission,
                 execution_id: Some(&execution_id),
             })
@@ -120,8 +130,8 @@ fn through_library(
     Ok(())
 }
 
-/// A client of the base schema as one writes it who knows both: the statements are prepared once, and
-/// the arithmetic is left to the UPDATE.
+/// A hand-written, optimized client of the base schema: statements are prepared once, and the UPDATE computes the
+/// totals.
 struct HandWritten {
     client: Client,
     order: Statement,
@@ -132,8 +142,8 @@ struct HandWritten {
 }
 
 impl HandWritten {
-    fn connect(place: &Place) -> Outcome<Self> {
-        let mut client = place.writer_client()?;
+    fn connect(databases: &Databases) -> Outcome<Self> {
+        let mut client = databases.writer_client()?;
         Ok(Self {
             order: client.prepare(
                 "INSERT INTO orders (id, trader_id, symbol, quantity, order_type, price)
@@ -193,7 +203,7 @@ impl HandWritten {
             };
             let status: String = row.try_get(0)?;
             let (id, at) = (Uuid::now_v7(), Utc::now());
-            tx.execute(&self.fill, &[&id, &order, &at, &quantity, &price, &"NASDAQ", &commission])?;
+            tx.execute(&self.fill, &[&id, &order, &at, &quantity, &price, &"XNAS", &commission])?;
             log(&mut tx, &self.log, order, trader, "FILLED", &status)?;
             tx.commit()?;
         }
@@ -218,21 +228,21 @@ fn pgbench(
     program: &Path,
     url: &str,
     clients: usize,
-    extent: Extent,
+    length: RunLength,
 ) -> Outcome<Run> {
     let scratch = tempfile::tempdir()?;
     let script = scratch.path().join("script.sql");
     fs::write(&script, PGBENCH_SCRIPT)?;
-    let extent = match extent {
-        // And a second to warm up in, which many clients need.
-        Extent::Time(time) => format!("--time={}", time.as_secs() + 1),
-        Extent::Count(count) => format!("--transactions={}", WARM_UP + count),
+    let length = match length {
+        // One more second to warm up, which many clients need.
+        RunLength::Time(time) => format!("--time={}", time.as_secs() + 1),
+        RunLength::Calls(count) => format!("--transactions={}", WARM_UP + count),
     };
     let threads = thread::available_parallelism()?.get().min(clients);
     let log = scratch.path().join("log");
     let output = server
         .command(program)
-        .args(["--no-vacuum", "--protocol=prepared", "--log", &extent])
+        .args(["--no-vacuum", "--protocol=prepared", "--log", &length])
         .args([format!("--client={clients}"), format!("--jobs={threads}")])
         .arg(format!("--log-prefix={}", log.display()))
         .arg(format!("--file={}", script.display()))
@@ -252,25 +262,25 @@ fn pgbench(
     Ok(run)
 }
 
-/// The script tells of its lifecycles as pgbench does.
+/// Runs the SQLAlchemy script, which logs its lifecycles in the format of pgbench.
 fn sqlalchemy(
     server: &Server,
     program: &Path,
     url: &str,
     clients: usize,
-    extent: Extent,
+    length: RunLength,
 ) -> Outcome<Run> {
     let scratch = tempfile::tempdir()?;
     let script = scratch.path().join("orm.py");
     fs::write(&script, ORM_SCRIPT)?;
-    let extent = match extent {
-        Extent::Time(time) => format!("--time={}", time.as_secs_f64()),
-        Extent::Count(count) => format!("--transactions={count}"),
+    let length = match length {
+        RunLength::Time(time) => format!("--time={}", time.as_secs_f64()),
+        RunLength::Calls(count) => format!("--transactions={count}"),
     };
     let output = server
         .command(program)
         .arg(script)
-        .args([extent, format!("--client={clients}"), format!("--warm-up={WARM_UP}")])
+        .args([length, format!("--client={clients}"), format!("--warm-up={WARM_UP}")])
         .arg(url)
         .output()?;
     if !output.status.success() {
@@ -282,7 +292,8 @@ fn sqlalchemy(
     Ok(run)
 }
 
-/// A line for each lifecycle: the client, the number of the lifecycle, its microseconds, and more.
+/// Reads a log with one line for each lifecycle: client, number of the lifecycle (from 0), microseconds, and
+/// other fields.
 fn read_log(log: &str, run: &mut Run) -> Outcome<()> {
     for line in log.lines() {
         let mut fields = line.split(' ').skip(1).map(str::parse);
@@ -290,7 +301,6 @@ fn read_log(log: &str, run: &mut Run) -> Outcome<()> {
             return Err(format!("pgbench logged {line:?}").into());
         };
         run.done += 1;
-        // Counted from 0.
         if number? >= WARM_UP as u64 {
             run.latencies.push(Duration::from_micros(latency?));
         }

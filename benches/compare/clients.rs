@@ -1,4 +1,4 @@
-//! Clients that all do the same at the same time.
+//! Concurrent clients that repeat the same calls, and the latencies measured.
 
 use std::error::Error;
 use std::sync::Barrier;
@@ -7,42 +7,43 @@ use std::time::{Duration, Instant};
 
 pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// How long a run takes.
+/// How long clients repeat their calls.
 #[derive(Clone, Copy)]
-pub enum Extent {
+pub enum RunLength {
     Time(Duration),
-    /// Calls of each client, beyond those that warm up.
-    Count(usize),
+    /// Calls of each client, not counting the warm-up.
+    Calls(usize),
 }
 
-/// What clients have done.
+/// The calls of all clients in one run.
 #[derive(Default)]
 pub struct Run {
-    /// Of each call that counts.
+    /// Latency of each call after the warm-up.
     pub latencies: Vec<Duration>,
-    /// Calls in all.
+    /// Number of calls, the warm-up included.
     pub done: usize,
 }
 
 impl Run {
-    /// Calls a second, of clients that each begin one when they have ended one.
+    /// Returns calls per second: each client begins a call when its last one has ended.
     pub fn rate(&self, clients: usize) -> f64 {
         let seconds: f64 = self.latencies.iter().map(Duration::as_secs_f64).sum();
         clients as f64 * self.latencies.len() as f64 / seconds
     }
 
-    /// Milliseconds of each call that counts.
+    /// Returns the latencies in milliseconds.
     pub fn milliseconds(&self) -> impl Iterator<Item = f64> {
         self.latencies.iter().map(|latency| latency.as_secs_f64() * 1e3)
     }
 }
 
-/// Has each client, as `connect` makes it, repeat its calls, all clients at the same time; the first few don't
-/// count. What a client is given several calls for is measured in turn, each as a run of its own.
-pub fn drive<C: FnMut() -> Outcome<()> + Send, const N: usize>(
+/// Runs `clients` clients at the same time, each repeating the calls that `connect` returns for it. The first
+/// `warm_up` rounds are not measured. If a client has several calls, it makes them in turn, and each is a run of
+/// its own.
+pub fn run_clients<C: FnMut() -> Outcome<()> + Send, const N: usize>(
     clients: usize,
     warm_up: usize,
-    extent: Extent,
+    length: RunLength,
     connect: impl Fn(usize) -> Outcome<[C; N]>,
 ) -> Outcome<[Run; N]> {
     let barrier = &Barrier::new(clients);
@@ -50,7 +51,7 @@ pub fn drive<C: FnMut() -> Outcome<()> + Send, const N: usize>(
     thread::scope(|scope| {
         let threads: Vec<_> = connected
             .into_iter()
-            .map(|calls| scope.spawn(move || repeat(calls, warm_up, extent, barrier)))
+            .map(|calls| scope.spawn(move || repeat(calls, warm_up, length, barrier)))
             .collect();
         let mut runs = [const { Run { latencies: vec![], done: 0 } }; N];
         for thread in threads {
@@ -67,24 +68,24 @@ pub fn drive<C: FnMut() -> Outcome<()> + Send, const N: usize>(
 fn repeat<C: FnMut() -> Outcome<()>, const N: usize>(
     mut calls: [C; N],
     warm_up: usize,
-    extent: Extent,
+    length: RunLength,
     barrier: &Barrier,
 ) -> Outcome<[Vec<Duration>; N]> {
     let warmed = (0..warm_up).try_for_each(|_| calls.iter_mut().try_for_each(|call| call()));
     barrier.wait();
     warmed?;
-    let (begun, mut latencies, mut turns) = (Instant::now(), [const { Vec::new() }; N], 0);
+    let (started_all, mut latencies, mut turns) = (Instant::now(), [const { Vec::new() }; N], 0);
     loop {
-        let goes_on = match extent {
-            Extent::Time(time) => begun.elapsed() < time,
-            Extent::Count(count) => turns < count,
+        let continues = match length {
+            RunLength::Time(time) => started_all.elapsed() < time,
+            RunLength::Calls(count) => turns < count,
         };
-        if !goes_on {
+        if !continues {
             return Ok(latencies);
         }
-        // None always comes second, to what another has warmed.
-        for place in 0..N {
-            let which = (turns + place) % N;
+        // Rotate the order: the second call of a turn finds caches that the first has warmed.
+        for offset in 0..N {
+            let which = (turns + offset) % N;
             let started = Instant::now();
             calls[which]()?;
             latencies[which].push(started.elapsed());
