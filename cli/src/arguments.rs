@@ -1,4 +1,4 @@
-//! Values on the command line.
+//! Parsers for the values of options.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -6,37 +6,37 @@ use tradeblotter::OrderStatus;
 use tradeblotter::ingest::FormatName;
 use tradeblotter::report;
 
-/// A moment: RFC 3339, or a day for its first instant in UTC.
+/// Parses a time: RFC 3339, or a day for its midnight UTC.
 pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
     if let Ok(day) = text.parse::<NaiveDate>() {
         return Ok(day.and_time(NaiveTime::MIN).and_utc());
     }
-    DateTime::parse_from_rfc3339(text)
-        .map(|moment| moment.to_utc())
-        .map_err(|_| "is neither a day (2026-11-22) nor a moment (2026-11-22T09:30:00Z)".to_owned())
+    DateTime::parse_from_rfc3339(text).map(|moment| moment.to_utc()).map_err(|_| {
+        "must be RFC 3339 (2026-11-24T09:30:00Z) or a day (2026-11-24, for midnight UTC)".to_owned()
+    })
 }
 
-/// A status by its label, in capitals or not; the help lists them.
+/// Parses a status by its label, in upper or lower case.
 pub fn status() -> impl TypedValueParser<Value = OrderStatus> {
     let labels = OrderStatus::ALL.iter().map(|status| status.label());
     PossibleValuesParser::new(labels).try_map(|label| label.to_uppercase().parse::<OrderStatus>())
 }
 
-/// A format of reports by its name; the help lists them.
+/// Parses the format of an input by its name.
 pub fn format() -> impl TypedValueParser<Value = FormatName> {
     let names = FormatName::ALL.iter().map(|format| format.label());
     PossibleValuesParser::new(names).try_map(|name| name.parse::<FormatName>())
 }
 
-/// A venue by its name, of 1 to 50 characters.
+/// Parses the name of a venue, 1 to 50 characters.
 pub fn venue(text: &str) -> Result<String, String> {
     match text.trim().is_empty() || text.chars().count() > 50 {
-        true => Err("must be 1 to 50 characters, and not blank".to_owned()),
+        true => Err("must have 1 to 50 characters and not be blank".to_owned()),
         false => Ok(text.to_owned()),
     }
 }
 
-/// What a report is written as, by its name; the help lists them.
+/// Parses the format of a report by its name.
 pub fn report_format() -> impl TypedValueParser<Value = report::Format> {
     let names = report::Format::ALL.iter().map(|format| format.label());
     PossibleValuesParser::new(names).try_map(|name| name.parse::<report::Format>())

@@ -1,4 +1,4 @@
-//! `blotter breaks`: executions that could not be applied, and what becomes of them.
+//! `blotter breaks`: lists and resolves executions that could not be applied.
 
 use std::io::Write;
 
@@ -15,19 +15,27 @@ use uuid::Uuid;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::list_options::ListOptions;
-use crate::output::{self, Ids, Row};
+use crate::output::{self, Detail, Row};
 
 #[derive(Subcommand)]
 pub enum Breaks {
-    /// List breaks, newest first: those that nobody has resolved.
+    /// List breaks, newest first
     ///
-    /// --symbol and --status are those of the order that was meant.
+    /// Lists the breaks that nobody has resolved, unless --all is given. --symbol and --status refer to the
+    /// order that the break names.
+    #[command(after_long_help = "\
+Example:
+  blotter breaks list --from 2026-11-24 --format csv")]
     List(List),
-    /// Say what becomes of a break: book it as a fill of its order, or dismiss it.
+    /// Resolve a break: book it as a fill of its order, or dismiss it
     ///
-    /// A fill that came after its order was cancelled or rejected is booked with RECOVERED: the filled
-    /// quantity rises, the status stays. Either way the log of the order says so, and nobody can
-    /// resolve the break again.
+    /// A fill that was executed before its order was cancelled or rejected is booked with the action
+    /// RECOVERED: the filled quantity rises, the status stays. The order's log records the resolution with
+    /// its reason. A resolution is final. Needs a login that is a member of blotter_engine.
+    #[command(after_long_help = "\
+Examples:
+  blotter breaks resolve 01a21f9f-af5f-70ab-87d6-2791c07c5c89 --book --reason 'confirmed by the broker'
+  blotter breaks resolve 01a21f9f-af5f-70ab-87d6-2791c07c5c89 --dismiss --reason 'busted by telephone'")]
     Resolve(Resolve),
 }
 
@@ -35,22 +43,22 @@ pub enum Breaks {
 pub struct List {
     #[command(flatten)]
     options: ListOptions,
-    /// Those that are resolved too.
+    /// Include resolved breaks
     #[arg(long)]
     all: bool,
 }
 
 #[derive(Args)]
 pub struct Resolve {
-    /// The break.
+    /// Break to resolve (id), as `blotter breaks list` prints it
     #[arg(value_name = "BREAK")]
     id: Uuid,
     #[command(flatten)]
     how: How,
-    /// The order to book it to, if another than the one that was meant.
+    /// Order to book the fill to (id) [default: the order that the break names]
     #[arg(long, value_name = "UUID", conflicts_with = "dismiss")]
     order: Option<Uuid>,
-    /// Why, in words; it goes into the audit trail.
+    /// Why, in words; recorded in the order's log
     #[arg(long, value_name = "TEXT")]
     reason: String,
 }
@@ -58,10 +66,10 @@ pub struct Resolve {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct How {
-    /// It happened: book it.
+    /// Book the execution: it happened
     #[arg(long)]
     book: bool,
-    /// It did not, or is booked by another road: leave it unbooked.
+    /// Leave the execution unbooked: it did not happen, or is booked otherwise
     #[arg(long)]
     dismiss: bool,
 }
@@ -111,7 +119,7 @@ impl Resolve {
     }
 }
 
-/// A break and its resolution side by side.
+/// A break with its resolution, as one row.
 #[derive(Serialize)]
 pub struct BreakRow {
     id: Uuid,
@@ -176,7 +184,7 @@ impl From<BreakHistory> for BreakRow {
 }
 
 impl BreakRow {
-    /// What it is, and what has become of it.
+    /// Returns `open`, or what the break was resolved as.
     fn state(&self) -> &'static str {
         match self.is_booked {
             None => "open",
@@ -185,6 +193,7 @@ impl BreakRow {
         }
     }
 
+    /// Returns what was reported: a fill, a correction, a bust, or the totals of an order.
     fn kind(&self) -> &'static str {
         match (self.is_bust, &self.refers_to) {
             _ if self.reason == BreakReason::Totals => "totals",
@@ -196,7 +205,7 @@ impl BreakRow {
 }
 
 impl Row for BreakRow {
-    const HEADS: &'static [&'static str] = &[
+    const HEADINGS: &'static [&'static str] = &[
         "break",
         "recorded",
         "order",
@@ -237,11 +246,11 @@ impl Row for BreakRow {
         "resolved_as",
     ];
 
-    fn cells(&self, ids: Ids) -> Vec<Cell> {
+    fn cells(&self, detail: Detail) -> Vec<Cell> {
         vec![
-            output::id(self.id, ids),
+            output::id(self.id, detail),
             output::time(self.created_at),
-            self.order_id.map_or_else(|| Cell::new(""), |order| output::id(order, ids)),
+            self.order_id.map_or_else(|| Cell::new(""), |order| output::id(order, detail)),
             output::text(self.kind()),
             output::text(&self.venue),
             output::text(self.execution_id.as_deref().unwrap_or_default()),
@@ -249,7 +258,7 @@ impl Row for BreakRow {
             output::number(self.price.to_plain_string()),
             output::text(self.state()),
             output::text(self.reason.label()),
-            output::text(&self.detail),
+            output::long_text(&self.detail, detail),
         ]
     }
 }

@@ -1,4 +1,4 @@
-//! `blotter expire`: ends the orders whose time is up.
+//! `blotter expire`: cancels the orders whose expiry time has come.
 
 use std::io::Write;
 
@@ -9,15 +9,16 @@ use crate::arguments;
 use crate::database::Database;
 use crate::failure::Failure;
 
-/// Orders that are ended in one transaction, so that none is locked for long.
+/// Orders cancelled in one transaction: few, so that none is locked for long.
 const BATCH: u16 = 200;
 
 #[derive(Args)]
 pub struct Expire {
-    /// End what expires at this day or moment or before; now, if it is not given.
+    /// Cancel orders that expire at or before this time (RFC 3339, or YYYY-MM-DD for midnight UTC)
+    /// [default: now]
     #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
     at: Option<DateTime<Utc>>,
-    /// End so many orders at most.
+    /// Cancel at most this many orders [default: no limit]
     #[arg(long, value_name = "N", default_value_t = u32::MAX, hide_default_value = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -32,7 +33,7 @@ impl Expire {
             let batch = u16::try_from(left).unwrap_or(BATCH).min(BATCH);
             let ended = engine.transaction(|tx| tx.orders().expire_due(at, batch))?;
             for order in &ended {
-                // What is ended is ended, whether or not anybody reads of it.
+                // Committed already, so a closed output must not stop the command.
                 let _ = writeln!(out, "{order}");
             }
             if ended.len() < usize::from(batch) {

@@ -1,4 +1,4 @@
-//! `blotter ingest`: what venues, brokers and clients report, into the store.
+//! `blotter ingest`: reads execution reports from a file and applies them.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -12,58 +12,65 @@ use tradeblotter::ingest::{
     AnyFormat, Batch, Event, FormatName, Options, Problem, Reader, Tally, Writer, detect,
 };
 use tradeblotter::role::Engine;
-use tradeblotter::{Error, transaction_on};
+use tradeblotter::{BreakReason, Error, transaction_on};
 use uuid::Uuid;
 
-use crate::arguments;
 use crate::database::Database;
 use crate::failure::Failure;
+use crate::{arguments, output};
 
-/// Lines that say what could not be applied; beyond that they are only counted.
-const MAX_TOLD: u64 = 100;
+/// Lines printed to standard error about reports; beyond that they are only counted.
+const MAX_DIAGNOSTICS: u64 = 100;
 
 #[derive(Args)]
 pub struct Ingest {
-    /// The file to read, or - for standard input.
+    /// File to read, or - for standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: PathBuf,
-    /// What it is: FIX tag=value messages, or logs of them; events as NDJSON or CSV; Alpaca's trade
-    /// updates and account activities. Looked for in the file, if it is not given.
+    /// Format of the file [default: detected from its beginning]
+    ///
+    /// fix: FIX tag=value messages, or logs that contain them. ndjson, csv: events, as
+    /// `blotter log --format events-ndjson` writes them. alpaca: trade updates and account activities of
+    /// Alpaca.
     #[arg(long, value_name = "FORMAT", value_parser = arguments::format())]
     format: Option<FormatName>,
-    /// Where was executed what does not say so itself.
+    /// Venue to record when a report names none (ISO 10383 MIC, 1 to 50 characters)
     #[arg(long, value_name = "NAME", default_value = "UNKNOWN", value_parser = arguments::venue)]
     venue: String,
-    /// Whose orders they are, all of them.
+    /// Record every order for this trader (id), whatever trader the reports name
     #[arg(long, value_name = "UUID", conflicts_with = "trader_from")]
     trader: Option<Uuid>,
-    /// The FIX tag that says whose order it is, by id or by name; e.g. 1, Account. A name that is not
-    /// known is registered.
+    /// FIX tag that holds the trader, by id or by name; for example 1 (Account)
+    ///
+    /// A name that is not known is registered as a new trader.
     #[arg(long, value_name = "TAG", value_parser = clap::value_parser!(u32).range(1..))]
     trader_from: Option<u32>,
-    /// Read and check everything, and store nothing.
+    /// Apply everything in one transaction and roll it back: nothing is stored
     #[arg(long)]
     dry_run: bool,
-    /// Reports that are written in one transaction, at most.
+    /// Apply at most this many reports in one transaction, 1 to 100000
     #[arg(long, value_name = "N", default_value_t = 2000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     batch: u32,
-    /// Fail if there is a break, or a report that could not be read or applied.
+    /// Exit with 1 if there is an open break, or a report that could not be read or applied
     #[arg(long)]
     strict: bool,
 }
 
-/// What came of reading, beside what the writer has counted.
-struct Told {
+/// Progress and diagnostics on standard error.
+struct Diagnostics {
     progress: ProgressBar,
     name: String,
+    /// Lines printed.
     lines: u64,
-    unread: u64,
+    /// Reports that could not be read.
+    malformed: u64,
 }
 
-/// Why a run ends that is to leave nothing behind.
+/// Why a dry run ends without a commit.
 enum Stop {
-    Dry,
+    /// All input was applied.
+    DryRun,
     Failed(Failure),
 }
 
@@ -82,14 +89,15 @@ impl From<Failure> for Stop {
 impl Ingest {
     pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
         let (input, length) = self.open()?;
-        let mut told = Told::new(self.name(), length);
+        let mut diagnostics = Diagnostics::new(self.name(), length);
         let mut writer = Writer::new(Options { trader: self.trader, venue: self.venue.clone() });
-        self.ingest(input, database, &mut writer, &mut told)?;
-        told.progress.finish_and_clear();
-        let stored = if self.dry_run { "; nothing is stored" } else { "" };
-        writeln!(out, "{}: {} reports{stored}", told.name, writer.tally().events)?;
-        summary(out, writer.tally(), told.unread)?;
-        let is_whole = told.unread == 0 && writer.tally().problems == 0;
+        self.ingest(input, database, &mut writer, &mut diagnostics)?;
+        diagnostics.progress.finish_and_clear();
+        let reports = output::counted(writer.tally().events, "report", "reports");
+        let dry_run = if self.dry_run { "; nothing is stored (dry run)" } else { "" };
+        writeln!(out, "{}: {reports}{dry_run}", diagnostics.name)?;
+        summary(out, writer.tally(), diagnostics.malformed)?;
+        let is_whole = diagnostics.malformed == 0 && writer.tally().problems == 0;
         if self.strict && !(is_whole && writer.tally().broken() == 0) {
             return Err(Failure::Failed(None));
         }
@@ -111,7 +119,7 @@ impl Ingest {
         Failure::Failed(Some(format!("{}: {why}", self.name())))
     }
 
-    /// The input, and how long it is if that is known.
+    /// Opens the input. Returns its length in bytes if that is known.
     fn open(&self) -> Result<(Box<dyn Read>, Option<u64>), Failure> {
         if self.is_stdin() {
             return Ok((Box::new(io::stdin().lock()), None));
@@ -126,7 +134,7 @@ impl Ingest {
         input: Box<dyn Read>,
         database: &Database,
         writer: &mut Writer,
-        told: &mut Told,
+        diagnostics: &mut Diagnostics,
     ) -> Result<(), Failure> {
         let (name, input): (_, Box<dyn Read>) = match self.format {
             Some(name) => (name, input),
@@ -138,40 +146,44 @@ impl Ingest {
         let mut reader = Reader::new(input, AnyFormat::new(name, self.trader_from));
         if !self.dry_run {
             let engine = database.engine()?;
-            self.pass(&mut reader, writer, told, |writer, events| writer.write(&engine, events))?;
+            self.apply_all(&mut reader, writer, diagnostics, |writer, events| {
+                writer.write(&engine, events)
+            })?;
             return Ok(writer.finish(&engine)?);
         }
-        // In one transaction, so that each report finds what those before it have made; and that is not
-        // tried again after a conflict, since the input has been read.
+        // One transaction, so that each report finds what those before it have made. It is not retried
+        // after a conflict, because the input has been consumed.
         let dry = transaction_on(&mut database.connection_as::<Engine>()?, Engine, |tx| {
-            self.pass(&mut reader, writer, told, |writer, events| writer.write_in(tx, events))?;
+            self.apply_all(&mut reader, writer, diagnostics, |writer, events| {
+                writer.write_in(tx, events)
+            })?;
             writer.finish_in(tx)?;
-            Err::<(), _>(Stop::Dry)
+            Err::<(), _>(Stop::DryRun)
         });
         match dry {
-            Ok(()) | Err(Stop::Dry) => Ok(()),
+            Ok(()) | Err(Stop::DryRun) => Ok(()),
             Err(Stop::Failed(failure)) => Err(failure),
         }
     }
 
-    /// Reads the input to its end, batch by batch, and writes each.
-    fn pass(
+    /// Reads the input to its end and applies it batch by batch.
+    fn apply_all(
         &self,
         reader: &mut Reader<Box<dyn Read>, AnyFormat>,
         writer: &mut Writer,
-        told: &mut Told,
+        diagnostics: &mut Diagnostics,
         mut write: impl FnMut(&mut Writer, &[Event<'_>]) -> Result<Vec<Problem>, Error>,
     ) -> Result<(), Failure> {
         while let Some(batch) = reader.batch(self.batch as usize).map_err(|why| self.failed(why))? {
-            told.read(&batch);
+            diagnostics.note_malformed(&batch);
             let problems = write(writer, &batch.events)?;
-            told.batch(batch.bytes, &problems, writer.tally());
+            diagnostics.note_applied(batch.bytes, &problems, writer.tally());
         }
         Ok(())
     }
 }
 
-impl Told {
+impl Diagnostics {
     fn new(name: String, length: Option<u64>) -> Self {
         let progress = match length {
             _ if !io::stderr().is_terminal() => ProgressBar::hidden(),
@@ -182,65 +194,94 @@ impl Told {
             Some(_) => "{bar:30} {bytes}/{total_bytes}, {msg}, {eta} left",
             None => "{spinner} {bytes}, {msg}",
         };
-        // A template of our own, which is one.
+        // The template is constant and valid.
         if let Ok(style) = ProgressStyle::with_template(template) {
             progress.set_style(style);
         }
         progress.enable_steady_tick(Duration::from_millis(200));
-        Self { progress, name, lines: 0, unread: 0 }
+        Self { progress, name, lines: 0, malformed: 0 }
     }
 
-    fn read(&mut self, batch: &Batch<'_>) {
-        self.unread += batch.malformed.len() as u64;
-        for what in &batch.malformed {
-            self.tell(what);
+    fn note_malformed(&mut self, batch: &Batch<'_>) {
+        self.malformed += batch.malformed.len() as u64;
+        for problem in &batch.malformed {
+            self.print(problem);
         }
         for event in &batch.events {
             if let Some(note) = &event.note {
-                self.tell(&format_args!("line {}: {note}", event.line));
+                self.print(&format_args!("line {}: {note}", event.line));
             }
         }
     }
 
-    fn batch(&mut self, bytes: u64, problems: &[Problem], tally: &Tally) {
-        for what in problems {
-            self.tell(what);
+    fn note_applied(&mut self, bytes: u64, problems: &[Problem], tally: &Tally) {
+        for problem in problems {
+            self.print(problem);
         }
         self.progress.inc(bytes);
         let seconds = self.progress.elapsed().as_secs_f64();
         let rate = tally.events as f64 / seconds.max(0.001);
-        let breaks = tally.broken();
-        self.progress.set_message(format!("{rate:.0} reports/s, {breaks} breaks"));
+        let breaks = output::counted(tally.broken(), "break", "breaks");
+        self.progress.set_message(format!("{rate:.0} reports/s, {breaks}"));
     }
 
-    fn tell(&mut self, what: &dyn std::fmt::Display) {
+    fn print(&mut self, what: &dyn std::fmt::Display) {
         self.lines += 1;
-        if self.lines <= MAX_TOLD {
+        if self.lines <= MAX_DIAGNOSTICS {
             self.progress.suspend(|| eprintln!("{}: {what}", self.name));
-        } else if self.lines == MAX_TOLD + 1 {
-            self.progress.suspend(|| eprintln!("{}: there is more of it", self.name));
+        } else if self.lines == MAX_DIAGNOSTICS + 1 {
+            self.progress
+                .suspend(|| eprintln!("{}: more of these are counted and not printed", self.name));
         }
     }
 }
 
-/// Says what has become of the reports.
-pub fn summary(out: &mut impl Write, tally: &Tally, unread: u64) -> Result<(), Failure> {
-    let mut line = |count: u64, what: &str| match count {
+/// Prints how many reports were applied, and as what. Leaves out what did not occur.
+pub fn summary(out: &mut impl Write, tally: &Tally, malformed: u64) -> Result<(), Failure> {
+    let mut line = |count: u64, one: &str, many: &str| match count {
         0 => Ok(()),
-        count => writeln!(out, "{count:>8} {what}"),
+        1 => writeln!(out, "{count:>8} {one}"),
+        _ => writeln!(out, "{count:>8} {many}"),
     };
-    line(tally.orders, "orders")?;
-    line(tally.fills, "fills, busts and corrections")?;
-    line(tally.late_fills, "of them after the end of the order, as the venue had counted them")?;
-    line(tally.cancels, "cancels")?;
-    line(tally.rejects, "rejects")?;
-    line(tally.actions, "other actions")?;
-    line(tally.duplicates, "known already")?;
-    line(tally.unchanged, "by which nothing happened")?;
-    line(unread, "that could not be read")?;
-    line(tally.problems, "that could not be applied")?;
+    line(tally.orders, "new order", "new orders")?;
+    line(tally.fills, "fill, bust or correction", "fills, busts and corrections")?;
+    line(
+        tally.late_fills,
+        "of them booked after its order had ended, because the venue's total counts it",
+        "of them booked after their orders had ended, because the venue's totals count them",
+    )?;
+    line(tally.cancels, "cancel or expiry", "cancels and expiries")?;
+    line(tally.rejects, "reject", "rejects")?;
+    line(tally.actions, "other action", "other actions")?;
+    line(tally.duplicates, "duplicate, stored already", "duplicates, stored already")?;
+    line(
+        tally.unchanged,
+        "report without effect (request, pending acknowledgement, status)",
+        "reports without effect (requests, pending acknowledgements, status)",
+    )?;
+    line(malformed, "report that could not be read", "reports that could not be read")?;
+    line(tally.problems, "report that could not be applied", "reports that could not be applied")?;
     for (reason, count) in &tally.breaks {
-        line(*count, &format!("breaks: {reason}"))?;
+        let meaning = meaning(*reason);
+        line(
+            *count,
+            &format!("break: {meaning} ({reason})"),
+            &format!("breaks: {meaning} ({reason})"),
+        )?;
     }
     Ok(())
+}
+
+/// Returns what a reason for a break means.
+fn meaning(reason: BreakReason) -> &'static str {
+    match reason {
+        BreakReason::UnknownOrder => "execution for an unknown order",
+        BreakReason::UnknownFill => "bust or correction of an unknown fill",
+        BreakReason::OverFill => "fill beyond the order's quantity",
+        BreakReason::OrderEnded => "fill after the order had ended",
+        BreakReason::Precision => "more decimal places than the store keeps",
+        BreakReason::Mismatch => "same execution id as a different execution",
+        BreakReason::Invalid => "execution that is not valid",
+        BreakReason::Totals => "the venue's totals differ from the store's",
+    }
 }

@@ -1,4 +1,4 @@
-//! `blotter key`: the keys that seals are signed with.
+//! `blotter key`: makes and shows the keys that seals are signed with.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,20 +9,26 @@ use tradeblotter::audit::SealKey;
 
 use crate::failure::Failure;
 
-/// The text of a key file, for where there is no file.
+/// Environment variable that may hold the text of a key file.
 pub const VARIABLE: &str = "BLOTTER_SEAL_KEY";
 
 #[derive(Subcommand)]
 pub enum Key {
-    /// Make a key, keep it in a new file that nobody else may read, and print its public key.
-    New(Place),
-    /// Print the public key of a key that is there.
-    Show(Place),
+    /// Make a key, write it to a new file and print its public key
+    ///
+    /// The file gets mode 600. Keep it where no database administrator has access. An existing file is
+    /// never overwritten.
+    #[command(after_long_help = "\
+Example:
+  blotter key new seal.key")]
+    New(KeyFile),
+    /// Print the public key of a key file
+    Show(KeyFile),
 }
 
 #[derive(Args)]
-pub struct Place {
-    /// The file: Ed25519 in PKCS#8 (PEM).
+pub struct KeyFile {
+    /// Key file: an Ed25519 private key as PKCS#8 PEM
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: PathBuf,
 }
@@ -30,14 +36,14 @@ pub struct Place {
 impl Key {
     pub fn run(&self, out: &mut impl Write) -> Result<(), Failure> {
         let key = match self {
-            Self::New(place) => SealKey::create(&place.file)?,
-            Self::Show(place) => SealKey::read(&place.file)?,
+            Self::New(key) => SealKey::create(&key.file)?,
+            Self::Show(key) => SealKey::read(&key.file)?,
         };
         Ok(writeln!(out, "{}", key.public())?)
     }
 }
 
-/// The key in this file, or in the environment.
+/// Reads the key from this file, or else from the environment.
 pub fn find(file: Option<&PathBuf>) -> Result<SealKey, Failure> {
     match (file, std::env::var(VARIABLE)) {
         (Some(file), _) => Ok(SealKey::read(file)?),
@@ -46,8 +52,8 @@ pub fn find(file: Option<&PathBuf>) -> Result<SealKey, Failure> {
             SealKey::from_pem(&pem).map_err(named)
         }
         (None, Err(_)) => Err(Failure::Usage(format!(
-            "which key? Pass --key, or set {VARIABLE} to what is in such a file; `blotter key new` makes \
-             one"
+            "no key is given. Pass --key FILE, or set {VARIABLE} to the text of a key file; \
+             `blotter key new FILE` makes one"
         ))),
     }
 }

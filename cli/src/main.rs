@@ -1,5 +1,5 @@
-//! The command `blotter`: migrate a database, check its schema, look into the store, see a demo. Its
-//! subcommands, a file each, use the library as any backend would.
+//! The command `blotter`: the command line and its dispatch. Each subcommand has a file of its own and uses
+//! the library as any backend would.
 
 mod arguments;
 mod breaks;
@@ -34,14 +34,13 @@ use clap::{Parser, Subcommand};
 
 use crate::database::Database;
 
-/// The order, fill and audit store of a trading backend, on PostgreSQL.
+/// Migrate, check, fill, query, report and seal a tradeblotter database
 ///
-/// Start with `blotter demo`: it needs an installed PostgreSQL and no set-up, and leaves nothing
-/// behind.
+/// tradeblotter stores the orders, fills and audit trail of a trading backend in PostgreSQL. Start with
+/// `blotter demo`: it needs an installed PostgreSQL and no set-up, and leaves nothing behind.
 #[derive(Parser)]
 #[command(name = "blotter", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 all is well; 1 a check, an order or the database failed; \
-                        2 the command line is wrong.")]
+#[command(after_help = EXIT_STATUS)]
 struct Arguments {
     #[command(flatten)]
     database: Database,
@@ -49,79 +48,167 @@ struct Arguments {
     command: Command,
 }
 
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  success
+  1  a check found a difference, or the database or a file returned an error
+  2  the command line is wrong";
+
 #[derive(Subcommand)]
 enum Command {
-    /// Apply, revert or list the schema's migrations.
+    /// Show the store at work: orders, fills, breaks, refusals and a day of reports
+    ///
+    /// Without a database URL the demo starts a private PostgreSQL server. With one (--database-url or
+    /// DATABASE_URL) it creates a database named blotter_demo_ID on that server and grants the login the
+    /// roles of a trader and of the engine. It removes all of this at the end; if it is killed, the
+    /// database and the roles stay behind. Takes a few seconds.
+    Demo,
+    /// Run a command with DATABASE_URL set to a private, empty PostgreSQL
+    ///
+    /// The server is started for the command and removed when the command ends. The login owns the
+    /// database.
+    #[command(after_long_help = "\
+Exit status:
+  That of the command; 128 plus the signal number if a signal ended it.
+
+Examples:
+  blotter sandbox -- sh
+  blotter sandbox -- diesel migration redo --all")]
+    Sandbox(sandbox::Sandbox),
+    /// Apply, revert or list the migrations of the schema
     #[command(subcommand)]
     Migrate(migrate::Migrate),
-    /// Look after the schema.
+    /// Check the schema of the database
     #[command(subcommand)]
     Schema(schema::Schema),
-    /// Show who the connection is logged in as, and what such a login may do.
-    Whoami,
-    /// Watch orders of every type go through every ending, in a database of their own.
+    /// Show the login of the connection, and what it may do
     ///
-    /// Without a database URL a private PostgreSQL is started for it; with one, a database is
-    /// created on that server, and the login takes on the roles of a trader and of the engine. All of
-    /// it is removed at the end; only when the command is killed do that database, `blotter_demo_` and
-    /// a number, and the roles stay behind.
-    Demo,
-    /// List orders, newest first, or show one as it stood.
-    Orders(orders::Orders),
-    /// List fills, newest first.
-    Fills(fills::Fills),
-    /// List the audit trail: the newest entries, oldest of them first.
-    Log(log::Log),
-    /// List executions that could not be applied, and say what becomes of them.
+    /// Warns on standard error if a backend should not use this login, for example a superuser.
+    Whoami,
+    /// Show or widen the number of decimal places of prices and commissions
+    ///
+    /// Without SCALE, prints the present number; it is 2 after the migrations. With SCALE, widens the
+    /// columns in place: orders and fills are locked and rewritten, and clients have to reconnect. The
+    /// number cannot be reduced, because that would round. Widening needs the login that owns the tables.
+    #[command(after_long_help = "\
+Example:
+  blotter precision 6")]
+    Precision(precision::Precision),
+    /// Ingest execution reports from a file
+    ///
+    /// Ingesting is idempotent: orders, fills and actions that are stored already are recognised by their
+    /// ids and skipped, so after an interruption ingest the same file again. Fills without an execution id
+    /// cannot be recognised and are counted again. An execution that cannot be applied is kept as a break
+    /// (see `blotter breaks`). What cannot be kept as a break is named on standard error with its line; the
+    /// first 100 of them are printed. Needs a login that is a member of blotter_engine.
+    #[command(after_long_help = "\
+Exit status:
+  0  the file was read to its end, whatever was in it
+  1  the database or the file returned an error; with --strict also if anything is left to resolve
+  2  the command line is wrong
+
+Examples:
+  blotter ingest day.fix --trader-from 1
+  blotter ingest - --format ndjson < events.ndjson
+  blotter ingest day.fix --trader 01a21f9f-aedc-73ed-ae0b-cd4d447b3743 --venue XNAS --dry-run")]
+    Ingest(ingest::Ingest),
+    /// List and resolve executions that could not be applied
     #[command(subcommand)]
     Breaks(breaks::Breaks),
-    /// Cancel the open orders whose time is up, and print their ids.
+    /// List orders, newest first, or show one as of a time
+    #[command(after_long_help = "\
+Examples:
+  blotter orders --status PENDING --status PARTIAL --symbol AAPL
+  blotter orders --order 01a21f9f-af5f-70ab-87d6-2791c07c5c89 --as-of 2026-11-24T15:59:00Z")]
+    Orders(orders::Orders),
+    /// List fills, newest first
+    #[command(after_long_help = "\
+Example:
+  blotter fills --symbol AAPL --from 2026-11-24 --until 2026-11-25 --format csv")]
+    Fills(fills::Fills),
+    /// List, follow or export the execution log
     ///
-    /// For cron: prints nothing when nothing is due. Any number may run at once.
+    /// Selects the newest entries, up to --limit, and prints them oldest first.
+    #[command(after_long_help = "\
+Examples:
+  blotter log --order 01a21f9f-af5f-70ab-87d6-2791c07c5c89
+  blotter log --follow
+  blotter log --format events-ndjson > events.ndjson")]
+    Log(log::Log),
+    /// Cancel the open orders whose expiry time has come, and print their ids
+    ///
+    /// For cron: prints nothing if no order is due. Several may run at once. Needs a login that is a member
+    /// of blotter_engine.
     Expire(expire::Expire),
-    /// Take in what venues, brokers and clients report, each order, fill and action exactly once.
+    /// Derive every order again from its log and fills, and print each difference
     ///
-    /// What can't be applied is kept as a break; see `blotter breaks`. An interrupted run is simply run
-    /// again: what is known already is passed over.
-    Ingest(ingest::Ingest),
-    /// Derive every order again from its log and fills, one line for each thing that differs.
-    ///
-    /// Prints nothing and exits with 0 when all is as it should be, with 1 when not. Needs a login that
-    /// sees every order.
+    /// Independent code computes the status and totals that the database has derived. One line for each
+    /// difference; nothing if there is none. Needs a login that is a member of blotter_compliance or
+    /// blotter_engine.
+    #[command(after_long_help = "\
+Exit status:
+  0  no difference
+  1  a difference, or the database returned an error
+  2  the command line is wrong
+
+Example:
+  blotter rebuild --check")]
     Rebuild(rebuild::Rebuild),
-    /// Write what the log says of a range of time, a row for each action, for whoever asks for records.
+    /// Write a report of every action in a time range
     ///
-    /// In one snapshot, with a manifest beside it: how many rows, which seal covers them, the hash of the
-    /// file. Needs a login that may act as blotter_compliance.
+    /// One row for each log entry, with the order's full state at that moment, read in one snapshot. A
+    /// manifest beside the file has its SHA-256, the number of rows and the seal that covers them. Needs a
+    /// login that is a member of blotter_compliance.
+    #[command(after_long_help = "\
+Example:
+  blotter report --from 2026-11-24 --until 2026-11-25 --format html -o day.html")]
     Report(report::Report),
-    /// Make the keys that seals are signed with.
+    /// Make or show a key for signing seals
     #[command(subcommand)]
     Key(key::Key),
-    /// Seal what the log says: what is committed and not sealed yet, signed, and chained to what was sealed
-    /// before.
+    /// Seal the log: sign the entries that are committed and not sealed yet
     ///
-    /// Costs those who write nothing. Needs a login that may act as blotter_auditor.
+    /// Each seal is a signed Merkle root over these entries, chained to the seal before. Prints one line
+    /// for each new seal, and nothing if there is nothing to seal. Sealing does not slow down writers.
+    /// Needs a login that is a member of blotter_auditor.
+    #[command(after_long_help = "\
+Example:
+  blotter seal --key seal.key --checkpoint-file seals.jsonl --every 60s")]
     Seal(seal::Seal),
-    /// Hold the log against its seals, one line for each thing that is not as it was sealed.
+    /// Verify the log against its seals, and print each finding
     ///
-    /// Names each entry that was altered, removed, added or put in another place, each broken link of the
-    /// chain, and each seal that the checkpoint file has and the database has not. Exits with 1 when
-    /// anything is found.
+    /// One line for each entry that was altered, removed, added or moved, each broken link of the chain of
+    /// seals, and each seal that is in the checkpoint file and not in the database; then a one-line
+    /// summary. Needs a login that is a member of blotter_auditor or blotter_compliance.
+    #[command(after_long_help = "\
+Exit status:
+  0  no findings: everything is as it was sealed
+  1  a finding, or the database or a file returned an error
+  2  the command line is wrong
+
+Example:
+  blotter verify --public-key 1bec93e8... --checkpoint-file seals.jsonl")]
     Verify(verify::Verify),
-    /// Prove that one entry of the log was sealed, in a file that holds without the database.
+    /// Write a proof that one entry of the log was sealed
+    ///
+    /// The proof is a JSON file that `blotter verify-proof` checks without the database. Needs a login that
+    /// is a member of blotter_auditor or blotter_compliance.
+    #[command(after_long_help = "\
+Example:
+  blotter prove 521b1783-25f5-4a4f-afec-4cc6ce92dd5d -o proof.json")]
     Prove(prove::Prove),
-    /// Check such a proof, with nothing but the file and the public key.
+    /// Check a proof that `blotter prove` wrote; needs no database
+    ///
+    /// Prints the entry, the fill that it records and the seal.
+    #[command(after_long_help = "\
+Exit status:
+  0  the proof is valid
+  1  the proof is not valid, or the file cannot be read
+  2  the command line is wrong
+
+Example:
+  blotter verify-proof proof.json --public-key 1bec93e8...")]
     VerifyProof(verify_proof::VerifyProof),
-    /// Say how fine prices and commissions are kept, or have them kept finer.
-    ///
-    /// The columns hold cents; the owner of the tables widens them, in place. Orders and fills are locked
-    /// and written anew meanwhile. It is never taken back by this: that would round.
-    Precision(precision::Precision),
-    /// Run a command with DATABASE_URL set to a private, empty PostgreSQL.
-    ///
-    /// The server lives as long as the command does; the exit code is the command's. For example:
-    /// blotter sandbox -- diesel migration redo --all
-    Sandbox(sandbox::Sandbox),
 }
 
 fn main() -> ExitCode {

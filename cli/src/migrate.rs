@@ -1,4 +1,4 @@
-//! `blotter migrate`: what it runs, in order, with timings.
+//! `blotter migrate`: applies, reverts and lists migrations.
 
 use std::io::Write;
 
@@ -11,22 +11,29 @@ use crate::failure::Failure;
 
 #[derive(Subcommand)]
 pub enum Migrate {
-    /// Apply every pending migration, oldest first.
+    /// Apply every pending migration, oldest first
+    ///
+    /// Prints each migration with its time in milliseconds. Several processes may run this at once.
     Run,
-    /// Revert the newest migration. The data in what it made is lost.
+    /// Revert the newest migrations; deletes the data in the tables and columns that they made
     Revert(Reach),
-    /// Revert the newest migration and apply it again. The data in what it made is lost.
+    /// Revert the newest migrations and apply them again; deletes the data like `revert`
     Redo(Reach),
-    /// Show which migrations are applied.
+    /// List the migrations as applied, pending, or unknown to this build
+    #[command(after_long_help = "\
+Exit status:
+  0  all migrations of this build are applied, and no others
+  1  a migration is pending or unknown, or the database returned an error
+  2  the command line is wrong")]
     Status,
 }
 
 #[derive(Args)]
 pub struct Reach {
-    /// Every migration, not just the newest.
+    /// Every migration
     #[arg(long, conflicts_with = "number")]
     all: bool,
-    /// The newest so many.
+    /// Number of migrations, newest first
     #[arg(long, short, value_name = "N", default_value_t = 1)]
     number: usize,
 }
@@ -41,7 +48,7 @@ impl Migrate {
     pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
         let conn = &mut database.connect()?;
         let mut steps = 0;
-        // A line that can't be printed must not stop a migration halfway through the list.
+        // A closed output must not stop the migrations halfway through the list.
         let note = |step: &Step| {
             steps += 1;
             let _ = writeln!(
@@ -77,7 +84,7 @@ fn status(conn: &mut PgConnection, out: &mut impl Write) -> Result<(), Failure> 
             State::Unknown(at) => ("unknown", Some(at)),
         };
         let at = at.map(|at| at.format("  %Y-%m-%d %H:%M:%S UTC").to_string());
-        // What the exit code says does not hang on who reads the list.
+        // A closed output must not change the exit code.
         let _ = writeln!(out, "{state}  {}{}", status.name, at.unwrap_or_default());
     }
     Ok(migrations::require(conn)?)

@@ -1,4 +1,4 @@
-//! Rows as a table for people, CSV for spreadsheets, JSON for programs.
+//! Prints rows as a table, CSV or JSON.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -14,9 +14,12 @@ use uuid::Uuid;
 
 use crate::failure::Failure;
 
-/// A line under the heads, and otherwise none: tables that read well and copy well.
+/// A line under the headings and no other, so that tables are easy to copy.
 const STYLE: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// Characters of a long text with [`Detail::Brief`].
+const BRIEF: usize = 50;
 
 /// How a listing is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -29,29 +32,29 @@ pub enum Format {
     Json,
 }
 
-/// How a table shows ids.
+/// How a table shows ids and long texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ids {
-    /// Whole, to be copied.
-    Whole,
-    /// The last six digits, to be looked at.
-    Short,
+pub enum Detail {
+    /// In full, to be copied.
+    Full,
+    /// The last six digits of an id and the beginning of a text, to be looked at.
+    Brief,
 }
 
-/// What can be shown as a row of a table.
+/// A row that can be printed.
 pub trait Row: Serialize {
-    /// The heads of the columns.
-    const HEADS: &'static [&'static str];
+    /// The headings of the table.
+    const HEADINGS: &'static [&'static str];
 
-    /// The fields of the row in CSV, as `Serialize` writes them.
+    /// The names of the fields, in the order in which `Serialize` writes them: the header line of CSV.
     const FIELDS: &'static [&'static str];
 
-    /// The cells under the heads.
-    fn cells(&self, ids: Ids) -> Vec<Cell>;
+    /// The cells under the headings.
+    fn cells(&self, detail: Detail) -> Vec<Cell>;
 }
 
 impl Row for Order {
-    const HEADS: &'static [&'static str] = &[
+    const HEADINGS: &'static [&'static str] = &[
         "order",
         "trader",
         "submitted",
@@ -87,10 +90,10 @@ impl Row for Order {
         "replaces",
     ];
 
-    fn cells(&self, ids: Ids) -> Vec<Cell> {
+    fn cells(&self, detail: Detail) -> Vec<Cell> {
         vec![
-            id(self.id, ids),
-            id(self.trader_id, ids),
+            id(self.id, detail),
+            id(self.trader_id, detail),
             time(self.created_at),
             text(self.side.map_or("", Side::label)),
             text(&self.symbol),
@@ -105,7 +108,7 @@ impl Row for Order {
 }
 
 impl Row for Fill {
-    const HEADS: &'static [&'static str] = &[
+    const HEADINGS: &'static [&'static str] = &[
         "fill",
         "order",
         "occurred",
@@ -133,10 +136,10 @@ impl Row for Fill {
         "break_id",
     ];
 
-    fn cells(&self, ids: Ids) -> Vec<Cell> {
+    fn cells(&self, detail: Detail) -> Vec<Cell> {
         vec![
-            id(self.id, ids),
-            id(self.order_id, ids),
+            id(self.id, detail),
+            id(self.order_id, detail),
             time(self.timestamp),
             number(self.quantity_filled),
             number(self.price_at_fill),
@@ -145,15 +148,15 @@ impl Row for Fill {
             text(self.execution_id.as_deref().unwrap_or_default()),
             match (self.amends, self.is_bust) {
                 (None, _) => Cell::new(""),
-                (Some(amended), true) => Cell::new(format!("busts {}", shown(amended, ids))),
-                (Some(amended), false) => Cell::new(format!("corrects {}", shown(amended, ids))),
+                (Some(amended), true) => Cell::new(format!("busts {}", shown(amended, detail))),
+                (Some(amended), false) => Cell::new(format!("corrects {}", shown(amended, detail))),
             },
         ]
     }
 }
 
 impl Row for ExecutionLog {
-    const HEADS: &'static [&'static str] =
+    const HEADINGS: &'static [&'static str] =
         &["time", "order", "trader", "action", "status", "retry", "code", "reason"];
 
     const FIELDS: &'static [&'static str] = &[
@@ -176,36 +179,39 @@ impl Row for ExecutionLog {
         "reported_at",
     ];
 
-    fn cells(&self, ids: Ids) -> Vec<Cell> {
+    fn cells(&self, detail: Detail) -> Vec<Cell> {
         vec![
             time(self.timestamp),
-            id(self.order_id, ids),
-            id(self.trader_id, ids),
+            id(self.order_id, detail),
+            id(self.trader_id, detail),
             text(self.action.label()),
             status(self.status),
             optional(self.retry_attempt),
             text(self.error_code.as_deref().unwrap_or_default()),
-            text(self.reason.as_deref().unwrap_or_default()),
+            long_text(self.reason.as_deref().unwrap_or_default(), detail),
         ]
     }
 }
 
-pub fn id(id: Uuid, ids: Ids) -> Cell {
-    Cell::new(shown(id, ids))
+/// Shows an id.
+pub fn id(id: Uuid, detail: Detail) -> Cell {
+    Cell::new(shown(id, detail))
 }
 
-fn shown(id: Uuid, ids: Ids) -> String {
+fn shown(id: Uuid, detail: Detail) -> String {
     let whole = id.to_string();
-    match ids {
-        Ids::Whole => whole,
-        Ids::Short => whole[whole.len() - 6..].to_owned(),
+    match detail {
+        Detail::Full => whole,
+        Detail::Brief => whole[whole.len() - 6..].to_owned(),
     }
 }
 
+/// Shows a time in UTC, to the millisecond.
 pub fn time(at: DateTime<Utc>) -> Cell {
     Cell::new(at.format("%Y-%m-%d %H:%M:%S%.3f"))
 }
 
+/// Shows a number, aligned to the right.
 pub fn number(value: impl Display) -> Cell {
     Cell::new(value).set_alignment(CellAlignment::Right)
 }
@@ -214,8 +220,8 @@ fn optional(value: Option<impl Display>) -> Cell {
     value.map_or_else(|| Cell::new(""), number)
 }
 
-/// Text that somebody else wrote: control characters would have their way with the terminal, and
-/// characters that turn or hide text with the reader.
+/// Shows text from outside. Escapes control characters, which could change the terminal, and characters that
+/// reverse or hide text, which could mislead the reader.
 pub fn text(value: &str) -> Cell {
     let mut shown = String::with_capacity(value.len());
     for c in value.chars() {
@@ -227,6 +233,14 @@ pub fn text(value: &str) -> Cell {
         }
     }
     Cell::new(shown)
+}
+
+/// Shows text from outside; with [`Detail::Brief`] only its beginning.
+pub fn long_text(value: &str, detail: Detail) -> Cell {
+    match (detail, value.char_indices().nth(BRIEF)) {
+        (Detail::Brief, Some((end, _))) => text(&format!("{}…", &value[..end])),
+        _ => text(value),
+    }
 }
 
 fn status(status: Option<OrderStatus>) -> Cell {
@@ -247,19 +261,19 @@ pub fn plain<S: Serializer>(value: &BigDecimal, to: S) -> Result<S::Ok, S::Error
     to.serialize_str(&value.to_plain_string())
 }
 
-/// Prints what a backend should not use this login for, to standard error.
+/// Prints to standard error why a backend should not use this login.
 pub fn warn_about(login: &Login) {
     for warning in login.warnings() {
         anstream::eprintln!("warning: {warning}");
     }
 }
 
-/// Prints rows as a table, coloured only where the output shows colours.
-pub fn table<R: Row>(out: &mut impl Write, rows: &[R], ids: Ids) -> Result<(), Failure> {
+/// Prints rows as a table, coloured only if the output is a terminal.
+pub fn table<R: Row>(out: &mut impl Write, rows: &[R], detail: Detail) -> Result<(), Failure> {
     let mut table = Table::new();
-    table.load_style(STYLE).set_header(R::HEADS);
+    table.load_style(STYLE).set_header(R::HEADINGS);
     for row in rows {
-        table.add_row(row.cells(ids));
+        table.add_row(row.cells(detail));
     }
     match AutoStream::choice(&std::io::stdout()) {
         ColorChoice::Never => table.force_no_tty(),
@@ -268,10 +282,10 @@ pub fn table<R: Row>(out: &mut impl Write, rows: &[R], ids: Ids) -> Result<(), F
     Ok(writeln!(out, "{}", table.trim_fmt())?)
 }
 
-/// Prints rows in the format asked for.
+/// Prints rows in this format.
 pub fn rows<R: Row>(out: &mut impl Write, rows: &[R], format: Format) -> Result<(), Failure> {
     match format {
-        Format::Table => table(out, rows, Ids::Whole),
+        Format::Table => table(out, rows, Detail::Full),
         Format::Csv => csv(out, rows, R::FIELDS),
         Format::Json => {
             serde_json::to_writer_pretty(&mut *out, rows).map_err(std::io::Error::from)?;
@@ -280,12 +294,12 @@ pub fn rows<R: Row>(out: &mut impl Write, rows: &[R], format: Format) -> Result<
     }
 }
 
-/// Prints rows that come after others: no heads, no frame, flushed at once.
+/// Prints further rows of a listing: no headings, flushed at once.
 pub fn more<R: Row>(out: &mut impl Write, rows: &[R], format: Format) -> Result<(), Failure> {
     match format {
         Format::Table => {
             for row in rows {
-                let cells = row.cells(Ids::Whole);
+                let cells = row.cells(Detail::Full);
                 let cells: Vec<String> = cells.iter().map(Cell::content).collect();
                 writeln!(out, " {}", cells.join("   ").trim_end())?;
             }
@@ -301,10 +315,16 @@ pub fn more<R: Row>(out: &mut impl Write, rows: &[R], format: Format) -> Result<
     Ok(out.flush()?)
 }
 
-fn csv<R: Row>(out: &mut impl Write, rows: &[R], heads: &[&str]) -> Result<(), Failure> {
+/// Returns a number with its noun, in the singular or plural.
+pub fn counted<N: Display + PartialEq + From<u8>>(count: N, one: &str, many: &str) -> String {
+    let noun = if count == N::from(1) { one } else { many };
+    format!("{count} {noun}")
+}
+
+fn csv<R: Row>(out: &mut impl Write, rows: &[R], header: &[&str]) -> Result<(), Failure> {
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(&mut *out);
-    if !heads.is_empty() {
-        writer.write_record(heads).map_err(std::io::Error::from)?;
+    if !header.is_empty() {
+        writer.write_record(header).map_err(std::io::Error::from)?;
     }
     for row in rows {
         writer.serialize(row).map_err(std::io::Error::from)?;

@@ -1,4 +1,4 @@
-//! `blotter precision`: how fine prices are kept.
+//! `blotter precision`: shows or widens the decimal places of prices and commissions.
 
 use std::io::Write;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 pub struct Precision {
-    /// Widen the columns of money to so many decimal places.
+    /// Decimal places to widen prices and commissions to, 2 to 10 [default: only show]
     #[arg(value_name = "SCALE", value_parser = clap::value_parser!(u8).range(2..=10))]
     scale: Option<u8>,
 }
@@ -22,19 +22,22 @@ impl Precision {
         migrations::require(conn)?;
         let kept = precision::get(conn)?;
         let Some(scale) = self.scale else {
-            writeln!(out, "prices and commissions are kept to {kept} decimal places")?;
+            writeln!(out, "prices and commissions have {kept} decimal places")?;
             return Ok(());
         };
         let begun = Instant::now();
         precision::widen(conn, scale)?;
         if scale == kept {
-            writeln!(out, "prices and commissions are kept to {kept} decimal places already")?;
+            writeln!(
+                out,
+                "prices and commissions have {kept} decimal places already; nothing changed"
+            )?;
         } else {
             let seconds = begun.elapsed().as_secs_f64();
             writeln!(
                 out,
-                "prices and commissions are kept to {scale} decimal places, {kept} before; orders and \
-                 fills were locked and written anew in {seconds:.1} s, and clients have to connect anew"
+                "prices and commissions have {scale} decimal places now, {kept} before; orders and fills were \
+                 rewritten in {seconds:.1} s; reconnect all clients"
             )?;
         }
         Ok(())

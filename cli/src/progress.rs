@@ -1,18 +1,18 @@
-//! How far a command has come, on a terminal.
+//! Progress bars on a terminal.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar that counts things of this name; hidden where standard error is no terminal.
+/// Returns a bar that counts things of this name; hidden if standard error is not a terminal.
 pub fn bar(things: &str) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let progress = ProgressBar::new(0);
     let template = format!("{{bar:30}} {{pos}}/{{len}} {things}, {{per_sec}}, {{eta}} left");
-    // A template of our own, which is one.
+    // The template is constant and valid.
     if let Ok(style) = ProgressStyle::with_template(&template) {
         progress.set_style(style);
     }

@@ -12,10 +12,10 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 pub struct Prove {
-    /// The entry of the log, by its id.
+    /// Entry of the log (id), as `blotter log --format json` prints it
     #[arg(value_name = "LOG_ID")]
     id: Uuid,
-    /// Write the proof to this file instead of standard output.
+    /// File to write the proof to [default: standard output]
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `blotter rebuild`: derives every order again, beside what the database has derived.
+//! `blotter rebuild`: derives every order again and compares it with what the database has derived.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 pub struct Rebuild {
-    /// Say what differs, and change nothing: what is stored is only ever derived by the database.
+    /// Only print differences (required: stored orders are never rewritten)
     #[arg(long, required = true)]
     check: bool,
 }
@@ -18,15 +18,18 @@ pub struct Rebuild {
 impl Rebuild {
     pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
         let session = database.reader(None)?;
-        let mut all_well = true;
+        let mut no_difference = true;
         let mut after = None;
         loop {
             let rebuilt = session.snapshot(|tx| tx.orders().rebuild(after))?;
-            all_well &= rebuilt.differing.is_empty();
+            no_difference &= rebuilt.differing.is_empty();
             for DifferingOrder { order_id, differences } in &rebuilt.differing {
                 for Difference { field, stored, other } in differences {
-                    // The check has failed, whether or not anybody reads why.
-                    let _ = writeln!(out, "order {order_id}: {field} is {stored} and not {other}");
+                    // A closed output must not change the exit code.
+                    let _ = writeln!(
+                        out,
+                        "order {order_id}: {field} is {stored}, but its log and fills give {other}"
+                    );
                 }
             }
             after = rebuilt.next;
@@ -34,6 +37,6 @@ impl Rebuild {
                 break;
             }
         }
-        if all_well { Ok(()) } else { Err(Failure::Failed(None)) }
+        if no_difference { Ok(()) } else { Err(Failure::Failed(None)) }
     }
 }

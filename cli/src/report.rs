@@ -1,4 +1,4 @@
-//! `blotter report`: what the log says of a range of time, into a file.
+//! `blotter report`: writes every action in a time range to a file.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,26 +11,26 @@ use uuid::Uuid;
 
 use crate::database::Database;
 use crate::failure::Failure;
-use crate::{arguments, progress};
+use crate::{arguments, output, progress};
 
 #[derive(Args)]
 pub struct Report {
-    /// Only what was recorded on this day or at this moment, or later.
+    /// Report actions recorded at or after this time (RFC 3339, or YYYY-MM-DD for midnight UTC)
     #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
     from: DateTime<Utc>,
-    /// Only what was recorded before this day or moment.
+    /// Report actions recorded before this time (RFC 3339, or YYYY-MM-DD for midnight UTC)
     #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
     until: DateTime<Utc>,
-    /// Only this trader's.
+    /// Only this trader (id) [default: all]
     #[arg(long, value_name = "UUID")]
     trader: Option<Uuid>,
-    /// Only in this symbol.
+    /// Only this symbol, for example AAPL [default: all]
     #[arg(long, value_name = "SYMBOL")]
     symbol: Option<String>,
-    /// What to write.
+    /// Format of the file
     #[arg(long, value_name = "FORMAT", value_parser = arguments::report_format())]
     format: Format,
-    /// The file, which must not be there yet; its manifest goes beside it, to FILE.manifest.json.
+    /// File to write, which must not exist; its manifest is FILE.manifest.json
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: PathBuf,
 }
@@ -38,7 +38,7 @@ pub struct Report {
 impl Report {
     pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
         if self.from >= self.until {
-            return Err(Failure::Usage("--from is not before --until".to_owned()));
+            return Err(Failure::Usage("--from must be before --until".to_owned()));
         }
         let session = database.compliance()?;
         let filter = Filter {
@@ -59,23 +59,24 @@ impl Report {
     }
 }
 
+/// Prints what the report contains, and the SHA-256 of each file.
 fn summary(out: &mut impl Write, path: &Path, manifest: &Manifest<'_>) -> Result<(), Failure> {
     let contents = &manifest.contents;
     let sealed = &contents.sealed;
     writeln!(
         out,
-        "{}: {} rows of {} orders; {} of them sealed, {} not yet",
+        "{}: {} of {}; {} sealed, {} not sealed yet",
         path.display(),
-        contents.rows,
-        contents.orders,
+        output::counted(contents.rows, "row", "rows"),
+        output::counted(contents.orders, "order", "orders"),
         sealed.rows,
         sealed.unsealed_rows
     )?;
     if contents.breaks_without_order > 0 {
-        let count = contents.breaks_without_order;
+        let breaks = output::counted(contents.breaks_without_order, "break", "breaks");
         writeln!(
             out,
-            "breaks that name no known order, and are in no row: {count}; blotter breaks list --all"
+            "not in the rows: {breaks} for an unknown order; see `blotter breaks list --all`"
         )?;
     }
     for file in &manifest.files {

@@ -1,4 +1,4 @@
-//! `blotter sandbox`: any command, with a private PostgreSQL to work on.
+//! `blotter sandbox`: runs a command with a private PostgreSQL.
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
@@ -10,7 +10,7 @@ use crate::failure::{FAILED, Failure};
 
 #[derive(Args)]
 pub struct Sandbox {
-    /// The command and its arguments.
+    /// Command to run, with its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
 }
@@ -18,18 +18,18 @@ pub struct Sandbox {
 impl Sandbox {
     pub fn run(&self) -> Result<(), Failure> {
         let Some((program, arguments)) = self.command.split_first() else {
-            return Err(Failure::Usage("which command?".to_owned()));
+            return Err(Failure::Usage("no command is given".to_owned()));
         };
         let server = Server::start()?;
-        // A Ctrl-C is for the command, which may live on after it and needs the server still.
+        // Ctrl-C goes to the command, which may continue after it and then still needs the server.
         ctrlc::set_handler(|| ()).map_err(|why| Failure::Failed(Some(why.to_string())))?;
         let status = server.command(program).args(arguments).status().map_err(|why| {
-            Failure::Failed(Some(format!("can't run {}: {why}", program.display())))
+            Failure::Failed(Some(format!("cannot run {}: {why}", program.display())))
         })?;
         if status.success() {
             return Ok(());
         }
-        // As a shell tells it: 128 and the signal's number.
+        // The convention of shells: 128 plus the number of the signal.
         let code = status.code().unwrap_or(128 + status.signal().unwrap_or(0));
         Err(Failure::Exit(u8::try_from(code).unwrap_or(FAILED)))
     }

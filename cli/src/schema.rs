@@ -1,4 +1,4 @@
-//! `blotter schema`: is the database what this build was made for?
+//! `blotter schema`: compares the schema of the database with the one that this build expects.
 
 use std::io::Write;
 
@@ -11,11 +11,16 @@ use crate::output;
 
 #[derive(Subcommand)]
 pub enum Schema {
-    /// Compare the live database with what this build expects, one line for each difference.
+    /// Compare the schema of the database with the one that this build expects
     ///
-    /// Covers tables, columns, enums, constraints, indexes, row security, policies, triggers,
-    /// functions, roles, grants and comments. Prints nothing and exits with 0 when all is as expected,
-    /// with 1 when not. Warns when the login is one that a backend should not use.
+    /// Covers tables, columns, enums, constraints, indexes, row security, policies, triggers, functions,
+    /// roles, grants and comments. One line for each difference; nothing if there is none. Warns on
+    /// standard error if a backend should not use this login.
+    #[command(after_long_help = "\
+Exit status:
+  0  no difference
+  1  a difference, or the database returned an error
+  2  the command line is wrong")]
     Check,
 }
 
@@ -30,7 +35,7 @@ impl Schema {
             return Ok(());
         }
         for difference in &differences {
-            // The check has failed, whether or not anybody reads why.
+            // A closed output must not change the exit code.
             let _ = writeln!(out, "{difference}");
         }
         Err(Failure::Failed(None))

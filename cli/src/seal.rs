@@ -1,4 +1,4 @@
-//! `blotter seal`: seals the log, once or for as long as it runs.
+//! `blotter seal`: seals the log once, or at an interval.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,19 +12,19 @@ use tradeblotter::role::Auditor;
 
 use crate::database::Database;
 use crate::failure::Failure;
-use crate::key;
+use crate::{key, output};
 
 #[derive(Args)]
 pub struct Seal {
-    /// Go on, and seal what has come each time this has passed, e.g. 60s or 5min.
+    /// Keep running and seal at this interval, for example 60s or 5min [default: seal once and exit]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     every: Option<Duration>,
-    /// Add a line for each seal to this file, which should be where nobody comes who may change the
-    /// database.
+    /// Checkpoint file to append each seal to; keep it where nobody who can change the database can change
+    /// it [default: none]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     checkpoint_file: Option<PathBuf>,
-    /// The key to sign with; `blotter key new` makes one. Without it, BLOTTER_SEAL_KEY is to hold what such
-    /// a file holds.
+    /// Key file to sign with, as `blotter key new` makes it [default: the key whose text is in the
+    /// environment variable BLOTTER_SEAL_KEY]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     key: Option<PathBuf>,
 }
@@ -34,8 +34,8 @@ impl Seal {
         let key = key::find(self.key.as_ref())?;
         let session = database.auditor()?;
         let mut file = self.checkpoint_file.as_deref().map(CheckpointWriter::open).transpose()?;
-        // What was sealed when the last run was stopped before it could write it down.
-        write_down(&session, &mut file)?;
+        // Seals that the last run made before it was stopped and could append them.
+        update(&session, &mut file)?;
         loop {
             seal(&session, &key, &mut file, out)?;
             let Some(every) = self.every else { return Ok(()) };
@@ -44,7 +44,7 @@ impl Seal {
     }
 }
 
-/// Seals what there is to seal.
+/// Seals all entries that are committed and not sealed yet.
 fn seal(
     session: &Session<Auditor>,
     key: &SealKey,
@@ -52,12 +52,12 @@ fn seal(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     while let Some(seal) = session.transaction(|tx| tx.seals().seal(key))? {
-        write_down(session, file)?;
+        update(session, file)?;
         writeln!(
             out,
-            "seal {}: {} entries, {}; {}",
+            "seal {}: {}, {}; {}",
             seal.id,
-            seal.entries,
+            output::counted(seal.entries, "entry", "entries"),
             seal.covered,
             seal.hash()
         )?;
@@ -66,10 +66,8 @@ fn seal(
     Ok(())
 }
 
-fn write_down(
-    session: &Session<Auditor>,
-    file: &mut Option<CheckpointWriter>,
-) -> Result<(), Failure> {
+/// Appends the seals that the checkpoint file lacks.
+fn update(session: &Session<Auditor>, file: &mut Option<CheckpointWriter>) -> Result<(), Failure> {
     if let Some(file) = file {
         file.append_new(session)?;
     }

@@ -1,4 +1,4 @@
-//! `blotter verify`: the log held against its seals.
+//! `blotter verify`: compares the log with its seals.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,27 +11,30 @@ use tradeblotter::audit::{
 
 use crate::database::Database;
 use crate::failure::Failure;
+use crate::output::counted;
 use crate::{arguments, progress};
 
 #[derive(Args)]
 pub struct Verify {
-    /// What `blotter seal` has written down of the seals.
+    /// Checkpoint file that `blotter seal` wrote; without it, seals removed at the end go unnoticed
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     checkpoint_file: Option<PathBuf>,
-    /// A key that seals may be signed with; given once for each.
+    /// Public key that seals may be signed with, as `blotter key` prints it; may be repeated
     #[arg(long = "public-key", value_name = "KEY")]
     public_keys: Vec<PublicKey>,
-    /// Read entries from this seal on, by its number, or from the first one at this day or moment.
-    #[arg(long, value_name = "N|TIME", value_parser = since)]
-    since: Option<VerifyFrom>,
+    /// Read entries only from this seal on: its number, or the first seal at or after this time (RFC 3339, or
+    /// YYYY-MM-DD for midnight UTC); the chain of seals is always checked whole [default: all entries]
+    #[arg(long, value_name = "N|TIME", value_parser = verify_from)]
+    from: Option<VerifyFrom>,
 }
 
-fn since(text: &str) -> Result<VerifyFrom, String> {
+/// Parses the number of a seal, or a time.
+fn verify_from(text: &str) -> Result<VerifyFrom, String> {
     match text.parse() {
         Ok(seal) => Ok(VerifyFrom::Seal(seal)),
         Err(_) => arguments::moment(text)
             .map(VerifyFrom::Time)
-            .map_err(|why| format!("{why}, nor the number of a seal")),
+            .map_err(|why| format!("{why}, or the number of a seal")),
     }
 }
 
@@ -42,26 +45,26 @@ impl Verify {
             self.checkpoint_file.as_deref().map(CheckpointFile::read).transpose()?;
         if self.public_keys.is_empty() {
             eprintln!(
-                "warning: no --public-key: who could rewrite the log could seal it anew, with a key of \
-                 their own"
+                "warning: no --public-key: a log that was rewritten and sealed again with another key is not \
+                 noticed"
             );
         }
         if checkpoint_file.is_none() {
             eprintln!(
-                "warning: no --checkpoint-file: seals that were cut off at the end are not missed"
+                "warning: no --checkpoint-file: seals that were removed at the end are not noticed"
             );
         }
         let options = VerifyOptions {
             public_keys: self.public_keys.clone(),
             checkpoint_file,
-            from: self.since,
+            from: self.from,
         };
         let progress = progress::bar("entries");
         let verified = session.snapshot(|tx| {
             tx.seals().verify(&options, |event| match event {
                 VerifyEvent::Started(entries) => progress.set_length(entries),
                 VerifyEvent::Checked(entries) => progress.inc(entries),
-                // The check has failed, whether or not anybody reads why.
+                // A closed output must not change the exit code.
                 VerifyEvent::Found(finding) => progress.suspend(|| {
                     let _ = writeln!(out, "{finding}");
                 }),
@@ -70,8 +73,8 @@ impl Verify {
         progress.finish_and_clear();
         if verified.is_ahead {
             eprintln!(
-                "warning: the last seal is not in the checkpoint file yet; the next run of blotter seal \
-                 writes it down"
+                "warning: the last seal is not in the checkpoint file yet; the next `blotter seal` with this \
+                 file appends it"
             );
         }
         let _ = writeln!(out, "{}", summary(&verified));
@@ -79,18 +82,15 @@ impl Verify {
     }
 }
 
+/// Returns the result in one line.
 fn summary(verified: &Verified) -> String {
     let Verified { seals, entries, unsealed, findings, .. } = verified;
     let seals = counted(*seals, "seal", "seals");
     let entries = counted(*entries, "entry", "entries");
     let unsealed = counted(*unsealed, "entry", "entries");
-    let found = match findings {
-        0 => "all as they were sealed".to_owned(),
+    let result = match findings {
+        0 => "no findings".to_owned(),
         many => counted(*many, "finding", "findings"),
     };
-    format!("{seals}, {entries}: {found}; {unsealed} not sealed yet")
-}
-
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
+    format!("{seals}, {entries}: {result}; {unsealed} not sealed yet")
 }

@@ -11,10 +11,10 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 pub struct VerifyProof {
-    /// The proof, as `blotter prove` writes it.
+    /// Proof file, as `blotter prove` writes it
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: PathBuf,
-    /// A key that the seal may be signed with; given once for each.
+    /// Public key that the seal may be signed with, as `blotter key` prints it; may be repeated
     #[arg(long = "public-key", value_name = "KEY", required = true)]
     public_keys: Vec<PublicKey>,
 }
@@ -31,18 +31,18 @@ impl VerifyProof {
         let log = &entry.log;
         writeln!(
             out,
-            "entry {} of the log, {} of order {}",
+            "valid: entry {} of the log, {} of order {}",
             log.sequence, log.action, log.order_id
         )?;
         if let Some(fill) = &entry.fill {
             let what = if fill.is_bust { "bust" } else { "fill" };
             writeln!(
                 out,
-                "  with {what} {} of {} at {}",
+                "  {what} {}: {} at {}",
                 fill.id, fill.quantity_filled, fill.price_at_fill
             )?;
         }
-        writeln!(out, "  is as it was sealed at {}, with seal {}", seal.sealed_at, seal.id)?;
+        writeln!(out, "  sealed at {}, with seal {}", seal.sealed_at, seal.id)?;
         Ok(writeln!(out, "  signed with {}", seal.public_key)?)
     }
 }

@@ -1,4 +1,4 @@
-//! `blotter whoami`: what the connection may do.
+//! `blotter whoami`: shows the login of the connection and what it may do.
 
 use std::io::Write;
 
@@ -12,9 +12,12 @@ pub fn run(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
     let login = Login::of(&mut database.connect()?)?;
     writeln!(out, "{}", login.name)?;
     let powers = [
-        (login.superuser, "is a superuser: may do anything, and no policy holds it"),
-        (login.bypasses_row_security, "has BYPASSRLS: no policy holds it"),
-        (login.owns_tables, "owns the tables: may alter them and what guards them"),
+        (
+            login.superuser,
+            "is a superuser: no privilege check and no row-level security applies to it",
+        ),
+        (login.bypasses_row_security, "has BYPASSRLS: row-level security does not apply to it"),
+        (login.owns_tables, "owns the tables: may alter them and disable their guards"),
     ];
     for (_, power) in powers.iter().filter(|(has, _)| *has) {
         writeln!(out, "  {power}")?;
@@ -23,7 +26,7 @@ pub fn run(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
         writeln!(out, "  may act as {role}: {ability}")?;
     }
     if login.roles.is_empty() {
-        writeln!(out, "  may act as none of the blotter roles, so it begins no session")?;
+        writeln!(out, "  may act as none of the blotter roles: cannot begin a session")?;
     }
     out.flush()?;
     output::warn_about(&login);

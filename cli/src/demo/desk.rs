@@ -8,7 +8,7 @@ use tradeblotter::{
 
 use crate::failure::Failure;
 
-/// Who trades: the traders, each with its own rows, and the engine.
+/// The sessions of the demo: a pool for the traders, and the engine.
 pub struct Floor {
     pub traders: Blotter,
     pub engine: Session<role::Engine>,
@@ -20,15 +20,14 @@ impl Floor {
     }
 }
 
-/// A trader and the engine that works for it; one transaction to each event, as it would be on a
-/// trading day.
+/// A trader and the engine that works for it. Each event is one transaction, as on a trading day.
 pub struct Desk {
     pub trader: Session<role::Trader>,
     engine: Session<role::Engine>,
 }
 
 impl Desk {
-    /// Takes an order into the book and routes it.
+    /// Submits an order, approves it and routes it.
     pub fn submit(&self, new: &NewOrder<'_>) -> Result<Order, Error> {
         let order = self.trader.transaction(|tx| tx.orders().submit(new))?;
         self.log(&NewExecutionLog::new(order.id, Action::Approved))?;
@@ -65,7 +64,7 @@ impl Desk {
         self.engine.transaction(|tx| tx.fills().record(&fill))
     }
 
-    /// The venue says that a fill was at another price.
+    /// Records a correction of the price of a fill.
     pub fn correct(&self, fill: &Fill, price: &str, execution_id: &str) -> Result<Fill, Error> {
         let correction = NewCorrection {
             amends: fill.id,
@@ -78,7 +77,7 @@ impl Desk {
         self.engine.transaction(|tx| tx.fills().correct(&correction))
     }
 
-    /// Takes whatever a venue reports; returns the break, if it can't be applied.
+    /// Applies an execution that a venue reports. Returns the break if it cannot be applied.
     pub fn report(
         &self,
         order: &Order,

@@ -1,5 +1,5 @@
-//! `blotter demo`: orders of every type through every ending, then the book as it stands, then a trading
-//! day out of the log of a venue.
+//! `blotter demo`: one order for each way that an order can end, what is refused, and a trading day from a FIX
+//! log, in a database that is removed at the end.
 
 mod desk;
 mod stage;
@@ -21,15 +21,15 @@ use crate::breaks::BreakRow;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::ingest;
-use crate::output::{self, Ids};
+use crate::output::{self, Detail, counted};
 
-/// A trading day of our own making; what is planted in it stands in the README beside it.
+/// An invented trading day. The README beside it lists the errors that are planted in it.
 const DAY: &[u8] = include_bytes!("../../data/day.fix");
 
-/// The FIX tag that names the trader in it.
+/// FIX tag 1 (Account), which names the trader in it.
 const ACCOUNT: u32 = 1;
 
-/// Reports of it that are written in one transaction.
+/// Reports applied in one transaction.
 const BATCH: usize = 500;
 
 /// More rows than the demo shows.
@@ -38,38 +38,88 @@ const ALL: Page = Page::first(100);
 pub fn run(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
     let started = Instant::now();
     let mut stage = Stage::set(database.given())?;
-    writeln!(out, "{}\n", stage.what())?;
-    migrate(stage.url(), out)?;
+    introduce(&stage, out)?;
+    let migrations = migrations::run(&mut connect(stage.url())?)?.len();
 
-    // Dropped before the stage is, so that no connection is left on it.
+    // Dropped before the stage, so that no connection is left on its database.
     let floor = stage.open()?;
     let (ada, grace) = floor.engine.transaction(|tx| {
         Ok::<_, Error>((tx.traders().register("Ada")?, tx.traders().register("Grace")?))
     })?;
     let desk = floor.desk_of(&ada)?;
-    let filled = trade(&desk, &ada)?;
-    show(&desk, &ada, out)?;
-    show_refusals(&desk, &ada, &grace, &filled, out)?;
-    show_isolation(&floor.desk_of(&grace)?, &ada, &grace, out)?;
-    writeln!(out, "\nA trading day of 300 orders, from the log of its FIX session")?;
+    let traded = trade(&desk, &ada)?;
+    writeln!(out, "Applied {} and traded as Ada.", counted(migrations, "migration", "migrations"))?;
+    show_orders(&desk, &ada, out)?;
+    show_log(&desk, &traded.late, out)?;
+    show_refusals(&desk, &ada, &grace, &traded.filled, out)?;
+    show_isolation(&floor.desk_of(&grace)?, &ada, out)?;
+    heading(
+        out,
+        "6. A trading day from a FIX log, ingested",
+        "1498 messages about 300 orders (cli/data/day.fix), applied as `blotter ingest` does it.",
+    )?;
     ingest_day(&floor.engine, out)?;
     show_breaks(&floor.engine, out)?;
-    writeln!(out, "\nThe same once more")?;
+    heading(
+        out,
+        "8. The same file, ingested again",
+        "Ingesting is idempotent: what is stored already is recognised, and nothing changes.",
+    )?;
     ingest_day(&floor.engine, out)?;
-    writeln!(out, "\nDone in {:.1} s; nothing is left behind.", started.elapsed().as_secs_f64())?;
-    Ok(())
+    conclude(started, out)
 }
 
-fn migrate(url: &str, out: &mut impl Write) -> Result<(), Failure> {
-    for step in migrations::run(&mut connect(url)?)? {
-        let milliseconds = step.elapsed.as_secs_f64() * 1e3;
-        writeln!(out, "{}  {}  {milliseconds:.1} ms", step.direction, step.name)?;
-    }
-    Ok(())
+/// Prints what the demo is and what to look at.
+fn introduce(stage: &Stage, out: &mut impl Write) -> Result<(), Failure> {
+    Ok(writeln!(
+        out,
+        "\
+tradeblotter: an order, fill and audit store on PostgreSQL. This demo trades for a moment as two traders,
+Ada and Grace, and shows what the database keeps and what it refuses. It runs in {}.
+
+What to look at
+  1-3  status and totals are derived by the database from fills and log entries, never written by a client
+  4-5  invalid changes and other traders' rows are refused by the database, whatever the client does
+  6-8  a file of execution reports is reconciled; reading it twice changes nothing
+",
+        stage.description()
+    )?)
 }
 
-/// One order to each ending; returns the one that was filled at once.
-fn trade(desk: &Desk, ada: &Trader) -> Result<Order, Failure> {
+/// Prints what to try and to read next.
+fn conclude(started: Instant, out: &mut impl Write) -> Result<(), Failure> {
+    let program = std::env::args().next().unwrap_or_else(|| "blotter".to_owned());
+    Ok(writeln!(
+        out,
+        "
+Done in {:.1} s; nothing is left behind.
+
+Try next
+  {program} sandbox -- sh     a shell with a private, empty PostgreSQL; in it:
+  {program} migrate run       create the schema
+  {program} schema check      compare the schema with this build: prints nothing if they agree
+Read next
+  README.md      what the store guarantees, and how a backend links it in
+  docs/cli.md    every command with its options",
+        started.elapsed().as_secs_f64()
+    )?)
+}
+
+/// Prints a heading, and a line that says why the section matters.
+fn heading(out: &mut impl Write, title: &str, why: &str) -> Result<(), Failure> {
+    Ok(writeln!(out, "\n{title}\n{why}\n")?)
+}
+
+/// Orders that later sections refer to.
+struct Traded {
+    /// Filled at once.
+    filled: Order,
+    /// Cancelled after a partial fill; another fill was reported late.
+    late: Order,
+}
+
+/// Trades one order for each way that an order can end.
+fn trade(desk: &Desk, ada: &Trader) -> Result<Traded, Failure> {
     let at_once = NewOrder {
         client_order_id: Some("ada-1"),
         ..NewOrder::market(ada.id, Side::Buy, "AAPL", 100)
@@ -121,27 +171,38 @@ fn trade(desk: &Desk, ada: &Trader) -> Result<Order, Failure> {
     };
     let open = desk.submit(&open)?;
     desk.report(&open, 25, "197.9975", "N-4")?;
-    Ok(desk.order(&at_once)?)
+    Ok(Traded { filled: desk.order(&at_once)?, late: cut_short })
 }
 
-fn show(desk: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(), Failure> {
-    let (orders, fills, breaks, log) = desk.trader.snapshot(|tx| {
+fn show_orders(desk: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(), Failure> {
+    let (orders, fills) = desk.trader.snapshot(|tx| {
         Ok::<_, Error>((
             tx.orders().recent(&Filter::default(), ALL)?.rows,
             tx.fills().recent(&Filter::default(), ALL)?.rows,
-            tx.breaks().recent(&Filter::default(), ALL)?.rows,
-            tx.execution_logs().trail(&Filter::default(), ALL)?.rows,
         ))
     })?;
-    let breaks: Vec<_> = breaks.into_iter().map(BreakRow::from).collect();
-    writeln!(out, "\n{}'s orders, newest first", ada.name)?;
-    output::table(out, &orders, Ids::Short)?;
-    writeln!(out, "\nFills, newest first")?;
-    output::table(out, &fills, Ids::Short)?;
-    writeln!(out, "\nBreaks, newest first")?;
-    output::table(out, &breaks, Ids::Short)?;
-    writeln!(out, "\nAudit trail, oldest first")?;
-    output::table(out, &log, Ids::Short)
+    heading(
+        out,
+        &format!("1. {}'s orders, newest first", ada.name),
+        "Status, filled quantity and average price follow from the fills below and the log.",
+    )?;
+    output::table(out, &orders, Detail::Brief)?;
+    heading(
+        out,
+        "2. Their fills, newest first",
+        "Fills are append-only: execution A-2 corrects the price of A-1 in a new row, and the average follows.",
+    )?;
+    output::table(out, &fills, Detail::Brief)
+}
+
+fn show_log(desk: &Desk, order: &Order, out: &mut impl Write) -> Result<(), Failure> {
+    let log = desk.trader.snapshot(|tx| tx.execution_logs().of_order(order.id))?;
+    heading(
+        out,
+        &format!("3. Execution log of the {} order, oldest first", order.symbol),
+        "A fill was reported after the cancel: it was kept as a break, then booked by hand (RECOVERED).",
+    )?;
+    output::table(out, &log, Detail::Brief)
 }
 
 fn show_refusals(
@@ -151,7 +212,11 @@ fn show_refusals(
     filled: &Order,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    writeln!(out, "\nRefused to {}", ada.name)?;
+    heading(
+        out,
+        &format!("4. What {} tries, and what the backend is told", ada.name),
+        "Each of these is refused with an error that names the row and the rule; nothing of it is stored.",
+    )?;
     let open = desk.trader.transaction(|tx| tx.orders().open(ada.id, ALL))?.rows;
     let over_fill = open.first();
     let over_fill = over_fill.map(|o| desk.fill(o, o.quantity + 1, "198.00", "NYSE", "Y-4"));
@@ -159,26 +224,29 @@ fn show_refusals(
         let erase = diesel::delete(execution_logs::table);
         Ok::<_, Error>(erase.execute(tx.connection())?)
     });
-    let refusals = [
-        desk.submit(&NewOrder::limit(ada.id, Side::Buy, "AAPL", 1, "10.005".parse()?)).err(),
-        desk.submit(&NewOrder::market(ada.id, Side::Buy, "AAPL", 0)).err(),
-        over_fill.and_then(Result::err),
-        desk.cancel(filled).err(),
-        desk.submit(&NewOrder::market(grace.id, Side::Buy, "AAPL", 1)).err(),
-        erase.err(),
+    let limit = NewOrder::limit(ada.id, Side::Buy, "AAPL", 1, "10.005".parse()?);
+    let attempts = [
+        ("an order at 10.005", desk.submit(&limit).err()),
+        (
+            "an order of no shares",
+            desk.submit(&NewOrder::market(ada.id, Side::Buy, "AAPL", 0)).err(),
+        ),
+        ("a fill of 76 of 75 shares", over_fill.and_then(Result::err)),
+        ("to cancel a filled order", desk.cancel(filled).err()),
+        (
+            "an order for Grace",
+            desk.submit(&NewOrder::market(grace.id, Side::Buy, "AAPL", 1)).err(),
+        ),
+        ("to delete the log", erase.err()),
     ];
-    for refusal in refusals.into_iter().flatten() {
-        writeln!(out, "  {refusal}")?;
+    for (attempt, refusal) in attempts {
+        let Some(refusal) = refusal else { continue };
+        writeln!(out, "  {attempt}:\n      {refusal}")?;
     }
     Ok(())
 }
 
-fn show_isolation(
-    graces: &Desk,
-    ada: &Trader,
-    grace: &Trader,
-    out: &mut impl Write,
-) -> Result<(), Failure> {
+fn show_isolation(graces: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(), Failure> {
     let (orders, fills, log) = graces.trader.transaction(|tx| {
         Ok::<_, Error>((
             tx.orders().recent(&Filter::of_trader(ada.id), ALL)?.rows.len(),
@@ -186,28 +254,36 @@ fn show_isolation(
             tx.execution_logs().trail(&Filter::of_trader(ada.id), ALL)?.rows.len(),
         ))
     })?;
-    writeln!(out, "\nWhat {} sees when asking for all that is {}'s", grace.name, ada.name)?;
-    writeln!(out, "  {orders} orders, {fills} fills, {log} log entries")?;
-    Ok(())
+    heading(
+        out,
+        "5. What Grace's session reads when it asks for all of Ada's rows",
+        "Row-level security in PostgreSQL filters them, not the client.",
+    )?;
+    Ok(writeln!(out, "  {orders} orders, {fills} fills, {log} log entries")?)
 }
 
-/// Takes in the day and says what has become of it.
+/// Ingests the day and prints the summary.
 fn ingest_day(engine: &Session<role::Engine>, out: &mut impl Write) -> Result<(), Failure> {
     let mut reader = Reader::new(DAY, FixReader::new(Some(ACCOUNT)));
     let mut writer = Writer::new(Options { trader: None, venue: "BROKER".to_owned() });
-    let mut unread = 0;
+    let mut malformed = 0;
     while let Some(batch) = reader.batch(BATCH)? {
-        unread += batch.malformed.len() as u64;
+        malformed += batch.malformed.len() as u64;
         writer.write(engine, &batch.events)?;
     }
     writer.finish(engine)?;
-    ingest::summary(out, writer.tally(), unread)
+    ingest::summary(out, writer.tally(), malformed)
 }
 
-/// What the day has left for people to resolve: all that is planted in it.
+/// Prints the breaks that are open: those planted in the day, and one of Ada's.
 fn show_breaks(engine: &Session<role::Engine>, out: &mut impl Write) -> Result<(), Failure> {
     let breaks = engine.snapshot(|tx| tx.breaks().open(&Filter::default(), ALL))?.rows;
     let breaks: Vec<_> = breaks.into_iter().map(BreakRow::from).collect();
-    writeln!(out, "\nWhat is left to resolve, newest first")?;
-    output::table(out, &breaks, Ids::Short)
+    heading(
+        out,
+        "7. Breaks to resolve, newest first",
+        "Reports that could not be applied are kept until somebody books or dismisses them. The errors are
+planted: cli/data/README.md lists them. N-4, at the bottom, was reported for one of Ada's orders.",
+    )?;
+    output::table(out, &breaks, Detail::Brief)
 }

@@ -10,20 +10,20 @@ use uuid::Uuid;
 use super::desk::Floor;
 use crate::failure::Failure;
 
-/// Where the demo plays.
+/// The database of the demo.
 pub enum Stage {
-    /// On a server of its own.
+    /// On a private server.
     Private(Server),
-    /// In a database made for it on a server that is running.
+    /// In a database created for the demo on a server that is running.
     Scratch(Scratch),
 }
 
-/// A database that is dropped with this value.
+/// A database that is dropped together with this value.
 pub struct Scratch {
     name: String,
     server_url: String,
     url: String,
-    /// The roles that the login was granted for the demo.
+    /// The roles that were granted to the login for the demo.
     lent: Vec<&'static str>,
 }
 
@@ -41,10 +41,15 @@ impl Stage {
         Ok(Self::Scratch(Scratch { name, server_url, url, lent: Vec::new() }))
     }
 
-    pub fn what(&self) -> String {
+    pub fn description(&self) -> String {
         match self {
-            Self::Private(_) => "A private PostgreSQL, started for this demo".to_owned(),
-            Self::Scratch(scratch) => format!("Database {}, created for this demo", scratch.name),
+            Self::Private(_) => {
+                "a private PostgreSQL server,\nstarted for this demo and removed at its end"
+                    .to_owned()
+            }
+            Self::Scratch(scratch) => {
+                format!("database\n{}, created for this demo and removed at its end", scratch.name)
+            }
         }
     }
 
@@ -55,8 +60,8 @@ impl Stage {
         }
     }
 
-    /// Connects as each role: on the private server as a login of its own, on another one as whoever
-    /// has connected, who lends itself the roles that it has not.
+    /// Connects as a trader and as the engine. On the private server each role has a login; elsewhere the
+    /// login of the URL is granted the roles that it lacks.
     pub fn open(&mut self) -> Result<Floor, Failure> {
         let (traders, engine) = match self {
             Self::Private(server) => {
@@ -92,12 +97,12 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // There is nobody left to tell if something can't be taken back.
+        // Errors are ignored: a destructor cannot return them.
         if let Ok(mut conn) = connect(&self.url) {
             for role in &self.lent {
                 let _ = conn.batch_execute(&format!("REVOKE {role} FROM CURRENT_USER"));
             }
-            // With the migrations go the roles that no other database uses.
+            // Reverting also drops the roles, unless another database uses them.
             let _ = migrations::revert(&mut conn, Extent::All, |_| ());
         }
         if let Ok(mut conn) = connect(&self.server_url) {
@@ -106,7 +111,8 @@ impl Drop for Scratch {
     }
 }
 
-/// The URL or keyword string of another database on the same server; libpq takes the last of several.
+/// Returns the URL or keyword string of another database on the same server. libpq takes the last of several
+/// names.
 fn with_database(url: &str, name: &str) -> String {
     if url.contains("://") {
         let separator = if url.contains('?') { '&' } else { '?' };

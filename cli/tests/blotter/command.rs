@@ -385,7 +385,7 @@ fn a_sandbox_gives_the_command_a_database_and_returns_its_exit_code() {
     text(run("exit 7"), 7);
     text(run("kill -9 $$"), 137);
     assert!(
-        text(blotter(&["sandbox", "--", "/no/such"]).output().unwrap(), 1).contains("can't run")
+        text(blotter(&["sandbox", "--", "/no/such"]).output().unwrap(), 1).contains("cannot run")
     );
 }
 
@@ -602,7 +602,7 @@ fn rebuild_is_silent_when_all_follows_and_names_what_does_not() {
         .batch_execute("UPDATE orders SET filled_quantity = 41 WHERE filled_quantity = 40")
         .unwrap();
     let said = text(on(&database, &["rebuild", "--check"]), 1);
-    assert!(said.ends_with("filled quantity is 41 and not 40\n"), "{said}");
+    assert!(said.ends_with("filled quantity is 41, but its log and fills give 40\n"), "{said}");
     assert_eq!(said.lines().count(), 1);
     let trader_only = blotter(&["rebuild", "--check"])
         .env("DATABASE_URL", database.login_url("blotter_trader"))

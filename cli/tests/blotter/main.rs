@@ -6,5 +6,7 @@
 mod command;
 mod ingest;
 mod migrate;
+#[cfg(feature = "parquet")]
+mod reference;
 mod report;
 mod seal;

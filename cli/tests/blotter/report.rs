@@ -46,7 +46,7 @@ fn a_manifest_has_the_hash_of_its_file_and_the_seal_that_covers_it() {
     for (place, format) in Format::ALL.iter().enumerate() {
         let arguments = format!("{range} --format {format} -o file{place} --symbol AAPL");
         let said = report(&db, &directory, &arguments, "blotter_compliance", 0);
-        assert!(said.contains(": 8 rows of 1 orders; 0 of them sealed, 8 not yet"), "{said}");
+        assert!(said.contains(": 8 rows of 1 order; 0 sealed, 8 not sealed yet"), "{said}");
         let path = directory.path().join(format!("file{place}"));
         let manifest = manifest(&path);
         let file = &manifest["files"][0];
@@ -82,7 +82,7 @@ fn a_manifest_has_the_hash_of_its_file_and_the_seal_that_covers_it() {
     assert_eq!(sealed["last_seal_hash"], seal.hash().to_string());
     let of_ada = format!("{range} --format csv -o ada --trader {}", order.trader_id);
     let said = report(&db, &directory, &of_ada, "blotter_compliance", 0);
-    assert!(said.contains("8 of them sealed, 0 not yet"), "{said}");
+    assert!(said.contains("8 sealed, 0 not sealed yet"), "{said}");
 }
 
 #[test]
@@ -129,6 +129,6 @@ fn who_is_not_of_compliance_gets_no_report() {
     }
     let backwards = "--from 2026-01-02 --until 2026-01-02 --format csv -o day.csv";
     let refused = report(&db, &directory, backwards, "blotter_compliance", 2);
-    assert!(refused.contains("--from is not before --until"), "{refused}");
+    assert!(refused.contains("--from must be before --until"), "{refused}");
     assert_eq!(names(&directory), [] as [PathBuf; 0]);
 }

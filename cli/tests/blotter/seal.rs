@@ -89,10 +89,7 @@ fn a_log_is_sealed_verified_proven_and_a_change_is_found() {
     desk.trade();
     assert!(desk.seal().starts_with("seal 2: 3 entries, 4 to 6; "));
     desk.trade();
-    assert_eq!(
-        desk.verify(&key, 0),
-        "2 seals, 6 entries: all as they were sealed; 3 entries not sealed yet\n"
-    );
+    assert_eq!(desk.verify(&key, 0), "2 seals, 6 entries: no findings; 3 entries not sealed yet\n");
 
     let id = "SELECT id::text AS text FROM execution_logs WHERE sequence = 5";
     let id = texts(&mut desk.db.admin(), id).remove(0);
@@ -103,7 +100,7 @@ fn a_log_is_sealed_verified_proven_and_a_change_is_found() {
         text(command.env_remove("DATABASE_URL").output().unwrap(), code)
     };
     let proven = check(&key, 0);
-    assert!(proven.starts_with("entry 5 of the log, APPROVED of order "), "{proven}");
+    assert!(proven.starts_with("valid: entry 5 of the log, APPROVED of order "), "{proven}");
     assert!(proven.ends_with(&format!(", with seal 2\n  signed with {key}\n")), "{proven}");
     let stranger = SealKey::generate().unwrap().public().to_string();
     assert!(check(&stranger, 1).contains("not one of the given keys"));
@@ -117,13 +114,13 @@ fn a_log_is_sealed_verified_proven_and_a_change_is_found() {
     assert!(found.starts_with(&format!("entry 5 ({id} of order ")), "{found}");
     assert!(found.contains(": altered; ") && found.contains("6 entries: 1 finding; "), "{found}");
     // With entries of the second seal only, and of those after it.
-    let since = |since: &str, code| {
-        desk.run(&format!("verify --public-key {key} --since {since}"), "blotter_auditor", code)
+    let from = |seal: &str, code| {
+        desk.run(&format!("verify --public-key {key} --from {seal}"), "blotter_auditor", code)
     };
-    assert!(since("2", 1).contains("2 seals, 3 entries: 1 finding"));
-    assert!(since("3", 0).contains("2 seals, 0 entries: all as they were sealed"));
-    assert!(since("2999-01-01", 0).contains("warning: no --checkpoint-file"));
-    assert!(since("tomorrow", 2).contains("nor the number of a seal"));
+    assert!(from("2", 1).contains("2 seals, 3 entries: 1 finding"));
+    assert!(from("3", 0).contains("2 seals, 0 entries: no findings"));
+    assert!(from("2999-01-01", 0).contains("warning: no --checkpoint-file"));
+    assert!(from("tomorrow", 2).contains("or the number of a seal"));
     let refused = desk.run(&format!("prove {id}"), "blotter_auditor", 1);
     assert!(refused.contains("can't be proven"), "{refused}");
 }

@@ -54,21 +54,21 @@ fn the_day_reconciles_to_exactly_what_is_planted_in_it() {
     let (_, summary) = summary.split_once(": ").unwrap();
     expect![[r#"
         1470 reports
-             355 orders
+             355 new orders
              500 fills, busts and corrections
-               1 of them after the end of the order, as the venue had counted them
-              83 cancels
+               1 of them booked after its order had ended, because the venue's total counts it
+              83 cancels and expiries
               16 rejects
              339 other actions
-              22 known already
-             204 by which nothing happened
-               1 breaks: UNKNOWN_ORDER
-               1 breaks: UNKNOWN_FILL
-               1 breaks: OVER_FILL
-               1 breaks: ORDER_ENDED
-               1 breaks: PRECISION
-               1 breaks: MISMATCH
-               2 breaks: TOTALS
+              22 duplicates, stored already
+             204 reports without effect (requests, pending acknowledgements, status)
+               1 break: execution for an unknown order (UNKNOWN_ORDER)
+               1 break: bust or correction of an unknown fill (UNKNOWN_FILL)
+               1 break: fill beyond the order's quantity (OVER_FILL)
+               1 break: fill after the order had ended (ORDER_ENDED)
+               1 break: more decimal places than the store keeps (PRECISION)
+               1 break: same execution id as a different execution (MISMATCH)
+               2 breaks: the venue's totals differ from the store's (TOTALS)
     "#]]
     .assert_eq(summary);
     assert_eq!(

@@ -500,7 +500,7 @@ fn a_dry_run_counts_the_same_and_stores_nothing() {
     let (dry, _) = said(feed(command(&db, &dry), input.as_bytes()), 0);
     assert_eq!(db.contents(), before);
     let (wet, _) = said(feed(command(&db, &arguments), input.as_bytes()), 0);
-    assert_eq!(dry.replace("; nothing is stored", ""), wet);
+    assert_eq!(dry.replace("; nothing is stored (dry run)", ""), wet);
     assert_ne!(dry, wet);
 }
 
