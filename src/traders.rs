@@ -38,6 +38,8 @@ struct NewTrader<'a> {
 
 /// The repository of traders, from [`Tx::traders`].
 ///
+/// Every role reads traders; only the engine registers them.
+///
 /// It uses the columns `id`, `name` and `created_at` of the table `traders` that the migrations create. An
 /// application that brings a `traders` table of its own manages its traders itself, and also who may see
 /// them.

@@ -13,8 +13,8 @@ use crate::types::difference::{Comparison, Difference};
 use crate::types::precision::ScaleCheck;
 use crate::types::price::{Commission, Price};
 
-/// The row of a bust or a correction. The database fills in what is not set from the fill that it amends:
-/// order, trader and venue, and of a bust also quantity and price.
+/// The row of a bust or a correction. The database copies order, trader and venue from the amended fill, and
+/// for a bust also quantity and price.
 #[derive(Insertable)]
 #[diesel(table_name = fills)]
 struct Amendment<'a> {
@@ -62,8 +62,8 @@ impl Fills<'_, Engine> {
     ///   correction), it is a bust itself (`fills_amend_fill`), or the same amendment was a break that has been
     ///   dismissed (`fills_resolved_break`).
     /// - [`Error::is_invalid_input`]: the execution id is blank or longer than 64 characters.
-    /// - [`Error::is_conflict`]: a conflicting amendment had vanished by the time it was looked for, or the
-    ///   transaction lost a deadlock or a serialization race. Nothing is stored; try again.
+    /// - [`Error::is_conflict`]: another transaction interfered (a deadlock, a serialization failure, or a
+    ///   conflicting amendment that vanished before it could be read). Nothing is stored; try again.
     pub fn bust(&mut self, new: &NewBust<'_>) -> Result<Fill, Error> {
         self.bust_as(Uuid::now_v7(), new)
     }

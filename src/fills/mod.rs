@@ -113,7 +113,8 @@ pub struct NewCorrection<'a> {
 
 /// The repository of fills, from [`Tx::fills`].
 ///
-/// A trader's session reads only the fills of the trader's own orders: row-level security hides the others.
+/// Every role reads fills; only the engine records and amends them. A trader's session reads only the fills of
+/// the trader's own orders: row-level security hides the others.
 pub struct Fills<'c, R> {
     pub(crate) conn: &'c mut PgConnection,
     pub(crate) role: R,

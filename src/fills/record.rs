@@ -74,8 +74,8 @@ impl Fills<'_, Engine> {
     /// - [`Error::is_rule_violation`]: the quantity is not positive (`ck_fills_quantity_positive`), or the
     ///   same execution was a break of this order that has been dismissed, or booked to another order
     ///   (`fills_resolved_break`).
-    /// - [`Error::is_conflict`]: a conflicting fill had vanished by the time it was looked for, or the
-    ///   transaction lost a deadlock or a serialization race. Nothing is stored; try again.
+    /// - [`Error::is_conflict`]: another transaction interfered (a deadlock, a serialization failure, or a
+    ///   conflicting fill that vanished before it could be read). Nothing is stored; try again.
     ///
     /// To store an execution that is refused as a break, use [`Breaks::record_or_break`], or
     /// [`Breaks::record_batch_or_break`] for many.
@@ -110,7 +110,7 @@ impl Fills<'_, Engine> {
         insert_or_name_conflict(self.conn, id, new)
     }
 
-    /// Records fills, all of them or none, and returns them in the same order.
+    /// Records fills, all of them or none, and returns them in the given sequence.
     ///
     /// It is idempotent as [`Fills::record`] is, also within the batch. The fills are applied by order id, and
     /// within an order by time, venue and execution id: rows are locked in one global order, so concurrent

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::schema::orders;
 
 /// Filled shares and notional of an order chain: an order and every order that it replaces, directly or
-/// indirectly. The shares are what FIX calls CumQty (tag 14).
+/// indirectly. The shares are FIX's CumQty (tag 14).
 pub(crate) struct ChainTotals {
     /// Filled shares.
     pub shares: i64,

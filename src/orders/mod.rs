@@ -193,7 +193,8 @@ pub struct OrderHistory {
 
 /// The repository of orders, from [`Tx::orders`].
 ///
-/// A trader's session reads and submits only the trader's own orders: row-level security hides the others.
+/// Every role reads orders; traders and the engine submit them; the engine also cancels those that are due. A
+/// trader's session reads and submits only the trader's own orders: row-level security hides the others.
 pub struct Orders<'c, R> {
     pub(crate) conn: &'c mut PgConnection,
     pub(crate) role: R,

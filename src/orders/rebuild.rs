@@ -2,8 +2,8 @@
 //! moment, and a check of what is stored.
 //!
 //! The triggers of the database derive an order's status and totals. This module derives them a second
-//! time, in Rust, from what clients recorded (terms, fills, entries), and reads no derived column except
-//! to compare it.
+//! time, in Rust, from what clients recorded: terms, fills and entries. It reads derived columns only to
+//! compare them, and the status of entries that are older than the column `acted_by`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -52,8 +52,8 @@ pub struct Rebuilt {
 impl<R: Role> Orders<'_, R> {
     /// Returns an order as it stood at a moment, rebuilt from its fills and log entries.
     ///
-    /// Status, totals, the venue's order id and `updated_at` are those of the moment, which is
-    /// inclusive. The terms of an order never change, so they are the stored ones.
+    /// Status, totals, the venue's order id and `updated_at` include what happened at the moment itself. The
+    /// terms of an order never change, so they are the stored ones.
     ///
     /// It runs four queries. In a [`snapshot`](crate::Session::snapshot) they all see the same state of
     /// the database, whatever is written meanwhile.

@@ -99,8 +99,8 @@ impl<R: Trades> Orders<'_, R> {
     ///   has been replaced (`uq_orders_replaces`).
     /// - [`Error::is_illegal_transition`]: the order to replace is REJECTED or CANCELLED.
     /// - [`Error::is_permission_denied`]: the session is a trader's, and the order another trader's.
-    /// - [`Error::is_conflict`]: a conflicting order had vanished by the time it was looked for, or the
-    ///   transaction lost a deadlock or a serialization race. Nothing is stored; try again.
+    /// - [`Error::is_conflict`]: another transaction interfered (a deadlock, a serialization failure, or a
+    ///   conflicting order that vanished before it could be read). Nothing is stored; try again.
     pub fn submit(&mut self, new: &NewOrder<'_>) -> Result<Order, Error> {
         new.check()?;
         ScaleCheck::of(|scales| new.add_prices_to(scales)).check(self.conn)?;
@@ -129,7 +129,7 @@ impl<R: Trades> Orders<'_, R> {
             .ok_or_else(|| Error::lost_race("order of trader", new.trader_id))
     }
 
-    /// Submits orders, all of them or none, and returns them in the same order.
+    /// Submits orders, all of them or none, and returns them in the given sequence.
     ///
     /// It is idempotent as [`Orders::submit`] is, also within the batch: the second of two orders with the
     /// same client order id returns the first. Rows are locked in one global order, so concurrent batches

@@ -54,8 +54,7 @@ pub struct Totals<'a> {
 }
 
 impl<R: Role> Orders<'_, R> {
-    /// Compares orders with what their venues report, and returns the differing fields for each, in the
-    /// same order.
+    /// Compares orders with what their venues report, and returns the differing fields of each report.
     ///
     /// The fields are `filled quantity`, `status` and `average price`; an empty list means that the store
     /// and the venue agree. An order that has been replaced is not compared: its fills count for the order
