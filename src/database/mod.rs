@@ -1,5 +1,6 @@
 //! The database below the tables: sessions and roles, migrations, the schema check, the private server.
 
+pub(crate) mod bisect;
 pub mod catalog;
 #[cfg(feature = "embedded")]
 pub mod embedded;

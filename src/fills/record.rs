@@ -7,6 +7,7 @@ use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
 use super::{Fill, Fills, NewFill, check_execution_id, stored_or_mismatch};
+use crate::database::bisect::bisect;
 use crate::database::role::Engine;
 use crate::database::unnest;
 use crate::error::Error;
@@ -177,20 +178,7 @@ impl Fills<'_, Engine> {
         &mut self,
         rows: &[(Uuid, NewFill<'_>)],
     ) -> Result<Vec<Result<Fill, Error>>, Error> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        match self.record_rows(rows) {
-            Ok(fills) => Ok(fills.into_iter().map(Ok).collect()),
-            Err(error) if !error.is_refusal() => Err(error),
-            Err(error) if rows.len() == 1 => Ok(vec![Err(error)]),
-            Err(_) => {
-                let (first, second) = rows.split_at(rows.len() / 2);
-                let mut each = self.record_each(first)?;
-                each.extend(self.record_each(second)?);
-                Ok(each)
-            }
-        }
+        bisect(rows, &mut |rows| self.record_rows(rows))
     }
 
     /// Returns the stored fill for each of the fills that ON CONFLICT left out, by the id of the new one.

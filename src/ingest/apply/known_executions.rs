@@ -1,5 +1,4 @@
-//! Executions that are recorded, known again by the id that the venue gave them, whichever session
-//! reports them.
+//! The executions that are stored, recognized by the venue's execution id whichever session reports them.
 
 use std::collections::HashMap;
 
@@ -11,44 +10,45 @@ use crate::fills::{Fill, NewFill};
 use crate::ingest::event::Event;
 use crate::types::currency::unit_factors;
 
-/// What a report says that is to be recorded, beside what is.
+/// How a reported execution relates to those that are known.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Account {
-    /// No execution of this id is recorded.
+pub(super) enum Classification {
+    /// No execution with this id is known.
     New,
-    /// It is recorded.
-    Known,
-    /// Another one is recorded under its id: this is what differs.
-    Other(String),
+    /// The same execution is known.
+    Duplicate,
+    /// A different execution is known under this id; holds the description of the difference.
+    Mismatch(String),
 }
 
-/// An execution that is recorded, or is to be.
+/// What identifies an execution: its id and its content.
 #[derive(Debug)]
-pub(super) struct Booked {
+pub(super) struct KnownExecution {
     execution_id: Option<String>,
     venue: String,
-    what: &'static str,
+    kind: &'static str,
     quantity: BigDecimal,
     price: BigDecimal,
 }
 
-/// Executions by the replace chain of their order and by their id.
-pub(super) struct Executions<'o> {
-    /// The venue of those that don't say where they were executed.
-    venue: &'o str,
-    booked: HashMap<(Uuid, String), Vec<Booked>>,
+/// The known executions, by order chain and execution id.
+pub(super) struct KnownExecutions<'o> {
+    /// Recorded for executions whose report names no venue.
+    default_venue: &'o str,
+    by_id: HashMap<(Uuid, String), Vec<KnownExecution>>,
 }
 
 const FILL: &str = "fill";
 const BUST: &str = "bust";
 const CORRECTION: &str = "correction";
 
-impl Booked {
-    pub fn of(fill: &Fill) -> Self {
+impl KnownExecution {
+    /// The execution that a stored fill, bust or correction is.
+    pub fn from_stored(fill: &Fill) -> Self {
         Self {
             execution_id: fill.execution_id.clone(),
             venue: fill.venue.clone(),
-            what: match (fill.amends, fill.is_bust) {
+            kind: match (fill.amends, fill.is_bust) {
                 (None, _) => FILL,
                 (_, true) => BUST,
                 (_, false) => CORRECTION,
@@ -58,21 +58,23 @@ impl Booked {
         }
     }
 
-    pub fn new(new: &NewFill<'_>) -> Self {
+    /// The execution that a fill to record is.
+    pub fn from_fill(new: &NewFill<'_>) -> Self {
         Self {
             execution_id: new.execution_id.map(str::to_owned),
             venue: new.venue.to_owned(),
-            what: FILL,
+            kind: FILL,
             quantity: new.quantity_filled.into(),
             price: new.price_at_fill.into(),
         }
     }
 
-    pub fn reported(execution: &Execution<'_>) -> Self {
+    /// The execution that a report describes.
+    pub fn from_report(execution: &Execution<'_>) -> Self {
         Self {
             execution_id: execution.execution_id.map(str::to_owned),
             venue: execution.venue.to_owned(),
-            what: match (execution.refers_to, execution.is_bust) {
+            kind: match (execution.refers_to, execution.is_bust) {
                 (None, _) => FILL,
                 (_, true) => BUST,
                 (_, false) => CORRECTION,
@@ -82,57 +84,63 @@ impl Booked {
         }
     }
 
-    fn is(&self, reported: &Self, currency: Option<&str>) -> bool {
-        let is_price =
+    /// Whether a report with this currency describes the same execution.
+    fn is_same(&self, reported: &Self, currency: Option<&str>) -> bool {
+        let has_same_price =
             || unit_factors(currency).iter().any(|factor| &reported.price * factor == self.price);
-        // A bust is of the whole of its fill, whatever it says.
-        self.what == reported.what
-            && (self.what == BUST || self.quantity == reported.quantity && is_price())
+        // A bust takes back its whole fill, whatever quantity and price its report has.
+        self.kind == reported.kind
+            && (self.kind == BUST || self.quantity == reported.quantity && has_same_price())
+    }
+
+    /// Describes the execution, e.g. `a fill of 40 at 10.00`.
+    fn describe(&self) -> String {
+        let (quantity, price) = (self.quantity.to_plain_string(), self.price.to_plain_string());
+        format!("a {} of {quantity} at {price}", self.kind)
     }
 }
 
-impl<'o> Executions<'o> {
-    pub fn new(venue: &'o str) -> Self {
-        Self { venue, booked: HashMap::new() }
+impl<'o> KnownExecutions<'o> {
+    /// Knows no execution yet.
+    pub fn new(default_venue: &'o str) -> Self {
+        Self { default_venue, by_id: HashMap::new() }
     }
 
-    pub fn add(&mut self, root: Uuid, booked: Booked) {
-        if let Some(id) = &booked.execution_id {
-            self.booked.entry((root, id.clone())).or_default().push(booked);
+    /// Adds an execution of the order chain that begins with `root`; one without an id can't be
+    /// recognized and is left out.
+    pub fn insert(&mut self, root: Uuid, known: KnownExecution) {
+        if let Some(id) = &known.execution_id {
+            self.by_id.entry((root, id.clone())).or_default().push(known);
         }
     }
 
-    /// What a report is beside those that are recorded; from now on it is one of them if it is new.
-    pub fn account(&mut self, root: Uuid, reported: Booked, event: &Event<'_>) -> Account {
-        let Some(id) = reported.execution_id.clone() else { return Account::New };
-        let called = self.booked.entry((root, id)).or_default();
-        // Not every session says where.
-        let is_venue = |booked: &&Booked| {
-            booked.venue == reported.venue
-                || [&booked.venue, &reported.venue].iter().any(|venue| *venue == self.venue)
+    /// Compares a reported execution of a chain with the known ones, and adds it if it is new.
+    pub fn classify(
+        &mut self,
+        root: Uuid,
+        reported: KnownExecution,
+        event: &Event<'_>,
+    ) -> Classification {
+        let Some(id) = reported.execution_id.clone() else { return Classification::New };
+        let same_id = self.by_id.entry((root, id)).or_default();
+        // A session that does not report the venue has the default, which stands for any venue.
+        let has_same_venue = |known: &&KnownExecution| {
+            known.venue == reported.venue
+                || [&known.venue, &reported.venue].iter().any(|venue| *venue == self.default_venue)
         };
-        let Some(booked) = called.iter().find(is_venue) else {
-            called.push(reported);
-            return Account::New;
+        let Some(known) = same_id.iter().find(has_same_venue) else {
+            same_id.push(reported);
+            return Classification::New;
         };
-        if booked.is(&reported, event.currency.as_deref()) {
-            return Account::Known;
+        if known.is_same(&reported, event.currency.as_deref()) {
+            return Classification::Duplicate;
         }
-        let told = |booked: &Booked| {
-            let (quantity, price) = (&booked.quantity, &booked.price);
-            format!(
-                "a {} of {} at {}",
-                booked.what,
-                quantity.to_plain_string(),
-                price.to_plain_string()
-            )
-        };
-        Account::Other(format!(
-            "execution id {:?} of {} is {} already, and not {}",
-            booked.execution_id.as_deref().unwrap_or_default(),
-            booked.venue,
-            told(booked),
-            told(&reported),
+        Classification::Mismatch(format!(
+            "execution id {:?} of {} is stored as {}, and reported as {}",
+            known.execution_id.as_deref().unwrap_or_default(),
+            known.venue,
+            known.describe(),
+            reported.describe(),
         ))
     }
 }

@@ -1,4 +1,4 @@
-//! What the store knows of the orders that some reports are of.
+//! The orders that a batch of reports may refer to, as the store knows them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,31 +14,35 @@ use crate::schema::orders;
 use crate::types::difference::{Comparison, Difference};
 use crate::types::enums::Side;
 
-/// The orders that reports may be of, by every id that a report may call them by.
+/// The orders that reports of a batch may refer to, by every id that a report may use.
 #[derive(Default)]
-pub(super) struct Book {
-    orders: HashMap<Uuid, Known>,
+pub(super) struct KnownOrders {
+    orders: HashMap<Uuid, KnownOrder>,
     by_client_id: HashMap<String, Vec<Uuid>>,
     by_venue_id: HashMap<String, Vec<Uuid>>,
 }
 
-/// As much of an order as it takes to know it again.
+/// The part of an order that identifies it.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(super) struct KnownOrder {
     pub id: Uuid,
     pub trader_id: Uuid,
-    /// The first order of its replace chain; its own id if it has replaced none.
+    /// The first order of its chain; its own id if it has replaced none.
     pub root: Uuid,
     pub replaced_by: Option<Uuid>,
-    /// Whether it is still to be submitted.
+    /// Whether the batch has yet to submit it.
     pub is_new: bool,
     pub symbol: String,
     pub side: Option<Side>,
     pub quantity: i32,
 }
 
-impl Known {
-    /// Refuses what would be another order under the same id.
+impl KnownOrder {
+    /// Checks that a report describes this order.
+    ///
+    /// # Errors
+    ///
+    /// A description of the terms that differ, if the report describes another order under the same id.
     pub fn check(&self, event: &Event<'_>) -> Result<(), String> {
         let mut comparison = Comparison::default();
         if let Some(symbol) = event.symbol.as_deref() {
@@ -51,21 +55,24 @@ impl Known {
             let reported = quantity.value().normalized().to_plain_string();
             comparison.field("quantity", self.quantity.to_string(), reported);
         }
-        let differing = comparison.differences();
-        let told = differing.iter().map(|Difference { field, stored, other }| {
-            format!("{field} {other}, and not {stored}")
-        });
-        match told.reduce(|all, field| format!("{all}; {field}")) {
-            None => Ok(()),
-            Some(told) => {
-                Err(format!("is of another order than order {} of this id: {told}", self.id))
-            }
+        let differing: Vec<String> = comparison
+            .differences()
+            .iter()
+            .map(|Difference { field, stored, other }| {
+                format!("{field} is {other} in the report and {stored} in the store")
+            })
+            .collect();
+        if differing.is_empty() {
+            return Ok(());
         }
+        let differing = differing.join("; ");
+        Err(format!("another order has this id already, {}: {differing}", self.id))
     }
 }
 
-impl Book {
-    /// Loads what these reports may be of, each with the trader that it names.
+impl KnownOrders {
+    /// Loads the orders that these reports may refer to, with their chains. `traders` holds the trader of
+    /// each report.
     pub fn load(
         tx: &mut Tx<'_, Engine>,
         events: &[Event<'_>],
@@ -74,9 +81,9 @@ impl Book {
         let mut client_ids: HashMap<Option<Uuid>, HashSet<&str>> = HashMap::new();
         let (mut venue_ids, mut ids) = (HashSet::new(), HashSet::new());
         for (event, trader) in events.iter().zip(traders) {
-            let called = [&event.client_order_id, &event.original_client_order_id];
-            let called = called.into_iter().flatten().map(AsRef::as_ref);
-            client_ids.entry(*trader).or_default().extend(called);
+            let of_client = [&event.client_order_id, &event.original_client_order_id];
+            let of_client = of_client.into_iter().flatten().map(AsRef::as_ref);
+            client_ids.entry(*trader).or_default().extend(of_client);
             venue_ids.extend(event.venue_order_id.as_deref());
             ids.extend(event.order_id);
             ids.extend(event.id.filter(|_| event.kind == Kind::NewOrder));
@@ -92,38 +99,38 @@ impl Book {
         for (trader, client_ids) in &client_ids {
             let query = Order::query().filter(orders::client_order_id.eq_any(client_ids));
             found.extend(match trader {
-                // By the index, which is a trader's.
+                // The index on client ids begins with the trader.
                 Some(trader) => query.filter(orders::trader_id.eq(trader)).load(conn)?,
                 None if client_ids.is_empty() => Vec::new(),
                 None => query.load(conn)?,
             });
         }
-        let mut book = Self::default();
-        book.add(tx, found)?;
-        Ok(book)
+        let mut known = Self::default();
+        known.add_with_chains(tx, found)?;
+        Ok(known)
     }
 
-    /// Takes orders in, with all of the chains that they are of.
-    fn add(&mut self, tx: &mut Tx<'_, Engine>, found: Vec<Order>) -> Result<(), Error> {
+    /// Adds stored orders, and all orders of their chains.
+    fn add_with_chains(&mut self, tx: &mut Tx<'_, Engine>, found: Vec<Order>) -> Result<(), Error> {
         let mut all: HashMap<Uuid, Order> =
             found.into_iter().map(|order| (order.id, order)).collect();
         let mut last: Vec<Uuid> = all.keys().copied().collect();
-        // Each is replaced by one that came after it, so this comes to an end.
+        // The loop ends because an order can only replace one that was stored before it.
         while !last.is_empty() {
             let next: Vec<Order> =
                 Order::query().filter(orders::replaces.eq_any(&last)).load(tx.connection())?;
             last = next.iter().map(|order| order.id).filter(|id| !all.contains_key(id)).collect();
             all.extend(next.into_iter().map(|order| (order.id, order)));
         }
-        let first: Vec<Uuid> = all.values().filter_map(|order| order.replaces).collect();
+        let replaced: Vec<Uuid> = all.values().filter_map(|order| order.replaces).collect();
         let mut orders = Orders { role: tx.role(), conn: tx.connection() };
-        all.extend(orders.load_chains(&first)?);
+        all.extend(orders.load_chains(&replaced)?);
         for order in all.values() {
             let mut root = order;
             while let Some(replaced) = root.replaces.and_then(|replaced| all.get(&replaced)) {
                 root = replaced;
             }
-            let known = Known {
+            let known = KnownOrder {
                 id: order.id,
                 trader_id: order.trader_id,
                 root: root.id,
@@ -133,106 +140,112 @@ impl Book {
                 side: order.side,
                 quantity: order.quantity,
             };
-            self.enter(known, order.client_order_id.as_deref(), order.venue_order_id.as_deref());
+            self.insert(known, order.client_order_id.as_deref(), order.venue_order_id.as_deref());
         }
         for order in all.values() {
             if let Some(replaced) = order.replaces {
-                self.replace(replaced, order.id);
+                self.mark_replaced(replaced, order.id);
             }
         }
         Ok(())
     }
 
-    /// Takes an order in, by what it is called.
-    pub fn enter(&mut self, known: Known, client_id: Option<&str>, venue_id: Option<&str>) {
-        let id = known.id;
-        self.orders.insert(id, known);
-        if let Some(client_id) = client_id {
-            self.by_client_id.entry(client_id.to_owned()).or_default().push(id);
+    /// Adds an order under its ids.
+    pub fn insert(
+        &mut self,
+        order: KnownOrder,
+        client_order_id: Option<&str>,
+        venue_order_id: Option<&str>,
+    ) {
+        let id = order.id;
+        self.orders.insert(id, order);
+        if let Some(client_order_id) = client_order_id {
+            self.by_client_id.entry(client_order_id.to_owned()).or_default().push(id);
         }
-        if let Some(venue_id) = venue_id {
-            self.call(id, venue_id);
-        }
-    }
-
-    /// Learns what the venue calls an order.
-    pub fn call(&mut self, id: Uuid, venue_id: &str) {
-        let called = self.by_venue_id.entry(venue_id.to_owned()).or_default();
-        if !called.contains(&id) {
-            called.push(id);
+        if let Some(venue_order_id) = venue_order_id {
+            self.add_venue_id(id, venue_order_id);
         }
     }
 
-    /// Learns that an order has been replaced.
-    pub fn replace(&mut self, replaced: Uuid, by: Uuid) {
+    /// Adds an id that the venue uses for an order.
+    pub fn add_venue_id(&mut self, id: Uuid, venue_order_id: &str) {
+        let orders = self.by_venue_id.entry(venue_order_id.to_owned()).or_default();
+        if !orders.contains(&id) {
+            orders.push(id);
+        }
+    }
+
+    /// Marks an order as replaced by another one.
+    pub fn mark_replaced(&mut self, replaced: Uuid, by: Uuid) {
         if let Some(order) = self.orders.get_mut(&replaced) {
             order.replaced_by = Some(by);
         }
     }
 
-    pub fn get(&self, id: Uuid) -> Option<&Known> {
+    /// The order with this id of the store.
+    pub fn get(&self, id: Uuid) -> Option<&KnownOrder> {
         self.orders.get(&id)
     }
 
-    /// The orders that are stored.
-    pub fn stored(&self) -> Vec<Uuid> {
+    /// The ids of the orders that are stored already.
+    pub fn stored_ids(&self) -> Vec<Uuid> {
         self.orders.values().filter(|order| !order.is_new).map(|order| order.id).collect()
     }
 
-    /// The order that a report is of: by the store's own id, by the client's, by the venue's, or by the
-    /// client's of before a change.
-    pub fn find(&self, event: &Event<'_>, trader: Option<Uuid>) -> Option<&Known> {
+    /// Finds the order of a report: by the store's own id, by the client's id (FIX tag 11), by the venue's
+    /// (37), or by the client's id before a change (41), in this order.
+    pub fn find(&self, event: &Event<'_>, trader: Option<Uuid>) -> Option<&KnownOrder> {
         let by_id = event.order_id.or(event.id.filter(|_| event.kind == Kind::NewOrder));
         if let Some(id) = by_id {
             return self.orders.get(&id);
         }
-        self.by_client_id(event.client_order_id.as_deref(), trader)
-            .or_else(|| self.by_venue_id(event, trader))
-            .or_else(|| self.by_client_id(event.original_client_order_id.as_deref(), trader))
+        self.find_by_client_id(event.client_order_id.as_deref(), trader)
+            .or_else(|| self.find_by_venue_id(event, trader))
+            .or_else(|| self.find_by_client_id(event.original_client_order_id.as_deref(), trader))
     }
 
-    /// The order that a new one replaces.
-    pub fn replaced(&self, event: &Event<'_>, trader: Option<Uuid>) -> Option<&Known> {
+    /// Finds the order that the new order of a report replaces.
+    pub fn find_replaced(&self, event: &Event<'_>, trader: Option<Uuid>) -> Option<&KnownOrder> {
         if let Some(id) = event.replaces {
             return self.orders.get(&id);
         }
-        self.by_client_id(event.original_client_order_id.as_deref(), trader).or_else(|| {
-            let is_by_venue = event.kind == Kind::Replaced;
-            is_by_venue.then(|| self.by_venue_id(event, trader)).flatten()
+        self.find_by_client_id(event.original_client_order_id.as_deref(), trader).or_else(|| {
+            let is_replacement = event.kind == Kind::Replaced;
+            is_replacement.then(|| self.find_by_venue_id(event, trader)).flatten()
         })
     }
 
-    pub fn by_client_id(&self, id: Option<&str>, trader: Option<Uuid>) -> Option<&Known> {
-        self.only(self.by_client_id.get(id?)?, trader)
+    /// Finds the trader's order with this client id; without a trader, the only order with it.
+    pub fn find_by_client_id(&self, id: Option<&str>, trader: Option<Uuid>) -> Option<&KnownOrder> {
+        let mut orders = self.orders_of(self.by_client_id.get(id?)?, trader);
+        let order = orders.next();
+        order.filter(|_| orders.next().is_none())
     }
 
-    /// The last of its chain, which the venue goes on to call by the same id. None if it has called two
-    /// orders so that have nothing to do with each other, as on two days.
-    fn by_venue_id(&self, event: &Event<'_>, trader: Option<Uuid>) -> Option<&Known> {
-        let called = self.by_venue_id.get(event.venue_order_id.as_deref()?)?;
-        let of_trader = called
-            .iter()
-            .filter_map(|id| self.orders.get(id))
-            .filter(|order| trader.is_none_or(|trader| trader == order.trader_id));
-        let mut last = of_trader.map(|order| self.last(order));
-        let only = last.next()?;
-        last.all(|other| other.id == only.id).then_some(only)
+    /// Finds the last order of the chain that has the venue's id of the report: a venue may keep the id when
+    /// an order is replaced. None if two chains have the id, as when a venue starts over on the next day.
+    fn find_by_venue_id(&self, event: &Event<'_>, trader: Option<Uuid>) -> Option<&KnownOrder> {
+        let ids = self.by_venue_id.get(event.venue_order_id.as_deref()?)?;
+        let mut last = self.orders_of(ids, trader).map(|order| self.last_of_chain(order));
+        let order = last.next()?;
+        last.all(|other| other.id == order.id).then_some(order)
     }
 
-    fn last<'b>(&'b self, mut order: &'b Known) -> &'b Known {
+    fn last_of_chain<'b>(&'b self, mut order: &'b KnownOrder) -> &'b KnownOrder {
         while let Some(next) = order.replaced_by.and_then(|next| self.orders.get(&next)) {
             order = next;
         }
         order
     }
 
-    /// The one order of the trader; with no trader named the only one there is.
-    fn only(&self, ids: &[Uuid], trader: Option<Uuid>) -> Option<&Known> {
-        let mut of_trader = ids
-            .iter()
+    /// Those of these orders that are the trader's; without a trader, all of them.
+    fn orders_of<'b>(
+        &'b self,
+        ids: &'b [Uuid],
+        trader: Option<Uuid>,
+    ) -> impl Iterator<Item = &'b KnownOrder> {
+        ids.iter()
             .filter_map(|id| self.orders.get(id))
-            .filter(|order| trader.is_none_or(|trader| trader == order.trader_id));
-        let only = of_trader.next();
-        only.filter(|_| of_trader.next().is_none())
+            .filter(move |order| trader.is_none_or(|trader| trader == order.trader_id))
     }
 }

@@ -1,4 +1,7 @@
-//! How orders stand by the venue's account: of all that it reports of an order, the report that counts.
+//! The totals of orders as venues report them: of all reports of an order, those of the one that counts.
+//!
+//! Sessions lag behind each other and messages are sent again, so that the last report in the input is not
+//! always the latest.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -7,24 +10,28 @@ use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::plan::venue;
-use super::writer::Options;
+use super::options::Options;
+use super::order_chain::has_event_after;
+use super::stored_venue::{BreaksOf, stored_venue};
+use crate::database::role::Engine;
+use crate::database::session::Tx;
+use crate::error::Error;
 use crate::ingest::event::{Event, Kind, Number};
 use crate::orders::totals::Totals;
-use crate::types::enums::OrderStatus;
+use crate::types::enums::{BreakReason, OrderStatus};
 
-/// The reports of a batch that tell totals, by order: of each order the one that counts.
+/// The reports of a batch that have totals: for each order the one that counts.
 #[derive(Default)]
-pub(super) struct Standings<'e>(HashMap<Uuid, &'e Event<'e>>);
+pub(super) struct ReportedTotals<'e>(HashMap<Uuid, &'e Event<'e>>);
 
-/// How an order stands by a report, which has been let go.
+/// The totals of an order by the report that counts, kept after its batch is gone.
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
+pub(super) struct VenueTotals {
     pub order_id: Uuid,
     kind: Kind,
     venue: String,
     execution_id: Option<String>,
-    pub timestamp: Option<DateTime<Utc>>,
+    timestamp: Option<DateTime<Utc>>,
     status: Option<OrderStatus>,
     pub filled_quantity: BigDecimal,
     average_price: Option<BigDecimal>,
@@ -32,17 +39,19 @@ pub(super) struct Standing {
     raw: String,
 }
 
-/// What decides which of two reports counts. Sessions lag behind each other, and messages are sent again:
-/// what was told later counts, but what is filled or has ended stays so but for a bust or a correction.
-struct Claim {
+/// What decides which of two reports counts.
+///
+/// The later report counts, by the venue's clock. But the filled quantity never falls and an ended order
+/// stays ended, except by a bust or a correction: a report that says otherwise is out of date.
+struct Precedence {
     at: Option<DateTime<Utc>>,
     amends: bool,
     filled: BigDecimal,
     has_ended: bool,
 }
 
-impl Claim {
-    fn of(event: &Event<'_>) -> Option<Self> {
+impl Precedence {
+    fn of_report(event: &Event<'_>) -> Option<Self> {
         Some(Self {
             at: event.at,
             amends: matches!(event.kind, Kind::Bust | Kind::Correct),
@@ -51,10 +60,19 @@ impl Claim {
         })
     }
 
-    /// Whether it counts although there is an earlier one.
-    fn beats(&self, earlier: &Self) -> bool {
+    fn of_totals(totals: &VenueTotals) -> Self {
+        Self {
+            at: totals.timestamp,
+            amends: matches!(totals.kind, Kind::Bust | Kind::Correct),
+            filled: totals.filled_quantity.clone(),
+            has_ended: totals.status.is_some_and(|status| !status.is_open()),
+        }
+    }
+
+    /// Whether a report counts although this other one was read before it.
+    fn supersedes(&self, earlier: &Self) -> bool {
         match self.filled.cmp(&earlier.filled) {
-            // Whichever clock is late.
+            // An end counts whatever the clocks of the two sessions say.
             Ordering::Equal if self.has_ended != earlier.has_ended => {
                 self.has_ended || self.amends && self.at >= earlier.at
             }
@@ -64,68 +82,63 @@ impl Claim {
     }
 }
 
-impl<'e> Standings<'e> {
-    /// Takes note of a report of this order, if it tells totals.
-    pub fn report(&mut self, event: &'e Event<'e>, order_id: Uuid) {
-        let Some(claim) = Claim::of(event) else { return };
-        let earlier = self.0.get(&order_id).and_then(|earlier| Claim::of(earlier));
-        if earlier.is_none_or(|earlier| claim.beats(&earlier)) {
+impl<'e> ReportedTotals<'e> {
+    /// Records the totals of a report of this order, if it has any and counts.
+    pub fn record(&mut self, event: &'e Event<'e>, order_id: Uuid) {
+        let Some(new) = Precedence::of_report(event) else { return };
+        let earlier = self.0.get(&order_id).and_then(|event| Precedence::of_report(event));
+        if earlier.is_none_or(|earlier| new.supersedes(&earlier)) {
             self.0.insert(order_id, event);
         }
     }
 
-    /// Forgets an order, since another one stands for it.
-    pub fn forget(&mut self, order_id: Uuid) {
+    /// Removes an order that has been replaced: later totals are those of the order in its place.
+    pub fn remove(&mut self, order_id: Uuid) {
         self.0.remove(&order_id);
     }
 
-    /// Shares that the venue counts of an order, as far as it has reported.
-    pub fn counted(&self, order_id: Uuid) -> Option<Number<'e>> {
+    /// The shares that the venue counts as filled, as far as it has reported in this batch.
+    pub fn filled_quantity(&self, order_id: Uuid) -> Option<Number<'e>> {
         self.0.get(&order_id)?.cumulative_quantity
     }
 
-    /// The reports that count, beside those of before that still do.
-    pub fn settle(
+    /// The totals that count after this batch, given those that differed `before` it. `stored_id` gives
+    /// the id under which an order was stored, none if it was refused.
+    pub fn merge(
         self,
-        before: &HashMap<Uuid, Standing>,
+        before: &HashMap<Uuid, VenueTotals>,
         options: &Options,
-        stored: impl Fn(Uuid) -> Option<Uuid>,
-    ) -> Vec<Standing> {
-        let mut settled = Vec::new();
+        stored_id: impl Fn(Uuid) -> Option<Uuid>,
+    ) -> Vec<VenueTotals> {
+        let mut merged = Vec::new();
         for (order_id, event) in self.0 {
-            let Some(order_id) = stored(order_id) else { continue };
-            let Some(claim) = Claim::of(event) else { continue };
+            let Some(order_id) = stored_id(order_id) else { continue };
+            let Some(new) = Precedence::of_report(event) else { continue };
             match before.get(&order_id) {
-                Some(earlier) if !claim.beats(&earlier.claim()) => settled.push(earlier.clone()),
-                _ => settled.push(Standing {
+                Some(earlier) if !new.supersedes(&Precedence::of_totals(earlier)) => {
+                    merged.push(earlier.clone());
+                }
+                _ => merged.push(VenueTotals {
                     order_id,
                     kind: event.kind,
-                    venue: venue(event, options).to_owned(),
+                    venue: options.venue_of(event).to_owned(),
                     execution_id: event.execution_id.as_deref().map(str::to_owned),
                     timestamp: event.at,
                     status: event.status,
-                    filled_quantity: claim.filled,
+                    filled_quantity: new.filled,
                     average_price: event.average_price.map(|price| price.value()),
                     currency: event.currency.as_deref().map(str::to_owned),
                     raw: event.raw.to_string(),
                 }),
             }
         }
-        settled
+        merged
     }
 }
 
-impl Standing {
-    fn claim(&self) -> Claim {
-        Claim {
-            at: self.timestamp,
-            amends: matches!(self.kind, Kind::Bust | Kind::Correct),
-            filled: self.filled_quantity.clone(),
-            has_ended: self.status.is_some_and(|status| !status.is_open()),
-        }
-    }
-
-    pub fn totals(&self) -> Totals<'_> {
+impl VenueTotals {
+    /// The totals as the store compares them. A report without a time has the Unix epoch.
+    pub fn to_totals(&self) -> Totals<'_> {
         Totals {
             order_id: self.order_id,
             venue: &self.venue,
@@ -138,4 +151,50 @@ impl Standing {
             raw: Some(self.raw.as_str()).filter(|raw| !raw.trim().is_empty()),
         }
     }
+}
+
+/// Splits totals into the ids of orders whose stored totals are the same, and the totals that differ.
+pub(super) fn compare(
+    tx: &mut Tx<'_, Engine>,
+    venue_totals: Vec<VenueTotals>,
+) -> Result<(Vec<Uuid>, Vec<VenueTotals>), Error> {
+    let totals: Vec<Totals<'_>> = venue_totals.iter().map(VenueTotals::to_totals).collect();
+    let differences = tx.orders().compare_totals(&totals)?;
+    drop(totals);
+    let (mut agreeing, mut differing) = (Vec::new(), Vec::new());
+    for (totals, differences) in venue_totals.into_iter().zip(differences) {
+        if differences.is_empty() {
+            agreeing.push(totals.order_id);
+        } else {
+            differing.push(totals);
+        }
+    }
+    Ok((agreeing, differing))
+}
+
+/// Keeps a break for each order whose stored totals still differ at the end of the input. Returns the
+/// reasons of those that nobody has resolved.
+pub(super) fn reconcile(
+    tx: &mut Tx<'_, Engine>,
+    differing: &HashMap<Uuid, VenueTotals>,
+    options: &Options,
+) -> Result<Vec<BreakReason>, Error> {
+    let mut open = Vec::new();
+    let mut differing: Vec<_> = differing.values().collect();
+    // Rows are locked in one global order, so concurrent runs cannot deadlock.
+    differing.sort_by_key(|totals| totals.order_id);
+    for venue_totals in differing {
+        // A report that was repeated, or came from a session that lags: the order was in that state once.
+        if has_event_after(tx, venue_totals.order_id, venue_totals.timestamp)? {
+            continue;
+        }
+        let totals = venue_totals.to_totals();
+        let venue = stored_venue(tx, &totals.as_execution(), &options.venue, BreaksOf::Totals)?;
+        let venue = venue.as_deref().unwrap_or(totals.venue);
+        let Some(kept) = tx.breaks().reconcile(&Totals { venue, ..totals })? else { continue };
+        if tx.breaks().get(kept.id)?.resolution.is_none() {
+            open.push(kept.reason);
+        }
+    }
+    Ok(open)
 }

@@ -118,7 +118,7 @@ fn fills_of_an_order_that_is_told_too_little_of_are_breaks_and_the_rest_is_a_pro
     assert_eq!(orders(&db), ["D PENDING 0/100"]);
     assert_eq!(breaks(&db), ["UNKNOWN_ORDER - E1 open", "UNKNOWN_ORDER - E1 open"]);
     assert_eq!((tally.problems, problems[0].line), (1, 2));
-    assert!(problems[0].why.contains("has no side (tag 54)"), "{}", problems[0].why);
+    assert!(problems[0].why.contains("side (tag 54) is missing"), "{}", problems[0].why);
 }
 
 #[test]

@@ -1,0 +1,191 @@
+//! One row to write for a report, and how a report becomes one.
+
+use bigdecimal::{BigDecimal, ToPrimitive};
+use uuid::Uuid;
+
+use super::options::Options;
+use crate::breaks::Execution;
+use crate::execution_logs::{MAX_REASON, NewExecutionLog};
+use crate::fills::NewFill;
+use crate::ingest::event::{Event, Kind, Number};
+use crate::orders::NewOrder;
+use crate::types::enums::Action;
+use crate::types::price::{Commission, Price};
+
+/// Namespace of the version 5 UUIDs of entries, so that the same report makes the same entry whichever
+/// session it comes from.
+const ENTRIES: Uuid = Uuid::from_u128(0x8f1c_5f0e_6d2b_4b7a_9c53_2f6a_1d7e_4c01);
+
+/// One row to write.
+#[derive(Debug)]
+pub(super) enum Step<'e> {
+    /// Submit an order.
+    Submit(NewOrder<'e>),
+    /// Log an action under this id.
+    Log(EntryId, NewExecutionLog<'e>),
+    /// Record a fill under this id.
+    Fill(Uuid, NewFill<'e>),
+    /// Record an execution on its own, or keep it as a break.
+    Execution(Execution<'e>),
+    /// Keep an execution as a break because a different one is stored under its id, with the description
+    /// of the difference.
+    Mismatch(Execution<'e>, String),
+}
+
+/// A step, with the report and the order that it is for.
+#[derive(Debug)]
+pub(super) struct PlannedStep<'e> {
+    pub event: &'e Event<'e>,
+    /// The order; none if it is unknown. A new order gets another id if a concurrent session submits the
+    /// same order first.
+    pub order_id: Option<Uuid>,
+    /// The shares that the venue counted as filled when it sent the report, as far as the batch says.
+    pub venue_filled: Option<Number<'e>>,
+    pub step: Step<'e>,
+}
+
+/// The id of an entry in the execution log.
+#[derive(Debug)]
+pub(super) enum EntryId {
+    /// The store's own id, from an export.
+    Exported(Uuid),
+    /// To be derived from this text and the order: the kind of the report with its execution id, or else
+    /// with its time.
+    Derived(String),
+}
+
+impl EntryId {
+    /// The id of the entry that a report makes.
+    fn of_report(event: &Event<'_>) -> Self {
+        let kind = event.kind;
+        match (event.id, event.execution_id.as_deref(), event.at) {
+            (Some(id), ..) => Self::Exported(id),
+            (None, Some(execution_id), _) => Self::Derived(format!("{kind:?} {execution_id}")),
+            (None, None, at) => {
+                Self::Derived(format!("{kind:?} at {at:?} {:?}", event.retry_attempt))
+            }
+        }
+    }
+
+    /// The id of the entry in the log of this order.
+    pub fn for_order(&self, order_id: Uuid) -> Uuid {
+        match self {
+            Self::Exported(id) => *id,
+            Self::Derived(text) => Uuid::new_v5(&ENTRIES, format!("{order_id} {text}").as_bytes()),
+        }
+    }
+}
+
+/// The row to write for a report of this order, besides the order itself; none if there is nothing to write.
+///
+/// # Errors
+///
+/// The field that is missing or wrong.
+pub(super) fn step_for<'e>(
+    event: &'e Event<'e>,
+    order_id: Uuid,
+    options: &'e Options,
+) -> Result<Option<Step<'e>>, String> {
+    let entry = |action, reason: Option<&'e str>| NewExecutionLog {
+        reason,
+        reported_at: event.at,
+        ..NewExecutionLog::new(order_id, action)
+    };
+    let log = |entry| Step::Log(EntryId::of_report(event), entry);
+    let reason = event.reason.as_deref().map(shorten_reason);
+    let reason = reason.filter(|reason| !reason.trim().is_empty());
+    let error_code = event.error_code.as_deref();
+    Ok(Some(match event.kind {
+        Kind::NewOrder | Kind::CancelRejected | Kind::Status => return Ok(None),
+        Kind::Approved => log(entry(Action::Approved, reason)),
+        Kind::Routed => log(entry(Action::Executed, reason)),
+        Kind::Acknowledged | Kind::Replaced => log(NewExecutionLog {
+            venue_order_id: event.venue_order_id.as_deref(),
+            ..entry(Action::Executed, reason)
+        }),
+        Kind::Cancelled => log(entry(Action::Cancelled, reason)),
+        Kind::Expired => log(entry(Action::Cancelled, reason.or(Some("expired")))),
+        Kind::Rejected => log(NewExecutionLog { error_code, ..entry(Action::Rejected, reason) }),
+        Kind::Recovered => log(NewExecutionLog {
+            error_code,
+            retry_attempt: event.retry_attempt.and_then(|attempt| attempt.to_i32()),
+            status: event.status.filter(|status| !status.is_open()),
+            ..entry(Action::Recovered, reason)
+        }),
+        Kind::Fill => match fill(event, order_id, options) {
+            Some((id, fill)) => Step::Fill(id, fill),
+            None => Step::Execution(execution(event, Some(order_id), options)?),
+        },
+        Kind::Bust | Kind::Correct => Step::Execution(execution(event, Some(order_id), options)?),
+    }))
+}
+
+/// The fill that a report describes; none if its numbers don't fit the columns of a fill.
+fn fill<'e>(
+    event: &'e Event<'e>,
+    order_id: Uuid,
+    options: &'e Options,
+) -> Option<(Uuid, NewFill<'e>)> {
+    let commission = match event.commission {
+        Some(commission) => Commission::try_from(commission.value()).ok()?,
+        None => Commission::default(),
+    };
+    let new = NewFill {
+        order_id,
+        timestamp: event.at?,
+        quantity_filled: whole_shares(event.last_quantity?)?,
+        price_at_fill: Price::try_from(event.last_price?.value()).ok()?,
+        venue: options.venue_of(event),
+        commission,
+        execution_id: event.execution_id.as_deref(),
+    };
+    Some((event.id.unwrap_or_else(Uuid::now_v7), new))
+}
+
+/// The execution that a report describes, with its numbers as reported.
+///
+/// # Errors
+///
+/// The field that is missing.
+pub(super) fn execution<'e>(
+    event: &'e Event<'e>,
+    order_id: Option<Uuid>,
+    options: &'e Options,
+) -> Result<Execution<'e>, String> {
+    let is_bust = event.kind == Kind::Bust;
+    let value = |number: Option<Number<'_>>, field: &str| match number {
+        Some(number) => Ok(number.value()),
+        None if is_bust => Ok(BigDecimal::default()),
+        None => Err(format!("{field} is missing")),
+    };
+    let refers_to = match event.kind {
+        Kind::Fill => None,
+        _ => {
+            let refers_to = event.refers_to.as_deref();
+            Some(refers_to.ok_or("the execution id that it amends (tag 19) is missing")?)
+        }
+    };
+    Ok(Execution {
+        order_id,
+        timestamp: event.at.ok_or("the time (tag 60 or 52) is missing")?,
+        quantity: value(event.last_quantity, "last quantity (tag 32)")?,
+        price: value(event.last_price, "last price (tag 31)")?,
+        venue: options.venue_of(event),
+        commission: event.commission.map(Number::value).unwrap_or_default(),
+        execution_id: event.execution_id.as_deref(),
+        refers_to,
+        is_bust,
+        raw: Some(event.raw.as_ref()).filter(|raw| !raw.trim().is_empty()),
+    })
+}
+
+/// The value of a number of shares, if it is whole and fits the column.
+pub(super) fn whole_shares(number: Number<'_>) -> Option<i32> {
+    let value = number.value();
+    value.is_integer().then(|| value.to_i32()).flatten()
+}
+
+/// Cuts a reason to what the log keeps: an action is worth more than the end of its explanation.
+fn shorten_reason(reason: &str) -> &str {
+    reason.char_indices().nth(MAX_REASON).map_or(reason, |(end, _)| &reason[..end])
+}
