@@ -1,24 +1,26 @@
-//! A trading day of our own making, as the log of a FIX 4.4 session and as NDJSON: the same bytes on
-//! every machine. `cargo run --example trading_day -- cli/data` writes what is committed there,
-//! `-- DIR ORDERS` a day of that many orders; `--clean` leaves out what is planted in it.
+//! Generates a synthetic trading day, as the log of a FIX 4.4 session and as NDJSON: the same bytes on every
+//! machine.
+//!
+//! `cargo run --example trading_day -- cli/data` writes the files that are committed there. `-- DIR ORDERS` writes
+//! a day with another number of orders, and `--clean` omits the planted anomalies.
 
-mod life;
+mod anomalies;
+mod lifecycle;
 mod message;
-mod planted;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use life::{Life, Market};
+pub use anomalies::ANOMALIES;
+use lifecycle::{Lifecycle, Market};
 use message::{Message, Queue};
-pub use planted::PLANTED;
 
-/// Orders of the day that is committed.
+/// Orders of the committed day.
 pub const ORDERS: u64 = 300;
 
-// Moments are milliseconds since midnight, UTC.
+// Times are in milliseconds since midnight, UTC.
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
 const OPEN: u64 = (14 * 60 + 30) * MINUTE;
@@ -34,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         _ => return Err("usage: trading_day [--clean] DIR [ORDERS]".into()),
     };
     if let Some(flag) = flags.iter().find(|flag| *flag != "--clean") {
-        return Err(format!("{flag} is not known; there is only --clean").into());
+        return Err(format!("unknown option {flag}; the only one is --clean").into());
     }
     fs::create_dir_all(dir)?;
     let mut fix = BufWriter::new(File::create(dir.join("day.fix"))?);
@@ -46,36 +48,35 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// What was written of a day.
+/// Counts of what was written of a day.
 #[derive(Default)]
 pub struct Day {
     orders: u64,
-    /// The last sequence number (34) of either way.
+    /// The last sequence number (34) of messages sent and received.
     sequences: [u64; 2],
     fix_lines: u64,
     ndjson_lines: u64,
-    /// How many of each kind of event.
+    /// Number of events of each kind.
     pub events: BTreeMap<&'static str, u64>,
-    /// What is planted where.
-    pub planted: Vec<Planted>,
+    /// The anomalies, in the order of the file.
+    pub anomalies: Vec<PlantedAnomaly>,
     resent: u64,
 }
 
-/// Where something is planted.
-pub struct Planted {
-    /// Which of [`PLANTED`] it is.
-    pub which: usize,
-    /// The line in `day.fix`, from 1.
+/// The place of an anomaly.
+pub struct PlantedAnomaly {
+    /// Index in [`ANOMALIES`].
+    pub index: usize,
+    /// Line in `day.fix`, from 1.
     pub fix_line: u64,
-    /// The line in `day.ndjson`, from 1.
+    /// Line in `day.ndjson`, from 1.
     pub ndjson_line: u64,
     /// The venue's id of the order (37).
     pub order: String,
 }
 
 impl Day {
-    /// Writes a day in both formats, as it goes: memory holds only what is still to come of the orders
-    /// that have begun.
+    /// Writes a day in both formats. Memory holds only the pending messages of orders that have begun.
     ///
     /// # Errors
     ///
@@ -94,22 +95,22 @@ impl Day {
         for number in 0..orders {
             let start = OPEN + SECOND + number * pace;
             while let Some(message) = queue.pop_before(start) {
-                day.put(message, &mut queue, fix, ndjson)?;
+                day.write_message(message, &mut queue, fix, ndjson)?;
             }
-            let mut life = Life::new(number, start, &mut market, &mut queue);
-            life.wait(pace.max(1));
-            match planted::at(number, orders).filter(|_| !is_clean) {
-                Some(which) => life.planted(which),
-                None => life.ordinary(),
+            let mut lifecycle = Lifecycle::new(number, start, &mut market, &mut queue);
+            lifecycle.wait(pace.max(1));
+            match anomalies::at(number, orders).filter(|_| !is_clean) {
+                Some(anomaly) => lifecycle.with_anomaly(anomaly),
+                None => lifecycle.ordinary(),
             }
         }
         while let Some(message) = queue.pop_before(u64::MAX) {
-            day.put(message, &mut queue, fix, ndjson)?;
+            day.write_message(message, &mut queue, fix, ndjson)?;
         }
         Ok(day)
     }
 
-    fn put(
+    fn write_message(
         &mut self,
         mut message: Message,
         queue: &mut Queue,
@@ -129,61 +130,62 @@ impl Day {
             *self.events.entry(kind).or_default() += 1;
         }
         self.resent += u64::from(message.resent.is_some());
-        if let Some(which) = message.planted {
-            self.planted.push(Planted {
-                which,
+        if let Some(index) = message.anomaly {
+            self.anomalies.push(PlantedAnomaly {
+                index,
                 fix_line: self.fix_lines,
                 ndjson_line: self.ndjson_lines,
                 order: message.get(37).unwrap_or_default().to_owned(),
             });
         }
-        message.again().into_iter().for_each(|again| queue.push(again));
+        message.into_resend().into_iter().for_each(|resend| queue.push(resend));
         Ok(())
     }
 
-    /// What there is to know of the day.
+    /// Returns the README that is written beside the files.
     pub fn readme(&self) -> String {
         let mut events = String::new();
         for (kind, count) in &self.events {
             events += &format!("| {kind} | {count} |\n");
         }
-        let mut planted = match self.planted[..] {
-            [] => "Nothing.\n",
+        let mut anomalies = match self.anomalies[..] {
+            [] => "None.\n",
             _ => {
-                "| `day.fix` line | `day.ndjson` line | order (37) | breaks | what it is |\n\
+                "| `day.fix` line | `day.ndjson` line | order (37) | breaks | description |\n\
                  |---|---|---|---|---|\n"
             }
         }
         .to_owned();
-        for Planted { which, fix_line, ndjson_line, order } in &self.planted {
-            let (breaks, why) = PLANTED[*which];
-            planted += &format!("| {fix_line} | {ndjson_line} | {order} | {breaks} | {why} |\n");
+        for PlantedAnomaly { index, fix_line, ndjson_line, order } in &self.anomalies {
+            let (breaks, description) = ANOMALIES[*index];
+            anomalies +=
+                &format!("| {fix_line} | {ndjson_line} | {order} | {breaks} | {description} |\n");
         }
         let Self { orders, fix_lines, ndjson_lines, resent, .. } = self;
         format!(
             "# A trading day
 
-Four traders, {orders} orders, on Tuesday 2026-11-24 from 14:30 to 21:00 UTC. Nothing of it has happened:
-`cargo run --example trading_day -- cli/data` has made it, the same bytes each time, and writes this
-file too. `-- DIR 100000` makes a longer day, and `--clean` leaves out what is planted.
+A synthetic day: four traders and {orders} orders on Tuesday 2026-11-24, from 14:30 to 21:00 UTC.
+`cargo run --example trading_day -- cli/data` generates these files, this README included, with the same bytes
+each time. `-- DIR 100000` generates a day of 100,000 orders, and `--clean` one without anomalies.
 
-- `day.fix`: the log of a FIX 4.4 session, {fix_lines} messages. Each line is a time, `>` for sent or `<` for
-  received, and a message with SOH between its fields. A trader is the Account (1).
+- `day.fix`: the log of a FIX 4.4 session with {fix_lines} messages. Each line is a time, `>` for sent or `<` for
+  received, and a message with SOH between its fields. The trader is the Account (1).
 - `day.ndjson`: the same day as {ndjson_lines} events, with the keys of `Event` in `src/ingest/event.rs`; times
-  in RFC 3339, numbers as strings. Logon, heartbeats and what only asks (35=F, G, H) are left out.
+  in RFC 3339, numbers as strings. Session messages and mere requests (35=F, G, H) are left out.
 
-| event | how many |
+| event | count |
 |---|---|
 {events}
-Of all messages {resent} are resent: with PossDupFlag (43=Y) under their old sequence number, or with
-PossResend (97=Y) under a new one. They change nothing, though some tell how an order no longer stands. The
-commissions of one order in sixteen are a rate (13=1) and no amount. CumQty (14) and AvgPx (6) go over all
-that has replaced an order; OrderID (37) stays. The answer to a status request has the ExecID (17) 0. The
-orders that are still open at the end are good till cancelled (59=1).
+{resent} messages are resent: with PossDupFlag (43=Y) and the old sequence number, or with PossResend (97=Y) and
+a new one. They have no effect, although some report a status that the order no longer has. One order in sixteen
+has its commission as a rate (13=1) instead of an amount. CumQty (14) and AvgPx (6) are over the order chain, and
+OrderID (37) stays the same in it. The answer to a status request has the ExecID (17) 0. The orders that are
+still open at the end are good till cancelled (59=1).
 
-## What is planted
+## Planted anomalies
 
-{planted}"
+{anomalies}"
         )
     }
 }

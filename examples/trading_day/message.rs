@@ -1,4 +1,4 @@
-//! Messages of the day, as FIX and as NDJSON.
+//! The messages of the day, and their text in FIX and NDJSON.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -8,7 +8,7 @@ use super::{CLOSE, MINUTE, OPEN, SECOND};
 const DATE: &str = "20261124";
 const SOH: char = '\x01';
 
-/// The keys of an event in NDJSON, with the FIX tag that each is of.
+/// The keys of an NDJSON event, with their FIX tags.
 const KEYS: [(&str, u32); 24] = [
     ("trader", 1),
     ("client_order_id", 11),
@@ -36,7 +36,7 @@ const KEYS: [(&str, u32); 24] = [
     ("error_code", 103),
 ];
 
-/// Whether a message is the client's or the venue's.
+/// The direction of a message, as the client sees it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     Sent,
@@ -48,25 +48,26 @@ pub struct Message {
     pub kind: &'static str,
     pub way: Way,
     pub at: u64,
-    /// All tags and values but those of header and trailer.
+    /// Tags and values, without header and trailer.
     pub body: Vec<(u32, String)>,
     pub sequence: u64,
-    /// To be sent again: under which flag, and when.
+    /// If the message will be resent: the flag, and the time.
     pub resend: Option<(u32, u64)>,
-    /// Sent again: under which flag, and when it was first.
+    /// If this is a resent message: the flag, and the time of the original.
     pub resent: Option<(u32, u64)>,
-    pub planted: Option<usize>,
+    /// Index of the anomaly that this message is, if any.
+    pub anomaly: Option<usize>,
 }
 
-/// PossDupFlag: a message sent again under its sequence number.
+/// PossDupFlag: a message resent with the same sequence number.
 pub const DUPLICATE: u32 = 43;
-/// PossResend: a message sent again under another sequence number.
+/// PossResend: a message resent with a new sequence number.
 pub const RESEND: u32 = 97;
 
 impl Message {
     pub fn new(kind: &'static str, way: Way, at: u64) -> Self {
         let (body, sequence) = (Vec::new(), 0);
-        Self { kind, way, at, body, sequence, resend: None, resent: None, planted: None }
+        Self { kind, way, at, body, sequence, resend: None, resent: None, anomaly: None }
     }
 
     pub fn with(mut self, tag: u32, value: impl Display) -> Self {
@@ -90,13 +91,13 @@ impl Message {
         matches!(self.resent, Some((DUPLICATE, _)))
     }
 
-    /// The same message, as it is to be sent again.
-    pub fn again(self) -> Option<Self> {
+    /// Returns the resent message, if this one will be resent.
+    pub fn into_resend(self) -> Option<Self> {
         let (flag, at) = self.resend?;
-        Some(Self { resent: Some((flag, self.at)), at, resend: None, planted: None, ..self })
+        Some(Self { resent: Some((flag, self.at)), at, resend: None, anomaly: None, ..self })
     }
 
-    /// A line of the log: when, which way, and the message with its length and checksum.
+    /// Returns the line of the FIX log: time, direction, and the message with body length and checksum.
     pub fn fix(&self) -> String {
         let (at, way) = (Moment(self.at), if self.way == Way::Sent { '>' } else { '<' });
         let (from, to) =
@@ -118,7 +119,7 @@ impl Message {
         format!("{at} {way} {message}10={checksum:03}{SOH}\n")
     }
 
-    /// Its kind and its line, if it says that anything has happened.
+    /// Returns the kind and the line of the NDJSON event, if the message is one.
     pub fn ndjson(&self) -> Option<(&'static str, String)> {
         let kind = match (self.kind, self.get(150)) {
             ("D", _) => "new_order",
@@ -136,8 +137,8 @@ impl Message {
         };
         let mut line = format!("{{\"kind\":\"{kind}\"");
         for (key, tag) in KEYS {
-            if let Some(value) = self.get(tag).and_then(|value| self.said(tag, value)) {
-                // No value has a character in it that JSON would have escaped.
+            if let Some(value) = self.get(tag).and_then(|value| self.event_value(tag, value)) {
+                // No value contains a character that JSON escapes.
                 line += &format!(",\"{key}\":\"{value}\"");
             }
         }
@@ -145,10 +146,10 @@ impl Message {
         Some((kind, line))
     }
 
-    /// What the value of a tag is in an event.
-    fn said(&self, tag: u32, value: &str) -> Option<String> {
+    /// Converts a FIX value to the value in an event.
+    fn event_value(&self, tag: u32, value: &str) -> Option<String> {
         Some(match (tag, value) {
-            // A rate is no amount.
+            // An event has commissions as amounts only, so a rate is left out.
             (12, _) if self.get(13) != Some("3") => return None,
             (40, "1") => "MARKET".to_owned(),
             (40, "2") => "LIMIT".to_owned(),
@@ -171,7 +172,7 @@ impl Message {
     }
 }
 
-/// Messages that are still to be sent, by time.
+/// Messages that are still to be written, by time.
 #[derive(Default)]
 pub struct Queue {
     messages: BTreeMap<(u64, u64), Message>,
@@ -184,7 +185,7 @@ impl Queue {
         self.messages.insert((message.at, self.pushed), message);
     }
 
-    /// Logon, a heartbeat every half hour, and logout, both ways.
+    /// Adds logon, a heartbeat every half hour, and logout, in both directions.
     pub fn push_session(&mut self) {
         for at in (OPEN..=CLOSE).step_by(30 * MINUTE as usize) {
             for way in [Way::Sent, Way::Received] {
@@ -197,14 +198,14 @@ impl Queue {
         }
     }
 
-    /// The next message, if it is of before this moment.
+    /// Removes and returns the next message, if it is earlier than `at`.
     pub fn pop_before(&mut self, at: u64) -> Option<Message> {
         let next = self.messages.first_entry()?;
         (next.key().0 < at).then(|| next.remove())
     }
 }
 
-/// In ten-thousandths of a currency unit; shown in cents if they suffice.
+/// A price in ten-thousandths of a currency unit; prints with two decimal places if they suffice.
 #[derive(Clone, Copy)]
 pub struct Price(pub u64);
 
@@ -218,9 +219,9 @@ impl Display for Price {
     }
 }
 
-/// An average price: exact, then rounded half up to six decimals, of which four at least are shown.
+/// An average price; prints rounded half up to six decimal places, at least four of them.
 pub struct Average {
-    /// In ten-thousandths of a currency unit.
+    /// Sum of quantity × price, in ten-thousandths of a currency unit.
     pub notional: u64,
     pub shares: u64,
 }
@@ -240,7 +241,7 @@ impl Display for Average {
     }
 }
 
-/// Milliseconds since midnight, as FIX writes them.
+/// A time in milliseconds since midnight; prints as a FIX UTCTimestamp.
 #[derive(Clone, Copy)]
 pub struct Moment(pub u64);
 

@@ -12,7 +12,7 @@ use tradeblotter::ingest::{Kind, Number};
 use tradeblotter::{BreakReason, OrderStatus, OrderType, Side};
 
 use crate::ingest_formats::KINDS;
-use generator::{Day, ORDERS, PLANTED};
+use generator::{ANOMALIES, Day, ORDERS};
 
 #[allow(dead_code)]
 #[path = "../../examples/trading_day/main.rs"]
@@ -115,7 +115,7 @@ fn everything_that_happens_to_orders_happens_in_the_day() {
 #[test]
 fn each_break_is_planted_once_and_the_readme_says_where() {
     let Written { day, fix, ndjson } = write(ORDERS, false);
-    let mut reasons: Vec<_> = PLANTED.iter().map(|(breaks, _)| *breaks).collect();
+    let mut reasons: Vec<_> = ANOMALIES.iter().map(|(breaks, _)| *breaks).collect();
     reasons.retain(|breaks| *breaks != "none");
     let all = BreakReason::ALL.iter().map(|reason| reason.label());
     for reason in all.filter(|reason| !["INVALID", "TOTALS"].contains(reason)) {
@@ -124,10 +124,10 @@ fn each_break_is_planted_once_and_the_readme_says_where() {
     }
     assert!(reasons.contains(&"TOTALS"));
 
-    let planted: Vec<_> = day.planted.iter().map(|planted| planted.which).collect();
-    assert_eq!(planted, (0..PLANTED.len()).collect::<Vec<_>>());
+    let planted: Vec<_> = day.anomalies.iter().map(|planted| planted.index).collect();
+    assert_eq!(planted, (0..ANOMALIES.len()).collect::<Vec<_>>());
     let (messages, events, readme) = (messages(&fix), events(&ndjson), day.readme());
-    for planted in &day.planted {
+    for planted in &day.anomalies {
         let (_, message) = &messages[planted.fix_line as usize - 1];
         let event = &events[planted.ndjson_line as usize - 1];
         assert_eq!(message[&37], planted.order);
@@ -136,10 +136,10 @@ fn each_break_is_planted_once_and_the_readme_says_where() {
         let row = format!("| {} | {} | {} |", planted.fix_line, planted.ndjson_line, planted.order);
         assert!(readme.contains(&row), "{row}");
     }
-    assert!(write(ORDERS, true).day.planted.is_empty());
+    assert!(write(ORDERS, true).day.anomalies.is_empty());
     // As many as fit in, each in an order of its own.
-    assert_eq!(write(PLANTED.len() as u64, false).day.planted.len(), PLANTED.len());
-    assert_eq!(write(0, false).day.planted.len(), 0);
+    assert_eq!(write(ANOMALIES.len() as u64, false).day.anomalies.len(), ANOMALIES.len());
+    assert_eq!(write(0, false).day.anomalies.len(), 0);
 }
 
 #[test]
@@ -174,7 +174,7 @@ type Fills<'a> = BTreeMap<&'a str, (i64, BigDecimal)>;
 fn totals_are_those_of_the_fills_but_where_something_is_planted() {
     for (orders, is_clean) in [(ORDERS, false), (3000, true)] {
         let Written { day, fix, .. } = write(orders, is_clean);
-        assert_totals(&fix, &day.planted.iter().map(|planted| planted.order.as_str()).collect());
+        assert_totals(&fix, &day.anomalies.iter().map(|planted| planted.order.as_str()).collect());
     }
 }
 

@@ -1,4 +1,4 @@
-//! Orders, and what happens to them.
+//! The lifecycles of orders, generated message by message.
 
 use super::message::{Average, DUPLICATE, Message, Moment, Price, Queue, RESEND, Way};
 use super::{MINUTE, SECOND};
@@ -11,7 +11,7 @@ const MARKET: char = '1';
 pub const LIMIT: char = '2';
 const STOP: char = '3';
 
-/// An order as FIX has it: together with all that have replaced it.
+/// An order chain, which FIX treats as one order.
 #[derive(Clone)]
 pub struct Order {
     pub number: u64,
@@ -23,15 +23,15 @@ pub struct Order {
     pub quantity: u64,
     time_in_force: char,
     expires: Option<Moment>,
-    /// What the client calls it, or the request that is being answered.
+    /// ClOrdID (11) of the order, or of the pending request.
     client_id: String,
-    /// What the client called it before that request.
+    /// OrigClOrdID (41): the ClOrdID before the pending request.
     original: Option<String>,
     filled: u64,
     /// In ten-thousandths of a currency unit.
     notional: u64,
     pub fills: Vec<Fill>,
-    /// The status (39) that it has ended with.
+    /// The final status (39), once the order has ended.
     ended: Option<char>,
     requests: u32,
     executions: u32,
@@ -45,28 +45,28 @@ pub struct Fill {
     pub venue: &'static str,
 }
 
-/// The life of one order, told message by message.
-pub struct Life<'a> {
+/// Generator of the messages about one order.
+pub struct Lifecycle<'a> {
     pub order: Order,
     pub clock: u64,
-    /// Whether what the venue sends may come again.
-    pub may_come_again: bool,
+    /// Whether messages of the venue may be resent.
+    pub may_be_resent: bool,
     market: &'a mut Market,
     pub queue: &'a mut Queue,
 }
 
-impl<'a> Life<'a> {
+impl<'a> Lifecycle<'a> {
     pub fn new(number: u64, clock: u64, market: &'a mut Market, queue: &'a mut Queue) -> Self {
-        Self { order: market.order(number), clock, may_come_again: true, market, queue }
+        Self { order: market.order(number), clock, may_be_resent: true, market, queue }
     }
 
-    /// What may happen to any order, one thing or another.
+    /// Generates one of the ordinary lifecycles, at random.
     pub fn ordinary(&mut self) {
-        let life: &[fn(&mut Self)] = match self.market.random.below(100) {
+        let steps: &[fn(&mut Self)] = match self.market.random.below(100) {
             0..40 => &[Self::begin, Self::fill_rest],
             40..50 => &[Self::begin, Self::fill_some, Self::cancel],
             50..55 => &[Self::begin, Self::cancel],
-            55..58 => &[Self::begin, Self::fill_some, Self::cancel_unasked],
+            55..58 => &[Self::begin, Self::fill_some, Self::cancel_unsolicited],
             58..64 => &[Self::reject],
             64..69 => &[Self::begin, Self::fill_some, Self::replace, Self::fill_rest],
             69..73 => {
@@ -83,16 +83,16 @@ impl<'a> Life<'a> {
             97 => &[Self::keep, Self::begin],
             _ => &[Self::keep, Self::begin, Self::fill_some],
         };
-        life.iter().for_each(|step| step(self));
+        steps.iter().for_each(|step| step(self));
     }
 
     pub fn begin(&mut self) {
         self.send(self.terms(self.message("D")));
         self.wait(SECOND / 4);
-        self.tell('0');
+        self.report_status('0');
     }
 
-    /// Good till cancelled: it is open as the day ends.
+    /// Makes the order good till cancelled: it is open at the end of the day.
     fn keep(&mut self) {
         self.order.time_in_force = '1';
     }
@@ -101,10 +101,10 @@ impl<'a> Life<'a> {
         self.send(self.terms(self.message("D")));
         self.wait(SECOND / 4);
         self.order.ended = Some('8');
-        let whys = [(1, "unknown symbol"), (2, "exchange closed"), (3, "order exceeds limit")];
-        let (code, why) = self.market.random.one_of(whys);
+        let reasons = [(1, "unknown symbol"), (2, "exchange closed"), (3, "order exceeds limit")];
+        let (code, reason) = self.market.random.one_of(reasons);
         let id = self.execution_id();
-        self.send(self.report('8', &id).with(103, code).with(58, why));
+        self.send(self.report('8', &id).with(103, code).with(58, reason));
     }
 
     pub fn fill(&mut self, quantity: u64) {
@@ -113,7 +113,7 @@ impl<'a> Life<'a> {
         self.send(self.report_of(&fill));
     }
 
-    /// Fills a part of what is left, in tens.
+    /// Fills a part of the remaining shares, a multiple of ten.
     fn fill_some(&mut self) {
         let tens = self.left() / 10;
         let some = 10 * (1 + self.market.random.below(tens.saturating_sub(1).max(1)));
@@ -136,10 +136,10 @@ impl<'a> Life<'a> {
         self.send(report);
     }
 
-    /// The report of a cancel that the client asked for, under an ExecID of its own if none is given.
+    /// Requests a cancel; returns the venue's report of it, with this ExecID or a new one.
     pub fn cancelled_as(&mut self, id: Option<&str>) -> Message {
-        self.ask("F");
-        self.tell('6');
+        self.request("F");
+        self.report_status('6');
         self.wait(SECOND / 4);
         self.order.ended = Some('4');
         let id = id.map_or_else(|| self.execution_id(), str::to_owned);
@@ -148,13 +148,13 @@ impl<'a> Life<'a> {
         report
     }
 
-    fn cancel_unasked(&mut self) {
-        let report = self.cancelled_unasked();
+    fn cancel_unsolicited(&mut self) {
+        let report = self.cancelled_unsolicited();
         self.send(report);
     }
 
-    /// The report of a cancel that nobody asked for.
-    pub fn cancelled_unasked(&mut self) -> Message {
+    /// Returns the report of a cancel that the client did not request.
+    pub fn cancelled_unsolicited(&mut self) -> Message {
         self.wait(MINUTE);
         self.order.ended = Some('4');
         let id = self.execution_id();
@@ -164,8 +164,8 @@ impl<'a> Life<'a> {
     fn replace(&mut self) {
         self.order.quantity = self.order.filled + 100 * (1 + self.market.random.below(8));
         self.order.price.0 += 500;
-        self.ask("G");
-        self.tell('5');
+        self.request("G");
+        self.report_status('5');
         self.order.original = None;
     }
 
@@ -177,9 +177,9 @@ impl<'a> Life<'a> {
         self.refuse("G", 2, 2, "the price is out of bounds");
     }
 
-    /// Answers a request (434) for a change with no, and why (102).
+    /// Sends a request and the venue's refusal of it (35=9), with the kind of request (434) and a reason code (102).
     fn refuse(&mut self, request: &'static str, response_to: u32, code: u32, why: &str) {
-        self.ask(request);
+        self.request(request);
         let answer = Message::new("9", Way::Received, self.clock)
             .with(1, self.order.account)
             .with(37, self.venue_id())
@@ -204,7 +204,7 @@ impl<'a> Life<'a> {
         }
         self.clock = at.0;
         self.order.ended = Some('C');
-        self.tell('C');
+        self.report_status('C');
     }
 
     fn bust(&mut self) {
@@ -213,7 +213,7 @@ impl<'a> Life<'a> {
         self.send(self.amendment('H', &id, &first, &first));
     }
 
-    /// A fill was dearer than it was said to be, or of half as many shares as well.
+    /// Corrects the first fill: a higher price, and perhaps half the shares.
     fn correct(&mut self) {
         let first = self.uncount_first();
         let id = self.execution_id();
@@ -223,7 +223,7 @@ impl<'a> Life<'a> {
         self.send(self.amendment('G', &corrected.id, &first, &corrected));
     }
 
-    /// The answer has the ExecID 0, as FIX has it.
+    /// Requests the status. The answer has the ExecID 0, as FIX specifies.
     fn ask_status(&mut self) {
         self.wait(MINUTE);
         self.send(self.message("H").with(37, self.venue_id()));
@@ -231,8 +231,8 @@ impl<'a> Life<'a> {
         self.send(self.report('I', "0"));
     }
 
-    /// Asks for a change under a client's id of its own, which the answers then have too.
-    fn ask(&mut self, request: &'static str) {
+    /// Requests a change, with a new ClOrdID that the answers have too.
+    fn request(&mut self, request: &'static str) {
         self.wait(MINUTE);
         let Order { account, number, .. } = self.order;
         self.order.requests += 1;
@@ -242,7 +242,7 @@ impl<'a> Life<'a> {
         self.wait(SECOND / 4);
     }
 
-    /// After the answer the order is called what it was before.
+    /// Restores the ClOrdID of before the request.
     fn forget_request(&mut self) {
         if let Some(original) = self.order.original.take() {
             self.order.client_id = original;
@@ -253,22 +253,22 @@ impl<'a> Life<'a> {
         self.clock += 1 + self.market.random.below(at_most);
     }
 
-    /// Sends a message; one of forty that the venue sends comes again within a minute.
+    /// Sends a message. One in forty messages of the venue is resent within a minute.
     pub fn send(&mut self, message: Message) {
         let random = &mut self.market.random;
-        let is_to_come_again =
-            self.may_come_again && message.way == Way::Received && random.below(40) == 0;
-        let resend = is_to_come_again
+        let is_resent = self.may_be_resent && message.way == Way::Received && random.below(40) == 0;
+        let resend = is_resent
             .then(|| (random.one_of([DUPLICATE, RESEND]), self.clock + 1 + random.below(MINUTE)));
         self.queue.push(Message { resend, ..message });
     }
 
-    fn tell(&mut self, exec_type: char) {
+    /// Sends a report without a fill.
+    fn report_status(&mut self, exec_type: char) {
         let id = self.execution_id();
         self.send(self.report(exec_type, &id));
     }
 
-    /// A message of the client about the order.
+    /// Returns a message of the client about the order.
     fn message(&self, kind: &'static str) -> Message {
         Message::new(kind, Way::Sent, self.clock)
             .with(1, self.order.account)
@@ -278,6 +278,7 @@ impl<'a> Life<'a> {
             .with(54, self.order.side)
     }
 
+    /// Adds the terms of the order to a message.
     fn terms(&self, message: Message) -> Message {
         let Order { kind, price, .. } = self.order;
         message
@@ -290,10 +291,10 @@ impl<'a> Life<'a> {
             .with(60, Moment(self.clock))
     }
 
-    /// A report of the venue on how the order stands.
+    /// Returns an execution report of the venue with the order's status and totals.
     pub fn report(&self, exec_type: char, id: &str) -> Message {
         let Order { filled: shares, notional, .. } = self.order;
-        // Pending cancel comes before any other status.
+        // Pending cancel takes precedence over any other status.
         let status = if exec_type == '6' { '6' } else { self.status() };
         self.terms(Message { way: Way::Received, ..self.message("8") })
             .with(37, self.venue_id())
@@ -309,7 +310,7 @@ impl<'a> Life<'a> {
         self.trade(self.report('F', &fill.id), fill)
     }
 
-    /// The report of a bust or a correction.
+    /// Returns the report of a bust or a correction.
     pub fn amendment(&self, exec_type: char, id: &str, from: &Fill, to: &Fill) -> Message {
         self.trade(self.report(exec_type, id).with(19, &from.id), to)
     }
@@ -317,7 +318,7 @@ impl<'a> Life<'a> {
     fn trade(&self, report: Message, fill: &Fill) -> Message {
         let report = report.with(30, fill.venue).with(32, fill.quantity).with(31, fill.price);
         match self.order.number % 16 {
-            // Half a cent per share: a rate, and so no amount.
+            // Half a cent per share, as a rate.
             7 => report.with(12, "0.005").with(13, 1),
             _ => report.with(12, Price(fill.quantity.div_ceil(2) * 100)).with(13, 3),
         }
@@ -348,24 +349,26 @@ impl<'a> Life<'a> {
         format!("T{:06}-{}", self.order.number, self.order.executions)
     }
 
-    /// A fill that is yet to be counted and told of.
+    /// Makes a fill, without adding it to the totals and without a report.
     pub fn execution(&mut self, quantity: u64) -> Fill {
         self.wait(MINUTE);
         let Order { side, kind, price, .. } = self.order;
         let cents = 100 * self.market.random.below(4);
-        // Never worse than the limit, and never better than the market.
+        // A limit order fills at its limit or better; the others at the market price or worse.
         let is_lower = (side == '1') == (kind == LIMIT);
         let price = Price(if is_lower { price.0 - cents } else { price.0 + cents });
         let venue = self.market.random.one_of(VENUES);
         Fill { id: self.execution_id(), quantity, price, venue }
     }
 
+    /// Adds a fill to the totals.
     pub fn count(&mut self, fill: &Fill) {
         self.order.filled += fill.quantity;
         self.order.notional += fill.quantity * fill.price.0;
         self.order.fills.push(fill.clone());
     }
 
+    /// Removes the first fill from the totals.
     fn uncount_first(&mut self) -> Fill {
         self.wait(3 * MINUTE);
         let first = self.order.fills.remove(0);
@@ -375,7 +378,7 @@ impl<'a> Life<'a> {
     }
 }
 
-/// What is traded, and at which prices.
+/// The symbols, their current prices, and the source of randomness.
 pub struct Market {
     random: Random,
     /// In cents.
@@ -391,7 +394,7 @@ impl Market {
     fn order(&mut self, number: u64) -> Order {
         let random = &mut self.random;
         let at = random.below(SYMBOLS.len() as u64) as usize;
-        // It walks by up to ten cents, and never below five units.
+        // A random walk by up to ten cents, never below five units.
         self.prices[at] = (self.prices[at] + random.below(21) - 10).max(500);
         let account = random.one_of(TRADERS);
         Order {
@@ -416,7 +419,7 @@ impl Market {
     }
 }
 
-/// SplitMix64: a few lines, and the same numbers everywhere.
+/// SplitMix64: a short generator with the same numbers on every machine.
 struct Random(u64);
 
 impl Random {

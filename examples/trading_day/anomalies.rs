@@ -1,52 +1,55 @@
-//! What is planted in the day: a break of each kind, and what looks like one.
+//! The anomalies that are planted in the day: a break of each kind, and reports that look like one.
 
-use super::life::{Fill, LIMIT, Life, Order};
+use super::lifecycle::{Fill, LIMIT, Lifecycle, Order};
 use super::message::{Message, Moment, Way};
 use super::{MINUTE, SECOND};
 
-/// What is planted, each once, one in each tenth of the day: the breaks that come of it, and what it is.
-pub const PLANTED: [(&str, &str); 10] = [
+/// The anomalies, one in each tenth of the day: the breaks that each causes, and its description.
+pub const ANOMALIES: [(&str, &str); 10] = [
     (
         "OVER_FILL",
-        "a fill of 100 after the last share is filled; the venue's CumQty (14) does not count it",
+        "a fill of 100 shares after the order was filled; the venue's CumQty (14) does not include it",
     ),
-    ("UNKNOWN_ORDER", "a fill of an order that was never sent, with too few terms to make one of"),
-    ("ORDER_ENDED", "a fill after the cancel; the venue's CumQty (14) never counts it"),
+    (
+        "UNKNOWN_ORDER",
+        "a fill of an order that was never sent, with too few terms to create the order",
+    ),
+    ("ORDER_ENDED", "a fill after the cancel; the venue's CumQty (14) never includes it"),
     (
         "PRECISION, TOTALS",
-        "the order's only fill, at a price finer than a cent; the venue counts it, so the totals of the \
-         order differ too",
+        "the order's only fill, at a price finer than a cent; the venue's CumQty (14) includes it, so the \
+         totals of the order differ too",
     ),
     ("MISMATCH", "the ExecID (17) of the fill before it, three cents dearer, not marked as resent"),
     ("UNKNOWN_FILL", "a bust of an ExecID (19) that the order does not have"),
     (
         "TOTALS",
-        "a cancel, the order's last report: its CumQty (14) has 50 shares that no fill told of",
+        "a cancel, the order's last report: its CumQty (14) includes 50 shares that no fill reported",
     ),
     (
         "none",
-        "a fill after the cancel, but the CumQty (14) of the cancel counts it: it is booked late",
+        "a fill after the cancel, but the CumQty (14) of the cancel includes it: it is booked late",
     ),
-    ("none", "a cancel under the ExecID (17) of a fill of its order"),
-    ("none", "a fill under that same ExecID (17), of another order"),
+    ("none", "a cancel with the ExecID (17) of a fill of its order"),
+    ("none", "a fill of another order with that same ExecID (17)"),
 ];
 
-/// The ExecID that is given out three times.
+/// The ExecID that three reports share.
 const SHARED_ID: &str = "T-7000";
 
-/// What is planted in this order, if anything: in the middle of each tenth.
+/// Returns the anomaly that is planted in this order, if any: one in the middle of each tenth.
 pub fn at(number: u64, orders: u64) -> Option<usize> {
-    let which = (0..PLANTED.len() as u64).find(|which| number == (2 * which + 1) * orders / 20);
-    which.map(|which| which as usize)
+    let index = (0..ANOMALIES.len() as u64).find(|index| number == (2 * index + 1) * orders / 20);
+    index.map(|index| index as usize)
 }
 
-impl Life<'_> {
-    /// Plants one thing in an order to buy 400 at a limit, of which all else is as it should be.
-    pub fn planted(&mut self, which: usize) {
-        self.may_come_again = false;
+impl Lifecycle<'_> {
+    /// Generates an order to buy 400 at a limit, with one anomaly.
+    pub fn with_anomaly(&mut self, index: usize) {
+        self.may_be_resent = false;
         (self.order.side, self.order.kind, self.order.quantity) = ('1', LIMIT, 400);
         self.begin();
-        let odd = match which {
+        let anomaly = match index {
             0 => {
                 self.fill(400);
                 let extra = self.execution(100);
@@ -54,7 +57,7 @@ impl Life<'_> {
             }
             1 => {
                 self.fill(400);
-                self.stray()
+                self.fill_of_unknown_order()
             }
             2 => {
                 self.fill(100);
@@ -84,9 +87,9 @@ impl Life<'_> {
             }
             6 => {
                 self.fill(100);
-                let untold = Fill { quantity: 50, ..self.order.fills[0].clone() };
-                self.count(&untold);
-                self.cancelled_unasked()
+                let unreported = Fill { quantity: 50, ..self.order.fills[0].clone() };
+                self.count(&unreported);
+                self.cancelled_unsolicited()
             }
             7 => {
                 self.fill(100);
@@ -97,29 +100,30 @@ impl Life<'_> {
                 self.report_of(&late)
             }
             8 => {
-                let shared = self.shared(100);
+                let shared = self.with_shared_id(100);
                 self.count(&shared);
                 self.send(self.report_of(&shared));
                 self.cancelled_as(Some(SHARED_ID))
             }
             _ => {
-                let shared = self.shared(400);
+                let shared = self.with_shared_id(400);
                 self.count(&shared);
                 self.report_of(&shared)
             }
         };
-        self.queue.push(Message { planted: Some(which), ..odd });
-        if which == 4 {
+        self.queue.push(Message { anomaly: Some(index), ..anomaly });
+        if index == 4 {
             self.fill(300);
         }
     }
 
-    fn shared(&mut self, quantity: u64) -> Fill {
+    /// Makes a fill with the shared ExecID.
+    fn with_shared_id(&mut self, quantity: u64) -> Fill {
         Fill { id: SHARED_ID.to_owned(), venue: "XNAS", ..self.execution(quantity) }
     }
 
-    /// A fill of an order that nobody knows.
-    fn stray(&self) -> Message {
+    /// Returns a fill of an order that was never sent.
+    fn fill_of_unknown_order(&self) -> Message {
         let Order { number, account, .. } = self.order;
         Message::new("8", Way::Received, self.clock + SECOND)
             .with(1, account)
