@@ -1,4 +1,4 @@
-"""Checks a proof of `blotter prove` without any of the code that made it: docs/seals.md, in Python.
+"""Verifies a proof of `blotter prove`, independently of the code that made it. Implements docs/seals.md.
 
     pip install cryptography
     python3 verify_proof.py proof.json PUBLIC_KEY
@@ -14,6 +14,12 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def check(holds, failure):
+    # Not an assert statement, which python -O skips.
+    if not holds:
+        sys.exit(f"not proven: {failure}")
 
 
 def time(text):
@@ -38,7 +44,7 @@ def boolean(value):
     return bytes([value])
 
 
-# The fields of each record, in their order.
+# The letter of each record, and its fields in their order, with their types; text if none is given.
 RECORDS = {
     "log": (b"L", "id:uuid order_id:uuid trader_id:uuid action status timestamp:time reason "
             "retry_attempt:integer error_code created_at:time fill_id:uuid venue_order_id acted_by "
@@ -60,6 +66,7 @@ KINDS = {"uuid": uuid, "time": time, "integer": integer, "decimal": decimal, "bo
 
 
 def leaf(entry):
+    """Returns the leaf hash of an entry and the rows that it attests."""
     content = b"\x01"
     for name, (tag, fields) in RECORDS.items():
         if name not in entry:
@@ -76,23 +83,24 @@ def leaf(entry):
     return sha256(b"\x00" + content).digest()
 
 
-def root(hash, place, leaves, path):
-    """RFC 9162, 2.1.3.2."""
+def root_from_proof(hash, index, leaves, proof):
+    """Returns the root that an inclusion proof leads to (RFC 9162, 2.1.3.2)."""
     last = leaves - 1
-    for beside in map(bytes.fromhex, path):
-        assert last > 0, "the path is too long"
-        if place % 2 or place == last:
-            hash = sha256(b"\x01" + beside + hash).digest()
-            while place % 2 == 0 and place:
-                place, last = place // 2, last // 2
+    for sibling in map(bytes.fromhex, proof):
+        check(last > 0, "the inclusion proof is too long")
+        if index % 2 or index == last:
+            hash = sha256(b"\x01" + sibling + hash).digest()
+            while index % 2 == 0 and index:
+                index, last = index // 2, last // 2
         else:
-            hash = sha256(b"\x01" + hash + beside).digest()
-        place, last = place // 2, last // 2
-    assert last == 0, "the path is too short"
+            hash = sha256(b"\x01" + hash + sibling).digest()
+        index, last = index // 2, last // 2
+    check(last == 0, "the inclusion proof is too short")
     return hash
 
 
 def message(seal):
+    """Returns the message that is signed as the seal."""
     return (
         b"tradeblotter seal" + seal["scheme"].to_bytes(2, "big") + integer(seal["id"])
         + bytes.fromhex(seal["previous"]) + integer(len(seal["covered"]))
@@ -105,15 +113,16 @@ def message(seal):
 def main(path, public_key):
     proof = json.load(open(path))
     entry, seal = proof["entry"], proof["seal"]
-    assert seal["scheme"] == 1, "another scheme"
-    assert seal["public_key"] == public_key, "another key"
+    check(seal["scheme"] == 1, "the scheme of the seal is not 1")
+    check(seal["public_key"] == public_key, "the seal is signed with another key")
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
     key.verify(bytes.fromhex(seal["signature"]), message(seal))
     number = entry["log"]["sequence"]
     covered = [n for first, last in seal["covered"] for n in range(first, last + 1)]
-    assert len(covered) == seal["entries"], "another number of entries"
-    place = covered.index(number)
-    assert root(leaf(entry), place, len(covered), proof["path"]).hex() == seal["root"], "not what was sealed"
+    check(len(covered) == seal["entries"], "the seal states another number of entries")
+    check(number in covered, "the seal does not cover the entry")
+    root = root_from_proof(leaf(entry), covered.index(number), len(covered), proof["path"])
+    check(root.hex() == seal["root"], "the entry is not what was sealed")
     print(f"entry {number} is as it was sealed at {seal['sealed_at']}")
 
 

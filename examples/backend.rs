@@ -1,7 +1,7 @@
 //! A small trading backend on the store: it submits orders from several threads, records fills, and prints the
 //! positions.
 //!
-//! Run it with `cargo run --features embedded --example backend`. It starts a private PostgreSQL server and removes
+//! Run it with `cargo run --example backend`. It starts a private PostgreSQL server and removes
 //! it at the end.
 
 use std::collections::BTreeMap;
