@@ -129,14 +129,14 @@ diesel::table! {
         /// The venue's id of the order, where the action reports it (FIX tag 37, OrderID)
         #[max_length = 64]
         venue_order_id -> Nullable<Varchar>,
-        /// Login that acted; null in entries older than this column
+        /// Login that acted
         acted_by -> Nullable<Text>,
-        /// Database role it acted as; null in entries older than this column
+        /// Database role it acted as
         acted_as -> Nullable<Text>,
-        /// The break that was recorded, booked or dismissed
-        break_id -> Nullable<Uuid>,
         /// When it happened, as the venue reports it (FIX tag 60, TransactTime)
         reported_at -> Nullable<Timestamptz>,
+        /// The break that was recorded, booked or dismissed
+        break_id -> Nullable<Uuid>,
     }
 }
 

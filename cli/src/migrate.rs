@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::{Args, Subcommand};
 use diesel::prelude::*;
-use tradeblotter::migrations::{self, Extent, State, Step};
+use tradeblotter::migrations::{self, Extent, Records, State, Step};
 
 use crate::database::Database;
 use crate::failure::Failure;
@@ -16,8 +16,12 @@ pub enum Migrate {
     /// Prints each migration with its time in milliseconds. Several processes may run this at once.
     Run,
     /// Revert the newest migrations; deletes the data in the tables and columns that they made
+    ///
+    /// Refused while the execution log has entries, unless --discard-records is given.
     Revert(Reach),
     /// Revert the newest migrations and apply them again; deletes the data like `revert`
+    ///
+    /// Refused while the execution log has entries, unless --discard-records is given.
     Redo(Reach),
     /// List the migrations as applied, pending, or unknown to this build
     #[command(after_long_help = "\
@@ -36,11 +40,18 @@ pub struct Reach {
     /// Number of migrations, newest first
     #[arg(long, short, value_name = "N", default_value_t = 1)]
     number: usize,
+    /// Revert even if the execution log has entries; records, or what protects them, are lost
+    #[arg(long)]
+    discard_records: bool,
 }
 
 impl Reach {
     fn extent(&self) -> Extent {
         if self.all { Extent::All } else { Extent::Last(self.number) }
+    }
+
+    fn records(&self) -> Records {
+        if self.discard_records { Records::Discard } else { Records::Keep }
     }
 }
 
@@ -62,8 +73,8 @@ impl Migrate {
         };
         match self {
             Self::Run => migrations::run_each(conn, note)?,
-            Self::Revert(reach) => migrations::revert(conn, reach.extent(), note)?,
-            Self::Redo(reach) => migrations::redo(conn, reach.extent(), note)?,
+            Self::Revert(reach) => migrations::revert(conn, reach.extent(), reach.records(), note)?,
+            Self::Redo(reach) => migrations::redo(conn, reach.extent(), reach.records(), note)?,
             Self::Status => return status(conn, out),
         }
         if steps == 0 {

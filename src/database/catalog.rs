@@ -29,13 +29,14 @@ const TABLES: [&str; 8] = [
 ];
 const ENUMS: [&str; 5] =
     ["action_enum", "break_reason_enum", "order_status_enum", "order_type_enum", "side_enum"];
-const FUNCTIONS: [&str; 25] = [
+const FUNCTIONS: [&str; 26] = [
     "blotter_count_amendment",
     "blotter_count_fills",
     "blotter_end_replaced",
     "blotter_expire_due",
     "blotter_lend_ledger",
     "blotter_log_break",
+    "blotter_permit_revert",
     "blotter_precision",
     "blotter_refuse_change",
     "blotter_refuse_resolved",

@@ -15,7 +15,7 @@ use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::database::postgres::{
-    __diesel_schema_migrations, pg_advisory_unlock, pg_try_advisory_lock, to_regclass,
+    __diesel_schema_migrations, pg_advisory_unlock, pg_try_advisory_lock, set_config, to_regclass,
 };
 use crate::database::session::in_transaction;
 use crate::error::Error;
@@ -62,6 +62,15 @@ pub enum Extent {
     Last(usize),
     /// All of them.
     All,
+}
+
+/// What to do with a log that has entries when a migration is reverted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Records {
+    /// Refuse the revert.
+    Keep,
+    /// Revert: records, or the guards and derivations that protect them, are lost.
+    Discard,
 }
 
 /// Where one migration stands in a database.
@@ -118,23 +127,25 @@ pub fn run_each(conn: &mut PgConnection, mut note: impl FnMut(&Step)) -> Result<
     locked(conn, |conn| up(conn, &mut note))
 }
 
-/// Reverts applied migrations, newest first, telling `note` of each step as it is done. The data
-/// in what they made goes with them.
+/// Reverts applied migrations, newest first, each in a transaction of its own; calls `note` after each step.
+/// What they created is dropped, with the data in it.
 ///
 /// # Errors
 ///
-/// As [`run`]; [`Error::is_ahead`], with nothing reverted, when the database has a migration that
-/// this build does not know and that is newer than the oldest to be reverted.
+/// Those of [`run`]; with [`Records::Keep`], [`Error::is_migration_failure`] while the execution log has
+/// entries; [`Error::is_ahead`], with nothing reverted, when the database has a migration that this build does
+/// not know and that is newer than the oldest to be reverted.
 pub fn revert(
     conn: &mut PgConnection,
     extent: Extent,
+    records: Records,
     mut note: impl FnMut(&Step),
 ) -> Result<(), Error> {
-    locked(conn, |conn| down(conn, extent, &mut note).map(drop))
+    locked(conn, |conn| down(conn, extent, records, &mut note).map(drop))
 }
 
-/// Reverts applied migrations and applies them again, telling `note` of each step as it is done:
-/// the proof that a `down.sql` undoes its `up.sql`. The data in what they made is lost.
+/// Reverts applied migrations and applies them again; calls `note` after each step. Proves that each
+/// `down.sql` undoes its `up.sql`.
 ///
 /// # Errors
 ///
@@ -142,10 +153,11 @@ pub fn revert(
 pub fn redo(
     conn: &mut PgConnection,
     extent: Extent,
+    records: Records,
     mut note: impl FnMut(&Step),
 ) -> Result<(), Error> {
     locked(conn, |conn| {
-        for migration in down(conn, extent, &mut note)?.iter().rev() {
+        for migration in down(conn, extent, records, &mut note)?.iter().rev() {
             step(conn, Direction::Up, migration, &mut note)?;
         }
         Ok(())
@@ -217,6 +229,7 @@ fn up(conn: &mut PgConnection, note: &mut dyn FnMut(&Step)) -> Result<(), Error>
 fn down(
     conn: &mut PgConnection,
     extent: Extent,
+    records: Records,
     note: &mut dyn FnMut(&Step),
 ) -> Result<Vec<BoxedMigration>, Error> {
     let applied: Vec<String> = applied(conn)?.into_iter().map(|(version, _)| version).collect();
@@ -235,8 +248,21 @@ fn down(
             return Err(Error::ahead(unknown));
         }
     }
-    steps.iter().try_for_each(|migration| step(conn, Direction::Down, migration, note))?;
-    Ok(steps)
+    permit_discarding(conn, records)?;
+    let reverted =
+        steps.iter().try_for_each(|migration| step(conn, Direction::Down, migration, note));
+    permit_discarding(conn, Records::Keep)?;
+    reverted.map(|()| steps)
+}
+
+/// Tells every `down.sql`, through a setting of the session, whether it may discard records.
+fn permit_discarding(conn: &mut PgConnection, records: Records) -> Result<(), Error> {
+    let setting = match records {
+        Records::Keep => "off",
+        Records::Discard => "on",
+    };
+    diesel::select(set_config("blotter.discard_records", setting, false)).execute(conn)?;
+    Ok(())
 }
 
 fn step(

@@ -15,7 +15,6 @@ diesel::define_sql_function! {
     fn pg_advisory_unlock(key: BigInt) -> Bool;
 }
 
-#[cfg(feature = "ingest")]
 diesel::define_sql_function! {
     /// Sets a parameter of the server, to the end of the transaction if it is local.
     fn set_config(name: Text, value: Text, is_local: Bool) -> Text;

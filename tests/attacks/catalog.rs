@@ -97,6 +97,7 @@ pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene)
             format!("blotter_expire_due of blotter_ledger: definer, for blotter_engine, {path}"),
             owners("blotter_lend_ledger"),
             ledgers("blotter_log_break", "invoker"),
+            owners("blotter_permit_revert"),
             owners("blotter_precision"),
             owners("blotter_refuse_change"),
             ledgers("blotter_refuse_resolved", "invoker"),

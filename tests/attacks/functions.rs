@@ -111,7 +111,11 @@ pub fn no_function_but_the_one_that_tells_the_identity_is_called_by_a_trader(
         let denied = format!("permission denied for function {function}");
         scene.ada().refused(By::Words(&denied), format!("SELECT {function}{call}"))?;
     }
-    for (procedure, call) in [("blotter_lend_ledger", "()"), ("blotter_settle_ledger", "('X')")] {
+    for (procedure, call) in [
+        ("blotter_lend_ledger", "()"),
+        ("blotter_settle_ledger", "('X')"),
+        ("blotter_permit_revert", "()"),
+    ] {
         let denied = format!("permission denied for procedure {procedure}");
         scene.ada().refused(By::Words(&denied), format!("CALL {procedure}{call}"))?;
     }

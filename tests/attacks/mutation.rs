@@ -356,6 +356,7 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             | "blotter_refuse_resolved"
             | "blotter_log_break"
             | "blotter_lend_ledger"
+            | "blotter_permit_revert"
             | "blotter_settle_ledger",
         ) => attacks_of![
             functions::no_function_but_the_one_that_tells_the_identity_is_called_by_a_trader,
@@ -416,7 +417,7 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             | "blotter_log_break",
         )
         // Only the owner of the tables may call it, who would have to deceive itself.
-        | ("search path", "blotter_precision")
+        | ("search path", "blotter_precision" | "blotter_permit_revert")
         // These do the same whoever they run as: they raise, or read no other row than whoever may
         // keep a break sees too, or are called by the ledger, or by the owner, to whom they belong.
         | (
@@ -434,6 +435,7 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             | "blotter_refuse_resolved"
             | "blotter_log_break"
             | "blotter_lend_ledger"
+            | "blotter_permit_revert"
             | "blotter_settle_ledger",
         )
         // It only reads and locks, which a superuser may as well as the ledger.

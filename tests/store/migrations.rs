@@ -8,13 +8,11 @@ use std::thread;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
-use tradeblotter::migrations::{self, Direction, Extent, State};
-use tradeblotter::{Blotter, Commission, Error, NewBust, NewCorrection, OrderStatus, catalog};
+use tradeblotter::migrations::{self, Direction, Extent, Records, State};
+use tradeblotter::{Error, catalog};
 use uuid::Uuid;
 
-use tradeblotter_test_support::{
-    Database, fill_of, noon, price, programs, record as record_fill, texts, with_order_of,
-};
+use tradeblotter_test_support::{Database, programs, texts, with_order_of};
 
 const TOGETHER: usize = 8;
 
@@ -84,16 +82,8 @@ fn record(conn: &mut PgConnection, version: &str) {
 
 fn revert(conn: &mut PgConnection, extent: Extent) -> Vec<String> {
     let mut reverted = Vec::new();
-    migrations::revert(conn, extent, |step| reverted.push(step.name.clone())).unwrap();
-    reverted
-}
-
-/// Reverts all that is applied down to this migration, and it too.
-fn revert_through(conn: &mut PgConnection, name: &str) -> Vec<String> {
-    let mut reverted = Vec::new();
-    while !reverted.last().is_some_and(|last: &String| last.ends_with(name)) {
-        reverted.extend(revert(conn, Extent::Last(1)));
-    }
+    migrations::revert(conn, extent, Records::Keep, |step| reverted.push(step.name.clone()))
+        .unwrap();
     reverted
 }
 
@@ -147,8 +137,10 @@ fn redo_of_all_restores_the_dump_byte_for_byte() {
     let conn = &mut database.owner();
     let before = dump(&database);
     let mut steps = Vec::new();
-    migrations::redo(conn, Extent::All, |step| steps.push((step.direction, step.name.clone())))
-        .unwrap();
+    migrations::redo(conn, Extent::All, Records::Keep, |step| {
+        steps.push((step.direction, step.name.clone()))
+    })
+    .unwrap();
     assert_same(&dump(&database), &before, "after redo");
 
     let names = names(conn);
@@ -242,9 +234,10 @@ fn a_newer_unknown_migration_is_ahead_and_nothing_is_reverted() {
     let before = (objects(conn), recorded(conn));
     let refusals = [
         migrations::require(conn).unwrap_err(),
-        migrations::revert(conn, Extent::Last(1), |_| panic!("reverted")).unwrap_err(),
-        migrations::revert(conn, Extent::All, |_| panic!("reverted")).unwrap_err(),
-        migrations::redo(conn, Extent::All, |_| panic!("redone")).unwrap_err(),
+        migrations::revert(conn, Extent::Last(1), Records::Keep, |_| panic!("reverted"))
+            .unwrap_err(),
+        migrations::revert(conn, Extent::All, Records::Keep, |_| panic!("reverted")).unwrap_err(),
+        migrations::redo(conn, Extent::All, Records::Keep, |_| panic!("redone")).unwrap_err(),
     ];
     for refused in refusals {
         assert!(refused.is_ahead(), "{refused}");
@@ -262,7 +255,7 @@ fn an_older_unknown_migration_is_in_nobodys_way() {
     assert_eq!(last.name, OLDER);
     assert!(matches!(last.state, State::Unknown(_)));
     migrations::require(conn).unwrap();
-    migrations::redo(conn, Extent::All, |_| ()).unwrap();
+    migrations::redo(conn, Extent::All, Records::Keep, |_| ()).unwrap();
     assert_eq!(revert(conn, Extent::All).len(), names(conn).len());
     assert_eq!(recorded(conn), [OLDER]);
 }
@@ -275,7 +268,8 @@ fn an_unknown_migration_is_in_the_way_only_of_reverting_what_came_before_it() {
     let between = format!("{}1", recorded(conn)[0]);
     record(conn, &between);
     migrations::require(conn).unwrap();
-    let refused = migrations::revert(conn, Extent::All, |_| panic!("reverted")).unwrap_err();
+    let refused =
+        migrations::revert(conn, Extent::All, Records::Keep, |_| panic!("reverted")).unwrap_err();
     assert!(refused.is_ahead(), "{refused}");
     assert_eq!(revert(conn, Extent::Last(1)).len(), 1);
 }
@@ -308,141 +302,47 @@ fn a_failing_migration_leaves_nothing_and_those_before_it_stay() {
     assert_eq!(applied, names[1..]);
 }
 
-/// A database with the base schema only, and in it two orders of trader 1: one of 100 shares with
-/// two fills, of which the log has one, and one of 10 with two that are both in the log.
-fn with_rows_of_before() -> Database {
-    let database = Database::empty();
+#[test]
+fn no_migration_is_reverted_while_the_log_has_entries_unless_they_are_to_be_discarded() {
+    let (database, blotter, _) = with_order_of(100);
+    drop(blotter);
     let conn = &mut database.owner();
     let files = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
     let files = FileBasedMigrations::from_path(files).unwrap();
-    for _ in 0..3 {
-        conn.run_next_migration(files.clone()).unwrap();
+    for name in names(conn).into_iter().rev() {
+        let before = dump(&database);
+        // The first one creates no table of records.
+        if !name.ends_with("create_traders") {
+            for refused in [
+                migrations::revert(conn, Extent::Last(1), Records::Keep, |_| panic!("reverted")),
+                migrations::redo(conn, Extent::Last(1), Records::Keep, |_| panic!("redone")),
+            ] {
+                let refused = refused.unwrap_err();
+                assert!(refused.is_migration_failure(), "{refused}");
+                assert!(refused.to_string().contains("blotter.discard_records"), "{refused}");
+            }
+            // Nor by Diesel's own harness.
+            let refused = conn.revert_last_migration(files.clone()).unwrap_err().to_string();
+            assert!(refused.contains("blotter.discard_records"), "{refused}");
+            assert_same(&dump(&database), &before, "after a revert that was refused");
+        }
+        migrations::revert(conn, Extent::Last(1), Records::Discard, |_| ()).unwrap();
     }
-    let trader = Uuid::from_u128(1);
-    conn.batch_execute(&format!(
-        "INSERT INTO traders (id, name) VALUES ('{trader}', 'Ada'), (gen_random_uuid(), 'Grace');
-         SET app.user_id = '{trader}';
-         INSERT INTO orders (id, trader_id, symbol, quantity, order_type, status,
-                             filled_quantity, average_fill_price)
-         VALUES ('{trader}', '{trader}', 'AAPL', 100, 'MARKET', 'PARTIAL', 3, 10.01);
-         INSERT INTO orders (id, trader_id, symbol, quantity, order_type, status,
-                             filled_quantity, average_fill_price)
-         VALUES ('{other}', '{trader}', 'IBM', 10, 'MARKET', 'FILLED', 10, 20.00);
-         INSERT INTO fills (order_id, quantity_filled, price_at_fill, venue, created_at) VALUES
-             ('{trader}', 1, 10.00, 'NYSE', now()), ('{trader}', 2, 10.01, 'NYSE', now()),
-             ('{other}', 6, 20.00, 'NYSE', '2026-11-20 12:00:02'),
-             ('{other}', 4, 20.00, 'NYSE', '2026-11-20 12:00:01');
-         INSERT INTO execution_logs (order_id, trader_id, action, status, timestamp) VALUES
-             ('{trader}', '{trader}', 'FILLED', 'PARTIAL', '2026-11-20 12:00:05'),
-             ('{other}', '{trader}', 'FILLED', 'FILLED', '2026-11-20 12:00:04'),
-             ('{other}', '{trader}', 'FILLED', 'PARTIAL', '2026-11-20 12:00:03')",
-        other = Uuid::from_u128(2),
-    ))
-    .unwrap();
-    database
-}
-
-/// The log in its order: the number and what it says, the shares of the fill that it names, and
-/// whether it says who acted.
-fn numbered_log(database: &Database) -> Vec<String> {
-    let log =
-        "SELECT concat_ws(' ', sequence, action, l.status, quantity_filled, acted_by IS NOT NULL)
-                   AS text
-               FROM execution_logs l LEFT JOIN fills f ON f.id = fill_id ORDER BY sequence";
-    texts(&mut database.admin(), log)
+    assert_eq!(objects(conn), ["table __diesel_schema_migrations"]);
 }
 
 #[test]
-fn rows_of_before_are_stamped_summed_and_numbered_and_go_on_from_there() {
-    let database = with_rows_of_before();
-    migrations::run(&mut database.owner()).unwrap();
-    assert_eq!(catalog::differences(&mut database.owner()).unwrap(), []);
-    let contents = database.contents();
-    let trader = contents.orders[0].trader_id;
-    assert!(contents.fills.iter().all(|fill| fill.trader_id == trader));
-    assert_eq!(contents.notionals[0].to_string(), "30.02");
-    let before = ["1 FILLED PARTIAL 4 f", "2 FILLED FILLED 6 f", "3 FILLED PARTIAL f"];
-    assert_eq!(numbered_log(&database), before);
-
-    let fill = fill_of(&contents.orders[0], 97, "10.00");
-    let engine = Blotter::connect(&database.app_url()).unwrap().engine();
-    engine.transaction(|tx| tx.fills().record(&fill)).unwrap();
-    let order = engine.transaction(|tx| tx.orders().get(fill.order_id)).unwrap();
-    assert_eq!((order.status, order.filled_quantity), (OrderStatus::Filled, 100));
-    assert_eq!(numbered_log(&database), [&before[..], &["4 FILLED FILLED 97 t"]].concat());
-
-    assert_eq!(engine.snapshot(|tx| tx.orders().rebuild(None)).unwrap().differing, []);
-
-    // Back and forth once more, now that there is something to lose.
-    let orders = database.contents().orders;
-    let fills = |database: &Database| {
-        let fills = database.contents().fills.into_iter();
-        fills.map(|fill| (fill.id, fill.quantity_filled, fill.price_at_fill)).collect::<Vec<_>>()
-    };
-    let recorded = fills(&database);
-    revert_through(&mut database.owner(), "create_roles");
-    migrations::run(&mut database.owner()).unwrap();
-    assert_eq!(database.contents().orders, orders);
-    assert_eq!(fills(&database), recorded);
-    assert_eq!(numbered_log(&database), [&before[..], &["4 FILLED FILLED f"]].concat());
-    let engine = database.blotter().engine();
-    assert_eq!(engine.snapshot(|tx| tx.orders().rebuild(None)).unwrap().differing, []);
-}
-
-#[test]
-fn what_is_logged_while_the_numbers_are_reverted_is_numbered_afterwards() {
-    let database = with_rows_of_before();
-    migrations::run(&mut database.owner()).unwrap();
-    let derivation = revert_through(&mut database.owner(), "derive_lifecycle").pop().unwrap();
-    assert!(derivation.ends_with("derive_lifecycle"), "{derivation}");
-    let base = format!(
-        "INSERT INTO fills (order_id, quantity_filled, price_at_fill, venue)
-         VALUES ('{order}', 50, 10, 'NYSE');
-         INSERT INTO execution_logs (order_id, action) VALUES ('{order}', 'APPROVED')",
-        order = Uuid::from_u128(1),
-    );
-    database.admin().batch_execute(&base).unwrap();
-    migrations::run(&mut database.owner()).unwrap();
-    assert_eq!(catalog::differences(&mut database.owner()).unwrap(), []);
-    let log = numbered_log(&database);
-    assert_eq!(
-        log,
-        [
-            "1 FILLED PARTIAL 4 f",
-            "2 FILLED FILLED 6 f",
-            "3 FILLED PARTIAL f",
-            "4 FILLED PARTIAL t",
-            "5 APPROVED PARTIAL t",
-        ],
-    );
-}
-
-#[test]
-fn rows_of_before_that_contradict_each_other_stop_the_migration_by_name() {
-    let grace = "SELECT id FROM traders WHERE name = 'Grace'";
-    let first = Uuid::from_u128(1);
-    for (wrong, says) in [
-        ("UPDATE orders SET filled_quantity = 4".to_owned(), "is PARTIAL with 4 of 100"),
-        ("UPDATE orders SET average_fill_price = 10.00".to_owned(), "add up to 3 at 10.01"),
-        ("UPDATE orders SET status = 'FILLED'".to_owned(), "is FILLED with 3 of 100"),
-        ("UPDATE orders SET status = 'PENDING'".to_owned(), "is PENDING with 3 of 100"),
-        (
-            format!("UPDATE execution_logs SET trader_id = ({grace}) WHERE order_id = '{first}'"),
-            "is another trader's",
-        ),
-    ] {
-        let database = with_rows_of_before();
-        database.admin().batch_execute(&wrong).unwrap();
-        let before = texts(&mut database.admin(), "SELECT o::text AS text FROM orders o");
-        let failure = migrations::run(&mut database.owner()).unwrap_err();
-        assert!(failure.is_migration_failure(), "{failure}");
-        assert!(failure.to_string().contains(says), "{wrong}: {failure}");
-        assert!(failure.to_string().contains(&first.to_string()), "{failure}");
-        assert_eq!(texts(&mut database.admin(), "SELECT o::text AS text FROM orders o"), before);
-        let unforced = "SELECT relname::text AS text FROM pg_class
-                        WHERE relrowsecurity AND NOT relforcerowsecurity";
-        assert_eq!(texts(&mut database.admin(), unforced), [""; 0]);
-    }
+fn a_setting_lets_diesel_discard_records_too() {
+    let (database, blotter, order) = with_order_of(100);
+    drop(blotter);
+    let conn = &mut database.owner();
+    conn.batch_execute("SET blotter.discard_records = on").unwrap();
+    let files = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+    let files = FileBasedMigrations::from_path(files).unwrap();
+    conn.revert_last_migration(files.clone()).unwrap();
+    conn.run_next_migration(files).unwrap();
+    assert_eq!(database.contents().orders, [order]);
+    assert_eq!(catalog::differences(conn).unwrap(), []);
 }
 
 #[test]
@@ -460,7 +360,7 @@ fn a_hosts_own_traders_are_referred_to_and_left_as_they_were() {
     let refused = Error::from(conn.batch_execute(&order_of(2)).unwrap_err());
     assert_eq!(refused.constraint(), Some("fk_orders_trader_id"), "{refused}");
 
-    revert(conn, Extent::All);
+    migrations::revert(conn, Extent::All, Records::Discard, |_| ()).unwrap();
     assert_same(&dump(&database), &before.0, "after revert");
     assert_eq!(texts(conn, rows), before.1);
 }
@@ -489,42 +389,4 @@ fn a_hosts_traders_without_a_unique_uuid_id_are_refused_in_clear_words() {
         assert!(failure.to_string().contains(&names(conn)[0]), "{table}: {failure}");
         assert_eq!(objects(conn), before, "{table}");
     }
-}
-
-#[test]
-fn what_counts_no_more_goes_with_the_columns_that_say_so_and_orders_add_up_all_the_way_back() {
-    let (database, blotter, order) = with_order_of(100);
-    let [one, two, _] = ["10.00", "10.01", "10.02"]
-        .map(|at| record_fill(&blotter, &fill_of(&order, 30, at)).unwrap());
-    let bust = NewBust { amends: one.id, timestamp: noon(), execution_id: None };
-    let correction = NewCorrection {
-        amends: two.id,
-        timestamp: noon(),
-        quantity_filled: 31,
-        price_at_fill: price("10.03"),
-        commission: Commission::default(),
-        execution_id: None,
-    };
-    let engine = blotter.engine();
-    engine.transaction(|tx| tx.fills().bust(&bust)).unwrap();
-    engine.transaction(|tx| tx.fills().correct(&correction)).unwrap();
-    drop((blotter, engine));
-    let totals = || {
-        let order = database.contents().orders.remove(0);
-        (order.status, order.filled_quantity, order.filled_notional, order.average_fill_price)
-    };
-    let before = totals();
-
-    revert_through(&mut database.owner(), "identify_executions");
-    let sum =
-        "SELECT sum(quantity_filled) || ' for ' || sum(quantity_filled * price_at_fill) AS text
-               FROM fills";
-    assert_eq!(texts(&mut database.admin(), sum), ["61 for 611.53"]);
-    // The oldest of those below adds up what it finds, and stops at an order that does not.
-    revert_through(&mut database.owner(), "create_roles");
-    migrations::run(&mut database.owner()).unwrap();
-    assert_eq!(totals(), before);
-    let engine = database.blotter().engine();
-    assert_eq!(engine.snapshot(|tx| tx.orders().rebuild(None)).unwrap().differing, []);
-    assert_eq!(catalog::differences(&mut database.owner()).unwrap(), []);
 }

@@ -2,7 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use tradeblotter::embedded::Server;
-use tradeblotter::migrations::{self, Extent};
+use tradeblotter::migrations::{self, Extent, Records};
 use tradeblotter::role::DatabaseRole;
 use tradeblotter::{Blotter, Error, Login, connect, role};
 use uuid::Uuid;
@@ -103,7 +103,7 @@ impl Drop for Scratch {
                 let _ = conn.batch_execute(&format!("REVOKE {role} FROM CURRENT_USER"));
             }
             // Reverting also drops the roles, unless another database uses them.
-            let _ = migrations::revert(&mut conn, Extent::All, |_| ());
+            let _ = migrations::revert(&mut conn, Extent::All, Records::Discard, |_| ());
         }
         if let Ok(mut conn) = connect(&self.server_url) {
             let _ = conn.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name));

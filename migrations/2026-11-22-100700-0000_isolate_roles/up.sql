@@ -1,0 +1,157 @@
+-- Promises the privileges of each role.
+--
+--              | trader                 | engine        | compliance | auditor       | ledger
+--   orders     | own: read, insert      | read, insert  | read       | read          | read, derived columns
+--   fills      | own: read              | read, insert  | read       | read          | read, insert booked breaks
+--   log        | own: read, CANCELLED   | read, insert  | read       | read          | read, insert
+--   breaks     | own: read              | read, insert  | read       | read          | read
+--   resolutions| own: read              | read, insert  | read       | read          | read
+--   seals      |                        |               | read       | read, insert  |
+--   traders    | itself: read           | read, insert  | read       |               |
+--
+-- Nobody holds DELETE or TRUNCATE, and only blotter_ledger holds UPDATE, on derived columns of orders.
+--
+-- PostgreSQL ORs permissive policies: the trader's policy of the base schema applies beside those of a role
+-- here. It ANDs RESTRICTIVE ones: they take privileges away.
+
+-- Returns the trader of this session, from the setting `app.user_id`. Once a SET LOCAL has ended, PostgreSQL
+-- returns '' and not NULL. The nil uuid, which programs use for "none", is no trader. The caller's search
+-- path has no influence: the body was parsed when the function was created.
+CREATE FUNCTION blotter_trader_id() RETURNS uuid LANGUAGE sql STABLE
+    RETURN nullif(
+        nullif(current_setting('app.user_id', true), '')::uuid,
+        '00000000-0000-0000-0000-000000000000'::uuid
+    );
+
+-- In a sub-select, so that PostgreSQL calls the function once per statement instead of once per row.
+ALTER POLICY orders_trader_isolation ON orders
+    USING (trader_id = (SELECT blotter_trader_id()));
+ALTER POLICY fills_trader_isolation ON fills
+    USING (trader_id = (SELECT blotter_trader_id()));
+ALTER POLICY execution_logs_trader_isolation ON execution_logs
+    USING (trader_id = (SELECT blotter_trader_id()))
+    WITH CHECK (trader_id = (SELECT blotter_trader_id()));
+
+ALTER TABLE breaks ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE break_resolutions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE seals ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+
+-- A trader: its own rows.
+CREATE POLICY breaks_trader_isolation ON breaks FOR SELECT
+    USING (trader_id = (SELECT blotter_trader_id()));
+CREATE POLICY break_resolutions_trader_isolation ON break_resolutions FOR SELECT
+    USING (trader_id = (SELECT blotter_trader_id()));
+-- Prevents a trader from recording fills of its own orders.
+CREATE POLICY fills_trader_records_nothing ON fills AS RESTRICTIVE FOR INSERT TO blotter_trader
+    WITH CHECK (false);
+-- Prevents a trader from logging any action but CANCELLED, and from stating what the venue reported.
+CREATE POLICY execution_logs_trader_cancels ON execution_logs AS RESTRICTIVE
+    FOR INSERT TO blotter_trader
+    WITH CHECK (
+        action = 'CANCELLED' AND error_code IS NULL AND retry_attempt IS NULL AND venue_order_id IS NULL
+        AND reported_at IS NULL
+    );
+GRANT SELECT ON orders, fills, execution_logs, breaks, break_resolutions TO blotter_trader;
+GRANT INSERT ON orders, execution_logs TO blotter_trader;
+
+-- The engine: every row.
+CREATE POLICY orders_engine_reads ON orders FOR SELECT TO blotter_engine USING (true);
+CREATE POLICY orders_engine_submits ON orders FOR INSERT TO blotter_engine WITH CHECK (true);
+CREATE POLICY fills_engine_reads ON fills FOR SELECT TO blotter_engine USING (true);
+CREATE POLICY fills_engine_records ON fills FOR INSERT TO blotter_engine WITH CHECK (true);
+CREATE POLICY execution_logs_engine_reads ON execution_logs FOR SELECT TO blotter_engine
+    USING (true);
+CREATE POLICY execution_logs_engine_logs ON execution_logs FOR INSERT TO blotter_engine
+    WITH CHECK (true);
+CREATE POLICY breaks_engine_reads ON breaks FOR SELECT TO blotter_engine USING (true);
+CREATE POLICY breaks_engine_keeps ON breaks FOR INSERT TO blotter_engine WITH CHECK (true);
+CREATE POLICY break_resolutions_engine_reads ON break_resolutions FOR SELECT TO blotter_engine
+    USING (true);
+CREATE POLICY break_resolutions_engine_resolves ON break_resolutions FOR INSERT TO blotter_engine
+    WITH CHECK (true);
+GRANT SELECT, INSERT ON orders, fills, execution_logs, breaks, break_resolutions TO blotter_engine;
+
+-- Compliance: reads every row.
+CREATE POLICY orders_compliance_reads ON orders FOR SELECT TO blotter_compliance USING (true);
+CREATE POLICY fills_compliance_reads ON fills FOR SELECT TO blotter_compliance USING (true);
+CREATE POLICY execution_logs_compliance_reads ON execution_logs FOR SELECT TO blotter_compliance
+    USING (true);
+CREATE POLICY breaks_compliance_reads ON breaks FOR SELECT TO blotter_compliance USING (true);
+CREATE POLICY break_resolutions_compliance_reads ON break_resolutions FOR SELECT
+    TO blotter_compliance USING (true);
+CREATE POLICY seals_compliance_reads ON seals FOR SELECT TO blotter_compliance USING (true);
+-- Prevents compliance from writing the records that it reports on, even with a trader's identity and a grant.
+CREATE POLICY orders_compliance_submits_nothing ON orders AS RESTRICTIVE
+    FOR INSERT TO blotter_compliance WITH CHECK (false);
+CREATE POLICY fills_compliance_records_nothing ON fills AS RESTRICTIVE
+    FOR INSERT TO blotter_compliance WITH CHECK (false);
+CREATE POLICY execution_logs_compliance_logs_nothing ON execution_logs AS RESTRICTIVE
+    FOR INSERT TO blotter_compliance WITH CHECK (false);
+GRANT SELECT ON orders, fills, execution_logs, breaks, break_resolutions, seals TO blotter_compliance;
+
+-- The auditor: reads the records, seals the log.
+CREATE POLICY orders_auditor_reads ON orders FOR SELECT TO blotter_auditor USING (true);
+CREATE POLICY fills_auditor_reads ON fills FOR SELECT TO blotter_auditor USING (true);
+CREATE POLICY execution_logs_auditor_reads ON execution_logs FOR SELECT TO blotter_auditor
+    USING (true);
+CREATE POLICY breaks_auditor_reads ON breaks FOR SELECT TO blotter_auditor USING (true);
+CREATE POLICY break_resolutions_auditor_reads ON break_resolutions FOR SELECT TO blotter_auditor
+    USING (true);
+CREATE POLICY seals_auditor_reads ON seals FOR SELECT TO blotter_auditor USING (true);
+CREATE POLICY seals_auditor_seals ON seals FOR INSERT TO blotter_auditor WITH CHECK (true);
+GRANT SELECT ON orders, fills, execution_logs, breaks, break_resolutions TO blotter_auditor;
+GRANT SELECT, INSERT ON seals TO blotter_auditor;
+
+-- The ledger: what the deriving functions read and write. It alone may draw numbers of the log.
+CREATE POLICY orders_ledger_reads ON orders FOR SELECT TO blotter_ledger USING (true);
+CREATE POLICY orders_ledger_derives ON orders FOR UPDATE TO blotter_ledger USING (true);
+CREATE POLICY fills_ledger_reads ON fills FOR SELECT TO blotter_ledger USING (true);
+CREATE POLICY fills_ledger_books ON fills FOR INSERT TO blotter_ledger
+    WITH CHECK (break_id IS NOT NULL);
+CREATE POLICY execution_logs_ledger_reads ON execution_logs FOR SELECT TO blotter_ledger
+    USING (true);
+CREATE POLICY execution_logs_ledger_logs ON execution_logs FOR INSERT TO blotter_ledger
+    WITH CHECK (true);
+CREATE POLICY breaks_ledger_reads ON breaks FOR SELECT TO blotter_ledger USING (true);
+CREATE POLICY break_resolutions_ledger_reads ON break_resolutions FOR SELECT TO blotter_ledger
+    USING (true);
+GRANT SELECT, UPDATE (
+    status, filled_quantity, filled_notional, average_fill_price, venue_order_id, updated_at
+) ON orders TO blotter_ledger;
+GRANT SELECT, INSERT ON fills, execution_logs TO blotter_ledger;
+GRANT SELECT ON breaks, break_resolutions TO blotter_ledger;
+GRANT USAGE ON SEQUENCE execution_logs_sequence TO blotter_ledger;
+
+DO $$
+DECLARE
+    role text;
+BEGIN
+    -- A host application's own `traders` table is left as it is.
+    IF obj_description(to_regclass(format('%I.traders', current_schema())), 'pg_class')
+        = 'Traders, the owners of orders (table created by tradeblotter)'
+    THEN
+        ALTER TABLE traders ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+        CREATE POLICY traders_trader_isolation ON traders FOR SELECT
+            USING (id = (SELECT blotter_trader_id()));
+        CREATE POLICY traders_engine_reads ON traders FOR SELECT TO blotter_engine USING (true);
+        CREATE POLICY traders_engine_registers ON traders FOR INSERT TO blotter_engine
+            WITH CHECK (true);
+        CREATE POLICY traders_compliance_reads ON traders FOR SELECT TO blotter_compliance
+            USING (true);
+        GRANT SELECT ON traders TO blotter_trader, blotter_engine, blotter_compliance;
+        GRANT INSERT ON traders TO blotter_engine;
+    END IF;
+    -- Lets a backend check that the schema has the migrations that it was built for.
+    IF to_regclass('__diesel_schema_migrations') IS NOT NULL THEN
+        GRANT SELECT ON __diesel_schema_migrations
+            TO blotter_trader, blotter_engine, blotter_compliance, blotter_auditor;
+    END IF;
+    FOREACH role IN ARRAY ARRAY[
+        'blotter_trader', 'blotter_engine', 'blotter_compliance', 'blotter_auditor', 'blotter_ledger'
+    ] LOOP
+        IF NOT has_schema_privilege(role, current_schema(), 'USAGE') THEN
+            EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), role);
+        END IF;
+    END LOOP;
+END
+$$;

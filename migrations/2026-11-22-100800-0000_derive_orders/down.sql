@@ -1,0 +1,13 @@
+-- Drops what up.sql created.
+
+CALL blotter_permit_revert();
+
+DROP TRIGGER orders_log_submitted ON orders;
+DROP TRIGGER orders_admit ON orders;
+
+CALL blotter_lend_ledger();
+DROP FUNCTION orders_log_submitted();
+DROP FUNCTION blotter_replace(orders[]);
+DROP FUNCTION orders_admit();
+DROP FUNCTION blotter_refuse_transition(uuid, order_status_enum, action_enum);
+CALL blotter_settle_ledger(VARIADIC '{}');

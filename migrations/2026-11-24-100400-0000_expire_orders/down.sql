@@ -1,6 +1,0 @@
--- Drops what up.sql created.
-
-CALL blotter_lend_ledger();
-DROP FUNCTION blotter_expire_due(timestamptz, integer);
-CALL blotter_settle_ledger(VARIADIC '{}');
-DROP INDEX idx_orders_expires;
