@@ -173,7 +173,8 @@ impl Fills<'_, Engine> {
     ///
     /// # Errors
     ///
-    /// A failure that is no refusal of a fill, such as a lost connection or a conflict: nothing is stored.
+    /// A failure that is no refusal of a fill, such as a lost connection or a conflict. Fills of earlier batches
+    /// may be stored by then, so the caller must roll back.
     pub(crate) fn record_each(
         &mut self,
         rows: &[(Uuid, NewFill<'_>)],
