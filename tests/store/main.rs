@@ -10,6 +10,7 @@ mod catalog;
 mod compile;
 mod complaints;
 mod crash;
+mod docs;
 mod enums;
 mod errors;
 mod execution_logs;
