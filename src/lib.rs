@@ -131,7 +131,8 @@ mod traders;
 mod types;
 
 pub use breaks::{
-    Break, BreakHistory, BreakResolution, Breaks, Execution, NewBreakResolution, Outcome,
+    Break, BreakHistory, BreakResolution, Breaks, Execution, ExecutionKind, NewBreakResolution,
+    Outcome, Resolution,
 };
 #[cfg(feature = "embedded")]
 pub use database::embedded;

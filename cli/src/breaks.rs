@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use comfy_table::Cell;
 use serde::Serialize;
 use tradeblotter::{
-    BreakHistory, BreakReason, BreakResolution, Error, Listing, NewBreakResolution,
+    BreakHistory, BreakReason, BreakResolution, Error, Listing, NewBreakResolution, Resolution,
 };
 use uuid::Uuid;
 
@@ -102,8 +102,10 @@ impl Resolve {
     fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
         let new = NewBreakResolution {
             break_id: self.id,
-            is_booked: self.how.book,
-            order_id: self.order,
+            resolution: match self.how.book {
+                true => Resolution::Book { order: self.order },
+                false => Resolution::Dismiss,
+            },
             reason: &self.reason,
         };
         let engine = database.engine()?;

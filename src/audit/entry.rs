@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::bytes::Hash;
 use super::tree;
-use crate::breaks::{Break, BreakResolution, KEPT};
+use crate::breaks::{BREAK_STORED_PREFIX, Break, BreakResolution};
 use crate::execution_logs::ExecutionLog;
 use crate::fills::Fill;
 use crate::schema::{break_resolutions, breaks, execution_logs, fills, orders};
@@ -91,7 +91,8 @@ struct AttestedIds {
 
 impl AttestedIds {
     fn of(log: &ExecutionLog) -> Self {
-        let says_kept = log.reason.as_deref().is_some_and(|reason| reason.starts_with(KEPT));
+        let says_kept =
+            log.reason.as_deref().is_some_and(|reason| reason.starts_with(BREAK_STORED_PREFIX));
         let is_kept = says_kept && log.fill_id.is_none();
         Self {
             terms: (log.action == Action::Submitted).then_some(log.order_id),

@@ -4,7 +4,7 @@ use bigdecimal::{BigDecimal, Zero};
 use chrono::SubsecRound;
 use diesel::prelude::*;
 
-use crate::breaks::{Break, Breaks, Execution};
+use super::{Break, Breaks, Execution, ExecutionKind};
 use crate::database::role::Engine;
 use crate::error::Error;
 use crate::orders::Orders;
@@ -14,13 +14,15 @@ use crate::types::difference::{Difference, MICROSECONDS};
 use crate::types::enums::BreakReason;
 
 impl Breaks<'_, Engine> {
-    /// Keeps it as a break when an order stands otherwise by the venue's account than by the store's,
-    /// and logs that; nothing of the order changes. None if the two agree. Known again by the venue's id
-    /// of the report, whether it has been dismissed since or not.
+    /// Compares the totals of an order with those that its venue reports, and stores a difference as a
+    /// break ([`BreakReason::Totals`]); returns that break, or `None` if the totals agree.
+    ///
+    /// The execution log records the break; the order itself does not change. Idempotent by the execution
+    /// id of the report: if the break is stored already, resolved or not, it is returned.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_not_found`]: no such order.
+    /// - [`Error::is_not_found`]: no order has this id.
     /// - [`Error::is_invalid_input`]: as for [`Breaks::record_or_break`].
     pub fn reconcile(&mut self, totals: &Totals<'_>) -> Result<Option<Break>, Error> {
         let execution = totals.as_execution();
@@ -31,17 +33,16 @@ impl Breaks<'_, Engine> {
             .iter()
             .flatten()
             .map(|Difference { field, stored, other }| {
-                format!("{field} {other} by the venue, {stored} here")
+                format!("{field}: the venue reports {other}, the store has {stored}")
             })
             .collect();
         if differing.is_empty() {
             return Ok(None);
         }
         let detail = differing.join("; ");
-        if let Some(kept) = self.store(&execution, BreakReason::Totals, &detail)? {
-            return Ok(Some(kept));
+        if let Some(inserted) = self.insert(&execution, BreakReason::Totals, &detail)? {
+            return Ok(Some(inserted));
         }
-        // It is kept already.
         Ok(Break::query()
             .filter(breaks::reason.eq(BreakReason::Totals))
             .filter(breaks::order_id.eq(totals.order_id))
@@ -54,9 +55,10 @@ impl Breaks<'_, Engine> {
 }
 
 impl Totals<'_> {
-    /// As the row of a break has it.
+    /// Returns the totals in the shape of an execution, which is how a row of `breaks` stores them.
     pub(crate) fn as_execution(&self) -> Execution<'_> {
         Execution {
+            kind: ExecutionKind::Fill,
             order_id: Some(self.order_id),
             timestamp: self.timestamp,
             quantity: self.filled_quantity.clone(),
@@ -64,8 +66,6 @@ impl Totals<'_> {
             venue: self.venue,
             commission: BigDecimal::zero(),
             execution_id: self.execution_id,
-            refers_to: None,
-            is_bust: false,
             raw: self.raw,
         }
     }

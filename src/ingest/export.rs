@@ -13,7 +13,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::event::{Event, Kind, Number};
-use crate::breaks::{Break, KEPT};
+use crate::breaks::{BREAK_STORED_PREFIX, Break, ExecutionKind};
 use crate::database::role::Role;
 use crate::database::session::Tx;
 use crate::error::Error;
@@ -22,7 +22,7 @@ use crate::fills::Fill;
 use crate::orders::Order;
 use crate::orders::chain::ChainTotals;
 use crate::schema::{break_resolutions, breaks, fills, traders};
-use crate::types::enums::{Action, BreakReason, OrderStatus};
+use crate::types::enums::{Action, OrderStatus};
 use crate::types::filter::Filter;
 
 /// Entries that are read at a time.
@@ -133,14 +133,15 @@ impl Page {
     /// What was reported that is kept as a break; nothing if it has been booked since, which is told
     /// where it was.
     fn reported(&self, entry: &ExecutionLog, kept: &Break) -> Option<Kind> {
-        let is_kept = entry.reason.as_deref().is_some_and(|reason| reason.starts_with(KEPT));
-        if !is_kept || kept.reason == BreakReason::Totals || self.booked.contains(&kept.id) {
+        let reason = entry.reason.as_deref();
+        let is_stored = reason.is_some_and(|reason| reason.starts_with(BREAK_STORED_PREFIX));
+        if !is_stored || self.booked.contains(&kept.id) {
             return None;
         }
-        Some(match (kept.is_bust, &kept.refers_to) {
-            (true, _) => Kind::Bust,
-            (false, Some(_)) => Kind::Correct,
-            (false, None) => Kind::Fill,
+        Some(match kept.kind()? {
+            ExecutionKind::Bust { .. } => Kind::Bust,
+            ExecutionKind::Correction { .. } => Kind::Correct,
+            ExecutionKind::Fill => Kind::Fill,
         })
     }
 }

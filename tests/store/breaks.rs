@@ -10,12 +10,13 @@ use diesel::RunQueryDsl;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tradeblotter::{
-    Action, Blotter, Break, BreakHistory, BreakReason, BreakResolution, Error, Execution, Fill,
-    Filter, NewBreakResolution, NewExecutionLog, NewFill, NewOrder, Order, OrderStatus, Outcome,
-    Page, Side,
+    Action, Blotter, Break, BreakHistory, BreakReason, BreakResolution, Error, Execution,
+    ExecutionKind, Fill, Filter, NewBreakResolution, NewExecutionLog, NewFill, NewOrder, Order,
+    OrderStatus, Outcome, Page, Resolution, Side,
 };
 use uuid::Uuid;
 
+use tradeblotter_test_support::raw::RawResolution;
 use tradeblotter_test_support::{
     Database, append, assert_refused, fill_of, history, noon, record, submit, trader, with_order_of,
 };
@@ -24,6 +25,7 @@ const ALL: Page = Page::first(100);
 
 fn execution<'a>(order: &Order, quantity: i32, at: &str, id: &'a str) -> Execution<'a> {
     Execution {
+        kind: ExecutionKind::Fill,
         order_id: Some(order.id),
         timestamp: noon(),
         quantity: quantity.into(),
@@ -31,8 +33,6 @@ fn execution<'a>(order: &Order, quantity: i32, at: &str, id: &'a str) -> Executi
         venue: "NASDAQ",
         commission: 0.into(),
         execution_id: Some(id),
-        refers_to: None,
-        is_bust: false,
         raw: Some("8=FIX.4.4|35=8|…"),
     }
 }
@@ -84,14 +84,14 @@ fn what_can_be_applied_is_recorded_and_breaks_nothing() {
     let (_db, blotter, order) = with_order_of(100);
     let fill = recorded(take(&blotter, &execution(&order, 40, "10.00", "E-1")));
     assert_eq!(recorded(take(&blotter, &execution(&order, 40, "10.00", "E-1"))), fill);
-    let correction = Execution { refers_to: Some("E-1"), ..execution(&order, 30, "10.00", "E-2") };
+    let kind = ExecutionKind::Correction { of: "E-1" };
+    let correction = Execution { kind, ..execution(&order, 30, "10.00", "E-2") };
     let corrected = recorded(take(&blotter, &correction));
     assert_eq!(corrected.amends, Some(fill.id));
     assert_eq!(recorded(take(&blotter, &correction)), corrected);
     // It refers to the fill and amends its correction, which is what counts.
     let bust = Execution {
-        refers_to: Some("E-1"),
-        is_bust: true,
+        kind: ExecutionKind::Bust { of: "E-1" },
         quantity: 0.into(),
         price: 0.into(),
         ..execution(&order, 0, "0", "E-3")
@@ -113,14 +113,15 @@ fn what_can_t_be_applied_is_kept_with_its_reason_and_as_it_was_reported() {
     record(&blotter, &NewFill { execution_id: Some("E-1"), ..fill_of(&order, 10, "10.00") })
         .unwrap();
     let fill = execution(&order, 10, "10.00", "E-2");
-    let refers = |to| Execution { refers_to: Some(to), ..fill.clone() };
+    let refers = |of| Execution { kind: ExecutionKind::Correction { of }, ..fill.clone() };
+    let bust = Execution { kind: ExecutionKind::Bust { of: "E-9" }, ..fill.clone() };
     let unknown = Some(Uuid::now_v7());
     let cases = [
         (Execution { order_id: None, ..fill.clone() }, BreakReason::UnknownOrder),
         (Execution { order_id: unknown, ..fill.clone() }, BreakReason::UnknownOrder),
         (Execution { order_id: unknown, ..refers("E-1") }, BreakReason::UnknownOrder),
         (refers("E-9"), BreakReason::UnknownFill),
-        (Execution { is_bust: true, ..refers("E-9") }, BreakReason::UnknownFill),
+        (bust, BreakReason::UnknownFill),
         (Execution { quantity: 91.into(), ..fill.clone() }, BreakReason::OverFill),
         (Execution { quantity: 101.into(), ..refers("E-1") }, BreakReason::OverFill),
         (execution(&filled, 1, "10.00", "E-2"), BreakReason::OverFill),
@@ -144,6 +145,7 @@ fn what_can_t_be_applied_is_kept_with_its_reason_and_as_it_was_reported() {
     for (execution, reason) in &cases {
         let kept = broken(take(&blotter, execution), *reason);
         let as_reported = Execution {
+            kind: kept.kind().unwrap(),
             order_id: kept.order_id,
             timestamp: kept.timestamp,
             quantity: kept.quantity.clone(),
@@ -151,8 +153,6 @@ fn what_can_t_be_applied_is_kept_with_its_reason_and_as_it_was_reported() {
             venue: &kept.venue,
             commission: kept.commission.clone(),
             execution_id: kept.execution_id.as_deref(),
-            refers_to: kept.refers_to.as_deref(),
-            is_bust: kept.is_bust,
             raw: kept.raw.as_deref(),
         };
         assert_eq!(as_reported, *execution);
@@ -194,8 +194,9 @@ fn what_not_even_a_break_can_keep_is_refused() {
         Execution { venue: &long, ..fill.clone() },
         Execution { execution_id: Some(&long), ..fill.clone() },
         Execution { execution_id: Some(""), ..fill.clone() },
-        Execution { refers_to: Some(&long), ..fill.clone() },
-        Execution { is_bust: true, ..fill.clone() },
+        Execution { kind: ExecutionKind::Correction { of: &long }, ..fill.clone() },
+        Execution { kind: ExecutionKind::Bust { of: &long }, ..fill.clone() },
+        Execution { kind: ExecutionKind::Bust { of: "" }, ..fill.clone() },
         Execution { order_id: Some(Uuid::nil()), ..fill.clone() },
         Execution { timestamp: chrono::DateTime::<chrono::Utc>::MIN_UTC, ..fill.clone() },
         Execution { raw: Some("a\0b"), ..fill.clone() },
@@ -206,6 +207,14 @@ fn what_not_even_a_break_can_keep_is_refused() {
         let outcome = blotter.engine().transaction(|tx| tx.breaks().record_or_break(&refused));
         assert_refused(&outcome.unwrap_err(), Error::is_invalid_input, None);
     }
+    // A bust of nothing does not compile (tests/compile_fail), but a raw client may send one.
+    let bust = "INSERT INTO breaks (reason, detail, venue, is_bust, timestamp, quantity, price)
+                VALUES ('INVALID', 'a bust of nothing', 'NASDAQ', true, now(), 0, 0)";
+    let outcome = blotter
+        .engine()
+        .transaction(|tx| Ok::<_, Error>(diesel::sql_query(bust).execute(tx.connection())?));
+    let error = outcome.unwrap_err();
+    assert_refused(&error, Error::is_rule_violation, Some("ck_breaks_bust_refers"));
     assert_eq!(db.contents(), before);
     assert!(open(&blotter).is_empty());
 }
@@ -283,8 +292,10 @@ fn a_break_is_resolved_once_and_only_as_its_order_allows() {
     let lost = broken(take(&blotter, &lost), BreakReason::UnknownOrder);
     let before = db.contents();
     let absent = Uuid::now_v7();
-    let of =
-        |id, order_id| NewBreakResolution { order_id, ..NewBreakResolution::book(id, "because") };
+    let of = |id, order| NewBreakResolution {
+        resolution: Resolution::Book { order },
+        ..NewBreakResolution::book(id, "because")
+    };
     for (new, is_kind, rule) in [
         (
             of(over.id, None),
@@ -298,8 +309,12 @@ fn a_break_is_resolved_once_and_only_as_its_order_allows() {
     ] {
         assert_refused(&resolve(&blotter, &new).unwrap_err(), is_kind, Some(rule));
     }
-    let with_order = NewBreakResolution { is_booked: false, ..of(over.id, Some(order.id)) };
-    let error = resolve(&blotter, &with_order).unwrap_err();
+    // The API cannot dismiss a break to an order; a raw client may try.
+    let order_id = Some(order.id);
+    let with_order =
+        RawResolution { break_id: over.id, is_booked: false, order_id, reason: "because" };
+    assert_eq!(with_order.typed(), None);
+    let error = blotter.engine().transaction(|tx| with_order.insert(tx)).unwrap_err();
     assert_refused(&error, Error::is_rule_violation, Some("break_resolutions_order"));
     assert_refused(&resolve(&blotter, &of(absent, None)).unwrap_err(), Error::is_not_found, None);
     for reason in ["", " \n", &"x".repeat(901)] {
@@ -318,7 +333,8 @@ fn a_break_is_resolved_once_and_only_as_its_order_allows() {
 #[test]
 fn a_break_whose_order_or_fill_comes_later_is_booked_then() {
     let (_db, blotter, order) = with_order_of(100);
-    let early = Execution { refers_to: Some("E-1"), ..execution(&order, 30, "10.00", "E-2") };
+    let kind = ExecutionKind::Correction { of: "E-1" };
+    let early = Execution { kind, ..execution(&order, 30, "10.00", "E-2") };
     let early = broken(take(&blotter, &early), BreakReason::UnknownFill);
     recorded(take(&blotter, &execution(&order, 40, "10.00", "E-1")));
     resolve(&blotter, &NewBreakResolution::book(early.id, "the fill has come")).unwrap();
@@ -334,7 +350,7 @@ fn a_break_whose_order_or_fill_comes_later_is_booked_then() {
     let lost = broken(take(&blotter, &lost), BreakReason::UnknownOrder);
     let fill = recorded(take(&blotter, &execution(&order, 5, "10.00", "E-3")));
     let here = NewBreakResolution {
-        order_id: Some(order.id),
+        resolution: Resolution::Book { order: Some(order.id) },
         ..NewBreakResolution::book(lost.id, "found")
     };
     assert_eq!(resolve(&blotter, &here).unwrap().fill_id, Some(fill.id));
@@ -412,7 +428,7 @@ fn a_break_is_booked_to_another_order_of_its_trader_and_both_logs_say_so() {
     let late =
         broken(take(&blotter, &execution(&meant, 25, "12.00", "E-2")), BreakReason::OrderEnded);
     let book = |order_id| NewBreakResolution {
-        order_id: Some(order_id),
+        resolution: Resolution::Book { order: Some(order_id) },
         ..NewBreakResolution::book(late.id, "mixed up")
     };
     let grace = trader(&blotter, "Grace");
@@ -435,8 +451,8 @@ fn what_was_said_about_a_break_holds_when_the_execution_comes_again_and_could_be
     let over = execution(&order, 60, "10.00", "E-2");
     let dismissed = broken(take(&blotter, &over), BreakReason::OverFill);
     resolve(&blotter, &NewBreakResolution::dismiss(dismissed.id, "sent by mistake")).unwrap();
-    let bust =
-        Execution { refers_to: Some("E-1"), is_bust: true, ..execution(&order, 0, "0", "E-3") };
+    let kind = ExecutionKind::Bust { of: "E-1" };
+    let bust = Execution { kind, ..execution(&order, 0, "0", "E-3") };
     assert_eq!(recorded(take(&blotter, &bust)).amends, Some(first.id));
     assert_eq!(broken(take(&blotter, &over), BreakReason::OverFill), dismissed);
     // Nor by another road than the one that breaks take.
@@ -452,7 +468,7 @@ fn what_was_said_about_a_break_holds_when_the_execution_comes_again_and_could_be
     let early = Execution { order_id: Some(id), ..execution(&order, 10, "10.00", "E-4") };
     let early_break = broken(take(&blotter, &early), BreakReason::UnknownOrder);
     let here = NewBreakResolution {
-        order_id: Some(order.id),
+        resolution: Resolution::Book { order: Some(order.id) },
         ..NewBreakResolution::book(early_break.id, "found")
     };
     let booked = resolve(&blotter, &here).unwrap().fill_id;
@@ -480,11 +496,8 @@ fn a_bust_that_comes_again_and_refers_to_another_fill_is_a_break() {
     for id in ["E-1", "E-2"] {
         recorded(take(&blotter, &execution(&order, 50, "10.00", id)));
     }
-    let bust = |refers_to| Execution {
-        refers_to: Some(refers_to),
-        is_bust: true,
-        ..execution(&order, 0, "0", "E-3")
-    };
+    let bust =
+        |of| Execution { kind: ExecutionKind::Bust { of }, ..execution(&order, 0, "0", "E-3") };
     recorded(take(&blotter, &bust("E-1")));
     recorded(take(&blotter, &bust("E-1")));
     broken(take(&blotter, &bust("E-2")), BreakReason::Mismatch);
@@ -533,7 +546,7 @@ fn of_two_feeds_that_amend_a_fill_at_once_the_later_one_amends_what_the_other_ha
         let (_db, blotter, order) = with_order_of(100);
         recorded(take(&blotter, &execution(&order, 50, "10.00", "E-1")));
         let correct = |quantity, id| Execution {
-            refers_to: Some("E-1"),
+            kind: ExecutionKind::Correction { of: "E-1" },
             ..execution(&order, quantity, "10.00", id)
         };
         let outcomes = from_two_feeds(&blotter, [&correct(40, "E-2"), &correct(60, "E-3")]);
@@ -563,7 +576,7 @@ fn crossing_resolutions_wait_for_each_other_and_never_in_a_circle() {
                     let late = take(blotter, &execution(meant, 1, "10.00", &id));
                     let late = broken(late, BreakReason::OrderEnded);
                     let book = NewBreakResolution {
-                        order_id: Some(booked.id),
+                        resolution: Resolution::Book { order: Some(booked.id) },
                         ..NewBreakResolution::book(late.id, "crossed")
                     };
                     // Tried once: a deadlock would show.
@@ -583,8 +596,7 @@ fn crossing_resolutions_wait_for_each_other_and_never_in_a_circle() {
 fn a_bust_with_a_commission_that_was_recorded_since_is_resolved_as_recorded() {
     let (_db, blotter, order) = with_order_of(100);
     let bust = Execution {
-        refers_to: Some("E-1"),
-        is_bust: true,
+        kind: ExecutionKind::Bust { of: "E-1" },
         commission: 1.into(),
         ..execution(&order, 0, "0", "E-2")
     };
@@ -623,6 +635,11 @@ fn executions(orders: Vec<Uuid>) -> impl Strategy<Value = Vec<Execution<'static>
     );
     let one = one.prop_map(|(order_id, quantity, price, (execution_id, refers_to, bust), at)| {
         Execution {
+            kind: match refers_to {
+                None => ExecutionKind::Fill,
+                Some(of) if bust => ExecutionKind::Bust { of },
+                Some(of) => ExecutionKind::Correction { of },
+            },
             order_id,
             timestamp: noon() + TimeDelta::seconds(at),
             quantity: quantity.into(),
@@ -630,8 +647,6 @@ fn executions(orders: Vec<Uuid>) -> impl Strategy<Value = Vec<Execution<'static>
             venue: "NASDAQ",
             commission: 0.into(),
             execution_id,
-            refers_to,
-            is_bust: bust && refers_to.is_some(),
             raw: None,
         }
     });

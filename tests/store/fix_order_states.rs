@@ -17,9 +17,9 @@ use bigdecimal::{BigDecimal, ToPrimitive};
 use serde::Deserialize;
 use tradeblotter::role::Engine;
 use tradeblotter::{
-    Action, Blotter, Break, BreakHistory, BreakReason, Error, Execution, Fill, Filter,
-    NewBreakResolution, NewExecutionLog, NewFill, NewOrder, Order, OrderHistory, OrderStatus,
-    Outcome, Page, Price, Side, Tx,
+    Action, Blotter, Break, BreakHistory, BreakReason, Error, Execution, ExecutionKind, Fill,
+    Filter, NewBreakResolution, NewExecutionLog, NewFill, NewOrder, Order, OrderHistory,
+    OrderStatus, Outcome, Page, Price, Side, Tx,
 };
 use uuid::Uuid;
 
@@ -303,9 +303,15 @@ impl<'a> Desk<'a> {
         let chain = self.chain(message).unwrap();
         let execution_id = message.execution_id();
         let refers_to = message.exec_ref_id.as_deref();
+        let kind = match refers_to {
+            None => ExecutionKind::Fill,
+            Some(of) if message.event == "Trade Cancel" => ExecutionKind::Bust { of },
+            Some(of) => ExecutionKind::Correction { of },
+        };
         let work = |tx: &mut Tx<'_, Engine>| {
             let fill = find_fill(tx, &chain, refers_to.unwrap_or(&execution_id))?;
             let outcome = tx.breaks().record_or_break(&Execution {
+                kind,
                 order_id: Some(fill.as_ref().map_or(chain.last().id, |fill| fill.order_id)),
                 timestamp: noon(),
                 quantity: message.last_qty.unwrap_or_default().into(),
@@ -313,8 +319,6 @@ impl<'a> Desk<'a> {
                 venue: "NASDAQ",
                 commission: BigDecimal::default(),
                 execution_id: Some(&execution_id),
-                refers_to,
-                is_bust: message.event == "Trade Cancel",
                 raw: None,
             })?;
             match outcome {

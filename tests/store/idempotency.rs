@@ -7,8 +7,8 @@ use std::thread;
 use chrono::TimeDelta;
 use diesel::connection::SimpleConnection;
 use tradeblotter::{
-    Action, Commission, Error, Execution, Fill, Filter, NewBust, NewCorrection, NewExecutionLog,
-    NewFill, NewOrder, Order, Page, Side,
+    Action, Commission, Error, Execution, ExecutionKind, Fill, Filter, NewBust, NewCorrection,
+    NewExecutionLog, NewFill, NewOrder, Order, Page, Side,
 };
 use uuid::Uuid;
 
@@ -429,6 +429,7 @@ fn lose_every_race(db: &Database, table: &str) {
 
 fn execution_of(order_id: Option<Uuid>) -> Execution<'static> {
     Execution {
+        kind: ExecutionKind::Fill,
         order_id,
         timestamp: noon(),
         quantity: 1.into(),
@@ -436,8 +437,6 @@ fn execution_of(order_id: Option<Uuid>) -> Execution<'static> {
         venue: "NASDAQ",
         commission: 0.into(),
         execution_id: Some("E-1"),
-        refers_to: None,
-        is_bust: false,
         raw: None,
     }
 }

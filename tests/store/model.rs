@@ -5,9 +5,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use tradeblotter::{
-    Action, BreakReason, NewBreakResolution, NewExecutionLog, NewOrder, OrderStatus,
-};
+use tradeblotter::{Action, BreakReason, NewExecutionLog, NewOrder, OrderStatus};
+use tradeblotter_test_support::raw::RawResolution;
 use uuid::Uuid;
 
 use self::Refusal::{Illegal, Mismatch, NameTaken, NotFound, OverFill};
@@ -20,7 +19,7 @@ pub enum Command {
     Record(Vec<Fill>),
     Amend(Fill),
     Report(Execution),
-    Resolve(NewBreakResolution<'static>),
+    Resolve(RawResolution<'static>),
     /// `busy` are the orders that others may have in hand, which may be passed over.
     Expire {
         now: DateTime<Utc>,
@@ -614,7 +613,7 @@ impl Model {
     /// The answer is the fill, if there is one.
     fn resolve(
         &mut self,
-        new: &NewBreakResolution<'static>,
+        new: &RawResolution<'static>,
         name: Uuid,
     ) -> Result<Option<Uuid>, Refusal> {
         let Break { reported, resolution, .. } =

@@ -15,8 +15,8 @@ use diesel::prelude::*;
 use proptest::test_runner::TestCaseError;
 use tradeblotter::schema::{break_resolutions, breaks, execution_logs, fills, orders};
 use tradeblotter::{
-    self as store, Blotter, BreakReason, Commission, Error, NewBust, NewCorrection, NewFill,
-    NewOrder, Outcome, Price, connect,
+    self as store, Blotter, BreakReason, Commission, Error, ExecutionKind, NewBust, NewCorrection,
+    NewFill, NewOrder, Outcome, Price, connect,
 };
 use uuid::Uuid;
 
@@ -411,7 +411,11 @@ fn ask(blotter: &Blotter, command: &Command) -> Result<Answer, Error> {
             }
         }
         Command::Resolve(new) => {
-            engine.transaction(|tx| tx.breaks().resolve(new))?.fill_id.into_iter().collect()
+            let resolved = match new.typed() {
+                Some(new) => engine.transaction(|tx| tx.breaks().resolve(&new))?,
+                None => engine.transaction(|tx| new.insert(tx))?,
+            };
+            resolved.fill_id.into_iter().collect()
         }
         Command::Expire { now, limit, .. } => {
             let mut ended = engine.transaction(|tx| tx.orders().expire_due(*now, *limit))?;
@@ -465,6 +469,11 @@ fn new_fill(new: &Fill) -> NewFill<'static> {
 
 fn new_execution(new: &Execution) -> store::Execution<'static> {
     store::Execution {
+        kind: match new.refers_to {
+            None => ExecutionKind::Fill,
+            Some(of) if new.is_bust => ExecutionKind::Bust { of },
+            Some(of) => ExecutionKind::Correction { of },
+        },
         order_id: new.order,
         timestamp: new.at,
         quantity: BigDecimal::new(new.tenths.into(), 1),
@@ -472,8 +481,6 @@ fn new_execution(new: &Execution) -> store::Execution<'static> {
         venue: new.venue,
         commission: BigDecimal::new(new.fee.into(), 3),
         execution_id: new.id,
-        refers_to: new.refers_to,
-        is_bust: new.is_bust,
         raw: None,
     }
 }
@@ -482,6 +489,8 @@ fn new_execution(new: &Execution) -> store::Execution<'static> {
 fn refusal(error: &Error) -> Option<Refusal> {
     Some(match error {
         error if error.is_not_found() => Refusal::NotFound,
+        // As the database words it to a raw client.
+        error if error.constraint() == Some("fk_break_resolutions_break_id") => Refusal::NotFound,
         error if error.is_permission_denied() => Refusal::Denied,
         error if error.is_mismatch() => Refusal::Mismatch,
         error if error.is_illegal_transition() => Refusal::Illegal,

@@ -4,8 +4,8 @@ use bigdecimal::BigDecimal;
 use diesel::connection::SimpleConnection;
 use proptest::prelude::*;
 use tradeblotter::{
-    BreakReason, Commission, Error, Execution, NewBreakResolution, NewCorrection, NewFill,
-    NewOrder, Outcome, Price, Side, catalog, migrations, precision,
+    BreakReason, Commission, Error, Execution, ExecutionKind, NewBreakResolution, NewCorrection,
+    NewFill, NewOrder, Outcome, Price, Side, catalog, migrations, precision,
 };
 
 use tradeblotter_test_support::{
@@ -17,6 +17,7 @@ const TOO_FINE: &str = "has more than the 2 decimal places that the columns keep
 
 fn execution_at(fill: &NewFill<'static>, at: &str) -> Execution<'static> {
     Execution {
+        kind: ExecutionKind::Fill,
         order_id: Some(fill.order_id),
         timestamp: fill.timestamp,
         quantity: fill.quantity_filled.into(),
@@ -24,8 +25,6 @@ fn execution_at(fill: &NewFill<'static>, at: &str) -> Execution<'static> {
         venue: fill.venue,
         commission: 0.into(),
         execution_id: Some("E-1"),
-        refers_to: None,
-        is_bust: false,
         raw: None,
     }
 }

@@ -14,8 +14,8 @@ use tradeblotter::audit::{
 };
 use tradeblotter::role::Auditor;
 use tradeblotter::{
-    Action, Blotter, Error, Execution, NewBreakResolution, NewBust, NewCorrection, NewExecutionLog,
-    NewFill, NewOrder, Order, Outcome, Session, Side, precision,
+    Action, Blotter, Error, Execution, ExecutionKind, NewBreakResolution, NewBust, NewCorrection,
+    NewExecutionLog, NewFill, NewOrder, Order, Outcome, Session, Side, precision,
 };
 
 use tradeblotter_test_support::{
@@ -148,6 +148,7 @@ fn of_venue<'a>(order: &Order, quantity: i32, id: &'a str) -> NewFill<'a> {
 
 fn late<'a>(order: Option<&Order>, id: &'a str) -> Execution<'a> {
     Execution {
+        kind: ExecutionKind::Fill,
         order_id: order.map(|order| order.id),
         timestamp: noon(),
         quantity: 10.into(),
@@ -155,8 +156,6 @@ fn late<'a>(order: Option<&Order>, id: &'a str) -> Execution<'a> {
         venue: "NASDAQ",
         commission: "0.10".parse().unwrap(),
         execution_id: Some(id),
-        refers_to: None,
-        is_bust: false,
         raw: Some("8=FIX.4.4|35=8|"),
     }
 }

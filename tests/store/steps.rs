@@ -9,13 +9,12 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use tradeblotter::{
-    Action, NewBreakResolution, NewExecutionLog, NewOrder, OrderStatus, OrderType, Side,
-};
+use tradeblotter::{Action, NewExecutionLog, NewOrder, OrderStatus, OrderType, Side};
 use uuid::Uuid;
 
 use crate::model::{By, Command, Execution, Fill, Model};
 use tradeblotter_test_support::price;
+use tradeblotter_test_support::raw::RawResolution;
 
 const SYMBOLS: [&str; 2] = ["AAPL", "MSFT"];
 const CLIENT_ORDER_IDS: [&str; 4] = ["C-0", "C-1", "C-2", "C-3"];
@@ -209,7 +208,7 @@ impl Step {
             }
             Self::Amend(new) => Command::Amend(scene.amendment(new)),
             Self::Report(report) => Command::Report(scene.report(report)),
-            Self::Resolve { broken, is_booked, to_order } => Command::Resolve(NewBreakResolution {
+            Self::Resolve { broken, is_booked, to_order } => Command::Resolve(RawResolution {
                 break_id: nth(scene.model.breaks.keys(), *broken),
                 is_booked: *is_booked,
                 order_id: to_order.map(|order| scene.nth_order(order)),

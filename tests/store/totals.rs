@@ -3,7 +3,7 @@
 use bigdecimal::BigDecimal;
 use tradeblotter::{
     Action, Blotter, Break, BreakReason, Difference, Error, ExecutionLog, NewBreakResolution,
-    NewExecutionLog, NewFill, NewOrder, Order, OrderStatus, Side, Totals,
+    NewExecutionLog, NewFill, NewOrder, Order, OrderStatus, Resolution, Side, Totals,
 };
 use uuid::Uuid;
 
@@ -176,7 +176,7 @@ fn totals_that_agree_are_no_break_and_those_that_differ_are_one_however_often_th
     let other = totals(&order, 299, "10.01", "T-1");
     let kept = reconcile(&blotter, &other).unwrap().unwrap();
     assert_eq!((kept.reason, kept.quantity.clone()), (BreakReason::Totals, BigDecimal::from(299)));
-    assert_eq!(kept.detail, "filled quantity 299 by the venue, 300 here");
+    assert_eq!(kept.detail, "filled quantity: the venue reports 299, the store has 300");
     let once = db.contents();
     let orders = |orders: &[Order]| {
         orders.iter().map(|order| (order.status, order.filled_quantity)).collect::<Vec<_>>()
@@ -203,8 +203,9 @@ fn totals_can_not_be_booked_for_they_are_no_execution() {
     let kept = reconcile(&blotter, &totals(&order, 100, "10.01", "T-1")).unwrap().unwrap();
     let before = db.contents();
     let other = submit(&blotter, &NewOrder::market(order.trader_id, Side::Buy, "AAPL", 9)).unwrap();
-    for order_id in [None, Some(other.id)] {
-        let book = NewBreakResolution { order_id, ..NewBreakResolution::book(kept.id, "so") };
+    for order in [None, Some(other.id)] {
+        let resolution = Resolution::Book { order };
+        let book = NewBreakResolution { resolution, ..NewBreakResolution::book(kept.id, "so") };
         let refused = blotter.engine().transaction(|tx| tx.breaks().resolve(&book)).unwrap_err();
         assert_refused(&refused, Error::is_rule_violation, Some("break_resolutions_execution"));
     }

@@ -2,8 +2,8 @@
 
 use chrono::Utc;
 use tradeblotter::{
-    Action, Blotter, Break, Error, Execution, Fill, NewBreakResolution, NewCorrection,
-    NewExecutionLog, NewFill, NewOrder, Order, Outcome, Session, Trader, role,
+    Action, Blotter, Break, Error, Execution, ExecutionKind, Fill, NewBreakResolution,
+    NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, Outcome, Session, Trader, role,
 };
 
 use crate::failure::Failure;
@@ -86,6 +86,7 @@ impl Desk {
         execution_id: &str,
     ) -> Result<Option<Break>, Failure> {
         let execution = Execution {
+            kind: ExecutionKind::Fill,
             order_id: Some(order.id),
             timestamp: Utc::now(),
             quantity: quantity.into(),
@@ -93,8 +94,6 @@ impl Desk {
             venue: "NASDAQ",
             commission: 0.into(),
             execution_id: Some(execution_id),
-            refers_to: None,
-            is_bust: false,
             raw: None,
         };
         let outcome = self.engine.transaction(|tx| tx.breaks().record_or_break(&execution))?;

@@ -12,7 +12,8 @@ use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
 use tradeblotter::embedded::Server;
 use tradeblotter::{
-    Action, Blotter, Execution, NewExecutionLog, NewOrder, Order, Outcome, Side, Trader, connect,
+    Action, Blotter, Execution, ExecutionKind, NewExecutionLog, NewOrder, Order, Outcome, Side,
+    Trader, connect,
 };
 use uuid::Uuid;
 
@@ -483,6 +484,7 @@ fn late_fill(store: &Blotter) -> (Order, Uuid) {
     let order = submit(store, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
     append(store, &NewExecutionLog::new(order.id, Action::Cancelled)).unwrap();
     let late = Execution {
+        kind: ExecutionKind::Fill,
         order_id: Some(order.id),
         timestamp: noon(),
         quantity: 25.into(),
@@ -490,8 +492,6 @@ fn late_fill(store: &Blotter) -> (Order, Uuid) {
         venue: "NASDAQ",
         commission: 0.into(),
         execution_id: Some("E-1"),
-        refers_to: None,
-        is_bust: false,
         raw: Some("8=FIX.4.4"),
     };
     let outcome = store.engine().transaction(|tx| tx.breaks().record_or_break(&late)).unwrap();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bigdecimal::BigDecimal;
 use uuid::Uuid;
 
-use crate::breaks::Execution;
+use crate::breaks::{Execution, ExecutionKind};
 use crate::fills::{Fill, NewFill};
 use crate::ingest::event::Event;
 use crate::types::currency::unit_factors;
@@ -74,10 +74,10 @@ impl KnownExecution {
         Self {
             execution_id: execution.execution_id.map(str::to_owned),
             venue: execution.venue.to_owned(),
-            kind: match (execution.refers_to, execution.is_bust) {
-                (None, _) => FILL,
-                (_, true) => BUST,
-                (_, false) => CORRECTION,
+            kind: match execution.kind {
+                ExecutionKind::Fill => FILL,
+                ExecutionKind::Bust { .. } => BUST,
+                ExecutionKind::Correction { .. } => CORRECTION,
             },
             quantity: execution.quantity.clone(),
             price: execution.price.clone(),

@@ -196,7 +196,7 @@ impl<'w, 'c> QueueWriter<'w, 'c> {
         let venue = self.stored_venue(&execution)?;
         let venue = venue.as_deref().unwrap_or(execution.venue);
         let execution = Execution { venue, ..execution };
-        let kept = self.tx.breaks().keep(&execution, BreakReason::Mismatch, detail)?;
+        let kept = self.tx.breaks().insert_or_find(&execution, BreakReason::Mismatch, detail)?;
         self.handle_break(&kept, planned)
     }
 

@@ -4,7 +4,7 @@ use bigdecimal::{BigDecimal, ToPrimitive};
 use uuid::Uuid;
 
 use super::options::Options;
-use crate::breaks::Execution;
+use crate::breaks::{Execution, ExecutionKind};
 use crate::execution_logs::{MAX_REASON, NewExecutionLog};
 use crate::fills::NewFill;
 use crate::ingest::event::{Event, Kind, Number};
@@ -152,20 +152,22 @@ pub(super) fn execution<'e>(
     order_id: Option<Uuid>,
     options: &'e Options,
 ) -> Result<Execution<'e>, String> {
-    let is_bust = event.kind == Kind::Bust;
+    let of = || {
+        let refers_to = event.refers_to.as_deref();
+        refers_to.ok_or("the execution id that it amends (tag 19) is missing")
+    };
     let value = |number: Option<Number<'_>>, field: &str| match number {
         Some(number) => Ok(number.value()),
-        None if is_bust => Ok(BigDecimal::default()),
+        None if event.kind == Kind::Bust => Ok(BigDecimal::default()),
         None => Err(format!("{field} is missing")),
     };
-    let refers_to = match event.kind {
-        Kind::Fill => None,
-        _ => {
-            let refers_to = event.refers_to.as_deref();
-            Some(refers_to.ok_or("the execution id that it amends (tag 19) is missing")?)
-        }
+    let kind = match event.kind {
+        Kind::Fill => ExecutionKind::Fill,
+        Kind::Bust => ExecutionKind::Bust { of: of()? },
+        _ => ExecutionKind::Correction { of: of()? },
     };
     Ok(Execution {
+        kind,
         order_id,
         timestamp: event.at.ok_or("the time (tag 60 or 52) is missing")?,
         quantity: value(event.last_quantity, "last quantity (tag 32)")?,
@@ -173,8 +175,6 @@ pub(super) fn execution<'e>(
         venue: options.venue_of(event),
         commission: event.commission.map(Number::value).unwrap_or_default(),
         execution_id: event.execution_id.as_deref(),
-        refers_to,
-        is_bust,
         raw: Some(event.raw.as_ref()).filter(|raw| !raw.trim().is_empty()),
     })
 }

@@ -32,7 +32,7 @@ pub(super) fn stored_venue(
     kind: BreaksOf,
 ) -> Result<Option<String>, Error> {
     let names_venue = execution.venue != default_venue;
-    if let (Some(refers_to), Some(order_id)) = (execution.refers_to, execution.order_id) {
+    if let (Some(refers_to), Some(order_id)) = (execution.kind.refers_to(), execution.order_id) {
         let mut query = fills::table
             .filter(fills::order_id.eq(order_id))
             .filter(fills::execution_id.eq(refers_to))
@@ -52,8 +52,8 @@ pub(super) fn stored_venue(
     let mut query = breaks::table
         .filter(breaks::execution_id.eq(id))
         .filter(breaks::order_id.is_not_distinct_from(execution.order_id))
-        .filter(breaks::refers_to.is_not_distinct_from(execution.refers_to))
-        .filter(breaks::is_bust.eq(execution.is_bust))
+        .filter(breaks::refers_to.is_not_distinct_from(execution.kind.refers_to()))
+        .filter(breaks::is_bust.eq(execution.kind.is_bust()))
         .filter(breaks::timestamp.eq(execution.timestamp.trunc_subsecs(MICROSECONDS)))
         .filter(breaks::quantity.eq(&execution.quantity))
         .filter(breaks::price.eq(&execution.price))

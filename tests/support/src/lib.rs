@@ -1,5 +1,7 @@
 //! The server, the databases, and the few steps that many tests begin with.
 
+pub mod raw;
+
 use std::path::PathBuf;
 use std::sync::OnceLock;
 

@@ -1,0 +1,335 @@
+//! Applies reported executions, and stores as breaks those that a rule refuses.
+
+use std::collections::HashSet;
+
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::execution::NotApplied;
+use super::{BreakHistory, Breaks, Execution, ExecutionKind, Outcome};
+use crate::database::retry::retry;
+use crate::database::role::Engine;
+use crate::error::Error;
+use crate::fills::{Fill, Fills, NewBust, NewCorrection, NewFill, mismatch};
+use crate::orders::Orders;
+use crate::schema::{break_resolutions, breaks};
+use crate::types::difference::Comparison;
+use crate::types::enums::{BreakReason, OrderStatus};
+use crate::types::precision::ScaleCheck;
+use crate::types::price::{Commission, Price};
+
+/// Attempts before giving up when another session stores the same execution, or amends the same fill, first
+/// each time.
+const MAX_ATTEMPTS: u32 = 5;
+
+impl Breaks<'_, Engine> {
+    /// Records an execution as a fill, bust or correction, or stores it as a break if a rule refuses it.
+    ///
+    /// It does what [`Fills::record`], [`Fills::bust`] or [`Fills::correct`] do. Where they return an error
+    /// because a rule is violated, this stores the execution with the rule's message, so that no execution
+    /// is lost and a feed does not stop.
+    ///
+    /// Idempotent for an execution with an execution id: a repeated one is the stored fill, the stored
+    /// break, or the fill that the break was booked as. A dismissed break stays dismissed, even if the
+    /// execution could be applied by now. An execution without an execution id is a new fill, or a new
+    /// break, each time.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::is_invalid_input`]: the execution does not even fit the columns of a break. Its venue is
+    ///   blank or longer than 50 characters; an id is blank or longer than 64; the order is the nil UUID;
+    ///   the time is before the year -4712; the raw message is blank, has a NUL, or is longer than 65536
+    ///   characters; or a number has more than 20 digits before or after the point.
+    /// - [`Error::is_conflict`] and connection errors: neither a fill nor a break is stored.
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
+    /// # use tradeblotter::{Blotter, embedded, migrations, role};
+    /// use tradeblotter::{
+    ///     BreakReason, Execution, ExecutionKind, NewBreakResolution, NewOrder, Outcome, Side,
+    /// };
+    ///
+    /// # let server = embedded::Server::start()?;
+    /// # migrations::run(&mut server.connect()?)?;
+    /// # let engine = Blotter::connect(&server.login::<role::Engine>()?)?.engine();
+    /// # let ada = engine.transaction(|tx| tx.traders().register("Ada"))?;
+    /// let new = NewOrder::market(ada.id, Side::Buy, "AAPL", 100);
+    /// let order = engine.transaction(|tx| tx.orders().submit(&new))?;
+    /// engine.transaction(|tx| tx.execution_logs().cancel(order.id, None))?;
+    ///
+    /// // The venue filled the order before the cancel reached it.
+    /// let late = Execution {
+    ///     kind: ExecutionKind::Fill,
+    ///     order_id: Some(order.id),
+    ///     timestamp: chrono::Utc::now(),
+    ///     quantity: 100.into(),
+    ///     price: 229.into(),
+    ///     venue: "XNAS",
+    ///     commission: 0.into(),
+    ///     execution_id: Some("E-4711"),
+    ///     raw: None,
+    /// };
+    /// let outcome = engine.transaction(|tx| tx.breaks().record_or_break(&late))?;
+    /// let Outcome::Broken(broken) = outcome else { panic!("{outcome:?}") };
+    /// assert_eq!(broken.reason, BreakReason::OrderEnded);
+    ///
+    /// // The venue confirms the fill, so it is booked. The order stays cancelled, and is filled.
+    /// let book = NewBreakResolution::book(broken.id, "confirmed by the venue");
+    /// engine.transaction(|tx| tx.breaks().resolve(&book))?;
+    /// let order = engine.transaction(|tx| tx.orders().get(order.id))?;
+    /// assert_eq!((order.status.label(), order.filled_quantity), ("CANCELLED", 100));
+    /// # Ok(()) }
+    /// # #[cfg(not(feature = "embedded"))] fn main() {}
+    /// ```
+    pub fn record_or_break(&mut self, execution: &Execution<'_>) -> Result<Outcome, Error> {
+        execution.check()?;
+        if execution.execution_id.is_some()
+            && let Some(BreakHistory { reported, resolution: Some(resolution) }) =
+                self.find(execution)?
+        {
+            // A resolution is final, even if the execution could be applied by now.
+            return match resolution.fill_id {
+                Some(fill) => self.fills().get(fill).map(Outcome::Known),
+                None => Ok(Outcome::Broken(reported)),
+            };
+        }
+        let id = Uuid::now_v7();
+        // A duplicate here is a lost race: the next attempt finds the fill that another session has
+        // stored, or amends the amendment that it has made.
+        let lost_race = |why: &NotApplied| match why {
+            NotApplied::Failed(error) => error.is_duplicate() || error.is_lost_race(),
+            NotApplied::Refused(..) => false,
+        };
+        let applied = retry(MAX_ATTEMPTS, lost_race, |_| self.try_apply(id, execution));
+        match applied {
+            Ok(fill) => Ok(Outcome::of(id, fill)),
+            Err(NotApplied::Refused(reason, detail)) => {
+                self.insert_or_find(execution, reason, &detail).map(Outcome::Broken)
+            }
+            Err(NotApplied::Failed(error)) if error.is_duplicate() => {
+                let id = execution.execution_id.unwrap_or("without an id");
+                Err(Error::lost_race("execution", id))
+            }
+            Err(NotApplied::Failed(error)) => {
+                let reason = self.break_reason(&error, execution)?;
+                let Some(reason) = reason else { return Err(error) };
+                self.insert_or_find(execution, reason, &error.to_string()).map(Outcome::Broken)
+            }
+        }
+    }
+
+    /// Records executions, or stores them as breaks, each as [`Breaks::record_or_break`] does; returns the
+    /// outcomes in the same order.
+    ///
+    /// The round trips are those of a few executions. An execution that a rule refuses does not prevent the
+    /// others from being recorded. The executions of one order are applied in the given order, except that
+    /// fills are booked by time, as in [`Fills::record_batch`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Breaks::record_or_break`]. Pass them on, so that the transaction is rolled back and
+    /// nothing of the batch is stored.
+    pub fn record_batch_or_break(
+        &mut self,
+        executions: &[Execution<'_>],
+    ) -> Result<Vec<Outcome>, Error> {
+        executions.iter().try_for_each(Execution::check)?;
+        let resolved = self.orders_with_resolved_breaks(executions)?;
+        let mut outcomes: Vec<Option<Outcome>> = executions.iter().map(|_| None).collect();
+        let (mut positions, mut rows) = (Vec::new(), Vec::new());
+        // Orders whose remaining executions are applied one by one, so that each finds those before it.
+        let mut one_by_one = HashSet::new();
+        for (position, execution) in executions.iter().enumerate() {
+            let Some(order_id) = execution.order_id else { continue };
+            let is_fill = execution.kind == ExecutionKind::Fill && !resolved.contains(&order_id);
+            if !is_fill || one_by_one.contains(&order_id) {
+                one_by_one.insert(order_id);
+                continue;
+            }
+            match self.new_fill(order_id, execution) {
+                Ok(new) => {
+                    positions.push(position);
+                    rows.push((Uuid::now_v7(), new));
+                }
+                Err(NotApplied::Failed(error)) => return Err(error),
+                Err(NotApplied::Refused(..)) => {
+                    one_by_one.insert(order_id);
+                }
+            }
+        }
+        let recorded = self.fills().record_each(&rows)?;
+        for ((position, (id, _)), fill) in positions.into_iter().zip(&rows).zip(recorded) {
+            outcomes[position] = fill.ok().map(|fill| Outcome::of(*id, fill));
+        }
+        let each = executions.iter().zip(outcomes);
+        each.map(|(execution, outcome)| match outcome {
+            Some(outcome) => Ok(outcome),
+            None => self.record_or_break(execution),
+        })
+        .collect()
+    }
+
+    /// Returns those orders of the executions that have a resolved break.
+    fn orders_with_resolved_breaks(
+        &mut self,
+        executions: &[Execution<'_>],
+    ) -> Result<HashSet<Uuid>, Error> {
+        let orders: Vec<Uuid> = executions.iter().filter_map(|each| each.order_id).collect();
+        let resolved: Vec<Option<Uuid>> = breaks::table
+            .inner_join(break_resolutions::table)
+            .filter(breaks::order_id.eq_any(orders))
+            .select(breaks::order_id)
+            .load(self.conn)?;
+        Ok(resolved.into_iter().flatten().collect())
+    }
+
+    /// Applies an execution in a savepoint, so that a refusal does not abort the caller's transaction.
+    fn try_apply(&mut self, id: Uuid, execution: &Execution<'_>) -> Result<Fill, NotApplied> {
+        let role = self.role;
+        self.conn.transaction(|conn| Breaks { conn, role }.apply(id, execution))
+    }
+
+    /// Stores an execution as a fill, bust or correction under this id, or returns the fill that it is stored
+    /// as already.
+    fn apply(&mut self, id: Uuid, execution: &Execution<'_>) -> Result<Fill, NotApplied> {
+        let Some(order_id) = execution.order_id else {
+            let detail = "the execution report names no known order".to_owned();
+            return Err(NotApplied::Refused(BreakReason::UnknownOrder, detail));
+        };
+        let Execution { timestamp, execution_id, .. } = *execution;
+        match execution.kind {
+            ExecutionKind::Fill => {
+                let new = self.new_fill(order_id, execution)?;
+                Ok(self.fills().record_as(id, &new)?)
+            }
+            ExecutionKind::Bust { of } => {
+                let amends = self.find_fill_to_amend(order_id, execution, of)?;
+                Ok(self.fills().bust_as(id, &NewBust { amends, timestamp, execution_id })?)
+            }
+            ExecutionKind::Correction { of } => {
+                let amends = self.find_fill_to_amend(order_id, execution, of)?;
+                let (quantity_filled, price_at_fill, commission) = self.fill_terms(execution)?;
+                let new = NewCorrection {
+                    amends,
+                    timestamp,
+                    quantity_filled,
+                    price_at_fill,
+                    commission,
+                    execution_id,
+                };
+                Ok(self.fills().correct_as(id, &new)?)
+            }
+        }
+    }
+
+    /// Converts an execution to a fill of this order.
+    fn new_fill<'a>(
+        &mut self,
+        order_id: Uuid,
+        execution: &Execution<'a>,
+    ) -> Result<NewFill<'a>, NotApplied> {
+        let (quantity_filled, price_at_fill, commission) = self.fill_terms(execution)?;
+        let Execution { timestamp, venue, execution_id, .. } = *execution;
+        Ok(NewFill {
+            order_id,
+            timestamp,
+            quantity_filled,
+            price_at_fill,
+            venue,
+            commission,
+            execution_id,
+        })
+    }
+
+    /// Converts quantity, price and commission to the types of a fill, and refuses them if the columns would
+    /// round them.
+    fn fill_terms(
+        &mut self,
+        execution: &Execution<'_>,
+    ) -> Result<(i32, Price, Commission), NotApplied> {
+        let (shares, price) = (execution.shares()?, execution.price()?);
+        let commission = execution.commission()?;
+        let scales = ScaleCheck::of(|scales| {
+            scales.price("price", Some(price));
+            scales.commission(commission);
+        });
+        match scales.check(self.conn) {
+            Err(why) if why.is_invalid_input() => {
+                Err(NotApplied::Refused(BreakReason::Precision, why.to_string()))
+            }
+            checked => Ok(checked.map(|()| (shares, price, commission))?),
+        }
+    }
+
+    /// Returns the fill that a bust or correction amends: the last one in the chain of corrections that begins
+    /// with the fill referred to. If this same amendment is stored already, returns the fill that it amended.
+    fn find_fill_to_amend(
+        &mut self,
+        order_id: Uuid,
+        execution: &Execution<'_>,
+        refers_to: &str,
+    ) -> Result<Uuid, NotApplied> {
+        // Fails if the order is not stored, which is another break reason than an unknown fill.
+        Orders { conn: self.conn, role: self.role }.get(order_id)?;
+        let fills = self.fills().of_order(order_id)?;
+        let by_execution_id = |id: &str| {
+            let has_id = |fill: &&Fill| fill.execution_id.as_deref() == Some(id);
+            fills.iter().filter(has_id).find(|fill| fill.venue == execution.venue)
+        };
+        let stored = execution.execution_id.and_then(by_execution_id);
+        // A fill without an execution id is referred to by its own id.
+        let has_own_id = |fill: &&Fill| {
+            fill.execution_id.is_none() && fill.id.to_string().eq_ignore_ascii_case(refers_to)
+        };
+        let mut last = by_execution_id(refers_to).or_else(|| fills.iter().find(has_own_id));
+        // The loop ends: an amendment amends a fill stored before it, so there is no cycle.
+        while let Some(next) = fills.iter().find(|fill| {
+            fill.amends.is_some()
+                && fill.amends == last.map(|last| last.id)
+                && stored.is_none_or(|stored| stored.id != fill.id)
+        }) {
+            last = Some(next);
+        }
+        if let Some(stored) = stored
+            && (stored.amends.is_none() || stored.amends != last.map(|last| last.id))
+        {
+            let amended = fills.iter().find(|fill| Some(fill.id) == stored.amends);
+            let amended = amended.and_then(|fill| fill.execution_id.as_deref());
+            let mut comparison = Comparison::default();
+            comparison.optional("fill amended", amended, Some(refers_to));
+            let id = execution.execution_id.unwrap_or_default();
+            return Err(mismatch(stored, id, comparison.differences()).into());
+        }
+        last.map(|last| last.id).ok_or_else(|| {
+            let detail = format!("order {order_id} has no fill {refers_to} at {}", execution.venue);
+            NotApplied::Refused(BreakReason::UnknownFill, detail)
+        })
+    }
+
+    /// Returns the kind of rule behind an error; `None` if no rule refused the execution.
+    fn break_reason(
+        &mut self,
+        error: &Error,
+        execution: &Execution<'_>,
+    ) -> Result<Option<BreakReason>, Error> {
+        Ok(Some(match (error, execution.order_id) {
+            (error, _) if error.is_not_found() => BreakReason::UnknownOrder,
+            (error, _) if error.is_mismatch() => BreakReason::Mismatch,
+            (error, _) if error.is_over_fill() => BreakReason::OverFill,
+            (error, Some(order)) if error.is_illegal_transition() => {
+                let order = Orders { conn: self.conn, role: self.role }.get(order)?;
+                match order.status {
+                    OrderStatus::Rejected | OrderStatus::Cancelled => BreakReason::OrderEnded,
+                    // The order was FILLED when it refused the fill; a bust may have opened it since.
+                    _ => BreakReason::OverFill,
+                }
+            }
+            (error, _) if error.is_rule_violation() => BreakReason::Invalid,
+            _ => return Ok(None),
+        }))
+    }
+
+    fn fills(&mut self) -> Fills<'_, Engine> {
+        Fills { conn: self.conn, role: self.role }
+    }
+}

@@ -1,0 +1,211 @@
+//! Executions as venues report them, and what became of them.
+
+use bigdecimal::{BigDecimal, ToPrimitive};
+use chrono::{DateTime, Datelike, Utc};
+use diesel::result::Error as DieselError;
+use uuid::Uuid;
+
+use super::rows::Break;
+use crate::error::Error;
+use crate::fills::{Fill, check_execution_id};
+use crate::types::enums::BreakReason;
+use crate::types::price::{Commission, Price, exceeds_max_scale};
+use crate::types::text;
+
+/// Maximum length of a raw message, in characters.
+const MAX_RAW: usize = 65_536;
+
+/// The first year of a PostgreSQL timestamp.
+const FIRST_YEAR: i32 = -4712;
+
+/// Maximum number of digits before the decimal point, and of digits after it, in a reported number.
+const MAX_DIGITS: i64 = 20;
+
+/// An execution as a venue reports it, unchecked: its order may be unknown and its price may not fit the
+/// columns.
+///
+/// Unlike a [`NewFill`](crate::NewFill), it can hold every report that a venue may send, so that
+/// [`Breaks::record_or_break`](crate::Breaks::record_or_break) can store as a break what is no valid fill.
+/// Quantity, price and commission of a bust do not count, since a bust takes back the whole fill; they are
+/// stored only if the bust becomes a break.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Execution<'a> {
+    /// Whether this is a fill, or a bust or a correction of one (FIX tag 150, ExecType).
+    pub kind: ExecutionKind<'a>,
+    /// The order that was executed; `None` if it is not known.
+    pub order_id: Option<Uuid>,
+    /// When it occurred at the venue (FIX tag 60, TransactTime); stored to the microsecond.
+    pub timestamp: DateTime<Utc>,
+    /// Shares (FIX tag 32, LastQty).
+    pub quantity: BigDecimal,
+    /// Price per share in currency units (FIX tag 31, LastPx).
+    pub price: BigDecimal,
+    /// Venue of the execution (FIX tag 30, LastMkt), 1 to 50 characters.
+    pub venue: &'a str,
+    /// Commission in currency units (FIX tag 12).
+    pub commission: BigDecimal,
+    /// The venue's identifier of this execution report (FIX tag 17, ExecID), 1 to 64 characters. Makes
+    /// recording idempotent.
+    pub execution_id: Option<&'a str>,
+    /// The message as received, up to 65536 characters. Stored only with a break.
+    pub raw: Option<&'a str>,
+}
+
+/// The kind of an [`Execution`]: a fill, or a bust or correction of an earlier one.
+///
+/// `of` is the execution id of the fill to amend, or of an earlier correction of it (FIX tag 19,
+/// ExecRefID), 1 to 64 characters; in either case the last correction is amended. For a fill without an
+/// execution id, `of` is [`Fill::id`] as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub enum ExecutionKind<'a> {
+    /// A fill or partial fill (FIX 150=F, Trade).
+    Fill,
+    /// A correction: the fill has this quantity, price and commission instead (FIX 150=G, Trade Correct).
+    Correction {
+        /// Execution id of the fill to correct.
+        of: &'a str,
+    },
+    /// A bust: the venue takes the fill back (FIX 150=H, Trade Cancel).
+    Bust {
+        /// Execution id of the fill to bust.
+        of: &'a str,
+    },
+}
+
+impl<'a> ExecutionKind<'a> {
+    /// Returns the kind that the columns `refers_to` and `is_bust` of a break stand for.
+    pub(super) fn of_columns(refers_to: Option<&'a str>, is_bust: bool) -> Self {
+        match refers_to {
+            Some(of) if is_bust => Self::Bust { of },
+            Some(of) => Self::Correction { of },
+            // The database refuses a bust that refers to nothing (`ck_breaks_bust_refers`).
+            None => Self::Fill,
+        }
+    }
+
+    /// Returns the execution id of the fill that this amends; `None` for a fill.
+    pub fn refers_to(self) -> Option<&'a str> {
+        match self {
+            Self::Fill => None,
+            Self::Correction { of } | Self::Bust { of } => Some(of),
+        }
+    }
+
+    /// Whether this is a bust.
+    pub fn is_bust(self) -> bool {
+        matches!(self, Self::Bust { .. })
+    }
+}
+
+/// What became of a reported execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Outcome {
+    /// It was stored as a new fill, bust or correction.
+    Recorded(Fill),
+    /// It was stored before: as this fill, bust or correction of its order, or of the order that its break
+    /// was booked to.
+    Known(Fill),
+    /// It could not be applied and is stored as this break, now or earlier; the break may have been
+    /// dismissed since.
+    Broken(Break),
+}
+
+impl Outcome {
+    /// Tells a new fill from a known one: a new fill has the id that it was to be stored under.
+    pub(super) fn of(id: Uuid, fill: Fill) -> Self {
+        match fill.id == id {
+            true => Self::Recorded(fill),
+            false => Self::Known(fill),
+        }
+    }
+}
+
+/// Why an execution was not applied.
+pub(super) enum NotApplied {
+    /// A rule refused it, which makes it a break.
+    Refused(BreakReason, String),
+    /// An error that says nothing about the execution, such as a lost connection; or a database error
+    /// that is yet to be classified.
+    Failed(Error),
+}
+
+impl From<Error> for NotApplied {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<DieselError> for NotApplied {
+    fn from(error: DieselError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Execution<'_> {
+    /// Refuses an execution that does not even fit the columns of a break.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        text::check("venue", self.venue, 50)?;
+        check_execution_id(self.execution_id)?;
+        if self.order_id.is_some_and(|id| id.is_nil()) {
+            let nil = Uuid::nil().to_string();
+            return Err(Error::invalid("order id", &nil, "is the nil UUID, which no order has"));
+        }
+        if let Some(id) = self.kind.refers_to() {
+            text::check("execution id referred to", id, text::MAX_ID)?;
+        }
+        if self.timestamp.year() < FIRST_YEAR {
+            let at = self.timestamp.to_rfc3339();
+            return Err(Error::invalid("timestamp", &at, "is before the year -4712"));
+        }
+        if let Some(raw) = self.raw {
+            text::check("raw message", raw, MAX_RAW)?;
+        }
+        for (what, value) in
+            [("quantity", &self.quantity), ("price", &self.price), ("commission", &self.commission)]
+        {
+            if !fits_a_break(value) {
+                let why = "has more than 20 digits before or after the point";
+                return Err(Error::invalid(what, &value.to_scientific_notation(), why));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn shares(&self) -> Result<i32, NotApplied> {
+        let whole = self.quantity.is_integer().then(|| self.quantity.to_i32()).flatten();
+        whole.filter(|shares| *shares > 0).ok_or_else(|| {
+            let quantity = self.quantity.to_plain_string();
+            let detail = format!("quantity {quantity} is not a whole number of shares above 0");
+            NotApplied::Refused(BreakReason::Invalid, detail)
+        })
+    }
+
+    pub(super) fn price(&self) -> Result<Price, NotApplied> {
+        money(&self.price)
+    }
+
+    pub(super) fn commission(&self) -> Result<Commission, NotApplied> {
+        money(&self.commission)
+    }
+}
+
+/// Whether a number fits the numeric columns of a break: at most [`MAX_DIGITS`] before and after the point.
+fn fits_a_break(value: &BigDecimal) -> bool {
+    // Checked before normalizing, which would write out every zero of a number like 1e1000000000.
+    if value.fractional_digit_count() < -MAX_DIGITS {
+        return false;
+    }
+    let value = value.normalized();
+    let scale = value.fractional_digit_count();
+    let digits = i64::try_from(value.digits()).unwrap_or(i64::MAX);
+    scale <= MAX_DIGITS && digits.saturating_sub(scale) <= MAX_DIGITS
+}
+
+fn money<T: TryFrom<BigDecimal, Error = Error>>(value: &BigDecimal) -> Result<T, NotApplied> {
+    let reason =
+        if exceeds_max_scale(value) { BreakReason::Precision } else { BreakReason::Invalid };
+    T::try_from(value.clone()).map_err(|why| NotApplied::Refused(reason, why.to_string()))
+}
