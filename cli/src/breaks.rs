@@ -34,8 +34,8 @@ Example:
     /// its reason. A resolution is final. Needs a login that is a member of blotter_engine.
     #[command(after_long_help = "\
 Examples:
-  blotter breaks resolve 01a21f9f-af5f-70ab-87d6-2791c07c5c89 --book --reason 'confirmed by the broker'
-  blotter breaks resolve 01a21f9f-af5f-70ab-87d6-2791c07c5c89 --dismiss --reason 'busted by telephone'")]
+  blotter breaks resolve UUID --book --reason 'confirmed by the broker'
+  blotter breaks resolve UUID --dismiss --reason 'busted by telephone'")]
     Resolve(Resolve),
 }
 
@@ -213,7 +213,7 @@ impl Row for BreakRow {
         "order",
         "kind",
         "venue",
-        "execution",
+        "execution id",
         "quantity",
         "price",
         "state",

@@ -42,7 +42,8 @@ pub struct Ingest {
     trader: Option<Uuid>,
     /// FIX tag that holds the trader, by id or by name; for example 1 (Account)
     ///
-    /// A name that is not known is registered as a new trader.
+    /// A name that is not known is registered as a new trader. If neither this nor --trader is given, FIX
+    /// reports name no trader and cannot create orders.
     #[arg(long, value_name = "TAG", value_parser = clap::value_parser!(u32).range(1..))]
     trader_from: Option<u32>,
     /// Apply everything in one transaction and roll it back: nothing is stored

@@ -19,14 +19,14 @@ pub struct Selection {
     /// Only rows of this trader (id); required if the login may read only one trader's rows
     #[arg(long, value_name = "UUID")]
     pub trader: Option<Uuid>,
-    /// Only this order, or the rows that belong to it (id)
+    /// Only this order, or its fills, breaks or log entries (id)
     #[arg(long, value_name = "UUID")]
     order: Option<Uuid>,
     /// Only rows of orders in this symbol, for example AAPL
     #[arg(long, value_name = "SYMBOL")]
     symbol: Option<String>,
-    /// Only rows of orders that have this status now (for the log: that had it after the entry); may be
-    /// repeated
+    /// Only rows of orders with this status: the present one, or for log entries the one after the entry;
+    /// may be repeated
     #[arg(long, value_name = "STATUS", ignore_case = true)]
     #[arg(value_parser = arguments::status())]
     status: Vec<OrderStatus>,
@@ -46,7 +46,7 @@ pub struct Window {
     #[arg(long, value_name = "N", default_value_t = 50)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// Continue after this row: the cursor that the previous, cut listing printed to standard error
+    /// Continue a listing that --limit has cut, from the cursor that it printed to standard error
     #[arg(long, value_name = "CURSOR")]
     after: Option<Cursor>,
 }

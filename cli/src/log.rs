@@ -32,7 +32,7 @@ pub struct Log {
     selection: Selection,
     #[command(flatten)]
     window: Window,
-    /// Output format; the events-* formats export every matching entry, whatever --limit and --after say
+    /// Output format; the events-* formats ignore --limit and --after
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     /// Keep printing entries as they are written, until interrupted
@@ -48,11 +48,11 @@ enum Format {
     Table,
     /// Comma-separated values with a header line
     Csv,
-    /// A JSON array of objects; with --follow, then one object per line
+    /// A JSON array of objects; with --follow, one object per line
     Json,
-    /// One event per line as JSON, to be read again by `blotter ingest`; not with --follow
+    /// Events for `blotter ingest`, one JSON object per line; not with --follow
     EventsNdjson,
-    /// One event per row of CSV, to be read again by `blotter ingest`; not with --follow
+    /// Events for `blotter ingest`, as CSV; not with --follow
     EventsCsv,
 }
 

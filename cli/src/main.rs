@@ -34,7 +34,7 @@ use clap::{Parser, Subcommand};
 
 use crate::database::Database;
 
-/// Migrate, check, fill, query, report and seal a tradeblotter database
+/// Manage a tradeblotter database: migrate, ingest, query, report, seal, verify
 ///
 /// tradeblotter stores the orders, fills and audit trail of a trading backend in PostgreSQL. Start with
 /// `blotter demo`: it needs an installed PostgreSQL and no set-up, and leaves nothing behind.
@@ -56,7 +56,7 @@ Exit status:
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show the store at work: orders, fills, breaks, refusals and a day of reports
+    /// Show the store at work: orders, fills, breaks, refused changes, a day of reports
     ///
     /// Without a database URL the demo starts a private PostgreSQL server. With one (--database-url or
     /// DATABASE_URL) it creates a database named blotter_demo_ID on that server and grants the login the
@@ -69,7 +69,7 @@ enum Command {
     /// database.
     #[command(after_long_help = "\
 Exit status:
-  That of the command; 128 plus the signal number if a signal ended it.
+  that of the command; 128 plus the number of the signal that ended it
 
 Examples:
   blotter sandbox -- sh
@@ -99,18 +99,18 @@ Example:
     /// Ingesting is idempotent: orders, fills and actions that are stored already are recognised by their
     /// ids and skipped, so after an interruption ingest the same file again. Fills without an execution id
     /// cannot be recognised and are counted again. An execution that cannot be applied is kept as a break
-    /// (see `blotter breaks`). What cannot be kept as a break is named on standard error with its line; the
-    /// first 100 of them are printed. Needs a login that is a member of blotter_engine.
+    /// (see `blotter breaks`). A report that cannot be read, or that a break cannot keep, is printed to
+    /// standard error with its line number, up to 100 lines. Needs a login that is a member of blotter_engine.
     #[command(after_long_help = "\
 Exit status:
   0  the file was read to its end, whatever was in it
-  1  the database or the file returned an error; with --strict also if anything is left to resolve
+  1  the database or the file returned an error; with --strict also: something is left to resolve
   2  the command line is wrong
 
 Examples:
   blotter ingest day.fix --trader-from 1
   blotter ingest - --format ndjson < events.ndjson
-  blotter ingest day.fix --trader 01a21f9f-aedc-73ed-ae0b-cd4d447b3743 --venue XNAS --dry-run")]
+  blotter ingest day.fix --trader UUID --venue XNAS --dry-run")]
     Ingest(ingest::Ingest),
     /// List and resolve executions that could not be applied
     #[command(subcommand)]
@@ -119,7 +119,7 @@ Examples:
     #[command(after_long_help = "\
 Examples:
   blotter orders --status PENDING --status PARTIAL --symbol AAPL
-  blotter orders --order 01a21f9f-af5f-70ab-87d6-2791c07c5c89 --as-of 2026-11-24T15:59:00Z")]
+  blotter orders --order UUID --as-of 2026-11-24T15:59:00Z")]
     Orders(orders::Orders),
     /// List fills, newest first
     #[command(after_long_help = "\
@@ -131,7 +131,7 @@ Example:
     /// Selects the newest entries, up to --limit, and prints them oldest first.
     #[command(after_long_help = "\
 Examples:
-  blotter log --order 01a21f9f-af5f-70ab-87d6-2791c07c5c89
+  blotter log --order UUID
   blotter log --follow
   blotter log --format events-ndjson > events.ndjson")]
     Log(log::Log),
@@ -156,8 +156,9 @@ Example:
     Rebuild(rebuild::Rebuild),
     /// Write a report of every action in a time range
     ///
-    /// One row for each log entry, with the order's full state at that moment, read in one snapshot. A
-    /// manifest beside the file has its SHA-256, the number of rows and the seal that covers them. Needs a
+    /// Has one row for each log entry, with the order's full state at that moment; all rows are from one
+    /// snapshot. Writes a manifest beside the file: its SHA-256, the number of rows, and the seal that covers
+    /// them. Needs a
     /// login that is a member of blotter_compliance.
     #[command(after_long_help = "\
 Example:
@@ -187,7 +188,7 @@ Exit status:
   2  the command line is wrong
 
 Example:
-  blotter verify --public-key 1bec93e8... --checkpoint-file seals.jsonl")]
+  blotter verify --public-key KEY --checkpoint-file seals.jsonl")]
     Verify(verify::Verify),
     /// Write a proof that one entry of the log was sealed
     ///
@@ -195,7 +196,7 @@ Example:
     /// is a member of blotter_auditor or blotter_compliance.
     #[command(after_long_help = "\
 Example:
-  blotter prove 521b1783-25f5-4a4f-afec-4cc6ce92dd5d -o proof.json")]
+  blotter prove UUID -o proof.json")]
     Prove(prove::Prove),
     /// Check a proof that `blotter prove` wrote; needs no database
     ///
@@ -207,7 +208,7 @@ Exit status:
   2  the command line is wrong
 
 Example:
-  blotter verify-proof proof.json --public-key 1bec93e8...")]
+  blotter verify-proof proof.json --public-key KEY")]
     VerifyProof(verify_proof::VerifyProof),
 }
 

@@ -65,7 +65,7 @@ impl Row for Order {
         "price",
         "status",
         "filled",
-        "average",
+        "average price",
     ];
 
     const FIELDS: &'static [&'static str] = &[
@@ -116,7 +116,7 @@ impl Row for Fill {
         "price",
         "venue",
         "commission",
-        "execution",
+        "execution id",
         "amends",
     ];
 
@@ -157,7 +157,7 @@ impl Row for Fill {
 
 impl Row for ExecutionLog {
     const HEADINGS: &'static [&'static str] =
-        &["time", "order", "trader", "action", "status", "retry", "code", "reason"];
+        &["time", "order", "trader", "action", "status", "retry", "error code", "reason"];
 
     const FIELDS: &'static [&'static str] = &[
         "id",

@@ -27,7 +27,7 @@ pub struct Report {
     /// Only this symbol, for example AAPL [default: all]
     #[arg(long, value_name = "SYMBOL")]
     symbol: Option<String>,
-    /// Format of the file
+    /// Format of the file: html for people, the others for programs
     #[arg(long, value_name = "FORMAT", value_parser = arguments::report_format())]
     format: Format,
     /// File to write, which must not exist; its manifest is FILE.manifest.json

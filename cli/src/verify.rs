@@ -19,11 +19,12 @@ pub struct Verify {
     /// Checkpoint file that `blotter seal` wrote; without it, seals removed at the end go unnoticed
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     checkpoint_file: Option<PathBuf>,
-    /// Public key that seals may be signed with, as `blotter key` prints it; may be repeated
+    /// Public key that seals may be signed with, as `blotter key` prints it; may be repeated. Without it, a
+    /// log that was sealed again with another key goes unnoticed
     #[arg(long = "public-key", value_name = "KEY")]
     public_keys: Vec<PublicKey>,
-    /// Read entries only from this seal on: its number, or the first seal at or after this time (RFC 3339, or
-    /// YYYY-MM-DD for midnight UTC); the chain of seals is always checked whole [default: all entries]
+    /// First seal whose entries to read: its number, or the first at or after this time (RFC 3339, or
+    /// YYYY-MM-DD for midnight UTC). The chain of all seals is checked in any case [default: the first]
     #[arg(long, value_name = "N|TIME", value_parser = verify_from)]
     from: Option<VerifyFrom>,
 }

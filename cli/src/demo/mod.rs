@@ -56,14 +56,14 @@ pub fn run(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
     heading(
         out,
         "6. A trading day from a FIX log, ingested",
-        "1498 messages about 300 orders (cli/data/day.fix), applied as `blotter ingest` does it.",
+        "1498 messages about 300 orders (cli/data/day.fix); a change of an order is a new order in its place.",
     )?;
     ingest_day(&floor.engine, out)?;
     show_breaks(&floor.engine, out)?;
     heading(
         out,
         "8. The same file, ingested again",
-        "Ingesting is idempotent: what is stored already is recognised, and nothing changes.",
+        "Ingesting is idempotent: what is stored already is recognised, and nothing changes. The breaks stay open.",
     )?;
     ingest_day(&floor.engine, out)?;
     conclude(started, out)
@@ -74,8 +74,8 @@ fn introduce(stage: &Stage, out: &mut impl Write) -> Result<(), Failure> {
     Ok(writeln!(
         out,
         "\
-tradeblotter: an order, fill and audit store on PostgreSQL. This demo trades for a moment as two traders,
-Ada and Grace, and shows what the database keeps and what it refuses. It runs in {}.
+tradeblotter: an order, fill and audit store on PostgreSQL. This demo trades as Ada, and shows what the
+database keeps, and what it refuses to her and to Grace, another trader. It runs in {}.
 
 What to look at
   1-3  status and totals are derived by the database from fills and log entries, never written by a client
@@ -184,13 +184,13 @@ fn show_orders(desk: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(), Fa
     heading(
         out,
         &format!("1. {}'s orders, newest first", ada.name),
-        "Status, filled quantity and average price follow from the fills below and the log.",
+        "The database derives status, filled quantity and average price from the fills below and the log.",
     )?;
     output::table(out, &orders, Detail::Brief)?;
     heading(
         out,
         "2. Their fills, newest first",
-        "Fills are append-only: execution A-2 corrects the price of A-1 in a new row, and the average follows.",
+        "Fills are append-only: execution A-2 corrects the price of A-1 in a new row.",
     )?;
     output::table(out, &fills, Detail::Brief)
 }
@@ -214,8 +214,8 @@ fn show_refusals(
 ) -> Result<(), Failure> {
     heading(
         out,
-        &format!("4. What {} tries, and what the backend is told", ada.name),
-        "Each of these is refused with an error that names the row and the rule; nothing of it is stored.",
+        &format!("4. What {} tries, and the error that the backend gets", ada.name),
+        "The database or the library refuses each of these; nothing of it is stored.",
     )?;
     let open = desk.trader.transaction(|tx| tx.orders().open(ada.id, ALL))?.rows;
     let over_fill = open.first();

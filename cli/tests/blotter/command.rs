@@ -1,4 +1,4 @@
-//! The command `blotter`, run as a person or a script would.
+//! Runs the command `blotter` as a person or a script would.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
@@ -27,7 +27,7 @@ fn blotter(arguments: &[&str]) -> Command {
     command
 }
 
-/// As a login that may act as every role.
+/// Runs the command as a login that may act as every role.
 fn on(database: &Database, arguments: &[&str]) -> Output {
     blotter(arguments).env("DATABASE_URL", database.app_url()).output().unwrap()
 }
@@ -44,7 +44,7 @@ fn text(output: Output, code: i32) -> String {
     said + &complaint
 }
 
-/// One order partly filled and cancelled, one open.
+/// Submits two orders: one is partly filled and then cancelled, one stays open.
 fn two_orders(store: &Blotter) -> Trader {
     let ada = trader(store, "Ada");
     let limit = NewOrder::limit(ada.id, Side::Buy, "AAPL", 100, price("10.50"));
@@ -83,7 +83,7 @@ fn settings_for_other_servers_in_the_environment_do_not_reach_the_private_one() 
 
 #[test]
 fn the_demo_on_a_running_server_leaves_that_server_as_it_was() {
-    // One of its own, because the demo takes on roles that belong to all of its databases.
+    // A private server, because roles belong to all databases of a server.
     let server = Server::start().unwrap();
     let admin = &mut connect(&server.admin_url()).unwrap();
     let inventory = "SELECT datname::text AS text FROM pg_database
@@ -113,7 +113,7 @@ fn without_a_terminal_nothing_is_coloured_unless_forced() {
 }
 
 #[test]
-fn control_characters_in_somebody_elses_text_do_not_reach_the_terminal() {
+fn control_characters_in_stored_text_do_not_reach_the_terminal() {
     let database = Database::migrated();
     let ada = two_orders(&database.blotter());
     let shown = text(on(&database, &["log", "--trader", &ada.id.to_string()]), 0);
@@ -156,7 +156,7 @@ fn csv_and_json_give_prices_as_exact_text() {
     assert_eq!(fills[0]["price_at_fill"], "10.45");
     assert_eq!(fills[0]["commission"], "0.00");
 
-    // Not a character of an audit trail is lost on the way into a file.
+    // A file gets the text unchanged; only tables escape it.
     let csv = text(on(&database, &["log", "--trader", &ada, "--format", "csv"]), 0);
     assert!(csv.contains("\u{1b}[2Jchanged"), "{csv:?}");
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
@@ -166,7 +166,7 @@ fn csv_and_json_give_prices_as_exact_text() {
 }
 
 #[test]
-fn the_heads_of_csv_are_the_fields_of_json_and_stand_above_an_empty_listing_too() {
+fn csv_headers_are_the_fields_of_json_even_for_an_empty_listing() {
     let database = Database::migrated();
     let store = database.blotter();
     let ada = two_orders(&store).id.to_string();
@@ -216,7 +216,7 @@ fn a_listing_is_read_as_the_role_that_the_login_has() {
 }
 
 #[test]
-fn whoami_says_what_the_login_may_do_and_what_is_wrong_with_it() {
+fn whoami_prints_what_the_login_may_do_and_warnings() {
     let database = Database::migrated();
     let whoami =
         |url: String| text(blotter(&["whoami"]).env("DATABASE_URL", url).output().unwrap(), 0);
@@ -235,7 +235,7 @@ fn whoami_says_what_the_login_may_do_and_what_is_wrong_with_it() {
 }
 
 #[test]
-fn schema_check_warns_of_a_login_that_no_backend_should_use() {
+fn schema_check_warns_of_a_login_that_a_backend_should_not_use() {
     let database = Database::migrated();
     let check = |url: String| {
         text(blotter(&["schema", "check"]).env("DATABASE_URL", url).output().unwrap(), 0)
@@ -246,7 +246,7 @@ fn schema_check_warns_of_a_login_that_no_backend_should_use() {
     assert!(check(database.app_url()).starts_with("warning: app may act as"));
 }
 
-/// Kills the command when the test is over, however it ends.
+/// A process that is killed when the test ends.
 struct Running(Child);
 
 impl Drop for Running {
@@ -285,7 +285,7 @@ fn a_followed_log_shows_entries_as_they_are_written_even_when_committed_out_of_o
 }
 
 #[test]
-fn output_that_nobody_reads_any_more_ends_the_command_quietly() {
+fn a_closed_output_ends_the_command_without_an_error() {
     let database = Database::migrated();
     let ada = two_orders(&database.blotter()).id.to_string();
     let mut command = blotter(&["orders", "--trader", &ada]);
@@ -296,7 +296,7 @@ fn output_that_nobody_reads_any_more_ends_the_command_quietly() {
 }
 
 #[test]
-fn each_wrong_database_has_a_sentence_of_its_own() {
+fn each_kind_of_wrong_database_has_its_own_error() {
     let empty = Database::empty();
     let missing = format!("is not migrated: {} migrations are missing", migrations().len());
     let ahead = Database::migrated();
@@ -318,7 +318,7 @@ fn each_wrong_database_has_a_sentence_of_its_own() {
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_is_a_usage_error() {
+fn a_command_line_with_invalid_values_is_a_usage_error() {
     let senseless: [&[&str]; 5] = [
         &["orders", "--status", "OPEN"],
         &["orders", "--from", "yesterday"],
@@ -331,7 +331,7 @@ fn a_command_line_that_makes_no_sense_is_a_usage_error() {
     }
 }
 
-/// The folders of the migrations, in their order.
+/// Returns the names of the migrations, in order.
 fn migrations() -> Vec<String> {
     let folders = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations"))
         .unwrap()
@@ -343,7 +343,7 @@ fn migrations() -> Vec<String> {
 }
 
 #[test]
-fn migrate_says_what_it_runs_in_order_and_how_long_it_took() {
+fn migrate_prints_each_migration_in_order_with_its_time() {
     let database = Database::empty();
     let run = text(as_owner(&database, &["migrate", "run"]), 0);
     let lines: Vec<&str> = run.lines().collect();
@@ -399,10 +399,10 @@ fn a_private_server_is_gone_even_when_its_owner_is_killed_outright() {
     let mut conn = tradeblotter::connect(url.trim()).unwrap();
     owner.kill().unwrap();
     owner.wait().unwrap();
-    // Ends when the server does, long before it has slept enough.
+    // Fails as soon as the server ends, long before the sleep does.
     conn.batch_execute("SELECT pg_sleep(300)").unwrap_err();
     await_end_of(&directory(&url));
-    // Ends the `cat`, which has outlived its parent.
+    // Ends `cat`, which has outlived its parent.
     drop(owner.stdin.take().map(|mut stdin| stdin.write_all(b"")));
 }
 
@@ -410,7 +410,7 @@ fn a_private_server_is_gone_even_when_its_owner_is_killed_outright() {
 fn a_private_server_is_gone_even_when_its_owner_was_killed_while_it_started() {
     let directory = TempDir::new().unwrap();
     let at = |name: &str| directory.path().join(name);
-    // An initdb that tells its directory, and waits until it may go on.
+    // An initdb that writes its directory to one pipe, and waits for a line on another.
     let real = programs(&mut Database::empty().admin());
     let real = real.display();
     for program in ["pg_ctl", "postgres"] {
@@ -458,7 +458,7 @@ fn nobody_else_may_enter_the_directory_of_a_private_server_whatever_the_umask() 
     }
 }
 
-/// Waits for a directory to go; what removes it is at work already.
+/// Waits until another process has removed this directory.
 fn await_end_of(directory: &Path) {
     let given_up = Instant::now() + Duration::from_secs(60);
     while directory.exists() {
@@ -478,7 +478,7 @@ fn a_pgbin_without_a_server_is_named() {
     assert!(complaint.contains("PGBIN is /nowhere, which lacks"), "{complaint}");
 }
 
-/// A cancelled order with a fill of 25 shares that came too late, by the break's id.
+/// Returns a cancelled order, and the id of the break for a fill of 25 shares that was reported later.
 fn late_fill(store: &Blotter) -> (Order, Uuid) {
     let ada = trader(store, "Ada");
     let order = submit(store, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
@@ -500,7 +500,7 @@ fn late_fill(store: &Blotter) -> (Order, Uuid) {
 }
 
 #[test]
-fn breaks_are_listed_until_they_are_resolved_and_then_when_all_are_asked_for() {
+fn resolved_breaks_are_listed_only_with_all() {
     let database = Database::migrated();
     let store = database.blotter();
     let (order, broken) = late_fill(&store);
@@ -527,7 +527,7 @@ fn breaks_are_listed_until_they_are_resolved_and_then_when_all_are_asked_for() {
 }
 
 #[test]
-fn a_break_is_dismissed_and_the_command_line_has_to_say_which_and_why() {
+fn a_break_is_dismissed_only_with_an_id_and_a_reason() {
     let database = Database::migrated();
     let store = database.blotter();
     let (order, broken) = late_fill(&store);
@@ -553,7 +553,7 @@ fn a_break_is_dismissed_and_the_command_line_has_to_say_which_and_why() {
 }
 
 #[test]
-fn breaks_have_a_line_of_csv_each_whether_or_not_they_are_resolved() {
+fn each_break_is_one_line_of_csv_resolved_or_not() {
     let database = Database::migrated();
     let store = database.blotter();
     let (_, resolved) = late_fill(&store);
@@ -569,7 +569,7 @@ fn breaks_have_a_line_of_csv_each_whether_or_not_they_are_resolved() {
 }
 
 #[test]
-fn expire_ends_what_is_due_prints_its_ids_and_is_silent_when_nothing_is() {
+fn expire_cancels_due_orders_and_prints_their_ids() {
     let database = Database::migrated();
     let store = database.blotter();
     let ada = trader(&store, "Ada");
@@ -591,7 +591,7 @@ fn expire_ends_what_is_due_prints_its_ids_and_is_silent_when_nothing_is() {
 }
 
 #[test]
-fn rebuild_is_silent_when_all_follows_and_names_what_does_not() {
+fn rebuild_prints_each_difference_and_nothing_if_there_is_none() {
     let database = Database::migrated();
     let store = database.blotter();
     two_orders(&store);
@@ -612,7 +612,7 @@ fn rebuild_is_silent_when_all_follows_and_names_what_does_not() {
 }
 
 #[test]
-fn an_order_is_shown_as_it_stood_at_a_moment() {
+fn an_order_is_shown_as_of_a_time() {
     let database = Database::migrated();
     let store = database.blotter();
     let ada = trader(&store, "Ada");

@@ -1,5 +1,5 @@
-//! The command `blotter`, run as a person or a script would, against a private server and a database of its
-//! own for every test.
+//! Runs the command `blotter` as a person or a script would. All tests share a private server; each has a
+//! database of its own.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! `blotter migrate`, run by several processes at once.
+//! Runs `blotter migrate` in several processes at once.
 
 use std::process::{Command, Stdio};
 
@@ -7,7 +7,7 @@ use tradeblotter_test_support::Database;
 
 const TOGETHER: usize = 8;
 
-/// The command, on this database.
+/// Returns the command, with this database.
 fn blotter(database: &Database, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blotter"));
     command.args(arguments).env("DATABASE_URL", database.owner_url());

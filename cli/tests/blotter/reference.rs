@@ -36,15 +36,17 @@ fn subcommands(help: &str) -> Vec<String> {
 
 /// Removes the options that every subcommand has.
 fn without_common_options(help: &str) -> String {
-    let sections = help.split("\n\n");
-    let sections: Vec<_> = sections
-        .filter(|section| !section.trim_start().starts_with("-h, --help"))
-        .filter(|section| !section.starts_with("Connection:") && !section.contains("DATABASE_URL]"))
-        .collect();
-    let text = sections.join("\n\n");
-    let text = text
-        .replace("Options:\n  -h, --help\n          Print help (see a summary with '-h')\n", "");
-    text.replace("Options:\n  -h, --help\n          Print help\n", "").trim_end().to_owned() + "\n"
+    let is_kept = |line: &&str| {
+        let line = line.trim();
+        !line.starts_with("-h, --help") && !line.starts_with("Print help")
+    };
+    let sections = help.split("\n\n").filter_map(|section| {
+        let is_connection = section.starts_with("Connection:") || section.contains("DATABASE_URL]");
+        let lines: Vec<_> = section.lines().filter(is_kept).collect();
+        let is_empty = lines.iter().all(|line| line.is_empty() || *line == "Options:");
+        (!is_connection && !is_empty).then(|| lines.join("\n"))
+    });
+    sections.collect::<Vec<_>>().join("\n\n").trim_end().to_owned() + "\n"
 }
 
 fn describe(path: &[String], document: &mut String) {

@@ -1,4 +1,4 @@
-//! The command, and the files that it leaves.
+//! Runs `blotter report` and checks the files that it writes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use tradeblotter::report::{Format, Manifest, Report};
 use tradeblotter_test_support::{Database, submit, trader};
 use tradeblotter_test_support::{amended_order, trading_day};
 
-/// Runs the command in this directory; what it has said.
+/// Runs the command in this directory and returns its output.
 #[track_caller]
 fn report(db: &Database, directory: &TempDir, arguments: &str, role: &str, code: i32) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blotter"));
@@ -67,7 +67,7 @@ fn a_manifest_has_the_hash_of_its_file_and_the_seal_that_covers_it() {
     }
     assert_eq!(names(&directory).len(), 2 * Format::ALL.len());
 
-    // Sealed, and something new after that.
+    // Seal the rows, then add one that is not sealed.
     let blotter = db.blotter();
     let key = SealKey::generate().unwrap();
     let seal = blotter.auditor().transaction(|tx| tx.seals().seal(&key)).unwrap().unwrap();
@@ -86,13 +86,13 @@ fn a_manifest_has_the_hash_of_its_file_and_the_seal_that_covers_it() {
 }
 
 #[test]
-fn a_report_that_fails_leaves_nothing_behind_and_none_is_written_over() {
+fn a_report_that_fails_leaves_no_file_and_no_file_is_overwritten() {
     let db = trading_day();
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("day.csv");
     let officer = db.blotter().compliance();
     let whole = Report { filter: Filter::default(), format: Format::Csv };
-    // Whatever else is there, the name of the manifest is taken.
+    // A file with the name of the manifest is enough for a refusal.
     fs::write(Manifest::path(&path), "mine").unwrap();
     assert!(whole.write(&officer, &path, |_, _| ()).unwrap_err().is_file());
     assert_eq!(names(&directory), [PathBuf::from("day.csv.manifest.json")]);
@@ -106,7 +106,7 @@ fn a_report_that_fails_leaves_nothing_behind_and_none_is_written_over() {
     let nowhere = directory.path().join("nowhere").join("day.csv");
     assert!(whole.write(&officer, &nowhere, |_, _| ()).unwrap_err().is_file());
 
-    // An order that somebody has removed by force is missed when most of the file is written.
+    // An order that was removed by force is noticed when most of the file has been written.
     let remove = "SET session_replication_role = replica;
         DELETE FROM orders WHERE id = (SELECT order_id FROM execution_logs ORDER BY sequence DESC LIMIT 1)";
     db.unguarded().batch_execute(remove).unwrap();
@@ -119,7 +119,7 @@ fn a_report_that_fails_leaves_nothing_behind_and_none_is_written_over() {
 }
 
 #[test]
-fn who_is_not_of_compliance_gets_no_report() {
+fn only_compliance_gets_a_report() {
     let (db, _) = amended_order();
     let directory = TempDir::new().unwrap();
     let day = "--from 2026-01-01 --until 2100-01-01 --format csv -o day.csv";

@@ -1,4 +1,4 @@
-//! The commands, and the files that they leave.
+//! Runs `blotter seal`, `verify`, `prove` and `verify-proof`, and checks their files.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
@@ -28,7 +28,7 @@ impl Desk {
         desk
     }
 
-    /// Three entries more.
+    /// Adds three entries to the log.
     fn trade(&self) {
         let ada = trader(&self.blotter, "Ada");
         let order = submit(&self.blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
@@ -40,7 +40,7 @@ impl Desk {
         self.directory.path().join(name)
     }
 
-    /// Runs the command in the directory of the files.
+    /// Runs the command in the directory of the files and returns its output.
     fn run(&self, arguments: &str, role: &str, code: i32) -> String {
         text(self.command(arguments, role).output().unwrap(), code)
     }
@@ -80,7 +80,7 @@ fn lines(path: &Path) -> usize {
 }
 
 #[test]
-fn a_log_is_sealed_verified_proven_and_a_change_is_found() {
+fn a_sealed_log_is_verified_and_proven_and_a_change_is_found() {
     let desk = Desk::new();
     let key = desk.key();
     let sealed = desk.seal();
@@ -113,7 +113,7 @@ fn a_log_is_sealed_verified_proven_and_a_change_is_found() {
     let found = desk.verify(&key, 1);
     assert!(found.starts_with(&format!("entry 5 ({id} of order ")), "{found}");
     assert!(found.contains(": altered; ") && found.contains("6 entries: 1 finding; "), "{found}");
-    // With entries of the second seal only, and of those after it.
+    // Read only the entries of the second seal, then of later seals only.
     let from = |seal: &str, code| {
         desk.run(&format!("verify --public-key {key} --from {seal}"), "blotter_auditor", code)
     };
@@ -126,7 +126,7 @@ fn a_log_is_sealed_verified_proven_and_a_change_is_found() {
 }
 
 #[test]
-fn a_key_that_others_may_read_is_refused_and_none_is_written_over() {
+fn a_key_file_that_others_may_read_is_refused_and_none_is_overwritten() {
     let desk = Desk::new();
     let key = desk.key();
     let mode = fs::metadata(desk.path("key")).unwrap().permissions().mode();
@@ -160,7 +160,7 @@ fn a_key_comes_from_the_environment_too() {
 }
 
 #[test]
-fn who_is_no_auditor_seals_nothing_and_who_sees_no_seals_verifies_nothing() {
+fn only_an_auditor_seals_and_only_auditor_and_compliance_verify() {
     let desk = Desk::new();
     let key = desk.key();
     for role in ["blotter_trader", "blotter_engine", "blotter_compliance"] {
@@ -174,7 +174,7 @@ fn who_is_no_auditor_seals_nothing_and_who_sees_no_seals_verifies_nothing() {
 }
 
 #[test]
-fn what_a_crash_has_kept_from_the_checkpoint_the_next_run_writes_down() {
+fn seals_that_a_crash_kept_from_the_checkpoint_file_are_appended_by_the_next_run() {
     let desk = Desk::new();
     let key = desk.key();
     desk.seal();
@@ -183,14 +183,14 @@ fn what_a_crash_has_kept_from_the_checkpoint_the_next_run_writes_down() {
     desk.seal();
     let both = fs::read(desk.path("seals")).unwrap();
 
-    // Stopped before the line was written, and while it was.
+    // Stopped before the line was written, and in the middle of it.
     for written in [first.clone(), [&first[..], b"{\"id\":2,\"sch"].concat()] {
         fs::write(desk.path("seals"), &written).unwrap();
         assert!(desk.verify(&key, 0).contains("the last seal is not in the checkpoint file yet"));
         assert_eq!(desk.seal(), "");
         assert_eq!(fs::read(desk.path("seals")).unwrap(), both);
     }
-    // A new file has all there is.
+    // A new file gets all seals.
     fs::remove_file(desk.path("seals")).unwrap();
     desk.seal();
     assert_eq!(fs::read(desk.path("seals")).unwrap(), both);
@@ -198,7 +198,7 @@ fn what_a_crash_has_kept_from_the_checkpoint_the_next_run_writes_down() {
 }
 
 #[test]
-fn a_checkpoint_of_another_history_stops_the_sealing_and_nothing_is_sealed() {
+fn a_checkpoint_file_of_another_history_stops_sealing() {
     let desk = Desk::new();
     let key = desk.key();
     desk.seal();
@@ -220,7 +220,7 @@ fn a_checkpoint_of_another_history_stops_the_sealing_and_nothing_is_sealed() {
 }
 
 #[test]
-fn a_sealer_that_runs_on_seals_what_comes_and_has_its_file_to_itself() {
+fn seal_every_seals_new_entries_and_locks_its_checkpoint_file() {
     let desk = Desk::new();
     let key = desk.key();
     let mut command =
