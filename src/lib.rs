@@ -137,7 +137,9 @@ pub use breaks::{
 #[cfg(feature = "embedded")]
 pub use database::embedded;
 pub use database::login::Login;
-pub use database::session::{Blotter, Session, Tx, connect, snapshot_on, transaction_on};
+pub use database::pool::{Blotter, connect};
+pub use database::session::Session;
+pub use database::transaction::{Tx, snapshot_on, transaction_on};
 pub use database::{catalog, migrations, role};
 pub use error::{Error, ErrorKind};
 pub use execution_logs::{ExecutionLog, ExecutionLogs, NewExecutionLog};

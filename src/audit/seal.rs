@@ -16,7 +16,7 @@ use super::sequences::SequenceSet;
 use super::tree;
 use crate::database::postgres::writers_of_log;
 use crate::database::role::{Auditor, Audits};
-use crate::database::session::Tx;
+use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::execution_logs::ExecutionLog;
 use crate::schema::{execution_logs, seals};

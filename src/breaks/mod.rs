@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub use self::execution::{Execution, ExecutionKind, Outcome};
 pub use self::rows::{Break, BreakHistory, BreakResolution, NewBreakResolution, Resolution};
 use crate::database::role::{Engine, Role};
-use crate::database::session::Tx;
+use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::schema::{break_resolutions, breaks};
 use crate::types::filter::Filter;

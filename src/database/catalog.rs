@@ -1,7 +1,7 @@
-//! Does the live database have the schema that this build was made for?
+//! The schema check: whether the live database has the schema that this build expects.
 //!
-//! The catalog is read as facts (an object, a property, its value) and held against the facts of a
-//! freshly migrated database, kept in `catalog.expected`. A test keeps that file true.
+//! The PostgreSQL catalog is read as facts (object, property, value) and compared with the facts of a freshly
+//! migrated database in `catalog.expected`. A test keeps that file up to date.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,7 +14,10 @@ use crate::database::login::ROLES;
 use crate::error::Error;
 use crate::types::price::{LEAST_SCALE, MAX_SCALE};
 
-const FACTS: &str = include_str!("catalog.sql");
+/// The query that reads the facts.
+const QUERY: &str = include_str!("catalog.sql");
+
+/// The facts of a freshly migrated database.
 const EXPECTED: &str = include_str!("catalog.expected");
 
 const TABLES: [&str; 8] = [
@@ -58,7 +61,7 @@ const FUNCTIONS: [&str; 26] = [
     "orders_log_submitted",
 ];
 
-/// The columns of money, which may be wider than the migrations make them: all as wide.
+/// The columns of money, which may have been widened, all to the same scale.
 const MONEY: [&str; 6] = [
     "column fills.commission",
     "column fills.price_at_fill",
@@ -68,10 +71,10 @@ const MONEY: [&str; 6] = [
     "column orders.take_profit",
 ];
 
-/// Decimal places that they may have then.
-const WIDE: RangeInclusive<u8> = LEAST_SCALE + 1..=MAX_SCALE;
+/// The scales to which the columns of money can be widened.
+const WIDENED_SCALES: RangeInclusive<u8> = LEAST_SCALE + 1..=MAX_SCALE;
 
-/// One way in which the database is not what this build expects; prints as one line.
+/// One difference between the database and the schema that this build expects; displays as one line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Difference {
@@ -81,21 +84,21 @@ pub struct Difference {
     pub change: Change,
 }
 
-/// How an object differs from what is expected.
+/// How an object of the database differs from what this build expects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Change {
-    /// It is expected and not there.
+    /// The object is expected and does not exist.
     Missing,
-    /// It is there and not expected.
+    /// The object exists and is not expected.
     Unexpected,
-    /// It is there with another property.
+    /// The object has a property with another value.
     Property {
-        /// Which one, e.g. `type`.
+        /// The name of the property, e.g. `type`.
         name: String,
-        /// What this build expects.
+        /// The value that this build expects.
         expected: String,
-        /// What the database has.
+        /// The value in the database.
         found: String,
     },
 }
@@ -113,19 +116,19 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Everything in which the database differs from what this build expects: tables, columns, types,
-/// nullability, defaults, comments, enums and the order of their labels, constraints, indexes, row
-/// security, policies, triggers, rules, functions and who owns and may call them, the roles and what
-/// they are, and what anybody but the owner is granted on the tables. Empty when all is well. Changes
-/// nothing.
+/// Returns every difference between the database and the schema that this build expects; empty when there
+/// is none. Changes nothing.
 ///
-/// Only what belongs to this schema is looked at. Of a `traders` table that the application
-/// brought along itself, only the type of its `id` is; it is taken for one when its comment is not
-/// the one of this schema.
+/// Compares tables, columns, types, nullability, defaults, comments, enums and the order of their labels,
+/// constraints, indexes, row-level security, policies, triggers, rules, functions with their owners and
+/// EXECUTE privileges, roles with their attributes, and the privileges on the tables.
+///
+/// Ignores objects that do not belong to this schema. Of a `traders` table that the application brought
+/// itself, recognised by a comment that is not this schema's, only the type of `id` is compared.
 ///
 /// # Errors
 ///
-/// Those of the connection.
+/// [`Error::is_connection`].
 ///
 /// ```
 /// # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
@@ -160,16 +163,18 @@ pub fn differences(conn: &mut PgConnection) -> Result<Vec<Difference>, Error> {
     Ok(expected.compare(&found))
 }
 
-/// The facts of the live database, in the form of `catalog.expected`: one to a line, tabs between.
+/// Returns the facts of the live database in the format of `catalog.expected`: one fact a line, object,
+/// property and value separated by tabs.
 ///
 /// # Errors
 ///
-/// Those of the connection.
+/// [`Error::is_connection`].
 pub fn facts(conn: &mut PgConnection) -> Result<String, Error> {
     let lines = read(conn)?.into_iter();
     Ok(lines.map(|fact| format!("{}\t{}\t{}\n", fact.object, fact.property, fact.value)).collect())
 }
 
+/// One property of one object.
 #[derive(QueryableByName)]
 struct Fact {
     #[diesel(sql_type = Text)]
@@ -181,7 +186,7 @@ struct Fact {
 }
 
 fn read(conn: &mut PgConnection) -> Result<Vec<Fact>, Error> {
-    Ok(diesel::sql_query(FACTS)
+    Ok(diesel::sql_query(QUERY)
         .bind::<Array<Text>, _>(TABLES.as_slice())
         .bind::<Array<Text>, _>(ENUMS.as_slice())
         .bind::<Array<Text>, _>(FUNCTIONS.as_slice())
@@ -189,7 +194,7 @@ fn read(conn: &mut PgConnection) -> Result<Vec<Fact>, Error> {
         .load(conn)?)
 }
 
-/// Properties by object.
+/// The properties of each object.
 #[derive(Default)]
 struct Facts(BTreeMap<String, BTreeMap<String, String>>);
 
@@ -211,11 +216,12 @@ impl Facts {
         self.0.entry(object).or_default().insert(property, value);
     }
 
-    /// Expects the columns of money as wide as they have been made, if all of them are.
+    /// Expects the scale that the columns of money have in the database, if it is legal and the same for
+    /// all.
     fn widen(&mut self, found: &Self) {
         let types: BTreeSet<_> = MONEY.map(|column| found.type_of(column)).into_iter().collect();
         let Some(Some(wide)) = types.first().filter(|_| types.len() == 1) else { return };
-        if !WIDE.map(|scale| format!("numeric(18,{scale})")).any(|legal| legal == *wide) {
+        if !WIDENED_SCALES.map(|scale| format!("numeric(18,{scale})")).any(|legal| legal == *wide) {
             return;
         }
         for column in MONEY {
@@ -233,7 +239,7 @@ impl Facts {
         self.0.get("table traders").and_then(|table| table.get("comment"))
     }
 
-    /// Leaves of a host's own traders table what orders rely on: that it is there, and its id.
+    /// Keeps of a host's own traders table only what orders rely on: that it exists, and the type of its id.
     fn forget_traders(&mut self) {
         self.0.retain(|object, _| {
             let (_, name) = object.split_once(' ').unwrap_or_default();
@@ -273,12 +279,12 @@ impl Facts {
     }
 }
 
-/// The table in `orders` or `orders.price`.
+/// Returns the table of a name such as `orders` or `orders.price`.
 fn table(name: &str) -> &str {
     name.split_once('.').map_or(name, |(table, _)| table)
 }
 
-/// A missing table is one difference; that its columns are missing too goes without saying.
+/// Removes the differences of the parts of missing tables: a missing table is one difference.
 fn without_parts_of_missing_tables(differences: Vec<Difference>) -> Vec<Difference> {
     let missing: Vec<String> = differences
         .iter()

@@ -1,9 +1,9 @@
 //! A private PostgreSQL server for as long as a value lives: for demos, tests and examples.
 //!
-//! It runs the server that is installed here, on a Unix socket in a directory that nobody else can
-//! enter, as an ordinary user even when the caller is root. A small `sh` process holds it and
-//! watches a pipe from the caller: when the caller drops the [`Server`], exits, panics or is
-//! killed outright, the pipe closes, and the server and its directory are gone.
+//! It runs the PostgreSQL that is installed on this machine, on a Unix socket in a directory that no other
+//! user can enter; as an unprivileged user even when the caller is root. A small `sh` process, the watchdog,
+//! holds the server and reads a pipe from the caller: when the caller drops the [`Server`], exits, panics or
+//! is killed with SIGKILL, the pipe closes, and the watchdog stops the server and removes its directory.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
@@ -17,17 +17,18 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use nix::unistd::{User, geteuid};
 
+use crate::database::pool::connect;
 use crate::database::postgres::pg_stat_activity;
 use crate::database::role::DatabaseRole;
-use crate::database::session::connect;
 use crate::error::Error;
 
-/// A directory with the programs `initdb`, `pg_ctl` and `postgres` in it, tried before all others.
+/// The environment variable that names the directory of the server's programs; it has precedence.
 const BIN_VARIABLE: &str = "PGBIN";
 
+/// The programs that the directory must hold.
 const PROGRAMS: [&str; 3] = ["initdb", "pg_ctl", "postgres"];
 
-/// Where packages put PostgreSQL when not on the PATH: `parent/prefix<version>/bin`.
+/// The directories where packages install PostgreSQL off the PATH: `parent/prefix<version>/bin`.
 const PACKAGES: [(&str, &str); 5] = [
     ("/usr/lib/postgresql", ""),
     ("/usr", "pgsql-"),
@@ -36,7 +37,7 @@ const PACKAGES: [(&str, &str); 5] = [
     ("/Applications/Postgres.app/Contents/Versions", ""),
 ];
 
-/// Package managers by the program that shows they are there, and how each installs PostgreSQL.
+/// The package managers, each with its command that installs PostgreSQL.
 const INSTALLERS: [(&str, &str); 6] = [
     ("apt-get", "apt-get install postgresql"),
     ("dnf", "dnf install postgresql-server"),
@@ -46,23 +47,22 @@ const INSTALLERS: [(&str, &str); 6] = [
     ("apk", "apk add postgresql"),
 ];
 
-/// A socket's path has at most 103 bytes on macOS (107 on Linux), and the socket's own name in the
-/// directory takes 14 of them.
+/// The longest path of the socket's directory, in bytes: a socket's path has at most 103 on macOS (107 on
+/// Linux), of which its own name takes 14.
 const MAX_DIRECTORY: usize = 103 - 14;
 
-/// The socket's name has a port's number in it.
+/// The port, which is part of the socket's name.
 const PORT: u16 = 5432;
 
-/// The users that run the server when the caller is root, which PostgreSQL refuses to run as.
+/// The users to run the server as when the caller is root, as whom PostgreSQL refuses to run.
 const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
 
-/// Makes the server, says "ready", and takes everything away once its input ends. A line of its input
-/// has process ids of the server in it: they and the server are killed, and it starts anew. That has
-/// to wait until the last of them has let go of what they share.
+/// The shell script of the watchdog: creates and starts the server, writes "ready", and removes everything
+/// when its input ends. A line of input holds process ids of the server: the watchdog kills them and the
+/// server, and starts it again as soon as the last of them has released their shared memory.
 ///
-/// PIPE is trapped because the caller may be gone before "ready" is said. fsync is off because the
-/// data never outlives the process. `mmap` keeps clear of a `/dev/shm` that containers make too
-/// small.
+/// It traps PIPE because the caller may be gone before "ready" is written. fsync is off because the data
+/// never outlives the process. `mmap` avoids `/dev/shm`, which is too small in many containers.
 const WATCHDOG: &str = r#"
 dir=$1 bin=$2 port=$3
 umask 077
@@ -95,9 +95,9 @@ done
 
 /// A running private server with one empty database, `blotter`.
 ///
-/// The database belongs to `blotter`, a login without superuser rights, and row security holds
-/// whoever connects with [`Server::url`], as it would in production. Sessions begin on one of the
-/// logins of [`Server::login`].
+/// The database is owned by `blotter`, a login that is not a superuser, so row-level security applies to
+/// connections to [`Server::url`] as in production. For sessions, connect as one of the logins of
+/// [`Server::login`].
 ///
 /// ```
 /// # fn main() -> Result<(), tradeblotter::Error> {
@@ -105,28 +105,28 @@ done
 ///
 /// let server = embedded::Server::start()?;
 /// migrations::run(&mut server.connect()?)?;
-/// // Used by anything that takes a DATABASE_URL; gone when `server` is dropped.
+/// // Works wherever a DATABASE_URL does, until `server` is dropped.
 /// assert!(server.url().starts_with("postgres://blotter@"));
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
 pub struct Server {
     watchdog: Child,
-    said: BufReader<ChildStdout>,
+    output: BufReader<ChildStdout>,
     directory: PathBuf,
     url: String,
 }
 
 impl Server {
-    /// Starts a server; takes about half a second.
+    /// Starts a server with an empty database; takes about half a second.
     ///
-    /// The programs are looked for in `PGBIN`, on the `PATH`, where `pg_config` points, and where
-    /// the packages of Linux distributions, Homebrew and Postgres.app put them, newest first.
+    /// Searches for the programs in `PGBIN`, on the `PATH`, where `pg_config` points, and where the packages of
+    /// Linux distributions, Homebrew and Postgres.app install them, newest version first.
     ///
     /// # Errors
     ///
-    /// [`Error::is_no_server`] when no PostgreSQL is installed here; the text names the command
-    /// that installs it. Otherwise what the server itself said when it failed to start.
+    /// [`Error::is_no_server`] when no PostgreSQL is installed; the message names the command that installs it.
+    /// Otherwise the message of the server that failed to start.
     pub fn start() -> Result<Self, Error> {
         let bin = programs()?;
         let user = unprivileged_user()?;
@@ -138,9 +138,9 @@ impl Server {
             .arg(bin)
             .arg(PORT.to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        // A Ctrl-C at the terminal is for the caller; the pipe tells the watchdog.
+        // Ctrl-C at the terminal must reach the caller only; the watchdog then sees the pipe close.
         command.process_group(0);
-        forget_other_servers(&mut command);
+        remove_pg_variables(&mut command);
         command.env("LC_ALL", "C");
         if let Some(user) = &user {
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
@@ -148,27 +148,27 @@ impl Server {
         let mut watchdog =
             command.spawn().map_err(|why| Error::server(format!("can't run sh: {why}")))?;
         let Some(output) = watchdog.stdout.take() else {
-            return Err(Error::server("its output is not connected"));
+            return Err(Error::server("the output of its watchdog is not connected"));
         };
-        let said = BufReader::new(output);
+        let output = BufReader::new(output);
         // From here on the watchdog removes the directory.
-        let mut server = Self { watchdog, said, directory: scratch.keep(), url: String::new() };
+        let mut server = Self { watchdog, output, directory: scratch.keep(), url: String::new() };
         server.await_ready()?;
         server.create_database()?;
         Ok(server)
     }
 
-    /// The URL of the database, for the login that owns it.
+    /// Returns the URL of the database, for the login that owns it: to migrate.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The URL of the database for a login of its own that is a member of this role and may do nothing
-    /// else, as in production. The database must be migrated.
+    /// Returns the URL of the database for a login that is a member of this role and has no other privilege,
+    /// as in production; creates the login if needed. The database must be migrated.
     ///
     /// # Errors
     ///
-    /// What the server said when the role is missing.
+    /// The message of the server, when the role does not exist.
     pub fn login<R: DatabaseRole>(&self) -> Result<String, Error> {
         let role = R::NAME;
         let name = format!("{role}_login");
@@ -181,12 +181,12 @@ impl Server {
         Ok(self.url_for(&name, "blotter"))
     }
 
-    /// The URL of the database for the superuser, whom row security does not hold.
+    /// Returns the URL of the database for the superuser, to whom row-level security does not apply.
     pub fn admin_url(&self) -> String {
         self.url_for("postgres", "blotter")
     }
 
-    /// A new connection to the database, as the login that owns it.
+    /// Opens a connection to the database as the login that owns it.
     ///
     /// # Errors
     ///
@@ -195,60 +195,60 @@ impl Server {
         connect(&self.url)
     }
 
-    /// A command to run on the database: DATABASE_URL is set to it, and no setting for another
-    /// server is passed on.
+    /// Makes a command that runs on this database: sets DATABASE_URL to its URL, and removes the PG*
+    /// variables, which are for other servers.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        forget_other_servers(&mut command);
+        remove_pg_variables(&mut command);
         command.env("DATABASE_URL", &self.url);
         command
     }
 
-    /// Kills every process of the server outright and starts it again on what is on its disk, for tests
-    /// of what outlives that. Connections are lost; URLs stay. What the kernel has taken from the
-    /// server and not yet written is not lost, as it would be if the machine had failed.
+    /// Kills every process of the server with SIGKILL and starts it again on its data directory: for tests
+    /// of crash recovery. Connections are lost; URLs stay valid. Unlike a failure of the machine, writes
+    /// that the kernel holds in its cache are not lost.
     ///
     /// # Errors
     ///
-    /// What the server said when it did not start again.
+    /// The message of the server that failed to start again.
     pub fn crash(&mut self) -> Result<(), Error> {
         let mut admin = connect(&self.admin_url())?;
         let pids: Vec<i32> =
             pg_stat_activity::table.select(pg_stat_activity::pid).load(&mut admin)?;
         let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
         let Some(input) = self.watchdog.stdin.as_mut() else {
-            return Err(Error::server("its watchdog does not listen"));
+            return Err(Error::server("the input of its watchdog is not connected"));
         };
         writeln!(input, "{}", pids.join(" ")).map_err(Error::server)?;
         self.await_ready()
     }
 
     fn await_ready(&mut self) -> Result<(), Error> {
-        let mut said = String::new();
-        self.said.read_line(&mut said).map_err(Error::server)?;
-        if said.trim() == "ready" {
+        let mut message = String::new();
+        self.output.read_line(&mut message).map_err(Error::server)?;
+        if message.trim() == "ready" {
             return Ok(());
         }
-        self.said.read_to_string(&mut said).map_err(Error::server)?;
-        Err(Error::server(said.trim()))
+        self.output.read_to_string(&mut message).map_err(Error::server)?;
+        Err(Error::server(message.trim()))
     }
 
     fn create_database(&mut self) -> Result<(), Error> {
-        // As from PostgreSQL 15 on: not everybody may create in the schema.
+        // The default from PostgreSQL 15 on, for older servers: not every role may create in the schema.
         connect(&self.url_for("postgres", "template1"))?.batch_execute(
             "REVOKE CREATE ON SCHEMA public FROM PUBLIC;
              ALTER SCHEMA public OWNER TO pg_database_owner",
         )?;
         let mut admin = connect(&self.url_for("postgres", "postgres"))?;
-        // CREATEROLE, because a migration makes the roles.
+        // CREATEROLE, because a migration creates the roles.
         admin.batch_execute("CREATE ROLE blotter LOGIN CREATEDB CREATEROLE")?;
         admin.batch_execute("CREATE DATABASE blotter OWNER blotter")?;
         self.url = self.url_for("blotter", "blotter");
         Ok(())
     }
 
-    /// Says what the environment of whoever uses the URL could say otherwise. An empty `hostaddr` is
-    /// none; a PGHOSTADDR would lead to another server altogether.
+    /// Returns a URL that sets every parameter which the environment could set otherwise. An empty `hostaddr`
+    /// means none; without it a PGHOSTADDR would lead to another server.
     fn url_for(&self, user: &str, database: &str) -> String {
         let directory = self.directory.display();
         format!(
@@ -261,13 +261,13 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.watchdog.stdin.take());
-        // A watchdog that can't be waited for is gone already.
+        // A watchdog that can't be waited for has already ended.
         let _ = self.watchdog.wait();
     }
 }
 
-/// Keeps the PG* variables of the environment, which are for other servers, from a command.
-fn forget_other_servers(command: &mut Command) {
+/// Removes the PG* variables, which are for other servers, from the environment of a command.
+fn remove_pg_variables(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PG") {
             command.env_remove(name);
@@ -275,7 +275,7 @@ fn forget_other_servers(command: &mut Command) {
     }
 }
 
-/// The directory of the server's programs.
+/// Finds the directory of the server's programs.
 fn programs() -> Result<PathBuf, Error> {
     let complete = |dir: &PathBuf| PROGRAMS.iter().all(|program| dir.join(program).is_file());
     if let Some(dir) = std::env::var_os(BIN_VARIABLE) {
@@ -284,7 +284,7 @@ fn programs() -> Result<PathBuf, Error> {
             Ok(dir)
         } else {
             Err(Error::no_server(format!(
-                "{BIN_VARIABLE} is {}, which lacks one of {}",
+                "{BIN_VARIABLE} is {}, which does not hold all of {}; set it to the directory that does",
                 dir.display(),
                 PROGRAMS.join(", ")
             )))
@@ -295,7 +295,7 @@ fn programs() -> Result<PathBuf, Error> {
         .chain(pg_config())
         .chain(PACKAGES.iter().flat_map(|(parent, prefix)| packaged(parent, prefix)))
         .find(complete)
-        .ok_or_else(missing)
+        .ok_or_else(no_server)
 }
 
 fn search_path() -> Vec<PathBuf> {
@@ -308,7 +308,7 @@ fn pg_config() -> Option<PathBuf> {
     Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim_end()))
 }
 
-/// The installed versions under `parent`, newest first.
+/// Returns the `bin` directories of the versions installed under `parent`, newest first.
 fn packaged(parent: &str, prefix: &str) -> Vec<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(parent)
         .into_iter()
@@ -324,20 +324,21 @@ fn packaged(parent: &str, prefix: &str) -> Vec<PathBuf> {
     versions.into_iter().map(|(_, bin)| bin).collect()
 }
 
-fn missing() -> Error {
+/// Makes the error that names the command which installs PostgreSQL.
+fn no_server() -> Error {
     let path = search_path();
-    let here = |program: &str| path.iter().any(|dir| dir.join(program).is_file());
+    let is_installed = |program: &str| path.iter().any(|dir| dir.join(program).is_file());
     let command = INSTALLERS
         .iter()
-        .find(|(manager, _)| here(manager))
+        .find(|(manager, _)| is_installed(manager))
         .map_or("see https://www.postgresql.org/download", |(_, command)| command);
     Error::no_server(format!(
-        "no PostgreSQL server is installed here; install one ({command}), point {BIN_VARIABLE} at \
-         the directory of its programs, or set DATABASE_URL to a server that is running"
+        "no PostgreSQL server is installed; install one ({command}), set {BIN_VARIABLE} to the \
+         directory of its programs, or set DATABASE_URL to a running server"
     ))
 }
 
-/// Who runs the server: `None` for the caller, a named user when the caller is root.
+/// Returns the user to run the server as: none for the caller itself, an unprivileged one if that is root.
 fn unprivileged_user() -> Result<Option<User>, Error> {
     if !geteuid().is_root() {
         return Ok(None);
@@ -345,16 +346,17 @@ fn unprivileged_user() -> Result<Option<User>, Error> {
     UNPRIVILEGED.iter().find_map(|name| User::from_name(name).ok().flatten()).map(Some).ok_or_else(
         || {
             Error::no_server(format!(
-                "PostgreSQL refuses to run as root, and there is no user to run it as: none of {}",
+                "PostgreSQL refuses to run as root, and none of the users to run it as exists: {}; \
+                 create one, or run this as another user",
                 UNPRIVILEGED.join(", ")
             ))
         },
     )
 }
 
-/// A new directory that only the server's user can enter. It stands in `/tmp` when the usual place
-/// is not there, would make the socket's path too long, would need quoting in a URL, or may be
-/// closed to the server's user.
+/// Creates a directory that only the server's user can enter. It is in `/tmp` when the default directory for
+/// temporary files does not exist, would make the socket's path too long, would need quoting in a URL, or may
+/// be inaccessible to the server's user.
 fn directory(user: Option<&User>) -> Result<tempfile::TempDir, Error> {
     let usual = std::path::absolute(std::env::temp_dir()).map_err(Error::server)?;
     let plain = |path: &Path| {
@@ -375,7 +377,7 @@ fn directory(user: Option<&User>) -> Result<tempfile::TempDir, Error> {
         .permissions(closed.clone())
         .tempdir_in(parent)
         .map_err(Error::server)?;
-    // Once more, for a umask that takes even the owner's rights.
+    // Again, because a umask may have removed even the owner's permissions.
     fs::set_permissions(scratch.path(), closed).map_err(Error::server)?;
     if let Some(user) = user {
         chown(scratch.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw()))

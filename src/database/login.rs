@@ -1,4 +1,4 @@
-//! Who a connection is logged in as, and what such a login may do.
+//! [`Login`], the database user of a connection, and its privileges.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Text};
@@ -6,52 +6,53 @@ use diesel::sql_types::{Array, Bool, Text};
 use crate::database::role::{Auditor, Compliance, DatabaseRole, Engine, Trader};
 use crate::error::Error;
 
-const FACTS: &str = include_str!("login.sql");
+/// The query of the privileges of the user who has connected.
+const QUERY: &str = include_str!("login.sql");
 
-/// The role that owns the derivation; nobody should be a member of it.
+/// The role that owns the functions which derive; no login should be a member of it.
 const LEDGER: &str = "blotter_ledger";
 
-/// The roles of the database, and what each may do, in words.
+/// The roles of the database, each with its abilities in words.
 pub(crate) const ROLES: [(&str, &str); 5] = [
     (Trader::NAME, "sees its own rows, submits its own orders and cancels them"),
     (Engine::NAME, "sees all rows, registers traders, submits orders, records fills and actions"),
     (Compliance::NAME, "sees all rows, writes nothing"),
-    (Auditor::NAME, "sees what is recorded, seals the log"),
-    (LEDGER, "writes what is derived of orders, and the log"),
+    (Auditor::NAME, "sees the recorded rows of all traders, seals the log"),
+    (LEDGER, "writes the derived columns of orders, and the log"),
 ];
 
-/// A database user as the server knows it, and the roles that it may act as.
+/// The database user of a connection: its privileges, and the roles of the store that it may act as.
 #[derive(QueryableByName, Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Login {
-    /// The user who has connected, quoted as a statement would need it.
+    /// The name of the user, quoted for use in a statement.
     #[diesel(sql_type = Text)]
     pub name: String,
-    /// Whether it is, or may act as, a superuser, whom no grant and no policy holds.
+    /// Whether it is, or may act as, a superuser, to whom no privilege check and no policy applies.
     #[diesel(sql_type = Bool)]
     pub superuser: bool,
-    /// Whether it has, or may act as one that has, `BYPASSRLS`, and sees every trader's rows.
+    /// Whether it has `BYPASSRLS`, or may act as a role that has: then it sees every trader's rows.
     #[diesel(sql_type = Bool)]
     pub bypasses_row_security: bool,
-    /// Whether it may alter the tables, as their owner.
+    /// Whether it owns the tables, or may act as their owner, and so may alter them and drop guards.
     #[diesel(sql_type = Bool)]
     pub owns_tables: bool,
-    /// What else it may do that reaches beyond the tables: `CREATEROLE`, `REPLICATION`, and the
-    /// roles of PostgreSQL by which one reads and writes all data, or the server's files.
+    /// Its privileges beyond the tables: `CREATEROLE`, `REPLICATION`, and PostgreSQL's predefined roles that
+    /// read or write all data, or the server's files.
     #[diesel(sql_type = Array<Text>)]
     pub powers: Vec<String>,
-    /// The roles of this schema that it may act as: `blotter_trader`, `blotter_engine`,
+    /// The roles of the store that it may act as: `blotter_trader`, `blotter_engine`,
     /// `blotter_compliance`, `blotter_auditor`, `blotter_ledger`.
     #[diesel(sql_type = Array<Text>)]
     pub roles: Vec<String>,
 }
 
 impl Login {
-    /// The login of this connection.
+    /// Reads the login of a connection.
     ///
     /// # Errors
     ///
-    /// Those of the connection.
+    /// [`Error::is_connection`].
     ///
     /// ```
     /// # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
@@ -71,10 +72,10 @@ impl Login {
     /// ```
     pub fn of(conn: &mut PgConnection) -> Result<Self, Error> {
         let roles = ROLES.map(|(role, _)| role);
-        Ok(diesel::sql_query(FACTS).bind::<Array<Text>, _>(roles.as_slice()).get_result(conn)?)
+        Ok(diesel::sql_query(QUERY).bind::<Array<Text>, _>(roles.as_slice()).get_result(conn)?)
     }
 
-    /// Whether it may act as this role.
+    /// Returns whether the login may act as this role.
     pub fn may_act_as<R: DatabaseRole>(&self) -> bool {
         self.has(R::NAME)
     }
@@ -83,18 +84,19 @@ impl Login {
         self.roles.iter().any(|held| held == role)
     }
 
-    /// What each role that it may act as is good for, in words.
+    /// Returns the roles that the login may act as, each with its abilities in words.
     pub fn abilities(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         ROLES.into_iter().filter(|(role, _)| self.has(role))
     }
 
-    /// What is wrong with this login for a backend, a sentence each; empty when all is well.
+    /// Returns the reasons why a backend should not run with this login, one sentence each; empty when there
+    /// are none.
     pub fn warnings(&self) -> Vec<String> {
         let name = &self.name;
         if self.superuser {
             return vec![format!(
-                "{name} is a superuser: no grant and no policy holds it; connect as a login that \
-                 is a member of one of the blotter roles"
+                "{name} is a superuser, to whom no privilege check and no policy applies; connect as a \
+                 login that is a member of one of the blotter roles"
             )];
         }
         let mut warnings = Vec::new();
@@ -105,7 +107,7 @@ impl Login {
         }
         if self.has(LEDGER) {
             warnings.push(format!(
-                "{name} may act as {LEDGER} and write what the database derives; \
+                "{name} may act as {LEDGER}, and so write what only the database derives; \
                  REVOKE {LEDGER} FROM {name}"
             ));
         }
@@ -113,22 +115,22 @@ impl Login {
         let acting: Vec<_> = held.filter(|role| *role != LEDGER).collect();
         if acting.len() > 1 {
             warnings.push(format!(
-                "{name} may act as {}: who runs SQL through it can act as either; make a login for \
-                 each",
+                "{name} may act as {}, so an SQL injection through one role can act as the other; use \
+                 one login for each role",
                 acting.join(" and as ")
             ));
         }
         if let Some(role) = acting.first() {
             if self.owns_tables {
                 warnings.push(format!(
-                    "{name} may act as {role} and owns the tables: who runs SQL through it can \
-                     switch off what guards them; use a login that owns nothing"
+                    "{name} may act as {role} and owns the tables, so an SQL injection can disable \
+                     their guards; use a login that owns nothing"
                 ));
             }
             if !self.powers.is_empty() {
                 warnings.push(format!(
-                    "{name} may act as {role} and has {}: more than a backend needs; use a login \
-                     that has its role and nothing else",
+                    "{name} may act as {role} and has {}, which a backend does not need; use a login \
+                     with its role and no other privilege",
                     self.powers.join(", ")
                 ));
             }

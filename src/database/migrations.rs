@@ -1,8 +1,8 @@
-//! The migrations, embedded in the build: run, revert, redo, and where a database stands.
+//! The migrations, embedded in the build: run, revert and redo them, or list which are applied.
 //!
-//! They are the same files that `diesel migration run` applies, recorded in the same table, so the
-//! two can be mixed. Here an advisory lock is taken first: any number of processes may
-//! start on an empty database at once, one migrates and the others find it done.
+//! They are the files that `diesel migration run` applies, recorded in the same table, so the two can be
+//! mixed. These functions also take an advisory lock, so that any number of processes may start on an empty
+//! database at once: one migrates, and the others wait and find it done.
 
 use std::fmt;
 use std::thread;
@@ -17,30 +17,31 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use crate::database::postgres::{
     __diesel_schema_migrations, pg_advisory_unlock, pg_try_advisory_lock, set_config, to_regclass,
 };
-use crate::database::session::in_transaction;
+use crate::database::transaction::is_in_transaction;
 use crate::error::Error;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
-/// The advisory lock's key: "blotter" in ASCII.
-const LOCK: i64 = 0x62_6c_6f_74_74_65_72;
+/// The key of the advisory lock: "blotter" in ASCII.
+const LOCK_KEY: i64 = 0x62_6c_6f_74_74_65_72;
 
-/// How often the lock is tried. Waiting inside PostgreSQL instead would hold a snapshot, and a
-/// `CREATE INDEX CONCURRENTLY` of whoever has the lock would wait for that snapshot for ever.
+/// The time between two attempts to take the lock.
+// Waiting for it inside PostgreSQL would hold a snapshot, for which a `CREATE INDEX CONCURRENTLY` of the
+// process that holds the lock would wait: a deadlock.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
-/// How long to wait for the lock before giving up.
-const LOCK_PATIENCE: Duration = Duration::from_secs(600);
+/// The time to wait for the lock before giving up.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// What was done to a database, step by step.
+/// One migration that was applied or reverted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Step {
-    /// Applied or reverted.
+    /// Whether it was applied or reverted.
     pub direction: Direction,
-    /// The migration's folder name.
+    /// The name of the migration's folder.
     pub name: String,
-    /// How long it took.
+    /// The time that it took.
     pub elapsed: Duration,
 }
 
@@ -48,9 +49,9 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Direction {
-    /// Its `up.sql` was run.
+    /// Applied: its `up.sql` was run.
     Up,
-    /// Its `down.sql` was run.
+    /// Reverted: its `down.sql` was run.
     Down,
 }
 
@@ -58,28 +59,28 @@ pub enum Direction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Extent {
-    /// The newest so many.
+    /// The newest ones, this many.
     Last(usize),
     /// All of them.
     All,
 }
 
-/// What to do with a log that has entries when a migration is reverted.
+/// Whether a migration is reverted although the execution log has entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Records {
     /// Refuse the revert.
     Keep,
-    /// Revert: records, or the guards and derivations that protect them, are lost.
+    /// Revert: recorded rows, or the guards and derivations that protect them, are lost.
     Discard,
 }
 
-/// Where one migration stands in a database.
+/// One migration, and whether it is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Status {
-    /// The migration's folder name; of a migration that this build does not know, its version.
+    /// The name of the migration's folder; for a migration that this build does not know, its version.
     pub name: String,
-    /// Applied, pending or unknown.
+    /// Whether it is applied, pending or unknown to this build.
     pub state: State,
 }
 
@@ -89,10 +90,10 @@ pub struct Status {
 pub enum State {
     /// Applied at this time.
     Applied(DateTime<Utc>),
-    /// Known to this build, not applied to this database.
+    /// Known to this build, but not applied to this database.
     Pending,
-    /// Applied at this time by something that this build does not know: a newer build, or the
-    /// application's own Diesel migrations if they share this schema.
+    /// Applied at this time, but not known to this build: a migration of a newer build, or of the
+    /// application itself if it shares this schema.
     Unknown(DateTime<Utc>),
 }
 
@@ -105,20 +106,21 @@ impl fmt::Display for Direction {
     }
 }
 
-/// Applies every pending migration, oldest first, each in a transaction of its own.
+/// Applies every pending migration, oldest first, each in its own transaction. Idempotent: returns no steps
+/// if all are applied.
 ///
 /// # Errors
 ///
-/// [`Error::is_migration_failure`], naming the migration: it is rolled back, those before it stay.
-/// Also when another process holds the migration lock for ten minutes, and when the connection is
-/// in a transaction, which would hide the migrations from whoever gets the lock next.
+/// [`Error::is_migration_failure`], which names the migration: it is rolled back, those before it stay.
+/// Also when another process holds the migration lock for ten minutes, and when the connection is in a
+/// transaction, which would hide the migrations from the process that takes the lock next.
 pub fn run(conn: &mut PgConnection) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
     run_each(conn, |step| steps.push(step.clone()))?;
     Ok(steps)
 }
 
-/// Like [`run`], telling `note` of each step as it is done.
+/// Applies every pending migration like [`run`], and calls `note` after each.
 ///
 /// # Errors
 ///
@@ -127,8 +129,8 @@ pub fn run_each(conn: &mut PgConnection, mut note: impl FnMut(&Step)) -> Result<
     locked(conn, |conn| up(conn, &mut note))
 }
 
-/// Reverts applied migrations, newest first, each in a transaction of its own; calls `note` after each step.
-/// What they created is dropped, with the data in it.
+/// Reverts applied migrations, newest first, each in its own transaction, and calls `note` after each. The
+/// data in the tables and columns that they made is lost.
 ///
 /// # Errors
 ///
@@ -144,12 +146,12 @@ pub fn revert(
     locked(conn, |conn| down(conn, extent, records, &mut note).map(drop))
 }
 
-/// Reverts applied migrations and applies them again; calls `note` after each step. Proves that each
-/// `down.sql` undoes its `up.sql`.
+/// Reverts applied migrations and applies them again, and calls `note` after each: for testing that a
+/// `down.sql` undoes its `up.sql`. The data in the tables and columns that they made is lost.
 ///
 /// # Errors
 ///
-/// As [`revert`].
+/// Those of [`revert`].
 pub fn redo(
     conn: &mut PgConnection,
     extent: Extent,
@@ -164,12 +166,12 @@ pub fn redo(
     })
 }
 
-/// Where the database stands: the migrations of this build in order, then those it does not know.
+/// Returns the status of every migration: those of this build in order, then those that it does not know.
 /// Changes nothing.
 ///
 /// # Errors
 ///
-/// Those of the connection.
+/// [`Error::is_connection`].
 pub fn status(conn: &mut PgConnection) -> Result<Vec<Status>, Error> {
     let mut applied = applied(conn)?;
     let mut statuses: Vec<Status> = Vec::new();
@@ -186,11 +188,11 @@ pub fn status(conn: &mut PgConnection) -> Result<Vec<Status>, Error> {
     Ok(statuses)
 }
 
-/// Succeeds if the database has the migrations that this build needs and none that are newer than
-/// them and unknown to it. Changes nothing.
+/// Succeeds if the database has every migration of this build, and none that is newer and unknown to it.
+/// Changes nothing.
 ///
-/// An application whose own, newer Diesel migrations share this schema, or that lets an old build
-/// run on beside a new one, may go on after [`Error::is_ahead`]: migrations only add.
+/// An application may ignore [`Error::is_ahead`] if its own, newer Diesel migrations share this schema, or if
+/// an old build runs beside a new one: migrations only add.
 ///
 /// # Errors
 ///
@@ -225,7 +227,7 @@ fn up(conn: &mut PgConnection, note: &mut dyn FnMut(&Step)) -> Result<(), Error>
     Ok(())
 }
 
-/// Reverts, and returns what was reverted in that order.
+/// Reverts migrations, and returns them in the order in which they were reverted.
 fn down(
     conn: &mut PgConnection,
     extent: Extent,
@@ -241,7 +243,7 @@ fn down(
     if let Extent::Last(count) = extent {
         steps.truncate(count);
     }
-    // What came later may build on what would be taken away.
+    // A later migration may depend on those that would be reverted.
     if let Some(oldest) = steps.last().map(version) {
         unknown.retain(|version| *version > oldest);
         if !unknown.is_empty() {
@@ -293,7 +295,7 @@ fn version(migration: &BoxedMigration) -> String {
     migration.name().version().to_string()
 }
 
-/// The applied versions, oldest first; none if Diesel never migrated here.
+/// Returns the applied versions, oldest first; none if the database has no table of migrations.
 fn applied(conn: &mut PgConnection) -> Result<Vec<(String, DateTime<Utc>)>, Error> {
     let migrated: bool =
         diesel::select(to_regclass("__diesel_schema_migrations").is_not_null()).get_result(conn)?;
@@ -305,29 +307,30 @@ fn applied(conn: &mut PgConnection) -> Result<Vec<(String, DateTime<Utc>)>, Erro
     Ok(rows.into_iter().map(|(version, at)| (version, at.and_utc())).collect())
 }
 
+/// Runs `work` while holding the advisory lock of migrations.
 fn locked(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    if in_transaction(conn) {
+    if is_in_transaction(conn) {
         return Err(Error::migration("lock", "the connection is in a transaction; end it first"));
     }
     let started = Instant::now();
-    while !diesel::select(pg_try_advisory_lock(LOCK)).get_result::<bool>(conn)? {
-        if started.elapsed() > LOCK_PATIENCE {
+    while !diesel::select(pg_try_advisory_lock(LOCK_KEY)).get_result::<bool>(conn)? {
+        if started.elapsed() > LOCK_TIMEOUT {
             return Err(Error::migration(
                 "lock",
-                "another process has held it for ten minutes; pg_locks names it",
+                "another process has held it for ten minutes; find it in pg_locks, and try again",
             ));
         }
         thread::sleep(LOCK_POLL);
     }
-    // Diesel makes its own table outside of any migration's transaction.
+    // Diesel creates its own table outside the transaction of any migration.
     let done = conn
         .applied_migrations()
         .map_err(|why| Error::migration("set-up", why))
         .and_then(|_| work(conn));
-    let unlocked = diesel::select(pg_advisory_unlock(LOCK)).execute(conn);
+    let unlocked = diesel::select(pg_advisory_unlock(LOCK_KEY)).execute(conn);
     done?;
     unlocked?;
     Ok(())

@@ -1,4 +1,5 @@
-//! The database below the tables: sessions and roles, migrations, the schema check, the private server.
+//! Access to PostgreSQL below the tables: pool, sessions, roles and transactions; migrations and the schema
+//! check; the private server.
 
 pub(crate) mod bisect;
 pub mod catalog;
@@ -6,8 +7,10 @@ pub mod catalog;
 pub mod embedded;
 pub(crate) mod login;
 pub mod migrations;
+pub(crate) mod pool;
 pub(crate) mod postgres;
 pub(crate) mod retry;
 pub mod role;
 pub(crate) mod session;
+pub(crate) mod transaction;
 pub(crate) mod unnest;

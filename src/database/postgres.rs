@@ -1,5 +1,5 @@
-//! What PostgreSQL and Diesel bring themselves, told to the query builder. Private: the schema is
-//! in [`schema`](crate::schema).
+//! Functions and catalog tables of PostgreSQL, declared for the query builder. Private: the tables of the
+//! store are in [`schema`](crate::schema).
 
 #[cfg(feature = "audit")]
 use diesel::prelude::*;
@@ -16,17 +16,17 @@ diesel::define_sql_function! {
 }
 
 diesel::define_sql_function! {
-    /// Sets a parameter of the server, to the end of the transaction if it is local.
+    /// Sets a server parameter; until the end of the transaction if it is local.
     fn set_config(name: Text, value: Text, is_local: Bool) -> Text;
 }
 
 diesel::define_sql_function! {
-    /// The table of this name along the search path, NULL if there is none.
+    /// Returns the table of this name on the search path; NULL if there is none.
     fn to_regclass(name: Text) -> Nullable<Oid>;
 }
 
 diesel::table! {
-    /// Diesel's record of the migrations that were applied.
+    /// Diesel's table of applied migrations.
     __diesel_schema_migrations (version) {
         version -> Text,
         run_on -> Timestamp,
@@ -35,7 +35,7 @@ diesel::table! {
 
 #[cfg(feature = "audit")]
 diesel::define_sql_function! {
-    /// The name of this database.
+    /// Returns the name of the connected database.
     fn current_database() -> Text;
 }
 
@@ -63,8 +63,8 @@ diesel::table! {
 #[cfg(feature = "audit")]
 diesel::allow_tables_to_appear_in_same_query!(pg_database, pg_locks);
 
-/// The transactions that have written to the log, or are about to: each by a name that is its own for as
-/// long as the server runs.
+/// Returns the open transactions that have written to the execution log or are about to, by their virtual
+/// transaction ids, which are unique for as long as the server runs.
 #[cfg(feature = "audit")]
 pub(crate) fn writers_of_log(conn: &mut PgConnection) -> QueryResult<Vec<String>> {
     pg_locks::table

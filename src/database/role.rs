@@ -1,57 +1,58 @@
-//! Who acts: the roles of the database, as types. What a role may not do has no method in its
-//! session, and the database refuses it to whoever tries another way.
+//! The roles of the database, as types.
+//!
+//! A write that a role may not make has no method in its session, so it does not compile; and the database
+//! refuses it by privilege and row-level security to any other client.
 //!
 //! | role | sees | writes |
 //! |---|---|---|
-//! | [`Trader`] | its own rows | its own orders, and cancels them |
+//! | [`Trader`] | its own rows | submits its own orders and cancels them |
 //! | [`Engine`] | all rows | traders, orders, fills, busts, corrections, breaks, actions |
 //! | [`Compliance`] | all rows | nothing |
-//! | [`Auditor`] | what is recorded, of everybody | seals of the log |
-//! | [`Reader`] | what the role that it was made from sees | nothing, as far as the compiler goes |
+//! | [`Auditor`] | orders, fills, log, breaks, resolutions and seals of all traders | seals of the log |
+//! | [`Reader`] | what the role that it was made from sees | nothing (it has no methods that write) |
 
 use uuid::Uuid;
 
 use crate::error::Error;
 
-/// One of the roles of this module; there are no others.
+/// A role that a session acts as: one of the types of this module. Sealed.
 pub trait Role: Copy + sealed::Role {}
 
-/// A role of the database, which a login is made a member of: any but [`Reader`], which stands for
-/// one of the others.
+/// A role that exists in the database, of which logins are members: every role but [`Reader`].
 pub trait DatabaseRole: Role {
-    /// Its name in the database.
+    /// The name of the role in the database, such as `blotter_engine`.
     const NAME: &'static str;
 }
 
 /// A role that submits orders and cancels them: [`Trader`] and [`Engine`].
 pub trait Trades: Role {}
 
-/// A role that looks into the records of everybody and their seals: [`Compliance`], [`Auditor`], and a
-/// [`Reader`] of one of them.
+/// A role that reads the records of all traders and their seals: [`Compliance`], [`Auditor`], and a
+/// [`Reader`] made from one of them.
 pub trait Audits: Role {}
 
-/// A trader, who sees its own rows only (`blotter_trader`). The trader that acts, and not the row
-/// [`crate::Trader`].
+/// The role of one trader, who sees its own rows only (`blotter_trader`). Not to be confused with
+/// [`crate::Trader`], the row of a registered trader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trader {
     id: Uuid,
 }
 
-/// The part of a backend that routes orders and records what venues answer, for every trader
+/// The role of the backend that routes orders of all traders and records what venues report
 /// (`blotter_engine`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Engine;
 
-/// Those who look into everything and change nothing (`blotter_compliance`).
+/// The role of compliance officers, who see every row and write nothing (`blotter_compliance`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compliance;
 
-/// Those who seal the log, and change nothing that it is about (`blotter_auditor`). They see orders, fills,
-/// log, breaks and resolutions, and not who the traders are.
+/// The role that seals the execution log and writes nothing else (`blotter_auditor`). It sees orders, fills,
+/// log, breaks and resolutions, but not the names of traders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Auditor;
 
-/// Any of the other roles, for code that reads and does not care as whom.
+/// Any of the other roles, erased: for code that only reads and is not generic over the role.
 ///
 /// ```
 /// use tradeblotter::role::{Compliance, Reader, Trader};
@@ -69,17 +70,17 @@ pub struct Reader {
 }
 
 impl Trader {
-    /// The trader with this id.
+    /// Makes the role of the trader with this id.
     ///
     /// # Errors
     ///
-    /// [`Error::is_invalid_input`] for the nil uuid, which is nobody's.
+    /// [`Error::is_invalid_input`] for the nil UUID, which is no trader's id.
     pub fn new(id: Uuid) -> Result<Self, Error> {
         check_id(id)?;
         Ok(Self { id })
     }
 
-    /// Whose rows it sees.
+    /// Returns the id of the trader whose rows the role sees.
     pub fn id(&self) -> Uuid {
         self.id
     }
@@ -117,12 +118,12 @@ impl Audits for Reader {}
 pub(crate) mod sealed {
     use uuid::Uuid;
 
-    /// What the database is told of a role.
+    /// The settings of a role in a transaction.
     pub trait Role {
-        /// The name of the role in the database, fit to stand in a statement.
+        /// Returns the name for SET ROLE; it needs no quoting.
         fn name(&self) -> &'static str;
 
-        /// Whose rows are meant, if one trader's.
+        /// Returns the trader for `app.user_id`; none for a role that is no trader.
         fn trader(&self) -> Option<Uuid> {
             None
         }
@@ -167,10 +168,14 @@ impl sealed::Role for Reader {
     }
 }
 
-/// Refuses the nil uuid, which programs use to say "none".
+/// Refuses the nil UUID, which programs use for "none", with [`Error::is_invalid_input`].
 pub(crate) fn check_id(id: Uuid) -> Result<(), Error> {
     if id.is_nil() {
-        return Err(Error::invalid("trader id", &id.to_string(), "is the nil uuid, nobody's id"));
+        return Err(Error::invalid(
+            "trader id",
+            &id.to_string(),
+            "is the nil UUID, which is no trader's id",
+        ));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
-//! Many rows in one INSERT, each column of them one array: however many there are, the statement is the
-//! same, and the server plans it once. Rows as VALUES would be another statement for each number of them,
-//! planned anew each time, and end at 65,535 parameters.
+//! Batch inserts: `INSERT … SELECT * FROM unnest($1, $2, …)`, with one array for each column.
+//!
+//! The statement is the same for any number of rows, so the server plans it once. A list of VALUES would be
+//! another statement for each number of rows, planned each time, and limited to 65,535 parameters.
 
 use std::marker::PhantomData;
 
@@ -11,24 +12,24 @@ use diesel::query_source::Column;
 use diesel::serialize::ToSql;
 use diesel::sql_types::{Array, HasSqlType, SqlType};
 
-/// Rows that one INSERT takes: as many as the database derives at a time without its arrays growing large.
+/// The most rows in one INSERT, so that the arrays in which the derivation collects them stay small.
 pub(crate) const ROWS: usize = 10_000;
 
-/// An INSERT of rows that come as arrays. If `SKIP`, it leaves out a row in whose way another one is;
-/// otherwise that one is refused.
+/// An INSERT of rows from arrays. With `SKIP` it skips rows that conflict with stored ones (ON CONFLICT DO
+/// NOTHING); otherwise such a row fails the statement.
 pub(crate) struct Insert<T: QuerySource, C, R, const SKIP: bool> {
     into: T::FromClause,
     columns: C,
     returning: R,
 }
 
-/// An INSERT into a table.
+/// Begins an INSERT into a table.
 pub(crate) fn insert_into<T: QuerySource>(table: T) -> Insert<T, (), (), false> {
     Insert { into: table.from_clause(), columns: (), returning: () }
 }
 
 impl<T: QuerySource, C, const SKIP: bool> Insert<T, C, (), SKIP> {
-    /// With these values in a column of the table, one for each row.
+    /// Adds a column with its values, one for each row.
     pub fn column<K, V>(
         self,
         _: K,
@@ -43,12 +44,12 @@ impl<T: QuerySource, C, const SKIP: bool> Insert<T, C, (), SKIP> {
         Insert { into: self.into, columns, returning: () }
     }
 
-    /// Without the rows in whose way another one is.
+    /// Skips rows that conflict with stored ones.
     pub fn on_conflict_do_nothing(self) -> Insert<T, C, (), true> {
         Insert { into: self.into, columns: self.columns, returning: () }
     }
 
-    /// What comes back of the rows that are stored.
+    /// Sets what is returned of each stored row.
     pub fn returning<R>(self, returning: R) -> Insert<T, C, R, SKIP>
     where
         R: SelectableExpression<T>,
@@ -57,22 +58,22 @@ impl<T: QuerySource, C, const SKIP: bool> Insert<T, C, (), SKIP> {
     }
 }
 
-/// A column of the rows, and those that were named before it.
+/// One column with its values, and the columns before it.
 pub(crate) struct Values<C, K, V> {
     before: C,
     values: Vec<V>,
     column: PhantomData<K>,
 }
 
-/// What an INSERT says of its columns.
+/// The columns of an INSERT, as SQL.
 pub(crate) trait Columns {
-    /// Their names, each with a comma behind it but for the last.
+    /// Writes the names of the columns, separated by commas.
     fn names(&self, out: AstPass<'_, '_, Pg>) -> QueryResult<()>;
 
-    /// Their arrays, likewise.
+    /// Writes the bind parameters of their arrays, separated by commas.
     fn arrays<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()>;
 
-    /// What stands between these columns and one more.
+    /// The separator between these columns and a further one.
     const COMMA: &'static str;
 }
 
@@ -130,7 +131,7 @@ where
     }
 }
 
-// One statement is prepared for all that differ in their values only.
+// The id does not depend on the values, so the statement is prepared once per connection.
 impl<T, C, R, const SKIP: bool> QueryId for Insert<T, C, R, SKIP>
 where
     T: QuerySource + QueryId,
@@ -143,7 +144,7 @@ where
         T::HAS_STATIC_QUERY_ID && C::HAS_STATIC_QUERY_ID && R::HAS_STATIC_QUERY_ID;
 }
 
-/// Tells an INSERT that leaves rows out from one that doesn't.
+/// Distinguishes the query ids of inserts with and without ON CONFLICT.
 pub(crate) struct Skips<const SKIP: bool>;
 
 impl<C: QueryId, K: QueryId, V> QueryId for Values<C, K, V> {

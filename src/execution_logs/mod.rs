@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use crate::database::role::{Engine, Role, Trades};
-use crate::database::session::{Tx, stream};
+use crate::database::transaction::{Tx, stream};
 use crate::database::unnest;
 use crate::error::Error;
 use crate::schema::{execution_logs, orders};

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Fill, Fills};
 use crate::database::role::Role;
-use crate::database::session::stream;
+use crate::database::transaction::stream;
 use crate::error::Error;
 use crate::schema::fills;
 use crate::types::filter::Filter;

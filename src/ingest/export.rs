@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::event::{Event, Kind, Number};
 use crate::breaks::{BREAK_STORED_PREFIX, Break, ExecutionKind};
 use crate::database::role::Role;
-use crate::database::session::Tx;
+use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::execution_logs::ExecutionLog;
 use crate::fills::Fill;

@@ -16,7 +16,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use crate::database::role::Role;
-use crate::database::session::Tx;
+use crate::database::transaction::Tx;
 use crate::execution_logs::ExecutionLog;
 use crate::fills::Fill;
 use crate::schema::orders;

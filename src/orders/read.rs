@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Order, OrderHistory, Orders};
 use crate::database::role::Role;
-use crate::database::session::stream;
+use crate::database::transaction::stream;
 use crate::error::Error;
 use crate::execution_logs::ExecutionLogs;
 use crate::fills::Fills;

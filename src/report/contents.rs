@@ -8,7 +8,7 @@ use super::row::ReportRow;
 use super::scope::Scope;
 use crate::audit::{Hash, Seal};
 use crate::database::role::Compliance;
-use crate::database::session::Tx;
+use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::types::enums::{Action, OrderStatus};
 

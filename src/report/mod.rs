@@ -59,7 +59,8 @@ use self::html::{BreakSummary, HtmlPage, Summary};
 use self::parquet::ParquetWriter;
 use self::scope::Scope;
 use crate::database::role::Compliance;
-use crate::database::session::{Session, Tx};
+use crate::database::session::Session;
+use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::types::filter::Filter;
 

@@ -11,7 +11,7 @@ use super::row::ReportRow;
 use super::running_totals::{OrderState, order_states};
 use crate::audit::SequenceSet;
 use crate::database::role::Compliance;
-use crate::database::session::Tx;
+use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::execution_logs::ExecutionLog;
 use crate::fills::Fill;

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Timestamptz;
 
 use crate::database::role::Compliance;
-use crate::database::session::Tx;
+use crate::database::transaction::Tx;
 use crate::execution_logs::matching;
 use crate::schema::{breaks, execution_logs, fills};
 use crate::types::enums::OrderStatus;

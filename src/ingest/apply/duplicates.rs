@@ -12,7 +12,7 @@ use super::options::Options;
 use super::step::{PlannedStep, Step, execution};
 use super::tally::Outcome;
 use crate::database::role::Engine;
-use crate::database::session::Tx;
+use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::fills::Fill;
 use crate::schema::{execution_logs, fills};

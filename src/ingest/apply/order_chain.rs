@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use crate::database::role::Engine;
-use crate::database::session::Tx;
+use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::schema::{execution_logs, fills, orders};
 use crate::types::difference::MICROSECONDS;

@@ -16,7 +16,7 @@ use super::venue_totals::VenueTotals;
 use crate::breaks::{self, Break, Breaks, Execution, NewBreakResolution};
 use crate::database::bisect::bisect;
 use crate::database::role::Engine;
-use crate::database::session::Tx;
+use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::execution_logs::{ExecutionLog, NewExecutionLog};
 use crate::fills::NewFill;

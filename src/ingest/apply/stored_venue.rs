@@ -9,7 +9,7 @@ use diesel::prelude::*;
 
 use crate::breaks::Execution;
 use crate::database::role::Engine;
-use crate::database::session::Tx;
+use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::schema::{breaks, fills};
 use crate::types::difference::MICROSECONDS;

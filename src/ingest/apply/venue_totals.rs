@@ -14,7 +14,7 @@ use super::options::Options;
 use super::order_chain::has_event_after;
 use super::stored_venue::{BreaksOf, stored_venue};
 use crate::database::role::Engine;
-use crate::database::session::Tx;
+use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::event::{Event, Kind, Number};
 use crate::orders::totals::Totals;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::breaks::BreakHistory;
 use crate::database::role::Compliance;
-use crate::database::session::Tx;
+use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::report::row::ReportRow;
 use crate::report::running_totals::RunningTotals;
