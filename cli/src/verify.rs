@@ -72,7 +72,7 @@ impl Verify {
             })
         })?;
         progress.finish_and_clear();
-        if verified.is_ahead {
+        if verified.is_last_seal_unpublished {
             eprintln!(
                 "warning: the last seal is not in the checkpoint file yet; the next `blotter seal` with this \
                  file appends it"

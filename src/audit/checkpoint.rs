@@ -13,10 +13,10 @@ use crate::error::Error;
 /// Seals that are read from the database at a time.
 const PAGE: u16 = 100;
 
-/// A seal as it is published: one line of a checkpoint file.
+/// A published seal: one line of a checkpoint file, as JSON.
 pub type Checkpoint = Seal;
 
-/// The contents of a checkpoint file at the time when it was read.
+/// The checkpoints that were in a checkpoint file when it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointFile {
     path: PathBuf,
@@ -24,8 +24,9 @@ pub struct CheckpointFile {
 }
 
 impl CheckpointFile {
-    /// Reads a checkpoint file; ignores an incomplete last line. It verifies neither signatures nor links:
-    /// [`Seals::verify`](super::Seals::verify) does.
+    /// Reads a checkpoint file; ignores an incomplete last line.
+    ///
+    /// It verifies neither signatures nor links: [`Seals::verify`](super::Seals::verify) does.
     ///
     /// # Errors
     ///
@@ -117,8 +118,9 @@ impl CheckpointWriter {
         Ok(Self { path: path.to_owned(), file, last: contents.last().cloned() })
     }
 
-    /// Appends every seal that the database has and the file lacks; returns their number. Each line is flushed
-    /// to disk before the next one is written.
+    /// Appends every seal that the database has and the file lacks; returns their count.
+    ///
+    /// Each line is flushed to disk before the next one is written.
     ///
     /// # Errors
     ///

@@ -55,7 +55,7 @@ pub struct OrderTerms {
     pub replaces: Option<Uuid>,
 }
 
-/// An entry of the execution log together with the rows that it attests; the content of one leaf.
+/// An entry of the execution log together with the rows that it attests: the content of one leaf.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AttestedEntry {
     /// The entry itself.
@@ -105,8 +105,9 @@ impl AttestedIds {
 }
 
 impl AttestedEntry {
-    /// Returns the leaf of the entry in the Merkle tree of a seal. The number of the entry is not hashed: it
-    /// determines the index of the leaf.
+    /// Returns the hash of the entry and its attested rows: the leaf in the Merkle tree of a seal.
+    ///
+    /// The sequence number of the entry is not hashed: it determines the index of the leaf.
     pub fn leaf(&self) -> Hash {
         let attested = AttestedIds::of(&self.log);
         let mut content = vec![1];

@@ -101,7 +101,7 @@ impl SealKey {
         Self::from_pem(&pem)
     }
 
-    /// Parses a key from the text of a key file.
+    /// Parses a key from the text of a key file (PEM).
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl SealKey {
         })
     }
 
-    /// Returns the public key, which seals are verified with.
+    /// Returns the public key of this key, which seals are verified with.
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key().to_bytes())
     }

@@ -21,8 +21,9 @@ use crate::schema::{execution_logs, seals};
 pub struct Proof {
     /// The entry, and the rows that it attests.
     pub entry: AttestedEntry,
-    /// Sibling hashes on the way from the leaf of the entry to the root, from the leaf upwards (RFC 9162,
-    /// 2.1.3). Named `path` in JSON.
+    /// Sibling hashes on the way from the leaf of the entry to the root, in this order (RFC 9162, 2.1.3).
+    ///
+    /// The field is named `path` in JSON.
     #[serde(rename = "path")]
     pub inclusion_proof: Vec<Hash>,
     /// The seal that covers the entry.
@@ -103,8 +104,9 @@ impl Proof {
 }
 
 impl<R: Audits> Seals<'_, R> {
-    /// Makes a proof for the entry of the log with this id. It runs several queries, so run it in a
-    /// [`snapshot`](crate::Session::snapshot).
+    /// Makes a proof for the log entry with this id.
+    ///
+    /// It runs several queries, so call it in a [`snapshot`](crate::Session::snapshot).
     ///
     /// # Errors
     ///

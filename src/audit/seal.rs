@@ -22,7 +22,9 @@ use crate::execution_logs::ExecutionLog;
 use crate::schema::{execution_logs, seals};
 use crate::types::difference::MICROSECONDS;
 
-/// The number of the scheme of this build: how entries are hashed and what is signed (`docs/seals.md`).
+/// Number of the encoding that this build seals with and can verify: how entries are hashed and what is signed.
+///
+/// `docs/seals.md` describes it byte by byte.
 pub const SCHEME: i16 = 1;
 
 /// Entries that one seal covers at most. Bounds the memory of sealing and of verifying.
@@ -51,10 +53,11 @@ pub struct Seal {
     pub id: i64,
     /// The scheme by which entries are hashed and the seal is signed; see [`SCHEME`].
     pub scheme: i16,
-    /// Numbers of the entries that it covers.
+    /// Sequence numbers of the entries that it covers.
     pub covered: SequenceSet,
-    /// The settled number: every entry up to it is covered by this seal or an earlier one, and no other entry
-    /// will ever have a number up to it.
+    /// The settled number: no further entry will ever be committed with this or a lesser sequence number.
+    ///
+    /// All entries up to it are covered by this seal or an earlier one.
     pub settled: i64,
     /// How many entries it covers.
     pub entries: i32,
@@ -79,8 +82,9 @@ impl Seal {
         tree::digest(&[&self.message(), &self.signature.0])
     }
 
-    /// Returns whether the signature matches the seal and the public key that the seal names. Whether that key
-    /// is to be trusted is another question.
+    /// Returns whether the signature matches the seal and the public key that the seal names.
+    ///
+    /// It does not say whether that key is trusted: compare `public_key` with a key obtained from elsewhere.
     pub fn is_signed(&self) -> bool {
         self.public_key.has_signed(&self.message(), &self.signature)
     }
@@ -106,7 +110,7 @@ impl Seal {
     }
 }
 
-/// The repository of seals, from [`Tx::seals`].
+/// Repository of the seals of the execution log, returned by [`Tx::seals`].
 pub struct Seals<'c, R> {
     pub(super) conn: &'c mut PgConnection,
     _role: R,
@@ -120,8 +124,10 @@ impl<R: Audits> Tx<'_, R> {
 }
 
 impl Seals<'_, Auditor> {
-    /// Seals the committed entries that no seal covers yet, up to 65536, lowest numbers first. Returns the
-    /// seal, or `None` if there is no such entry; call it until it returns `None` to seal a backlog.
+    /// Seals the committed entries that no seal covers yet, up to 65536 of them.
+    ///
+    /// Returns the seal, or `None` if there is no such entry. The entries with the lowest numbers come first; call
+    /// it until it returns `None` to seal a backlog.
     ///
     /// An entry of a transaction that is still open is covered by a later seal: `covered` holds the numbers
     /// themselves, so an entry that is committed after entries with greater numbers is not missed. Writers do
@@ -263,8 +269,9 @@ impl<R: Audits> Seals<'_, R> {
             .ok_or_else(|| Error::not_found("seal", id))
     }
 
-    /// Returns up to `limit` seals after the one with this number, in the order of the chain; 0 begins with the
-    /// first.
+    /// Returns up to `limit` seals after the one with this number, in the order of the chain.
+    ///
+    /// An `id` of 0 begins with the first seal.
     ///
     /// # Errors
     ///

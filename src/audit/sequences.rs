@@ -1,4 +1,4 @@
-//! Sets of entry numbers, stored as ranges.
+//! Sets of sequence numbers, stored as ranges.
 
 use std::fmt;
 use std::ops::{Bound, RangeInclusive};
@@ -12,7 +12,9 @@ use rangemap::RangeInclusiveSet;
 
 type Bounds = Vec<(Bound<i64>, Bound<i64>)>;
 
-/// A set of entry numbers: `int8multirange` in the database, an array of `[first, last]` pairs in JSON.
+/// A set of sequence numbers of log entries.
+///
+/// It is an `int8multirange` in the database and an array of `[first, last]` pairs in JSON.
 #[derive(
     AsExpression, FromSqlRow, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize,
 )]
@@ -38,8 +40,9 @@ impl SequenceSet {
         Some((*self.ranges.first()?.start(), *self.ranges.last()?.end()))
     }
 
-    /// Returns how many numbers of the set are less than this one; none if the set does not have it. For the
-    /// numbers that a seal covers this is the index of the leaf.
+    /// Returns the index of a number in the set: how many members are less. `None` if it is not a member.
+    ///
+    /// In the numbers that a seal covers, it is the index of the entry's leaf.
     pub fn index_of(&self, sequence: i64) -> Option<u64> {
         let range = self.ranges.get(&sequence)?;
         let before = self.ranges.iter().take_while(|other| other.start() < range.start());

@@ -64,7 +64,7 @@ use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::types::filter::Filter;
 
-/// A compliance report: which log entries to select, and the file format to write.
+/// A compliance report to write: a filter on log entries, and a file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report<'a> {
     /// The log entries to select. Its time range applies to the time of recording, so that reports of adjacent

@@ -260,7 +260,7 @@ fn a_restored_dump_verifies() {
     submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
     assert_eq!(seal(&auditor, &sealed.key).unwrap().entries, 1);
     let (verified, found) = verify(&auditor, &sealed.options());
-    assert_eq!((verified.is_ahead, found), (true, Vec::new()));
+    assert_eq!((verified.is_last_seal_unpublished, found), (true, Vec::new()));
 }
 
 #[test]

@@ -7,19 +7,19 @@ use uuid::Uuid;
 use crate::audit::key::PublicKey;
 use crate::execution_logs::ExecutionLog;
 
-/// One difference between the log and its seals; prints as one line.
+/// A difference between the log and its seals; prints as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// The entry, or a row that it attests, differs from what was sealed.
     Altered(EntryRef),
     /// A seal covers this number, and no entry has it.
     Missing {
-        /// Number of the entry that was sealed.
+        /// Sequence number of the entry that was sealed.
         sequence: i64,
         /// Number of the seal that covers it.
         seal: i64,
     },
-    /// No seal covers the entry, although its number was settled, or another entry has the same number.
+    /// The entry was added later: no seal covers it, although its number is settled or another entry has the same.
     Added(EntryRef),
     /// The entry was sealed under another number.
     Moved {
@@ -30,12 +30,12 @@ pub enum Finding {
     },
     /// The entry, or a row that it attests, holds a value that no client can have written.
     Unreadable {
-        /// Number of the entry.
+        /// Sequence number of the entry.
         sequence: i64,
         /// The error of reading it.
         why: String,
     },
-    /// The chain has no seals with the numbers from the first to the last given here.
+    /// The seals with the numbers from the first to the second are not in the database.
     MissingSeals(i64, i64),
     /// The seal with this number has a flaw.
     Seal(i64, SealFlaw),
@@ -77,7 +77,7 @@ pub enum SealFlaw {
 /// An entry of the execution log and the rows that it attests, by their ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryRef {
-    /// Number of the entry.
+    /// Sequence number of the entry.
     pub sequence: i64,
     /// Id of the entry.
     pub id: Uuid,
@@ -124,7 +124,10 @@ impl fmt::Display for Finding {
                 write!(f, "entry {sequence}: missing; seal {seal} covers it")
             }
             Self::Added(entry) => {
-                write!(f, "{entry}: added; no seal covers it, and its number was settled or taken")
+                write!(
+                    f,
+                    "{entry}: added; no seal covers it, although its number is settled or another entry has it"
+                )
             }
             Self::Moved { entry, sealed_as } => {
                 write!(f, "{entry}: reordered; it was sealed as entry {sealed_as}")

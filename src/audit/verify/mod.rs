@@ -33,11 +33,14 @@ const MAX_REMEMBERED: usize = 10_000;
 /// What a verification trusts, and from where on it reads entries.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyOptions {
-    /// Public keys that seals may be signed with. If there is none, the key of the first seal is trusted, so a
-    /// history that was rewritten from the first seal on and sealed with another key verifies.
+    /// Public keys that seals may be signed with.
+    ///
+    /// If there is none, the key of the first seal is trusted, so a history that was rewritten from the first seal
+    /// on and sealed with another key verifies.
     pub public_keys: Vec<PublicKey>,
-    /// The seals as they were published outside the database. Without it, a log that was cut off together
-    /// with its last seals verifies.
+    /// The seals as they were published outside the database.
+    ///
+    /// Without it, a log whose end was cut off together with its seals verifies.
     pub checkpoint_file: Option<CheckpointFile>,
     /// Where to begin to read entries. The chain of seals is always verified from its beginning.
     pub from: Option<VerifyFrom>,
@@ -63,7 +66,7 @@ pub enum VerifyEvent {
     Found(Finding),
 }
 
-/// The result of a verification, in counts.
+/// The counts of a finished verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Verified {
@@ -75,10 +78,11 @@ pub struct Verified {
     pub unsealed: u64,
     /// Findings; 0 if everything is as it was sealed.
     pub findings: u64,
-    /// Whether exactly one seal of the database, the last, is not in the checkpoint file. The sealer may have
-    /// been stopped before it wrote the line, and writes it when it runs again. More than one missing line is
-    /// a finding.
-    pub is_ahead: bool,
+    /// Whether the last seal, and no other, is missing from the checkpoint file.
+    ///
+    /// The sealer may have been stopped before it wrote the line, and writes it when it runs again. More than one
+    /// missing line is a finding.
+    pub is_last_seal_unpublished: bool,
 }
 
 impl<R: Audits> Seals<'_, R> {
@@ -236,7 +240,7 @@ impl<'o, T: FnMut(VerifyEvent)> Verification<'o, T> {
         }
         let latest = self.latest_checkpoints.as_ref().and_then(CheckpointFile::last);
         let published = latest.map_or(0, |seal| seal.id);
-        self.verified.is_ahead = last == published + 1;
+        self.verified.is_last_seal_unpublished = last == published + 1;
         if last > published + 1 {
             (published + 1..=last)
                 .for_each(|id| self.report_seal(id, SealFlaw::NotInCheckpointFile));
