@@ -116,6 +116,7 @@ impl Ingest {
         self.file.as_os_str() == "-"
     }
 
+    /// Names the input in an error.
     fn failed(&self, why: io::Error) -> Failure {
         Failure::Failed(Some(format!("{}: {why}", self.name())))
     }
@@ -203,6 +204,7 @@ impl Diagnostics {
         Self { progress, name, lines: 0, malformed: 0 }
     }
 
+    /// Prints what could not be read, and notes on what could.
     fn note_malformed(&mut self, batch: &Batch<'_>) {
         self.malformed += batch.malformed.len() as u64;
         for problem in &batch.malformed {
@@ -215,6 +217,7 @@ impl Diagnostics {
         }
     }
 
+    /// Prints what could not be applied, and advances the progress.
     fn note_applied(&mut self, bytes: u64, problems: &[Problem], tally: &Tally) {
         for problem in problems {
             self.print(problem);
@@ -226,6 +229,7 @@ impl Diagnostics {
         self.progress.set_message(format!("{rate:.0} reports/s, {breaks}"));
     }
 
+    /// Prints a line that begins with the name of the input, up to [`MAX_DIAGNOSTICS`] lines.
     fn print(&mut self, what: &dyn std::fmt::Display) {
         self.lines += 1;
         if self.lines <= MAX_DIAGNOSTICS {

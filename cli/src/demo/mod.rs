@@ -174,6 +174,7 @@ fn trade(desk: &Desk, ada: &Trader) -> Result<Traded, Failure> {
     Ok(Traded { filled: desk.order(&at_once)?, late: cut_short })
 }
 
+/// Prints the orders and fills of a trader.
 fn show_orders(desk: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(), Failure> {
     let (orders, fills) = desk.trader.snapshot(|tx| {
         Ok::<_, Error>((
@@ -195,6 +196,7 @@ fn show_orders(desk: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(), Fa
     output::table(out, &fills, Detail::Brief)
 }
 
+/// Prints the execution log of an order.
 fn show_log(desk: &Desk, order: &Order, out: &mut impl Write) -> Result<(), Failure> {
     let log = desk.trader.snapshot(|tx| tx.execution_logs().of_order(order.id))?;
     heading(
@@ -205,6 +207,7 @@ fn show_log(desk: &Desk, order: &Order, out: &mut impl Write) -> Result<(), Fail
     output::table(out, &log, Detail::Brief)
 }
 
+/// Tries invalid changes and prints the errors.
 fn show_refusals(
     desk: &Desk,
     ada: &Trader,
@@ -246,6 +249,7 @@ fn show_refusals(
     Ok(())
 }
 
+/// Prints how many of Ada's rows Grace's session reads: none.
 fn show_isolation(graces: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(), Failure> {
     let (orders, fills, log) = graces.trader.transaction(|tx| {
         Ok::<_, Error>((

@@ -28,6 +28,7 @@ pub struct Scratch {
 }
 
 impl Stage {
+    /// Starts a private server, or creates a database on the server of this URL.
     pub fn set(database_url: Option<&str>) -> Result<Self, Failure> {
         let Some(server_url) = database_url else {
             return Ok(Self::Private(Server::start()?));
@@ -41,6 +42,7 @@ impl Stage {
         Ok(Self::Scratch(Scratch { name, server_url, url, lent: Vec::new() }))
     }
 
+    /// Completes the sentence "It runs in".
     pub fn description(&self) -> String {
         match self {
             Self::Private(_) => {
@@ -80,6 +82,7 @@ impl Stage {
 }
 
 impl Scratch {
+    /// Grants the login the roles that it lacks, and remembers them to be revoked.
     fn lend_roles(&mut self) -> Result<(), Error> {
         let conn = &mut connect(&self.url)?;
         let login = Login::of(conn)?;
