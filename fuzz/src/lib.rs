@@ -1,15 +1,31 @@
-//! What holds for every format of reports, whatever bytes come in.
+//! Fuzz targets for the formats of reports, and the properties that hold for every format and all bytes.
+//!
+//! To run a target (`alpaca`, `csv`, `fix` or `ndjson`) from the top folder of the repository, with
+//! cargo-fuzz installed (`cargo install cargo-fuzz`):
+//!
+//! ```console
+//! $ cargo +nightly fuzz run fix
+//! $ cargo +nightly fuzz run fix -- -max_total_time=600
+//! ```
+//!
+//! Without cargo-fuzz, `cargo check --manifest-path fuzz/Cargo.toml` checks that the targets build. CI checks
+//! just that; it does not run them.
+//!
+//! A target is a file in `fuzz_targets/`, with a `[[bin]]` in `Cargo.toml` and its seeds in
+//! `corpus/<target>/`.
 
 use std::io::{self, Read};
 
 use tradeblotter::ingest::{Format, Malformed, Reader};
 
-/// What came out of some bytes: the events, as text, and the complaints.
+/// What was read: the events as text, and the malformed reports.
 type Output = (Vec<String>, Vec<Malformed>);
 
-/// Reads everything, at once and a few bytes at a time, and panics where a promise is broken: every byte is
-/// counted once, events and complaints are in the sequence of their lines, and no line is beyond the
-/// last one; and all is the same however the bytes come in.
+/// Reads the bytes at once and again a few at a time, and panics if a property of readers does not hold:
+///
+/// - every byte is counted once;
+/// - events and malformed reports are in the sequence of their lines, and no line is after the last one;
+/// - the result does not depend on how many bytes arrive at a time.
 pub fn read_all<F: Format>(format: impl Fn() -> F, data: &[u8]) {
     let whole = read(format(), data, data);
     let step = usize::from(data.first().copied().unwrap_or_default()) % 7 + 1;
@@ -35,7 +51,7 @@ fn read<F: Format>(format: F, input: impl Read, data: &[u8]) -> Output {
     (events, malformed)
 }
 
-/// Bytes that come in so many at a time.
+/// An input that gives at most `step` bytes at a time.
 struct Trickle<'a> {
     data: &'a [u8],
     step: usize,

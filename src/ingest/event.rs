@@ -1,4 +1,4 @@
-//! What a report says, whatever format it came in.
+//! The event: one model for the reports of every format.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,127 +9,137 @@ use uuid::Uuid;
 
 use crate::types::enums::{OrderStatus, OrderType, Side};
 
-/// Characters that a number may have.
-const MAX_NUMBER: usize = 42;
-
-/// One report of a venue, a broker or a client: what happened to an order, and how the order stands by
-/// their account. What a report leaves out is `None`.
+/// One report of a venue, a broker or a client: what happened to an order, and its state afterwards.
 ///
-/// Text is as it was reported, nothing of it checked against the columns; numbers are plain decimals.
+/// A field that the report leaves out is `None`. Text is not checked here against the columns of the store:
+/// text that is too long is reported as a [`Problem`](super::Problem) when the event is written. Numbers are
+/// plain decimals as reported ([`Number`]); prices and amounts are in currency units, quantities in shares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event<'a> {
-    /// What happened.
+    /// What happened (FIX tags 35, MsgType; 150, ExecType; 20, ExecTransType).
     pub kind: Kind,
-    /// The line of the input that the report begins on, from 1.
+    /// The line of the input on which the report begins, counted from 1.
     pub line: u64,
-    /// The store's own id of the row that the report is about: of the order that is new, of the fill,
-    /// bust or correction, of the entry in the log. Only in what the store has written out itself.
+    /// The store's own id of the row that the event made: of a new order, of a fill, or of the entry of an
+    /// action. Only in exports.
     pub id: Option<Uuid>,
-    /// The store's own id of the order. Only in what the store has written out itself.
+    /// The store's own id of the order. Only in exports.
     pub order_id: Option<Uuid>,
-    /// The store's own id of the order that a new one replaces. Only in what the store has written out
-    /// itself.
+    /// The store's own id of the order that a new order replaces. Only in exports.
     pub replaces: Option<Uuid>,
-    /// Who trades: an id or a name.
+    /// The trader of the order: the id of a registered trader, or a name of 1 to 100 characters, which is
+    /// registered if it is unknown. A new order needs one, unless [`Options::trader`](super::Options::trader)
+    /// is set.
     pub trader: Option<Cow<'a, str>>,
-    /// The name to register a trader under whose id is not known.
+    /// The name under which to register `trader` if it is an unknown id. Only in exports.
     pub trader_name: Option<Cow<'a, str>>,
-    /// The client's id of the order, or of the request to change it (FIX tag 11, ClOrdID).
+    /// The client's id of the order, or of the request to change or cancel it (FIX tag 11, ClOrdID); up to
+    /// 64 characters.
     pub client_order_id: Option<Cow<'a, str>>,
-    /// The client's id of the order before it was changed (FIX tag 41, OrigClOrdID). Of a new order: the
-    /// one that it replaces.
+    /// The client's id of the order before a change (FIX tag 41, OrigClOrdID); of a new order, of the order
+    /// that it replaces.
     pub original_client_order_id: Option<Cow<'a, str>>,
-    /// The venue's id of the order (FIX tag 37, OrderID).
+    /// The venue's id of the order (FIX tag 37, OrderID); up to 64 characters.
     pub venue_order_id: Option<Cow<'a, str>>,
-    /// Stock symbol (FIX tag 55).
+    /// The symbol of the stock (FIX tag 55, Symbol).
     pub symbol: Option<Cow<'a, str>>,
-    /// Which way it trades (FIX tag 54).
+    /// Buy or sell (FIX tag 54, Side).
     pub side: Option<Side>,
-    /// How it is priced (FIX tag 40).
+    /// The type of the order (FIX tag 40, OrdType); `None` also for a type that the store does not have.
     pub order_type: Option<OrderType>,
-    /// Shares of the order (FIX tag 38, OrderQty): of one that replaces another by [`Kind::Replaced`], with
-    /// what the other has filled; otherwise its own.
+    /// The shares of the order (FIX tag 38, OrderQty); in a [`Kind::Replaced`] those of the whole order
+    /// chain. It must be whole.
     pub quantity: Option<Number<'a>>,
-    /// Limit price (FIX tag 44), or a STOP's trigger (FIX tag 99), in currency units.
+    /// The limit price of a LIMIT order (FIX tag 44, Price) or the trigger price of a STOP order (99,
+    /// StopPx).
     pub price: Option<Number<'a>>,
-    /// Risk-management price in currency units: close the position at this loss.
+    /// The price at which risk management closes the position at a loss; no FIX tag.
     pub stop_loss: Option<Number<'a>>,
-    /// Risk-management price in currency units: close the position at this profit.
+    /// The price at which risk management closes the position at a profit; no FIX tag.
     pub take_profit: Option<Number<'a>>,
     /// When the order expires (FIX tag 126, ExpireTime).
     pub expires_at: Option<DateTime<Utc>>,
-    /// The venue's id of the report (FIX tag 17, ExecID).
+    /// The venue's id of the report (FIX tag 17, ExecID), up to 64 characters. An execution without one
+    /// can't be recognized when it is read again.
     pub execution_id: Option<Cow<'a, str>>,
-    /// Of a bust or a correction: the venue's id of what it amends (FIX tag 19, ExecRefID).
+    /// The execution id that a bust or a correction amends (FIX tag 19, ExecRefID), which both require; in
+    /// exports the store's own id of a fill that has none.
     pub refers_to: Option<Cow<'a, str>>,
-    /// Where it was executed (FIX tag 30, LastMkt).
+    /// The venue of the execution (FIX tag 30, LastMkt), up to 50 characters;
+    /// [`Options::venue`](super::Options::venue) if it is `None`.
     pub venue: Option<Cow<'a, str>>,
-    /// Shares filled, or what a correction makes of them (FIX tag 32, LastQty).
+    /// The shares of the fill, or of the fill after a correction (FIX tag 32, LastQty). A fraction becomes
+    /// a break.
     pub last_quantity: Option<Number<'a>>,
-    /// Price per share of the fill in currency units (FIX tag 31, LastPx).
+    /// The price per share of the fill, or of the fill after a correction (FIX tag 31, LastPx). A price
+    /// finer than the columns becomes a break.
     pub last_price: Option<Number<'a>>,
-    /// Commission in currency units (FIX tag 12), where it is an amount and no rate.
+    /// The commission, if it is an amount and not a rate (FIX tag 12, Commission, with 13, CommType,
+    /// missing or 3).
     pub commission: Option<Number<'a>>,
-    /// The currency of the prices (FIX tag 15), e.g. GBP, or GBp for pence.
+    /// The currency of the prices (FIX tag 15, Currency): an ISO 4217 code, or one for its hundredth such as
+    /// `GBp`. Prices in pence and in pounds are compared as the same price.
     pub currency: Option<Cow<'a, str>>,
-    /// When it happened (FIX tag 60, TransactTime; or else 52, SendingTime).
+    /// When it happened (FIX tag 60, TransactTime, or else 52, SendingTime). Executions require it.
     pub at: Option<DateTime<Utc>>,
-    /// How the order stands after it (FIX tag 39, OrdStatus), where the store has such a status.
+    /// The status of the order after the report (FIX tag 39, OrdStatus); `None` also for a status that the
+    /// store does not have.
     pub status: Option<OrderStatus>,
-    /// Shares of the order filled so far (FIX tag 14, CumQty).
+    /// The shares filled so far over the whole order chain (FIX tag 14, CumQty).
     pub cumulative_quantity: Option<Number<'a>>,
-    /// Average price of those in currency units (FIX tag 6, AvgPx).
+    /// The average price of `cumulative_quantity` (FIX tag 6, AvgPx).
     pub average_price: Option<Number<'a>>,
-    /// Why, in words (FIX tag 58, Text).
+    /// The explanation for people (FIX tag 58, Text). The log cuts it to 1,000 characters.
     pub reason: Option<Cow<'a, str>>,
-    /// The venue's code, with its tag, e.g. 103=1 (FIX tags 102, CxlRejReason, and 103, OrdRejReason).
+    /// The venue's code with its tag, e.g. `103=1` (FIX tags 102, CxlRejReason, and 103, OrdRejReason).
     pub error_code: Option<Cow<'a, str>>,
-    /// Number of the retry; 0 = first try.
+    /// The number of the retry; 0 is the first attempt.
     pub retry_attempt: Option<u32>,
-    /// What is doubtful about the report, to be told to whoever reads it in, e.g. that its checksum is
-    /// wrong. It counts all the same.
+    /// A doubt about the report that people should see, e.g. that its checksum is wrong. The event is
+    /// applied nevertheless.
     pub note: Option<String>,
-    /// The report as it came.
+    /// The report as it was received. A break keeps up to 65,536 characters of it.
     pub raw: Cow<'a, str>,
 }
 
-/// What happened to an order.
+/// What a report says happened to an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Kind {
-    /// It was submitted (FIX 35=D).
+    /// A client submitted the order (FIX 35=D).
     NewOrder,
-    /// It passed the checks before routing.
+    /// The order passed the checks before routing.
     Approved,
-    /// It was routed to the venue.
+    /// The order was routed to the venue.
     Routed,
-    /// The venue has taken it (FIX 150=0).
+    /// The venue accepted the order (FIX 150=0).
     Acknowledged,
-    /// It was filled, in part or whole (FIX 150=F, 1 or 2).
+    /// The order was filled, in part or whole (FIX 150=F, 1 or 2).
     Fill,
-    /// A fill of it was taken back (FIX 150=H, or 20=1).
+    /// A fill was busted, that is taken back (FIX 150=H, or 20=1).
     Bust,
-    /// A fill of it was corrected (FIX 150=G, or 20=2).
+    /// A fill was corrected (FIX 150=G, or 20=2).
     Correct,
-    /// It was cancelled (FIX 150=4).
+    /// The order was cancelled (FIX 150=4, or 3 with no shares left).
     Cancelled,
-    /// The venue has refused it (FIX 150=8).
+    /// The venue rejected the order (FIX 150=8).
     Rejected,
-    /// It has taken the place of another one (FIX 150=5).
+    /// The order replaced another one (FIX 150=5).
     Replaced,
-    /// Its time was up (FIX 150=C).
+    /// The order expired (FIX 150=C).
     Expired,
-    /// A request to cancel or change it was refused (FIX 35=9): nothing has happened to it.
+    /// A request to cancel or change the order was rejected (FIX 35=9): the order is unchanged.
     CancelRejected,
-    /// A retry, or a repair after a reconciliation.
+    /// The order was retried, or repaired after a reconciliation.
     Recovered,
-    /// Only how it stands was told, or asked: nothing has happened to it.
+    /// The state of the order without a change of it: a status report, a pending state or a request (FIX
+    /// 150=I, A, 6, E; 35=F, G, H, Q).
     Status,
 }
 
 impl Kind {
-    /// Every kind with its name, as files have it.
+    /// Every kind with its name in NDJSON and CSV.
     pub(super) const NAMES: [(Self, &'static str); 14] = [
         (Self::NewOrder, "new_order"),
         (Self::Approved, "approved"),
@@ -148,12 +158,19 @@ impl Kind {
     ];
 }
 
-/// A plain decimal: digits, perhaps a sign, perhaps a point; as it was written.
+/// A plain decimal as it was reported: digits with an optional minus sign and an optional point.
+///
+/// ```
+/// use tradeblotter::ingest::Number;
+///
+/// assert_eq!(Number::new("10.50").map(|number| number.to_string()).as_deref(), Some("10.50"));
+/// assert_eq!(Number::new("1e5"), None);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Number<'a>(&'a str);
 
 impl<'a> Event<'a> {
-    /// An event with nothing said but what happened.
+    /// Returns an event of this kind and line, with no other field but the report as it was received.
     pub fn new(kind: Kind, line: u64, raw: impl Into<Cow<'a, str>>) -> Self {
         Self {
             kind,
@@ -195,8 +212,11 @@ impl<'a> Event<'a> {
 }
 
 impl<'a> Number<'a> {
-    /// The number that the text is, if it is a plain decimal of up to 42 characters: no exponent, no
-    /// separators.
+    /// The most characters that a number may have.
+    pub const MAX_LENGTH: usize = 42;
+
+    /// Parses a plain decimal of up to 42 characters; none for other text, such as an exponent or digits
+    /// grouped with separators.
     pub fn new(text: &'a str) -> Option<Self> {
         let unsigned = text.strip_prefix('-').unwrap_or(text);
         let (mut digits, mut points) = (0, 0);
@@ -208,21 +228,21 @@ impl<'a> Number<'a> {
             }
         }
         // FIX allows ".5" and "5." (volume 1, data type float).
-        (digits > 0 && points <= 1 && text.len() <= MAX_NUMBER).then_some(Self(text))
+        (digits > 0 && points <= 1 && text.len() <= Self::MAX_LENGTH).then_some(Self(text))
     }
 
-    /// As it was written.
+    /// The text as it was reported.
     pub fn as_str(self) -> &'a str {
         self.0
     }
 
-    /// Its value.
+    /// The value.
     pub fn value(self) -> BigDecimal {
-        // Of nothing but digits and a point, so it does parse.
+        // It has digits and a point only, so that it always parses.
         self.0.parse().unwrap_or_default()
     }
 
-    /// Digits after the point, as it was written.
+    /// The number of digits after the point, including zeros at the end.
     pub fn decimal_places(self) -> usize {
         self.0.split_once('.').map_or(0, |(_, fraction)| fraction.len())
     }

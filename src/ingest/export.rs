@@ -1,11 +1,9 @@
-//! The log out again, as events: taken in by an empty store, they make the same orders, fills and actions
-//! under the same ids.
+//! Exports the log as events.
 //!
-//! What follows from another event is left out: the end of an order that was replaced. What can't be told
-//! as an event is left out too: that a break was dismissed (the execution is told, and is a break again),
-//! totals that differed, breaks of orders that are not there, and when and by whom things were recorded.
-//! A break that was booked is told as the fill that it was booked as. A bust or a correction gets an id of
-//! its own anew.
+//! Left out is what the database derives from another event (the cancel of an order that was replaced), and
+//! what no event can express: dismissals (the execution is exported, and becomes a break again), totals that
+//! differed, breaks of unknown orders, and when and by whom rows were recorded. A booked break is exported
+//! as the fill that it was booked as. Busts and corrections get new ids on import.
 
 use std::collections::HashMap;
 
@@ -25,28 +23,30 @@ use crate::schema::{break_resolutions, breaks, fills, traders};
 use crate::types::enums::{Action, OrderStatus};
 use crate::types::filter::Filter;
 
-/// Entries that are read at a time.
+/// Entries read at a time.
 const PAGE: u16 = 500;
 
-/// What the entries of a page are about.
+/// The rows that the entries of a page are about.
 struct Page {
     orders: HashMap<Uuid, Order>,
     fills: HashMap<Uuid, Fill>,
     breaks: HashMap<Uuid, Break>,
-    /// Breaks that were booked.
+    /// The breaks that were booked.
     booked: Vec<Uuid>,
-    /// Shares filled of the orders and of those that they replace.
+    /// The shares filled of each order and of those that it replaced.
     filled: HashMap<Uuid, String>,
     names: HashMap<Uuid, String>,
 }
 
-/// Gives the entries of the log that match as events, in the order of the log. In a
-/// [`snapshot`](crate::Session::snapshot) they agree, whoever else is writing. Memory does not grow with
-/// the log.
+/// Exports the entries of the log that match as events, in the sequence of the log, and calls `each` with
+/// each. Ingested by an empty store, the events make the same orders, fills and actions under the same ids.
+///
+/// Run it in a [`snapshot`](crate::Session::snapshot), so that the events are of one moment while others
+/// write. Memory does not grow with the log. `docs/events.md` lists what an export does not preserve.
 ///
 /// # Errors
 ///
-/// Those of the connection, and those of `each`.
+/// Errors of the connection, and those of `each`.
 pub fn export<R: Role, E: From<Error>>(
     tx: &mut Tx<'_, R>,
     filter: &Filter<'_>,
@@ -59,8 +59,8 @@ pub fn export<R: Role, E: From<Error>>(
         after = Some(last.sequence);
         let page = Page::load(tx, &entries)?;
         for entry in &entries {
-            if let Some(told) = page.told(entry) {
-                each(&told.event())?;
+            if let Some(exported) = page.export(entry) {
+                each(&exported.event())?;
             }
         }
     }
@@ -103,8 +103,8 @@ impl Page {
         })
     }
 
-    /// What an entry says; none if it follows from another one.
-    fn told<'p>(&'p self, entry: &'p ExecutionLog) -> Option<Told<'p>> {
+    /// Collects what an entry is about; none if it is derived from another entry.
+    fn export<'p>(&'p self, entry: &'p ExecutionLog) -> Option<ExportedEntry<'p>> {
         let order = self.orders.get(&entry.order_id)?;
         let fill = entry.fill_id.and_then(|id| self.fills.get(&id));
         let kept = entry.break_id.and_then(|id| self.breaks.get(&id));
@@ -112,10 +112,10 @@ impl Page {
             (Some(fill), _) if fill.is_bust => Kind::Bust,
             (Some(fill), _) if fill.amends.is_some() => Kind::Correct,
             (Some(_), _) => Kind::Fill,
-            (None, Some(kept)) => self.reported(entry, kept)?,
-            (None, None) => action(entry)?,
+            (None, Some(kept)) => self.kind_of_break(entry, kept)?,
+            (None, None) => kind_of_action(entry)?,
         };
-        let mut told = Told {
+        let mut exported = ExportedEntry {
             kind,
             entry,
             order,
@@ -126,13 +126,13 @@ impl Page {
             raw: kept.and_then(|kept| kept.raw.as_deref()),
             numbers: HashMap::new(),
         };
-        told.write_numbers(self.filled.get(&order.id));
-        Some(told)
+        exported.write_numbers(self.filled.get(&order.id));
+        Some(exported)
     }
 
-    /// What was reported that is kept as a break; nothing if it has been booked since, which is told
-    /// where it was.
-    fn reported(&self, entry: &ExecutionLog, kept: &Break) -> Option<Kind> {
+    /// The kind of the execution that was kept as a break; none if the break was booked, since the fill that
+    /// it became is exported at its own entry, and none for totals that differ.
+    fn kind_of_break(&self, entry: &ExecutionLog, kept: &Break) -> Option<Kind> {
         let reason = entry.reason.as_deref();
         let is_stored = reason.is_some_and(|reason| reason.starts_with(BREAK_STORED_PREFIX));
         if !is_stored || self.booked.contains(&kept.id) {
@@ -146,8 +146,8 @@ impl Page {
     }
 }
 
-/// An entry of the log with what it is about, its numbers written out.
-struct Told<'p> {
+/// An entry of the log with the rows that it is about, and their numbers as text for the event to borrow.
+struct ExportedEntry<'p> {
     kind: Kind,
     entry: &'p ExecutionLog,
     order: &'p Order,
@@ -159,7 +159,7 @@ struct Told<'p> {
     numbers: HashMap<&'static str, String>,
 }
 
-impl Told<'_> {
+impl ExportedEntry<'_> {
     fn write_numbers(&mut self, filled: Option<&String>) {
         let mut write = |field, number: Option<String>| {
             if let Some(number) = number {
@@ -176,7 +176,7 @@ impl Told<'_> {
             write("last_quantity", Some(fill.quantity_filled.to_string()));
             write("last_price", Some(fill.price_at_fill.to_string()));
             write("commission", Some(fill.commission.to_string()));
-            // Booked late, perhaps: whoever takes it in is to know that it counts.
+            // A fill that was booked late: with the total, an import books it late again.
             write("cumulative_quantity", filled.filter(|_| fill.break_id.is_some()).cloned());
         }
         if let Some(kept) = self.kept {
@@ -249,13 +249,12 @@ impl Told<'_> {
     }
 }
 
-/// How the reason begins of an entry about an order that was replaced, and what it is of one whose time was
-/// up: as the database writes them.
+/// The reasons that the database writes into the entries of orders that were replaced, or expired.
 const REPLACED: &str = "replaced by order ";
 const EXPIRED: &str = "expired";
 
-/// What an action is as an event; none if it follows from another one.
-fn action(entry: &ExecutionLog) -> Option<Kind> {
+/// The kind of the event for an action; none if the action is derived from another entry.
+fn kind_of_action(entry: &ExecutionLog) -> Option<Kind> {
     let reason = entry.reason.as_deref().unwrap_or_default();
     Some(match entry.action {
         Action::Submitted => Kind::NewOrder,
@@ -267,7 +266,7 @@ fn action(entry: &ExecutionLog) -> Option<Kind> {
         Action::Cancelled if reason == EXPIRED => Kind::Expired,
         Action::Cancelled => Kind::Cancelled,
         Action::Recovered => Kind::Recovered,
-        // Without its fill, which is in every store that the database has looked after from the first.
+        // An entry from before fills were linked to the log; its fill is not known.
         Action::Filled => return None,
     })
 }

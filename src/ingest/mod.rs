@@ -1,5 +1,10 @@
-//! Executions in: what venues, brokers and clients report, each order, fill and action of it kept
-//! exactly once.
+//! Ingest: reads execution reports of venues, brokers and clients from files, and applies them to the store.
+//!
+//! A [`Reader`] reads [`Event`]s in one of the formats ([`FixReader`], [`Ndjson`], [`Csv`], [`Alpaca`]), and a
+//! [`Writer`] applies them. Reports that can't be read are [`Malformed`], reports that can't be applied are
+//! [`Problem`]s, and executions that a rule refuses are kept as [breaks](crate::Break). The same input may be
+//! ingested again: orders, fills and actions are recognized by the ids in the reports. [`export`] writes the
+//! log out as events.
 
 mod apply;
 mod event;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tradeblotter::ingest::{Kind, Number};
 use tradeblotter::{BreakReason, OrderStatus, OrderType, Side};
 
-use crate::ingest_formats::KINDS;
+use crate::ingest::formats::KINDS;
 use generator::{ANOMALIES, Day, ORDERS};
 
 #[allow(dead_code)]

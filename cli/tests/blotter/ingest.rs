@@ -1,17 +1,12 @@
-//! Reports read in: each order, fill and action exactly once, however often, by whichever session and in
-//! whatever pieces they come; and what can't be applied is told.
+//! `blotter ingest`: the bundled day in whole and in pieces, the options, and what the command prints.
 
 mod day;
 mod reports;
-mod told;
 
 use std::io::Write as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
-
-use tradeblotter::Blotter;
-use tradeblotter::ingest::{FixReader, Options, Problem, Reader, Tally, Writer};
 
 use tradeblotter_test_support::Database;
 
@@ -56,19 +51,4 @@ fn said(output: Output, code: i32) -> (String, String) {
     let complaint = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{said}\n{complaint}");
     (said, complaint)
-}
-
-/// Reads an input in by the library, in batches of so many, with traders out of tag 1.
-fn read_in(blotter: &Blotter, input: &str, batch: usize) -> (Tally, Vec<Problem>) {
-    let options = Options { trader: None, venue: "UNKNOWN".to_owned() };
-    let mut writer = Writer::new(options);
-    let mut reader = Reader::new(input.as_bytes(), FixReader::new(Some(1)));
-    let engine = blotter.engine();
-    let mut problems = Vec::new();
-    while let Some(read) = reader.batch(batch).unwrap() {
-        assert_eq!(read.malformed, []);
-        problems.extend(writer.write(&engine, &read.events).unwrap());
-    }
-    writer.finish(&engine).unwrap();
-    (writer.tally().clone(), problems)
 }

@@ -1,19 +1,4 @@
-//! Alpaca's JSON: the messages of `trade_updates` and of the broker API's trade events, and the fills
-//! among account activities. A line or an array of them; whatever else is in it is passed over.
-//!
-//! | event | is |
-//! |---|---|
-//! | `new`, `accepted` | acknowledged |
-//! | `fill`, `partial_fill`, an activity of type `FILL` | a fill |
-//! | `trade_bust`, `trade_correct` | a bust or a correction of `previous_execution_id` |
-//! | `canceled` | cancelled |
-//! | `replaced` | cancelled, with the order in its place as the reason: Alpaca gives that one an id, a `qty` and events of its own |
-//! | `expired`, `rejected` | the same |
-//! | `order_cancel_rejected`, `order_replace_rejected` | nothing has happened |
-//! | all others | how the order stands |
-//!
-//! The order's `id` is the venue's id of it, `account_id` the trader. An activity does not say how its order
-//! is priced, so it fills orders that are known and makes none. No number goes through a float.
+//! Trade updates and account activities of the broker Alpaca, as JSON.
 
 use std::borrow::Cow;
 
@@ -25,7 +10,23 @@ use super::reader::{Format, Malformed};
 use crate::ingest::event::{Event, Kind, Number};
 use crate::types::enums::{OrderStatus, OrderType, Side};
 
-/// Reads Alpaca's trade updates and account activities.
+/// Reads Alpaca's JSON: messages of the stream `trade_updates`, trade events of the broker API, and the
+/// fills among account activities; one object per line, or arrays of them. All other objects are skipped.
+///
+/// | `event` | [`Kind`] |
+/// |---|---|
+/// | `new`, `accepted` | [`Acknowledged`](Kind::Acknowledged) |
+/// | `fill`, `partial_fill`, an activity of type `FILL` | [`Fill`](Kind::Fill) |
+/// | `trade_bust`, `trade_correct` | [`Bust`](Kind::Bust) or [`Correct`](Kind::Correct), of `previous_execution_id` |
+/// | `canceled` | [`Cancelled`](Kind::Cancelled) |
+/// | `replaced` | [`Cancelled`](Kind::Cancelled), with the id of the new order in the reason: Alpaca reports the new order separately |
+/// | `expired`, `rejected` | [`Expired`](Kind::Expired), [`Rejected`](Kind::Rejected) |
+/// | `order_cancel_rejected`, `order_replace_rejected` | [`CancelRejected`](Kind::CancelRejected) |
+/// | all others | [`Status`](Kind::Status) |
+///
+/// The order's `id` is the venue's id of the order, and `account_id` is the trader. An activity does not have
+/// the type of its order, so it can only fill an order that is known. Numbers, quoted or not, are read as
+/// text and never as floats. An object that can't be read is [`Malformed`], and the next one is read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alpaca;
 
@@ -82,7 +83,7 @@ struct Order<'a> {
     filled_avg_price: Option<&'a RawValue>,
 }
 
-/// What is wrong with which field.
+/// The field that is wrong, and what is wrong with it.
 type Wrong = (&'static str, String);
 
 impl Format for Alpaca {
@@ -101,7 +102,7 @@ impl Format for Alpaca {
     }
 
     fn read<'a>(&mut self, unit: &'a [u8], line: u64) -> Result<Option<Event<'a>>, Malformed> {
-        // What stands between the objects may have been on lines before.
+        // The line is that of the object, and not of what separates it from the one before.
         let between = |byte: &u8| byte.is_ascii_whitespace() || b"[],".contains(byte);
         let begin = unit.iter().position(|byte| !between(byte)).unwrap_or(unit.len());
         let line = line + unit[..begin].iter().filter(|byte| **byte == b'\n').count() as u64;
@@ -113,7 +114,7 @@ impl Format for Alpaca {
             return Ok(None);
         }
         let broken = |error: serde_json::Error| {
-            malformed(None, format!("is no message of Alpaca's: {error}"))
+            malformed(None, format!("is not a message of Alpaca: {error}"))
         };
         let message: Message<'_> = serde_json::from_str(text).map_err(broken)?;
         let inner = message.data.map_or(text, RawValue::get);
@@ -123,8 +124,8 @@ impl Format for Alpaca {
     }
 }
 
-/// Where the object ends that these bytes begin with; before the next line that begins with one, if it
-/// is broken.
+/// Where the object ends that these bytes begin with. A broken object ends before the next line that begins
+/// with `{`, so that it does not swallow the objects after it.
 fn object(bytes: &[u8]) -> Option<usize> {
     let (mut depth, mut is_text, mut is_escaped) = (0_u32, false, false);
     for (place, byte) in bytes.iter().enumerate() {
@@ -157,7 +158,7 @@ fn event<'a>(update: Update<'a>, line: u64, raw: &'a str) -> Result<Option<Event
         (Some("rejected"), _) => Kind::Rejected,
         (Some("order_cancel_rejected" | "order_replace_rejected"), _) => Kind::CancelRejected,
         (Some(_), _) => Kind::Status,
-        // Another activity, or an acknowledgement of the stream itself.
+        // An activity of another type, or an acknowledgement of the stream itself.
         (None, _) => return Ok(None),
     };
     let is_activity = update.event.is_none();
@@ -179,13 +180,13 @@ fn event<'a>(update: Update<'a>, line: u64, raw: &'a str) -> Result<Option<Event
         event.last_price = number(update.price, "price")?;
     }
     if let Some(order) = update.order {
-        of_order(&mut event, order)?;
+        set_order(&mut event, order)?;
     }
     Ok(Some(event))
 }
 
-/// Adds what is said of the order.
-fn of_order<'a>(event: &mut Event<'a>, order: Order<'a>) -> Result<(), Wrong> {
+/// Sets the fields that are about the order.
+fn set_order<'a>(event: &mut Event<'a>, order: Order<'a>) -> Result<(), Wrong> {
     event.venue_order_id = order.id;
     event.client_order_id = order.client_order_id;
     event.symbol = order.symbol;
@@ -216,18 +217,18 @@ fn of_order<'a>(event: &mut Event<'a>, order: Order<'a>) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// A number, which is text or a number of JSON's.
+/// A number, as a JSON string or a JSON number.
 fn number<'a>(raw: Option<&'a RawValue>, field: &'static str) -> Result<Option<Number<'a>>, Wrong> {
     let Some(text) = raw.map(RawValue::get).filter(|text| *text != "null") else {
         return Ok(None);
     };
     let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    let why = || (field, format!("is {text}, and must be a plain decimal such as 10.50"));
+    let why = || (field, format!("is {text}; expected a plain decimal such as 10.50"));
     Number::new(bare).map(Some).ok_or_else(why)
 }
 
 fn time(text: &str, field: &'static str) -> Result<DateTime<Utc>, Wrong> {
-    let why = |_| (field, format!("is {text:?}, and must be a time such as 2026-11-25T14:30:00Z"));
+    let why = |_| (field, format!("is {text:?}; expected a time such as 2026-11-25T14:30:00Z"));
     DateTime::parse_from_rfc3339(text).map(|time| time.to_utc()).map_err(why)
 }
 
@@ -235,6 +236,6 @@ fn side(text: &str) -> Result<Side, Wrong> {
     match text {
         "buy" => Ok(Side::Buy),
         "sell" | "sell_short" => Ok(Side::Sell),
-        _ => Err(("side", format!("is {text:?}, and must be buy, sell or sell_short"))),
+        _ => Err(("side", format!("is {text:?}; expected buy, sell or sell_short"))),
     }
 }

@@ -1,7 +1,6 @@
-//! Events as CSV (RFC 4180): a header line that names the fields, any of them in any order, then a row
-//! for each event. What is empty is not said. Numbers are plain decimals, times RFC 3339.
+//! Events as CSV (RFC 4180).
 //!
-//! Rows are split here and not by a crate, so that their text is borrowed from the input.
+//! Rows are split here and not by the csv crate, so that events borrow their text from the input.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -10,19 +9,27 @@ use super::fields::{self, FIELDS};
 use super::reader::{Format, Malformed};
 use crate::ingest::event::{Event, Kind};
 
-/// Reads events as CSV.
+/// Reads and writes events as CSV (RFC 4180): a header line with names of fields of [`Event`], then one row
+/// per event.
+///
+/// The header has any of the fields in any order; `kind` is required. Numbers are plain decimals, times are
+/// RFC 3339, an empty value is `None`. A byte order mark is skipped.
+///
+/// A header with an unknown or repeated field is [`Malformed`], and so nothing after it is read. A row with
+/// more or fewer values than the header, or with a value of the wrong form, is malformed; the next row is
+/// read.
 #[derive(Clone, Debug, Default)]
 pub struct Csv {
     header: Header,
 }
 
-/// What the first line names.
+/// The state of the header.
 #[derive(Clone, Debug, Default)]
 enum Header {
     #[default]
     Unread,
     Fields(Vec<String>),
-    /// It names what is no field, so that nothing after it can be read.
+    /// It is malformed, so that no row can be read.
     Wrong,
 }
 
@@ -31,23 +38,23 @@ impl Csv {
     ///
     /// # Errors
     ///
-    /// Those of the output.
+    /// Errors of the output.
     pub fn write_header(out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "{}", FIELDS.join(","))
     }
 
-    /// Writes an event as a row under the header.
+    /// Writes an event as one row.
     ///
     /// # Errors
     ///
-    /// Those of the output.
+    /// Errors of the output.
     pub fn write(event: &Event<'_>, out: &mut impl Write) -> io::Result<()> {
         for (place, field) in FIELDS.iter().enumerate() {
             if place > 0 {
                 out.write_all(b",")?;
             }
             let text = fields::get(event, field).unwrap_or_default();
-            // What is quoted and empty is not said either; no field says that.
+            // An empty value is written as an absent one: no field has an empty value.
             if text.contains(['"', ',', '\n', '\r']) || text.trim() != text {
                 write!(out, "\"{}\"", text.replace('"', "\"\""))?;
             } else {
@@ -57,7 +64,7 @@ impl Csv {
         out.write_all(b"\n")
     }
 
-    /// The fields that a line names.
+    /// Parses a header line.
     fn header(line: &str) -> Result<Vec<String>, String> {
         let names = split(line)?;
         let mut fields: Vec<String> = Vec::with_capacity(names.len());
@@ -65,22 +72,22 @@ impl Csv {
             let name = name.trim();
             if !FIELDS.contains(&name) {
                 return Err(format!(
-                    "names {name:?}, which is no field of an event; those are {}",
+                    "the header has {name:?}, which is not a field of an event; expected {}",
                     FIELDS.join(", ")
                 ));
             }
             if fields.iter().any(|field| field == name) {
-                return Err(format!("names {name} twice"));
+                return Err(format!("the header has {name} twice"));
             }
             fields.push(name.to_owned());
         }
         if !fields.iter().any(|field| field == "kind") {
-            return Err("does not name kind".to_owned());
+            return Err("the header lacks kind".to_owned());
         }
         Ok(fields)
     }
 
-    /// Whether a line is such a header.
+    /// Whether a line is a valid header.
     pub(super) fn is_header(line: &str) -> bool {
         Self::header(trimmed(line)).is_ok()
     }
@@ -117,17 +124,16 @@ impl Format for Csv {
             Header::Unread => {
                 let header = Self::header(text);
                 self.header = Header::Wrong;
-                self.header =
-                    Header::Fields(header.map_err(|why| {
-                        malformed(None, format!("{why}; nothing after it is read"))
-                    })?);
+                self.header = Header::Fields(
+                    header.map_err(|why| malformed(None, format!("{why}; no row is read")))?,
+                );
                 return Ok(None);
             }
         };
         let row = split(text).map_err(|why| malformed(None, why))?;
         if row.len() != fields.len() {
             let (has, named) = (row.len(), fields.len());
-            return Err(malformed(None, format!("has {has} fields, and the header {named}")));
+            return Err(malformed(None, format!("has {has} values, but the header has {named}")));
         }
         let mut event = Event::new(Kind::Status, line, text);
         for (field, text) in fields.iter().zip(row) {
@@ -143,12 +149,12 @@ impl Format for Csv {
     }
 }
 
-/// A row without what ends the line, or stands before the first.
+/// A row without its line ending, or the byte order mark before the first.
 fn trimmed(text: &str) -> &str {
     text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n'])
 }
 
-/// The fields of a row.
+/// Splits a row into values.
 fn split(row: &str) -> Result<Vec<Cow<'_, str>>, String> {
     let mut fields = Vec::new();
     let mut rest = row;
@@ -164,17 +170,17 @@ fn split(row: &str) -> Result<Vec<Cow<'_, str>>, String> {
         match after.strip_prefix(',') {
             Some(next) => rest = next,
             None if after.is_empty() => return Ok(fields),
-            None => return Err("has text after the quote that ends a field".to_owned()),
+            None => return Err("has text after the closing quote of a value".to_owned()),
         }
     }
 }
 
-/// What stands between quotes, of which the first is taken off, and what comes after.
+/// Splits a quoted value, whose opening quote has been removed, from the rest of the row.
 fn unquoted(quoted: &str) -> Result<(Cow<'_, str>, &str), String> {
     let mut end = 0;
     loop {
         let Some(quote) = quoted[end..].find('"') else {
-            return Err("has a quote that is never closed".to_owned());
+            return Err("has a quoted value without a closing quote".to_owned());
         };
         end += quote;
         if quoted[end + 1..].starts_with('"') {

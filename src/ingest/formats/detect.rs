@@ -1,4 +1,4 @@
-//! Which format an input is in.
+//! Detects the format of an input.
 
 use std::fmt;
 use std::io::{self, Cursor, Read};
@@ -15,30 +15,30 @@ use crate::error::Error;
 use crate::ingest::event::Event;
 use crate::types::enums::labels;
 
-/// Bytes that are looked at.
+/// Bytes that are examined at most.
 const HEAD: usize = 1 << 16;
 
-/// The formats by name.
+/// The name of a format of reports, as the option `--format` has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FormatName {
-    /// FIX tag=value messages, or logs with such in them.
+    /// `fix`: FIX tag=value messages, or logs that contain them.
     Fix,
-    /// Events as NDJSON.
+    /// `ndjson`: events as NDJSON.
     Ndjson,
-    /// Events as CSV.
+    /// `csv`: events as CSV.
     Csv,
-    /// Alpaca's trade updates and account activities.
+    /// `alpaca`: trade updates and account activities of Alpaca.
     Alpaca,
 }
 
 impl FormatName {
-    /// The format of an input that begins so; none if it can't be told.
+    /// Returns the format of an input that begins with these bytes; none if it is not recognized.
     pub fn of(head: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(head);
         let text = text.trim_start_matches('\u{feff}').trim_start();
         let line = text.lines().next().unwrap_or_default();
         let has = |key: &str| line.contains(key);
-        // A message may stand in what is told of a break, and not the other way round.
+        // The FIX marker comes last: an event of another format may contain a FIX message as its raw text.
         if Csv::is_header(line) {
             Some(Self::Csv)
         } else if text.starts_with('{') && has("\"kind\"") {
@@ -51,7 +51,7 @@ impl FormatName {
         } else if memmem::find(head, b"8=FIX").is_some() {
             Some(Self::Fix)
         } else if text.is_empty() {
-            // Of nothing, nothing is read.
+            // An empty input has no events in any format.
             Some(Self::Ndjson)
         } else {
             None
@@ -61,21 +61,22 @@ impl FormatName {
 
 labels!(FormatName, "format", Fix = "fix", Ndjson = "ndjson", Csv = "csv", Alpaca = "alpaca");
 
-/// Any of the formats.
+/// A format that is chosen at run time.
 #[derive(Clone, Debug)]
 pub enum AnyFormat {
-    /// FIX tag=value.
+    /// FIX tag=value messages.
     Fix(FixReader),
     /// Events as NDJSON.
     Ndjson(Ndjson),
     /// Events as CSV.
     Csv(Csv),
-    /// Alpaca's JSON.
+    /// Trade updates and account activities of Alpaca.
     Alpaca(Alpaca),
 }
 
 impl AnyFormat {
-    /// The format of this name; FIX takes the trader from this tag.
+    /// Returns the format of this name. FIX takes the trader from `trader_tag`; the other formats have a
+    /// field for it.
     pub fn new(name: FormatName, trader_tag: Option<u32>) -> Self {
         match name {
             FormatName::Fix => Self::Fix(FixReader::new(trader_tag)),
@@ -106,15 +107,15 @@ impl Format for AnyFormat {
     }
 }
 
-/// Finds out the format of an input, from its first 64 KiB; gives the whole of it back.
+/// Detects the format of an input from its first 64 KiB, and returns it with a reader of the whole input.
 ///
 /// # Errors
 ///
-/// Those of the input; [`io::ErrorKind::InvalidData`] if its format can't be told.
+/// [`io::ErrorKind::InvalidData`] if the format is not recognized; errors of the input.
 pub fn detect<R: Read>(mut input: R) -> io::Result<(FormatName, impl Read)> {
     let mut head = Vec::new();
     let mut name = None;
-    // No more than it takes: somebody may be writing it who waits for what becomes of it.
+    // Reads no more than necessary: the writer of a pipe may wait for the first reports to be processed.
     while name.is_none() && head.len() < HEAD {
         let mut chunk = [0; 4096];
         let read = match input.read(&mut chunk) {
@@ -132,9 +133,9 @@ pub fn detect<R: Read>(mut input: R) -> io::Result<(FormatName, impl Read)> {
     let name = name.ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::InvalidData,
-            "the format can't be told: there is no 8=FIX in the first 64 KiB, no object with a \
-             kind, an event or an activity_type in the first line, and no header of fields; say \
-             which it is with --format",
+            "the format is not recognized: the first 64 KiB have no 8=FIX, and the first line has \
+             no JSON object with a kind, an event or an activity_type and is no CSV header with a \
+             kind; name the format with --format",
         )
     })?;
     Ok((name, Cursor::new(head).chain(input)))

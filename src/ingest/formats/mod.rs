@@ -1,4 +1,4 @@
-//! The formats that reports come in, one file each, and the reader that cuts an input into reports.
+//! The formats of reports, one file each, and the reader that applies one to an input.
 
 mod alpaca;
 mod csv;

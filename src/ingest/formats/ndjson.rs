@@ -1,5 +1,4 @@
-//! Events as NDJSON: an object to a line, its keys the names of the fields. Numbers are text, as a JSON
-//! number is a float to most readers; times are RFC 3339. What is left out, or null, is not said.
+//! Events as NDJSON: one object per line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +11,14 @@ use super::fields::{self, FIELDS};
 use super::reader::{Format, Malformed};
 use crate::ingest::event::{Event, Kind};
 
-/// Reads events as NDJSON.
+/// Reads and writes events as NDJSON: one object per line, whose keys are the names of the fields of
+/// [`Event`].
+///
+/// Values are text: numbers too, because a JSON number is a float to most readers; only `retry_attempt` may
+/// be a JSON integer. Times are RFC 3339. A field that is missing or null is `None`; `kind` is required.
+///
+/// An unknown field, a field that occurs twice, and a value of the wrong form make the line [`Malformed`],
+/// with the name of the field.
 ///
 /// ```
 /// use tradeblotter::ingest::{Kind, Ndjson, Reader};
@@ -27,18 +33,18 @@ use crate::ingest::event::{Event, Kind};
 pub struct Ndjson;
 
 impl Ndjson {
-    /// Writes an event as a line.
+    /// Writes an event as one line.
     ///
     /// # Errors
     ///
-    /// Those of the output.
+    /// Errors of the output.
     pub fn write(event: &Event<'_>, out: &mut impl Write) -> io::Result<()> {
-        let mut before = "{";
+        let mut separator = "{";
         for field in FIELDS {
             if let Some(text) = fields::get(event, field) {
-                write!(out, "{before}\"{field}\":")?;
+                write!(out, "{separator}\"{field}\":")?;
                 serde_json::to_writer(&mut *out, &text)?;
-                before = ",";
+                separator = ",";
             }
         }
         out.write_all(b"}\n")
@@ -58,20 +64,20 @@ impl Format for Ndjson {
         if text.is_empty() {
             return Ok(None);
         }
-        let Object(said) = serde_json::from_str(text).map_err(|error| {
-            // Where in the line, which is the only one that the parser sees.
+        let Object(fields) = serde_json::from_str(text).map_err(|error| {
+            // The parser sees one line only, so that its line number would mislead.
             let why = error.to_string().replace("at line 1 column", "at column");
-            malformed(None, format!("is no JSON object of text: {why}"))
+            malformed(None, format!("is not a JSON object of text values: {why}"))
         })?;
         let mut event = Event::new(Kind::Status, line, text);
-        let mut is_kind_said = false;
-        let mut seen: Vec<&str> = Vec::with_capacity(said.len());
-        for (field, value) in &said {
+        let mut has_kind = false;
+        let mut seen: Vec<&str> = Vec::with_capacity(fields.len());
+        for (field, value) in &fields {
             if seen.contains(&field.as_ref()) {
-                return Err(malformed(Some(field.to_string()), "is said twice".to_owned()));
+                return Err(malformed(Some(field.to_string()), "occurs twice".to_owned()));
             }
             seen.push(field);
-            is_kind_said |= field == "kind";
+            has_kind |= field == "kind";
             let set = match value {
                 Value::Null => Ok(()),
                 Value::Text(text) => fields::set(&mut event, field, text.clone()),
@@ -79,24 +85,24 @@ impl Format for Ndjson {
                     fields::set(&mut event, field, number.to_string().into())
                 }
                 Value::Integer(_) | Value::Other => {
-                    Err("must be text; a JSON number is a float to \
-                                                         most readers, so numbers are text too"
+                    Err("is not text; expected text, for numbers too, because a JSON number is a \
+                         float to most readers"
                         .to_owned())
                 }
             };
             set.map_err(|why| malformed(Some(field.to_string()), why))?;
         }
-        if !is_kind_said {
+        if !has_kind {
             return Err(malformed(Some("kind".to_owned()), "is missing".to_owned()));
         }
         Ok(Some(event))
     }
 }
 
-/// The fields of an object, as they stand.
+/// The fields of an object in their sequence, so that one that occurs twice is noticed.
 struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
-/// What a field may be.
+/// The value of a field.
 enum Value<'a> {
     Null,
     Text(Cow<'a, str>),

@@ -1,4 +1,4 @@
-//! Reports out of a stream of bytes: a window over the input that is cut into units by the format.
+//! Reads events from a stream of bytes: a buffer over the input, which the format cuts into units.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -8,46 +8,52 @@ use memchr::memchr_iter;
 
 use crate::ingest::event::Event;
 
-/// Bytes read at a time, at first and at most: what is short needs no room for more.
+/// Bytes read at a time, at first and at most: a short input needs no large buffer.
 const FIRST_CHUNK: usize = 1 << 14;
 const CHUNK: usize = 1 << 20;
 
-/// Bytes that one report may have; a longer one is malformed, and passed over.
+/// Bytes that one report may have; a longer one is malformed, and skipped.
 const MAX_UNIT: usize = 1 << 18;
 
-/// Bytes of a report that is rather short; there is room for as many events as that gives.
+/// Bytes of a rather short report: a batch has room for as many events as such reports fill a chunk.
 const TYPICAL_UNIT: usize = 256;
 
-/// A format of reports: one file each.
+/// A format of reports, which cuts an input into units and reads an event from each.
+///
+/// To add a format, implement this trait in a file of its own, and add it to [`FormatName`](super::FormatName)
+/// and [`AnyFormat`](super::AnyFormat).
 pub trait Format {
-    /// Where the first unit of these bytes ends: a line, mostly, or a message. None if it goes on
-    /// beyond them; at the end of the input nothing does. Never 0 of some bytes.
+    /// Returns the length of the first unit of these bytes: a line, in most formats, or a message. None if
+    /// the unit goes on beyond these bytes, which it does not if they are the last of the input (`at_end`).
+    /// Never 0 unless there are no bytes.
     fn cut(&self, bytes: &[u8], at_end: bool) -> Option<usize>;
 
-    /// Reads a unit that [`Format::cut`] has cut, which begins on this line. None if nothing is
-    /// reported by it, such as by a blank line or a heartbeat. A unit that is passed over because it
-    /// is too long is not read at all.
+    /// Reads a unit that [`Format::cut`] returned and that begins on this line, counted from 1. None if it
+    /// reports nothing, such as a blank line or a heartbeat. Never panics, whatever the bytes. A unit of
+    /// more than 256 KiB is malformed and does not get here.
     ///
     /// # Errors
     ///
-    /// What is wrong with it. Never panics, whatever the bytes.
+    /// [`Malformed`]: what is wrong with the unit.
     fn read<'a>(&mut self, unit: &'a [u8], line: u64) -> Result<Option<Event<'a>>, Malformed>;
 }
 
-/// A unit that could not be read, wholly or in part.
+/// A report that could not be read. It is skipped, and the next one is read.
+///
+/// Displayed as `line 7: not read: tag 31 (LastPx) is "1,5"; expected a plain decimal ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
-    /// The line of the input that it begins on, from 1.
+    /// The line of the input on which it begins, counted from 1.
     pub line: u64,
-    /// The tag or field that is wrong, e.g. "tag 31 (LastPx)"; none if it is the whole of it.
+    /// The tag or the field that is wrong, e.g. `tag 31 (LastPx)`; none if the report as a whole is.
     pub field: Option<String>,
-    /// What is wrong, and what was expected.
+    /// What is wrong, and what is expected.
     pub why: String,
 }
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: ", self.line)?;
+        write!(f, "line {}: not read: ", self.line)?;
         if let Some(field) = &self.field {
             write!(f, "{field} ")?;
         }
@@ -55,36 +61,48 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// Reads events out of a stream, in batches that borrow from it. Its memory does not grow with the input.
+/// Reads events from a stream, in batches that borrow from its buffer. Memory does not grow with the input.
+///
+/// ```
+/// use tradeblotter::ingest::{Ndjson, Reader};
+///
+/// let input = "{\"kind\":\"status\"}\n{\"kind\":\"unknown\"}\n";
+/// let mut reader = Reader::new(input.as_bytes(), Ndjson);
+/// while let Some(batch) = reader.batch(1000)? {
+///     assert_eq!((batch.events.len(), batch.malformed.len()), (1, 1));
+///     assert_eq!(batch.malformed[0].line, 2);
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Reader<R, F> {
     input: R,
     format: F,
     buffer: Vec<u8>,
-    /// Of the buffer: where the bytes that are not yet given out begin and end.
+    /// Where the unread bytes begin and end in the buffer.
     begin: usize,
     end: usize,
     at_end: bool,
-    /// Bytes to ask for at a time, and whether so many came last time.
+    /// Bytes to ask for at a time, and whether as many came last time.
     chunk: usize,
     is_filled: bool,
     line: u64,
-    /// In a unit that is too long: its rest is to be passed over.
+    /// Whether the unread bytes begin with the rest of a unit that is too long.
     is_skipping: bool,
 }
 
-/// What was read at a time.
+/// The events that [`Reader::batch`] returns at a time.
 #[derive(Debug, Default)]
 pub struct Batch<'a> {
-    /// The events, as they stand in the input.
+    /// The events, in the sequence of the input.
     pub events: Vec<Event<'a>>,
-    /// What could not be read between them.
+    /// The reports among them that could not be read, in the sequence of the input.
     pub malformed: Vec<Malformed>,
-    /// Bytes of the input that were read for it.
+    /// Bytes of the input that the batch covers; over all batches, those of the whole input.
     pub bytes: u64,
 }
 
 impl<R: Read, F: Format> Reader<R, F> {
-    /// A reader of this input, from its beginning.
+    /// Returns a reader of this input.
     pub fn new(input: R, format: F) -> Self {
         Self {
             input,
@@ -100,23 +118,23 @@ impl<R: Read, F: Format> Reader<R, F> {
         }
     }
 
-    /// The next events, at most so many and as far as they are in the buffer; none at the end of the
+    /// Returns the next events, at most `at_most`; fewer if the buffer has fewer. None at the end of the
     /// input.
     ///
     /// # Errors
     ///
-    /// Those of the input.
+    /// Errors of the input. Reports that can't be read are in [`Batch::malformed`].
     pub fn batch(&mut self, at_most: usize) -> io::Result<Option<Batch<'_>>> {
         let mut malformed = Vec::new();
         let mut bytes = 0;
-        // Not beyond the first unit: the events borrow from the buffer, which then must not move.
+        // The buffer may only be filled before the first unit is read: the events borrow from it.
         let mut next = self.cut();
         while next.is_none() && malformed.is_empty() {
             if self.at_end {
                 return Ok(None);
             }
             if self.end - self.begin > MAX_UNIT {
-                bytes += self.pass_over(&mut malformed);
+                bytes += self.skip(&mut malformed);
             }
             self.fill()?;
             next = self.cut();
@@ -126,7 +144,7 @@ impl<R: Read, F: Format> Reader<R, F> {
         while let Some(length) = next {
             let unit = &buffer[*begin..*begin + length];
             if mem::take(is_skipping) {
-                // The rest of one that has been complained about.
+                // The rest of a unit that has been reported as malformed.
             } else if length > MAX_UNIT {
                 malformed.push(too_long(unit, *line));
             } else {
@@ -146,28 +164,28 @@ impl<R: Read, F: Format> Reader<R, F> {
         Ok(Some(Batch { events, malformed, bytes }))
     }
 
-    /// The length of the next unit, if it is in the buffer.
+    /// The length of the next unit, if all of it is in the buffer.
     fn cut(&self) -> Option<usize> {
         cut(&self.format, &self.buffer[self.begin..self.end], self.at_end)
     }
 
-    /// Passes over what is in the buffer of a unit that is too long. Gives the bytes of it.
-    fn pass_over(&mut self, malformed: &mut Vec<Malformed>) -> u64 {
-        let passed = &self.buffer[self.begin..self.end];
+    /// Skips the part of a unit that is too long which is in the buffer. Returns the bytes skipped.
+    fn skip(&mut self, malformed: &mut Vec<Malformed>) -> u64 {
+        let skipped = &self.buffer[self.begin..self.end];
         if !mem::replace(&mut self.is_skipping, true) {
-            malformed.push(too_long(passed, self.line));
+            malformed.push(too_long(skipped, self.line));
         }
-        self.line += lines(passed);
+        self.line += lines(skipped);
         self.begin = self.end;
-        passed.len() as u64
+        skipped.len() as u64
     }
 
-    /// Reads on, once everything before has been given out.
+    /// Moves the unread bytes to the beginning of the buffer, and reads more after them.
     fn fill(&mut self) -> io::Result<()> {
         self.buffer.copy_within(self.begin..self.end, 0);
         self.end -= self.begin;
         self.begin = 0;
-        // An input that fills its chunk has more to give, and a larger one is worth its room.
+        // An input that fills a chunk probably has more, and is read faster in larger chunks.
         if mem::take(&mut self.is_filled) || self.chunk == 0 {
             self.chunk = (2 * self.chunk).clamp(FIRST_CHUNK, CHUNK);
         }
@@ -189,7 +207,7 @@ impl<R: Read, F: Format> Reader<R, F> {
     }
 }
 
-/// Where the first unit ends; at the end of the input, with whatever is left.
+/// The length of the first unit; at the end of the input, of whatever is left.
 fn cut(format: &impl Format, bytes: &[u8], at_end: bool) -> Option<usize> {
     if bytes.is_empty() {
         return None;
@@ -203,9 +221,9 @@ fn lines(bytes: &[u8]) -> u64 {
 }
 
 fn too_long(unit: &[u8], line: u64) -> Malformed {
-    // Blank lines may stand before it.
+    // The line is that of the report, and not of blank lines before it.
     let begin = unit.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or_default();
     let line = line + lines(&unit[..begin]);
-    let why = format!("is longer than {MAX_UNIT} bytes, and passed over");
+    let why = format!("is longer than {MAX_UNIT} bytes");
     Malformed { line, field: None, why }
 }

@@ -1,6 +1,8 @@
 //! The server, the databases, and the few steps that many tests begin with.
 
+pub mod describe;
 pub mod raw;
+pub mod reports;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

@@ -13,9 +13,9 @@ use proptest::test_runner::TestRunner;
 
 use tradeblotter::schema::execution_logs;
 
-use super::told::{breaks, told};
 use super::{command, feed, feed_and_kill, said};
 use tradeblotter_test_support::Database;
+use tradeblotter_test_support::describe::{breaks, describe};
 
 const DAY: &str = include_str!("../../../data/day.fix");
 
@@ -36,11 +36,11 @@ fn whole() -> Database {
 
 #[track_caller]
 fn assert_same(db: &Database, clean: &[String]) {
-    let told = told(db);
-    let missing: Vec<_> = clean.iter().filter(|line| !told.contains(line)).collect();
-    let extra: Vec<_> = told.iter().filter(|line| !clean.contains(line)).collect();
+    let described = describe(db);
+    let missing: Vec<_> = clean.iter().filter(|line| !described.contains(line)).collect();
+    let extra: Vec<_> = described.iter().filter(|line| !clean.contains(line)).collect();
     assert!(missing.is_empty() && extra.is_empty(), "missing {missing:#?}\nextra {extra:#?}");
-    assert_eq!(told.len(), clean.len());
+    assert_eq!(described.len(), clean.len());
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_second_run_changes_nothing_at_all() {
 
 #[test]
 fn runs_that_are_killed_and_then_a_whole_one_come_to_what_one_clean_run_does() {
-    let clean = told(&whole());
+    let clean = describe(&whole());
     let db = Database::migrated();
     let mut conn = db.admin();
     let mut random = TestRunner::deterministic();
@@ -184,7 +184,7 @@ fn runs_that_are_killed_and_then_a_whole_one_come_to_what_one_clean_run_does() {
 
 #[test]
 fn batches_of_any_size_come_to_the_same() {
-    let clean = told(&whole());
+    let clean = describe(&whole());
     for batch in ["1", "7"] {
         let db = Database::migrated();
         let (_, complaints) = said(feed(of_account(&db, &["--batch", batch]), DAY.as_bytes()), 0);
@@ -195,7 +195,7 @@ fn batches_of_any_size_come_to_the_same() {
 
 #[test]
 fn separators_that_people_can_read_come_to_the_same() {
-    let clean = told(&whole());
+    let clean = describe(&whole());
     for separator in ["|", ";", "^A"] {
         let db = Database::migrated();
         let day = DAY.replace('\u{1}', separator);
@@ -207,7 +207,7 @@ fn separators_that_people_can_read_come_to_the_same() {
 
 #[test]
 fn the_day_twice_in_one_input_comes_to_the_same() {
-    let clean = told(&whole());
+    let clean = describe(&whole());
     for batch in ["2000", "100"] {
         let db = Database::migrated();
         let twice = format!("{DAY}{DAY}");
@@ -219,7 +219,7 @@ fn the_day_twice_in_one_input_comes_to_the_same() {
 
 #[test]
 fn two_at_once_come_to_the_same() {
-    let clean = told(&whole());
+    let clean = describe(&whole());
     for batch in ["20", "200"] {
         let db = Database::migrated();
         thread::scope(|scope| {
@@ -236,7 +236,7 @@ fn two_at_once_come_to_the_same() {
 
 #[test]
 fn a_second_session_that_says_no_venue_comes_to_the_same() {
-    let clean = told(&whole());
+    let clean = describe(&whole());
     let db = whole();
     let other: String = DAY
         .lines()

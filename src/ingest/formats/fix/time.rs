@@ -2,19 +2,19 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
-/// What a time looks like, for whoever is told that something else is none.
+/// What a time looks like, for errors.
 pub(super) const EXPECTED: &str = "a UTC time such as 20261125-14:30:00.123456";
 
-/// Digits of a second's fraction that FIX knows: to the picosecond.
+/// Digits that FIX allows after the point: picoseconds.
 const MAX_FRACTION: usize = 12;
 
-/// Reads `YYYYMMDD-HH:MM:SS`, perhaps with a fraction of 1 to 12 digits. What is finer than a nanosecond
-/// is cut off. A leap second (`:60`), which PostgreSQL does not know, is read as the last microsecond of
-/// its minute: after all that came before it, and still in its day.
+/// Parses `YYYYMMDD-HH:MM:SS` with an optional fraction of 1 to 12 digits, which is cut to nanoseconds.
+///
+/// PostgreSQL has no leap seconds, so a leap second (`:60`) becomes the last microsecond of its minute: it
+/// stays on its day and after everything before it.
 pub(super) fn parse(text: &[u8]) -> Option<DateTime<Utc>> {
     let (whole, fraction) = text.split_at_checked(17)?;
-    let is_shaped = whole[8] == b'-' && whole[11] == b':' && whole[14] == b':';
-    if !is_shaped {
+    if !(whole[8] == b'-' && whole[11] == b':' && whole[14] == b':') {
         return None;
     }
     let date = NaiveDate::from_ymd_opt(
@@ -30,14 +30,14 @@ pub(super) fn parse(text: &[u8]) -> Option<DateTime<Utc>> {
     Some(at.and_utc())
 }
 
-/// The value of these digits, which are few.
+/// The value of two or four digits.
 fn number(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |value, byte| {
         byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0'))
     })
 }
 
-/// A fraction with its point, or nothing.
+/// The nanoseconds of a fraction with its point; 0 if there is none.
 fn nanoseconds(fraction: &[u8]) -> Option<u32> {
     let Some((point, digits)) = fraction.split_first() else { return Some(0) };
     if *point != b'.' || digits.is_empty() || digits.len() > MAX_FRACTION {

@@ -1,13 +1,13 @@
-//! What a database says, without the ids that the store gives and the times at which it records.
+//! The contents of a database as text, without the ids that the store assigns and the times at which it records.
 
 use std::collections::HashMap;
 
 use tradeblotter::{ExecutionLog, Fill, Order};
 use uuid::Uuid;
 
-use tradeblotter_test_support::{Contents, Database};
+use crate::{Contents, Database};
 
-/// The ids of the store and what the outside world calls it.
+/// The names that clients and venues use for the ids of the store.
 struct Names(HashMap<Uuid, String>);
 
 impl Names {
@@ -30,39 +30,39 @@ impl Names {
         id.map_or("-", |id| self.0.get(&id).map_or("?", String::as_str))
     }
 
-    /// A text with the ids in it by their names.
-    fn told(&self, text: &str) -> String {
-        let mut told = String::new();
+    /// Replaces the ids in a text by their names.
+    fn replace_ids(&self, text: &str) -> String {
+        let mut replaced = String::new();
         let mut rest = text;
         while let Some(next) = rest.chars().next() {
             let id = rest.get(..36).and_then(|id| id.parse::<Uuid>().ok());
             let width = if id.is_some() { 36 } else { next.len_utf8() };
             match id {
-                Some(id) => told.push_str(self.get(Some(id))),
-                None => told.push(next),
+                Some(id) => replaced.push_str(self.get(Some(id))),
+                None => replaced.push(next),
             }
             rest = &rest[width..];
         }
-        told
+        replaced
     }
 }
 
-/// All that a database says, a line for each thing, sorted but for the log of each order.
-pub fn told(db: &Database) -> Vec<String> {
+/// Describes all rows of a database, one line for each, sorted; the log of each order keeps its sequence.
+pub fn describe(db: &Database) -> Vec<String> {
     let contents = db.contents();
     let names = Names::of(&contents);
-    let mut told: Vec<String> =
+    let mut lines: Vec<String> =
         contents.traders.iter().map(|trader| format!("trader {}", trader.name)).collect();
-    told.extend(contents.orders.iter().map(|order| of_order(&names, order)));
-    told.extend(contents.fills.iter().map(|fill| of_fill(&names, fill)));
-    told.extend(contents.breaks.iter().map(|broken| {
+    lines.extend(contents.orders.iter().map(|order| describe_order(&names, order)));
+    lines.extend(contents.fills.iter().map(|fill| describe_fill(&names, fill)));
+    lines.extend(contents.breaks.iter().map(|broken| {
         let raw = broken.raw.as_deref().unwrap_or_default();
         let raw = raw.replace("^A", "\u{1}").replace(['|', ';'], "\u{1}");
         format!(
             "break {} of {}: {} [{} {:?} {:?} {} {} {} {} {}] {raw}",
             broken.reason,
             names.get(broken.order_id),
-            names.told(&broken.detail),
+            names.replace_ids(&broken.detail),
             broken.venue,
             broken.execution_id,
             broken.refers_to,
@@ -73,19 +73,19 @@ pub fn told(db: &Database) -> Vec<String> {
             broken.commission,
         )
     }));
-    told.extend(contents.resolutions.iter().map(|resolution| {
+    lines.extend(contents.resolutions.iter().map(|resolution| {
         format!(
             "resolution of {}: booked {} to {}: {}",
             names.get(Some(resolution.break_id)),
             resolution.is_booked,
             names.get(resolution.order_id),
-            names.told(&resolution.reason)
+            names.replace_ids(&resolution.reason)
         )
     }));
     let mut log: Vec<&ExecutionLog> = contents.log.iter().collect();
     log.sort_by_key(|entry| (names.get(Some(entry.order_id)).to_owned(), entry.sequence));
     let mut count = HashMap::new();
-    told.extend(log.into_iter().map(|entry| {
+    lines.extend(log.into_iter().map(|entry| {
         let number = count.entry(entry.order_id).or_insert(0);
         *number += 1;
         format!(
@@ -93,7 +93,7 @@ pub fn told(db: &Database) -> Vec<String> {
             names.get(Some(entry.order_id)),
             entry.action,
             entry.status,
-            entry.reason.as_deref().map(|reason| names.told(reason)),
+            entry.reason.as_deref().map(|reason| names.replace_ids(reason)),
             entry.retry_attempt,
             entry.error_code,
             entry.venue_order_id,
@@ -102,11 +102,11 @@ pub fn told(db: &Database) -> Vec<String> {
             names.get(entry.break_id),
         )
     }));
-    told.sort();
-    told
+    lines.sort();
+    lines
 }
 
-fn of_order(names: &Names, order: &Order) -> String {
+fn describe_order(names: &Names, order: &Order) -> String {
     format!(
         "order {} of {}: {:?} {} {} {} {:?} {} {} {:?} {} {:?} {:?} replaces {}",
         names.get(Some(order.id)),
@@ -126,7 +126,7 @@ fn of_order(names: &Names, order: &Order) -> String {
     )
 }
 
-fn of_fill(names: &Names, fill: &Fill) -> String {
+fn describe_fill(names: &Names, fill: &Fill) -> String {
     format!(
         "fill {:?} of {}: {} at {} on {} {} commission {} amends {} bust {}",
         fill.execution_id,
@@ -141,7 +141,7 @@ fn of_fill(names: &Names, fill: &Fill) -> String {
     )
 }
 
-/// Each order in short, by what the client calls it: where it stands, and what is filled of it.
+/// Describes each order briefly: the client's id, the status, and the shares filled of all.
 pub fn orders(db: &Database) -> Vec<String> {
     let contents = db.contents();
     let names = Names::of(&contents);
@@ -157,7 +157,7 @@ pub fn orders(db: &Database) -> Vec<String> {
     orders
 }
 
-/// Each break in short: its reason, order and execution, and whether it is open.
+/// Describes each break briefly: reason, order, execution id, and whether it is open, booked or dismissed.
 pub fn breaks(db: &Database) -> Vec<String> {
     let contents = db.contents();
     let names = Names::of(&contents);

@@ -76,7 +76,7 @@ fn complaint(text: impl AsRef<[u8]>) -> String {
 }
 
 /// A message of this body, read.
-fn told<T>(body: &str, what: impl Fn(&Event<'_>) -> T) -> T {
+fn event_of<T>(body: &str, what: impl Fn(&Event<'_>) -> T) -> T {
     let message = wire(body);
     let events = events(&message);
     assert_eq!(events.len(), 1, "{body}");
@@ -160,7 +160,7 @@ fn each_kind_of_report_becomes_what_it_is() {
         ("20=1|39=1|19=E-1|", Kind::Bust),
     ];
     for (body, kind) in cases {
-        assert_eq!(told(&format!("35=8|{body}"), |event| event.kind), kind, "{body}");
+        assert_eq!(event_of(&format!("35=8|{body}"), |event| event.kind), kind, "{body}");
     }
 }
 
@@ -175,16 +175,21 @@ fn other_messages_become_requests_and_refusals() {
         ("35=Q|37=O-1|17=E-1|127=A|", Kind::Status),
     ];
     for (body, kind) in cases {
-        assert_eq!(told(body, |event| event.kind), kind, "{body}");
+        assert_eq!(event_of(body, |event| event.kind), kind, "{body}");
     }
     // The terms that are asked for are nobody's before the venue grants them.
     assert_eq!(
-        told(cases[3].0, |event| (event.quantity.is_none(), event.order_type)),
+        event_of(cases[3].0, |event| (event.quantity.is_none(), event.order_type)),
         (true, None)
     );
-    assert_eq!(told(cases[1].0, |event| event.error_code.clone().unwrap().into_owned()), "102=0");
-    assert_eq!(told(cases[1].0, |event| event.status), None);
-    assert!(told(cases[5].0, |event| event.note.clone()).unwrap().contains("\"E-1\" is disputed"));
+    assert_eq!(
+        event_of(cases[1].0, |event| event.error_code.clone().unwrap().into_owned()),
+        "102=0"
+    );
+    assert_eq!(event_of(cases[1].0, |event| event.status), None);
+    assert!(
+        event_of(cases[5].0, |event| event.note.clone()).unwrap().contains("\"E-1\" is disputed")
+    );
 }
 
 #[test]
@@ -214,13 +219,17 @@ fn statuses_sides_and_types_are_those_of_the_store_or_none() {
         ("E", None),
     ];
     for (code, status) in statuses {
-        assert_eq!(told(&format!("35=8|150=I|39={code}|"), |event| event.status), status, "{code}");
+        assert_eq!(
+            event_of(&format!("35=8|150=I|39={code}|"), |event| event.status),
+            status,
+            "{code}"
+        );
     }
     for (code, side) in [("1", Side::Buy), ("3", Side::Buy), ("2", Side::Sell), ("4", Side::Sell)]
         .into_iter()
         .chain([("5", Side::Sell), ("6", Side::Sell)])
     {
-        assert_eq!(told(&format!("35=D|54={code}|"), |event| event.side), Some(side), "{code}");
+        assert_eq!(event_of(&format!("35=D|54={code}|"), |event| event.side), Some(side), "{code}");
     }
     let types = [
         ("1", Some(OrderType::Market), None),
@@ -233,7 +242,7 @@ fn statuses_sides_and_types_are_those_of_the_store_or_none() {
         ("J", None, Some("10")),
     ];
     for (code, order_type, price) in types {
-        let read = told(&format!("35=D|40={code}|44=10|99=9|"), |event| {
+        let read = event_of(&format!("35=D|40={code}|44=10|99=9|"), |event| {
             (event.order_type, event.price.map(|price| price.to_string()), event.note.is_some())
         });
         // A limit that is lost is told.
@@ -249,7 +258,7 @@ fn a_commission_is_an_amount_and_never_a_rate() {
         ("12=0.5|13=1|", None),
         ("12=0.5|13=2|", None),
     ] {
-        let read = told(&format!("35=8|150=F|32=1|31=1|{body}"), |event| {
+        let read = event_of(&format!("35=8|150=F|32=1|31=1|{body}"), |event| {
             event.commission.map(|number| number.to_string())
         });
         assert_eq!(read.as_deref(), commission, "{body}");
@@ -260,10 +269,10 @@ fn a_commission_is_an_amount_and_never_a_rate() {
 fn an_error_code_has_its_tag_and_an_unknown_order_no_id() {
     let body = "35=8|37=NONE|150=8|39=8|103=5|58=unknown order|";
     assert_eq!(
-        told(body, |event| event.error_code.as_deref().map(str::to_owned)),
+        event_of(body, |event| event.error_code.as_deref().map(str::to_owned)),
         Some("103=5".into())
     );
-    assert!(told(body, |event| event.venue_order_id.is_none()));
+    assert!(event_of(body, |event| event.venue_order_id.is_none()));
 }
 
 #[test]
@@ -363,7 +372,7 @@ fn a_wrong_length_or_checksum_is_told_and_the_report_kept() {
         assert!(events(&other)[0].note.is_some());
         let strict = read_with(FixReader::default().strict(), other.as_bytes());
         let why = strict[0].clone().unwrap_err().to_string();
-        assert!(why.starts_with("line 1: this message is damaged: tag 10"), "{why}");
+        assert!(why.starts_with("line 1: not read: this message is damaged: tag 10"), "{why}");
     }
     let without = "8=FIX.4.2|35=8|150=0|39=0|10=1~".replace('~', "");
     assert!(complaint(without).contains("tag 10 (CheckSum) is \"1\"; expected three digits"));
@@ -394,14 +403,11 @@ fn a_complaint_names_the_line_the_tag_and_what_was_found() {
         (report("150=0||"), "this message has a field without a tag, \"\""),
         (report("150=0|8=FIX.4.4|"), "this message runs into another one"),
         (complaint(format!("\n{}", wire("11=x|"))), "tag 35 (MsgType) is missing"),
-        (
-            complaint("\n8=FIX.4.4,9=5,35=8,"),
-            "the fields of this message are separated by none of SOH",
-        ),
+        (complaint("\n8=FIX.4.4,9=5,35=8,"), "the fields of this message are separated as in"),
         (complaint("\n8=FIX.4.4"), "this message is cut off after its BeginString"),
     ];
     for (complaint, expected) in cases {
-        assert!(complaint.starts_with(&format!("line 2: {expected}")), "{complaint}");
+        assert!(complaint.starts_with(&format!("line 2: not read: {expected}")), "{complaint}");
     }
     let long = report(&format!("150=F|31=1|32={}|", "9".repeat(500)));
     assert!(long.len() < 200, "{long}");
@@ -419,10 +425,10 @@ fn times_are_read_to_the_nanosecond_and_a_leap_second_stays_in_its_day() {
         ("20240229-00:00:00", "2024-02-29T00:00:00+00:00"),
     ];
     for (text, expected) in cases {
-        let at = told(&format!("35=8|150=0|52=20000101-00:00:00|60={text}|"), |event| event.at);
+        let at = event_of(&format!("35=8|150=0|52=20000101-00:00:00|60={text}|"), |event| event.at);
         assert_eq!(at.unwrap().to_rfc3339(), expected, "{text}");
     }
-    let sent = told("35=8|150=0|52=20000101-00:00:00|", |event| event.at);
+    let sent = event_of("35=8|150=0|52=20000101-00:00:00|", |event| event.at);
     assert_eq!(sent.unwrap().to_rfc3339(), "2000-01-01T00:00:00+00:00");
     for text in [
         "20261125",
@@ -452,7 +458,7 @@ fn bytes_that_are_no_text_are_shown_as_such_and_cost_no_number() {
 
 #[test]
 fn the_first_of_two_equal_tags_counts() {
-    let read = told("35=8|150=0|37=O-1|38=5|38=6|37=O-2|", |event| {
+    let read = event_of("35=8|150=0|37=O-1|38=5|38=6|37=O-2|", |event| {
         (event.quantity.unwrap().to_string(), event.venue_order_id.clone().unwrap().into_owned())
     });
     assert_eq!(read, ("5".into(), "O-1".into()));

@@ -178,7 +178,7 @@ fn an_event_that_is_written_reads_as_itself() {
 #[test]
 fn whatever_the_bytes_no_reader_panics_and_however_they_come_it_reads_the_same() {
     let valid = [
-        include_bytes!("../../cli/data/day.ndjson").get(..3000).unwrap().to_vec(),
+        include_bytes!("../../../cli/data/day.ndjson").get(..3000).unwrap().to_vec(),
         b"kind,reason,last_price\nfill,\"a \"\"b\"\"\nc\",1.5\ncancelled,,\n".to_vec(),
         UPDATES.as_bytes().to_vec(),
     ];
@@ -209,45 +209,45 @@ fn what_is_wrong_is_said_with_line_field_and_what_was_expected_and_the_rest_is_r
     for (line, complaint) in [
         (
             r#"{"kind":"fill","last_price":10.5}"#,
-            "last_price must be text; a JSON number is a float",
+            "last_price is not text; expected text, for numbers too, because a JSON number is a float",
         ),
         (
             r#"{"kind":"fill","last_price":"1e5"}"#,
-            "last_price is \"1e5\", and must be a plain decimal",
+            "last_price is \"1e5\"; expected a plain decimal",
         ),
-        (r#"{"kind":"fil"}"#, "kind is \"fil\", and must be one of new_order, approved"),
+        (r#"{"kind":"fil"}"#, "kind is \"fil\"; expected one of new_order, approved"),
         (r#"{"symbol":"AAPL"}"#, "kind is missing"),
-        (r#"{"kind":"fill","qty":"1"}"#, "qty is no field of an event"),
-        (r#"{"kind":"fill","at":"yesterday"}"#, "at is \"yesterday\", and must be a time"),
+        (r#"{"kind":"fill","qty":"1"}"#, "qty is not a field of an event"),
+        (r#"{"kind":"fill","at":"yesterday"}"#, "at is \"yesterday\"; expected a time"),
         (
             r#"{"kind":"fill","side":"buy"}"#,
             "side is \"buy\": side \"buy\" must be one of BUY SELL",
         ),
-        (r#"{"kind":"fill","kind":"fill"}"#, "kind is said twice"),
-        (r#"{"kind":"fill""#, "is no JSON object"),
-        (r#"[1]"#, "is no JSON object"),
+        (r#"{"kind":"fill","kind":"fill"}"#, "kind occurs twice"),
+        (r#"{"kind":"fill""#, "is not a JSON object"),
+        (r#"[1]"#, "is not a JSON object"),
     ] {
         let input = format!("{good}\n\n{line}\n{good}\n");
         let (events, wrong) = read(FormatName::Ndjson, input.as_bytes());
         assert_eq!(events.len(), 2, "{line}");
-        assert!(wrong[0].starts_with(&format!("line 3: {complaint}")), "{wrong:?}");
+        assert!(wrong[0].starts_with(&format!("line 3: not read: {complaint}")), "{wrong:?}");
         assert_eq!(wrong.len(), 1);
     }
     let header = "kind,last_price\n";
     for (row, complaint) in [
         ("fill,ten", "last_price is \"ten\""),
-        ("fill,1,2", "has 3 fields, and the header 2"),
+        ("fill,1,2", "has 3 values, but the header has 2"),
         (",1", "kind is missing"),
-        ("\"fill\"x,1", "has text after the quote"),
+        ("\"fill\"x,1", "has text after the closing quote"),
     ] {
         let input = format!("{header}status,\n{row}\nstatus,\n");
         let (events, wrong) = read(FormatName::Csv, input.as_bytes());
         assert_eq!(events.len(), 2, "{row}");
-        assert!(wrong[0].starts_with(&format!("line 3: {complaint}")), "{wrong:?}");
+        assert!(wrong[0].starts_with(&format!("line 3: not read: {complaint}")), "{wrong:?}");
     }
     let (events, wrong) = read(FormatName::Csv, &b"kind,qty\nfill,1\nfill,2\n"[..]);
     assert_eq!(events, []);
-    assert!(wrong[0].starts_with("line 1: names \"qty\""), "{wrong:?}");
+    assert!(wrong[0].starts_with("line 1: not read: the header has \"qty\""), "{wrong:?}");
     assert_eq!(wrong.len(), 1);
 }
 

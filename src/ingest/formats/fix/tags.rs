@@ -1,0 +1,172 @@
+//! The FIX tags that the reader looks at, with FIX's names of them.
+
+/// AvgPx: average price of the shares filled.
+pub(super) const AVG_PX: u32 = 6;
+/// BeginString: the version of FIX; the first field of a message.
+pub(super) const BEGIN_STRING: u32 = 8;
+/// BodyLength: bytes from the field after it up to CheckSum.
+pub(super) const BODY_LENGTH: u32 = 9;
+/// CheckSum: the sum of all bytes before it, modulo 256; the last field of a message.
+pub(super) const CHECK_SUM: u32 = 10;
+/// ClOrdID: the client's id of the order, or of a request to change it.
+pub(super) const CL_ORD_ID: u32 = 11;
+/// Commission.
+pub(super) const COMMISSION: u32 = 12;
+/// CommType: whether Commission is an amount or a rate.
+pub(super) const COMM_TYPE: u32 = 13;
+/// CumQty: shares filled so far, over the order chain.
+pub(super) const CUM_QTY: u32 = 14;
+/// Currency of the prices.
+pub(super) const CURRENCY: u32 = 15;
+/// ExecID: the venue's id of the report.
+pub(super) const EXEC_ID: u32 = 17;
+/// ExecRefID: the ExecID that a bust or a correction amends.
+pub(super) const EXEC_REF_ID: u32 = 19;
+/// ExecTransType: new, bust, correction or status, up to FIX 4.2.
+pub(super) const EXEC_TRANS_TYPE: u32 = 20;
+/// LastMkt: the venue of the execution.
+pub(super) const LAST_MKT: u32 = 30;
+/// LastPx: price of this fill.
+pub(super) const LAST_PX: u32 = 31;
+/// LastQty: shares of this fill.
+pub(super) const LAST_QTY: u32 = 32;
+/// MsgType: what the message is.
+pub(super) const MSG_TYPE: u32 = 35;
+/// OrderID: the venue's id of the order.
+pub(super) const ORDER_ID: u32 = 37;
+/// OrderQty: shares of the order.
+pub(super) const ORDER_QTY: u32 = 38;
+/// OrdStatus: status of the order after the report.
+pub(super) const ORD_STATUS: u32 = 39;
+/// OrdType: market, limit, stop and others.
+pub(super) const ORD_TYPE: u32 = 40;
+/// OrigClOrdID: the ClOrdID of the order before a change.
+pub(super) const ORIG_CL_ORD_ID: u32 = 41;
+/// Price: limit price.
+pub(super) const PRICE: u32 = 44;
+/// SendingTime.
+pub(super) const SENDING_TIME: u32 = 52;
+/// Side: buy or sell.
+pub(super) const SIDE: u32 = 54;
+/// Symbol.
+pub(super) const SYMBOL: u32 = 55;
+/// Text: an explanation for people.
+pub(super) const TEXT: u32 = 58;
+/// TransactTime: when the event happened at the venue.
+pub(super) const TRANSACT_TIME: u32 = 60;
+/// StopPx: trigger price of a stop order.
+pub(super) const STOP_PX: u32 = 99;
+/// CxlRejReason: why a request to cancel or change was refused.
+pub(super) const CXL_REJ_REASON: u32 = 102;
+/// OrdRejReason: why an order was rejected.
+pub(super) const ORD_REJ_REASON: u32 = 103;
+/// ExpireTime of the order.
+pub(super) const EXPIRE_TIME: u32 = 126;
+/// ExecType: what happened.
+pub(super) const EXEC_TYPE: u32 = 150;
+/// LeavesQty: shares that are left to fill.
+pub(super) const LEAVES_QTY: u32 = 151;
+
+/// The number of tags whose values are kept of a message.
+pub(super) const KEPT: usize = TAGS.len();
+
+/// The tags whose values are kept of a message, with FIX's names. To read one more, add its constant above, its
+/// line here, and its field in the parent module.
+const TAGS: &[(u32, &str)] = &[
+    (AVG_PX, "AvgPx"),
+    (BODY_LENGTH, "BodyLength"),
+    (CHECK_SUM, "CheckSum"),
+    (CL_ORD_ID, "ClOrdID"),
+    (COMMISSION, "Commission"),
+    (COMM_TYPE, "CommType"),
+    (CUM_QTY, "CumQty"),
+    (CURRENCY, "Currency"),
+    (EXEC_ID, "ExecID"),
+    (EXEC_REF_ID, "ExecRefID"),
+    (EXEC_TRANS_TYPE, "ExecTransType"),
+    (LAST_MKT, "LastMkt"),
+    (LAST_PX, "LastPx"),
+    (LAST_QTY, "LastQty"),
+    (MSG_TYPE, "MsgType"),
+    (ORDER_ID, "OrderID"),
+    (ORDER_QTY, "OrderQty"),
+    (ORD_STATUS, "OrdStatus"),
+    (ORD_TYPE, "OrdType"),
+    (ORIG_CL_ORD_ID, "OrigClOrdID"),
+    (PRICE, "Price"),
+    (SENDING_TIME, "SendingTime"),
+    (SIDE, "Side"),
+    (SYMBOL, "Symbol"),
+    (TEXT, "Text"),
+    (TRANSACT_TIME, "TransactTime"),
+    (STOP_PX, "StopPx"),
+    (CXL_REJ_REASON, "CxlRejReason"),
+    (ORD_REJ_REASON, "OrdRejReason"),
+    (EXPIRE_TIME, "ExpireTime"),
+    (EXEC_TYPE, "ExecType"),
+    (LEAVES_QTY, "LeavesQty"),
+];
+
+/// The greatest tag that is kept.
+const MAX_TAG: usize = max_tag();
+
+const fn max_tag() -> usize {
+    let (mut max, mut slot) = (0, 0);
+    while slot < KEPT {
+        if TAGS[slot].0 as usize > max {
+            max = TAGS[slot].0 as usize;
+        }
+        slot += 1;
+    }
+    max
+}
+
+/// The place of each tag in [`TAGS`], [`KEPT`] for all others: a lookup in place of a search.
+const SLOTS: [u8; MAX_TAG + 1] = slots();
+
+const fn slots() -> [u8; MAX_TAG + 1] {
+    let mut slots = [KEPT as u8; MAX_TAG + 1];
+    let mut slot = 0;
+    while slot < KEPT {
+        slots[TAGS[slot].0 as usize] = slot as u8;
+        slot += 1;
+    }
+    slots
+}
+
+/// The tag of the length of each data field, such as 95 (RawDataLength) for 96 (RawData); `u32::MAX` for
+/// tags that are no data fields.
+const LENGTH_TAGS: [u32; 623] = length_tags();
+
+const fn length_tags() -> [u32; 623] {
+    let mut lengths = [u32::MAX; 623];
+    // Signature: the only one whose length is not the tag before.
+    lengths[89] = 93;
+    let data = [91, 96, 213, 349, 351, 353, 355, 357, 359, 361, 363, 365, 446, 619, 622];
+    let mut at = 0;
+    while at < data.len() {
+        lengths[data[at]] = data[at] as u32 - 1;
+        at += 1;
+    }
+    lengths
+}
+
+/// The place at which the value of a tag is kept; none for a tag that is not.
+pub(super) fn slot(tag: u32) -> Option<usize> {
+    let slot = usize::from(*SLOTS.get(tag as usize)?);
+    (slot < KEPT).then_some(slot)
+}
+
+/// Whether `tag` is a data field whose length is the value of `before`.
+#[inline]
+pub(super) fn is_data_after(tag: u32, before: u32) -> bool {
+    LENGTH_TAGS.get(tag as usize).is_some_and(|length_tag| *length_tag == before)
+}
+
+/// The tag with its name, for messages to people, e.g. `tag 31 (LastPx)`.
+pub(super) fn named(tag: u32) -> String {
+    match slot(tag) {
+        Some(slot) => format!("tag {tag} ({})", TAGS[slot].1),
+        None => format!("tag {tag}"),
+    }
+}

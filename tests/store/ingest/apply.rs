@@ -1,0 +1,482 @@
+//! Reports applied to the store: each order, fill and action exactly once, however often, by whichever
+//! session and in whatever pieces the reports arrive; and what each report does not do.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tradeblotter::ingest::{FixReader, Options, Problem, Reader, Tally, Writer};
+use tradeblotter::{Blotter, NewBreakResolution, OrderStatus};
+
+use tradeblotter_test_support::describe::{breaks, describe, orders};
+use tradeblotter_test_support::reports::{
+    acknowledged, cancelled, filled, message, other_session, report,
+};
+use tradeblotter_test_support::{Database, check, trader};
+
+fn writer() -> Writer {
+    Writer::new(Options { trader: None, venue: "UNKNOWN".to_owned() })
+}
+
+/// Ingests an input in batches of this size, with traders from tag 1.
+fn read_in(blotter: &Blotter, input: &str, batch: usize) -> (Tally, Vec<Problem>) {
+    let mut writer = writer();
+    let mut reader = Reader::new(input.as_bytes(), FixReader::new(Some(1)));
+    let engine = blotter.engine();
+    let mut problems = Vec::new();
+    while let Some(read) = reader.batch(batch).unwrap() {
+        assert_eq!(read.malformed, []);
+        problems.extend(writer.write(&engine, &read.events).unwrap());
+    }
+    writer.finish(&engine).unwrap();
+    (writer.tally().clone(), problems)
+}
+
+/// Reads reports in, in batches of 1 and of 2000, and again: all come to the same.
+#[track_caller]
+fn read(reports: &[String]) -> (Database, Tally, Vec<Problem>) {
+    let (one, many) = (Database::migrated(), Database::migrated());
+    let input = reports.concat();
+    read_in(&one.blotter(), &input, 1);
+    let (tally, problems) = read_in(&many.blotter(), &input, 2000);
+    assert_eq!(describe(&one), describe(&many), "batches");
+    let before = many.contents();
+    for batch in [1, 2000] {
+        read_in(&many.blotter(), &input, batch);
+        assert_eq!(many.contents(), before, "again");
+    }
+    let rebuilt = many.blotter().compliance().snapshot(|tx| tx.orders().rebuild(None));
+    assert_eq!(rebuilt.unwrap().differing, []);
+    (many, tally, problems)
+}
+
+/// What reports come to: the orders and the breaks.
+#[track_caller]
+fn assert_comes_to(reports: &[String], of_orders: &[&str], of_breaks: &[&str]) {
+    let (db, _, problems) = read(reports);
+    assert_eq!(problems, []);
+    assert_eq!(orders(&db), of_orders);
+    assert_eq!(breaks(&db), of_breaks);
+}
+
+#[test]
+fn an_order_is_made_of_the_first_report_of_it_that_says_enough() {
+    assert_comes_to(&[filled(1, "A", "E1", 40, 40)], &["A PARTIAL 40/100"], &[]);
+    assert_comes_to(&[cancelled(1, "A", 0)], &["A CANCELLED 0/100"], &[]);
+}
+
+#[test]
+fn fills_of_an_order_that_is_told_too_little_of_are_breaks_and_the_rest_is_a_problem_with_its_line()
+{
+    let stray = |id: &str, more: &str| {
+        message(&format!(
+            "35=8|34=1|1=ada|11={id}|37=V{id}|17=E1|30=XNAS|60=20261124-15:00:00|38=100|{more}"
+        ))
+    };
+    let (db, tally, problems) = read(&[
+        stray("A", "150=F|39=1|32=10|31=10.00|14=10"),
+        stray("B", "150=4|39=4|14=0"),
+        // Of another order that nobody knows, under the same id.
+        stray("C", "150=F|39=1|32=20|31=10.00|14=20"),
+        acknowledged(1, "D", 100),
+    ]);
+    assert_eq!(orders(&db), ["D PENDING 0/100"]);
+    assert_eq!(breaks(&db), ["UNKNOWN_ORDER - E1 open", "UNKNOWN_ORDER - E1 open"]);
+    assert_eq!((tally.problems, problems[0].line), (1, 2));
+    assert!(problems[0].why.contains("side (tag 54) is missing"), "{}", problems[0].why);
+}
+
+#[test]
+fn what_does_not_fit_an_order_is_a_problem_with_its_line_and_the_rest_goes_on() {
+    let terms = |id: &str, terms: &str| {
+        message(&format!("35=D|34=1|1=ada|11={id}|54=1|60=20261124-15:00:00|{terms}"))
+    };
+    let (db, tally, problems) = read(&[
+        terms("A", "55=MUCHTOOLONGASYMBOL|40=1|38=100"),
+        terms("B", "55=ACME|40=1|38=0"),
+        terms("C", "55=ACME|40=1|38=10.5"),
+        terms("D", "55=ACME|40=2|38=100|44=10.005"),
+        terms("E", "55=ACME|40=2|38=100"),
+        terms("F", "55=ACME|40=P|38=100"),
+        terms("G", "55=ACME|40=1|38=3000000000"),
+        terms(&"x".repeat(65), "55=ACME|40=1|38=100"),
+        acknowledged(1, "H", 100),
+        filled(2, "H", "E1", 40, 40),
+        cancelled(3, "H", 40),
+    ]);
+    assert_eq!(orders(&db), ["H CANCELLED 40/100"]);
+    assert_eq!(breaks(&db), [""; 0]);
+    let mut lines: Vec<_> = problems.iter().map(|problem| problem.line).collect();
+    lines.sort_unstable();
+    assert_eq!((tally.problems, lines), (8, (1..=8).collect()));
+}
+
+#[test]
+fn fills_of_an_order_that_was_refused_are_breaks_and_never_fill_another() {
+    let long = |report: String| report.replace("55=ACME", "55=MUCHTOOLONGASYMBOL");
+    let (db, _, problems) = read(&[
+        long(acknowledged(1, "A", 100)),
+        long(filled(2, "A", "E1", 40, 40)),
+        long(filled(3, "A", "E2", 60, 100)),
+        filled(3, "B", "E1", 40, 40),
+    ]);
+    assert_eq!(orders(&db), ["B PARTIAL 40/100"]);
+    assert_eq!(breaks(&db), ["UNKNOWN_ORDER - E1 open", "UNKNOWN_ORDER - E2 open"]);
+    assert_eq!(problems[0].line, 1);
+}
+
+#[test]
+fn an_id_that_the_venue_gives_out_again_does_not_lead_to_the_order_of_before() {
+    let cancel = cancelled(13, "B", 0).replace("37=VB", "37=VA");
+    let reports = [
+        acknowledged(1, "A", 100),
+        filled(2, "A", "E1", 40, 40),
+        message("35=D|1=ada|11=B|55=ACME|54=1|38=100|40=2|44=10.00|60=20261124-15:00:10"),
+        acknowledged(11, "B", 100).replace("37=VB", "37=VA"),
+        cancel,
+    ];
+    assert_comes_to(&reports, &["A PARTIAL 40/100", "B CANCELLED 0/100"], &[]);
+}
+
+#[test]
+fn the_text_of_a_cancel_may_be_longer_than_the_log_keeps() {
+    let long = "x".repeat(2000);
+    let cancel = report(2, &format!("11=A|37=VA|17=A-c|150=4|39=4|38=100|14=0|6=0|58={long}"));
+    assert_comes_to(&[acknowledged(1, "A", 100), cancel], &["A CANCELLED 0/100"], &[]);
+}
+
+#[test]
+fn the_same_reports_of_a_second_session_count_once() {
+    let reports = [
+        acknowledged(1, "A", 100),
+        filled(2, "A", "E1", 40, 40),
+        filled(3, "A", "E2", 30, 70),
+        cancelled(4, "A", 70),
+    ];
+    let other: Vec<_> = reports.iter().map(|report| other_session(report)).collect();
+    let (clean, ..) = read(&reports);
+    for reports in [
+        [reports.as_slice(), other.as_slice()].concat(),
+        reports.iter().zip(&other).flat_map(|(a, b)| [a.clone(), b.clone()]).collect(),
+        // It lags, and has old news for new.
+        vec![
+            reports[0].clone(),
+            reports[1].clone(),
+            reports[2].clone(),
+            other[0].clone(),
+            reports[3].clone(),
+            other[1].clone(),
+            other[2].clone(),
+        ],
+    ] {
+        let (db, ..) = read(&reports);
+        assert_eq!(describe(&db), describe(&clean));
+    }
+    // The one that does not say where comes first.
+    let (db, ..) = read(&[other.as_slice(), reports.as_slice()].concat());
+    assert_eq!(orders(&db), ["A CANCELLED 70/100"]);
+    assert_eq!((db.contents().fills.len(), breaks(&db)), (2, vec![]));
+}
+
+#[test]
+fn what_one_session_has_in_pounds_and_another_in_pence_is_the_same_fill() {
+    let pounds = filled(2, "A", "E1", 40, 40).replace("\u{1}31=10.00", "\u{1}15=GBP\u{1}31=10.00");
+    let pence = pounds
+        .replace("31=10.00", "31=1000")
+        .replace("\u{1}6=10.00", "\u{1}6=1000")
+        .replace("GBP", "GBp");
+    // Their lengths are no longer right, which is noted.
+    for reports in [[&pounds, &pence], [&pence, &pounds]] {
+        let order = acknowledged(1, "A", 100);
+        let reports = [order, reports[0].clone(), reports[1].clone()];
+        assert_comes_to(&reports, &["A PARTIAL 40/100"], &[]);
+    }
+}
+
+#[test]
+fn a_fill_that_the_cancel_before_it_counts_is_booked_late() {
+    let reports = [
+        acknowledged(1, "A", 100),
+        filled(2, "A", "E1", 40, 40),
+        cancelled(4, "A", 70),
+        filled(3, "A", "E2", 30, 70),
+    ];
+    assert_comes_to(&reports, &["A CANCELLED 70/100"], &["ORDER_ENDED A E2 booked"]);
+}
+
+#[test]
+fn of_two_late_fills_only_what_the_cancel_counts_is_booked() {
+    let reports = [
+        acknowledged(1, "A", 100),
+        cancelled(4, "A", 30),
+        filled(2, "A", "E1", 30, 30),
+        filled(3, "A", "E2", 20, 30),
+    ];
+    let broken = ["ORDER_ENDED A E1 booked", "ORDER_ENDED A E2 open"];
+    assert_comes_to(&reports, &["A CANCELLED 30/100"], &broken);
+}
+
+#[test]
+fn a_fill_that_the_cancel_does_not_count_stays_a_break_and_dismissed_if_it_is() {
+    let late = filled(3, "A", "E2", 30, 40).replace("\u{1}39=1", "\u{1}39=4");
+    let reports =
+        [acknowledged(1, "A", 100), filled(2, "A", "E1", 40, 40), cancelled(4, "A", 40), late];
+    let (db, tally, _) = read(&reports);
+    assert_eq!(breaks(&db), ["ORDER_ENDED A E2 open"]);
+    assert_eq!(tally.broken(), 1);
+    let blotter = db.blotter();
+    let dismiss = NewBreakResolution::dismiss(db.contents().breaks[0].id, "busted by telephone");
+    blotter.engine().transaction(|tx| tx.breaks().resolve(&dismiss)).unwrap();
+    let before = db.contents();
+    let (tally, _) = read_in(&blotter, &reports.concat(), 2000);
+    assert_eq!((tally.broken(), db.contents()), (0, before));
+    assert_eq!(breaks(&db), ["ORDER_ENDED A E2 dismissed"]);
+}
+
+#[test]
+fn an_execution_id_may_be_that_of_a_fill_and_of_a_cancel_and_of_another_order() {
+    let cancel = cancelled(3, "A", 40).replace("17=A-c", "17=E1");
+    let reports = [
+        acknowledged(1, "A", 100),
+        acknowledged(1, "B", 100),
+        filled(2, "A", "E1", 40, 40),
+        filled(2, "B", "E1", 40, 40),
+        cancel,
+    ];
+    assert_comes_to(&reports, &["A CANCELLED 40/100", "B PARTIAL 40/100"], &[]);
+}
+
+#[test]
+fn another_fill_under_an_execution_id_is_one_break_however_often_it_is_read() {
+    let other = filled(2, "A", "E1", 40, 40).replace("31=10.00", "31=10.01");
+    let reports = [
+        acknowledged(1, "A", 100),
+        filled(2, "A", "E1", 40, 40),
+        other.clone(),
+        other.replace("\u{1}52=", "\u{1}43=Y\u{1}52="),
+    ];
+    assert_comes_to(&reports, &["A PARTIAL 40/100"], &["MISMATCH A E1 open"]);
+}
+
+#[test]
+fn what_is_sent_again_after_a_bust_is_old_news() {
+    let fill = filled(2, "A", "E1", 40, 40);
+    let bust =
+        report(4, "11=A|37=VA|17=E3|19=E1|150=H|39=1|38=100|30=XNAS|32=40|31=10.00|14=30|6=10.00");
+    let reports = [
+        acknowledged(1, "A", 100),
+        fill.clone(),
+        filled(3, "A", "E2", 30, 70),
+        bust.clone(),
+        fill,
+        filled(3, "A", "E2", 30, 70),
+        filled(5, "A", "E4", 20, 50),
+        bust,
+        acknowledged(1, "A", 100),
+    ];
+    assert_comes_to(&reports, &["A PARTIAL 50/100"], &[]);
+}
+
+#[test]
+fn busts_and_corrections_are_read_in_both_dialects() {
+    // Of FIX 4.2: ExecTransType (20), with the order's status for ExecType.
+    let dialects = [("20=1|150=1", "20=2|150=1"), ("150=H", "150=G")];
+    for (bust, correct) in dialects {
+        let amend = |second, id: &str, of: &str, kind: &str, shares: u32, total: u32| {
+            report(
+                second,
+                &format!(
+                    "11=A|37=VA|17={id}|19={of}|{kind}|39=1|38=100|30=XNAS|32={shares}|31=10.00|\
+                     14={total}|6=10.00"
+                ),
+            )
+        };
+        let reports = [
+            acknowledged(1, "A", 100),
+            filled(2, "A", "E1", 40, 40),
+            filled(3, "A", "E2", 30, 70),
+            amend(4, "E3", "E1", correct, 50, 80),
+            amend(5, "E4", "E3", correct, 45, 75),
+            amend(6, "E5", "E2", bust, 30, 45),
+            // By a session that does not say where.
+            other_session(&amend(7, "E6", "E1", correct, 44, 44)),
+        ];
+        assert_comes_to(&reports, &["A PARTIAL 44/100"], &[]);
+        let early = [acknowledged(1, "A", 100), amend(2, "E2", "E1", bust, 40, 0)];
+        let early = early.map(|report| report.replace("\u{1}6=10.00", "\u{1}6=0"));
+        let (db, ..) = read(&early);
+        assert!(breaks(&db).contains(&"UNKNOWN_FILL A E2 open".to_owned()), "{:?}", breaks(&db));
+    }
+}
+
+/// The confirmation that one order has taken the place of another, under a venue id.
+fn replaced(second: u32, id: &str, of: &str, called: &str, quantity: u32, total: u32) -> String {
+    let status = if total > 0 { 1 } else { 0 };
+    let average = if total > 0 { "10.00" } else { "0" };
+    let fields = format!(
+        "11={id}|41={of}|37={called}|17={id}-r|150=5|39={status}|38={quantity}|14={total}|6={average}"
+    );
+    report(second, &fields)
+}
+
+fn filled_as(
+    second: u32,
+    id: &str,
+    called: &str,
+    execution: &str,
+    shares: u32,
+    total: u32,
+) -> String {
+    let fields = format!(
+        "11={id}|37={called}|17={execution}|150=F|39=1|38=300|30=XNAS|32={shares}|31=10.00|14={total}|6=10.00"
+    );
+    report(second, &fields)
+}
+
+#[test]
+fn an_order_that_replaces_another_has_what_is_left_and_the_totals_go_over_the_chain() {
+    for called in [["VA", "VA", "VA"], ["VA", "VB", "VC"]] {
+        let reports = [
+            acknowledged(1, "A", 100),
+            filled_as(2, "A", called[0], "E1", 40, 40),
+            replaced(3, "B", "A", called[1], 200, 40),
+            filled_as(4, "B", called[1], "E2", 60, 100),
+            replaced(5, "C", "B", called[2], 300, 100),
+            filled_as(6, "C", called[2], "E3", 50, 150),
+        ];
+        let stand = ["A CANCELLED 40/100", "B CANCELLED 60/160", "C PARTIAL 50/200"];
+        assert_comes_to(&reports, &stand, &[]);
+        // After the end, by the venue's id only.
+        let bare = |report: &String| {
+            report.replace("\u{1}11=A\u{1}", "\u{1}").replace("\u{1}11=B\u{1}", "\u{1}")
+        };
+        let replay: Vec<_> =
+            reports.iter().filter(|report| report.contains("150=F")).map(bare).collect();
+        assert_comes_to(&[reports.as_slice(), &replay].concat(), &stand, &[]);
+    }
+}
+
+#[test]
+fn a_fill_of_the_old_id_after_the_replacement_is_late_or_a_break_and_never_booked_twice() {
+    let begun = [
+        acknowledged(1, "A", 100),
+        filled_as(2, "A", "VA", "E1", 40, 40),
+        // It counts a fill that comes after it.
+        replaced(4, "B", "A", "VA", 200, 60),
+    ];
+    let late = filled_as(3, "A", "VA", "E2", 20, 60);
+    let reports = [begun.as_slice(), &[late.clone(), late]].concat();
+    let stand = ["A CANCELLED 60/100", "B PENDING 0/140"];
+    assert_comes_to(&reports, &stand, &["ORDER_ENDED A E2 booked"]);
+    // The shares that it would take are those of a fill of the new order.
+    let uncounted = filled_as(6, "A", "VA", "E4", 30, 90);
+    let reports = [
+        acknowledged(1, "A", 100),
+        filled_as(2, "A", "VA", "E1", 60, 60),
+        replaced(4, "B", "A", "VA", 200, 60),
+        filled_as(5, "B", "VA", "E3", 30, 90),
+        uncounted,
+    ];
+    let stand = ["A CANCELLED 60/100", "B PARTIAL 30/140"];
+    assert_comes_to(&reports, &stand, &["ORDER_ENDED A E4 open"]);
+}
+
+#[test]
+fn traders_are_known_by_id_and_by_name_and_a_new_name_is_registered_once() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let grace = trader(&blotter, "grace");
+    let of = |name: &str, id: &str| acknowledged(1, id, 100).replace("1=ada", &format!("1={name}"));
+    let by_id = of(&grace.id.to_string(), "B");
+    let input = [of("grace", "A"), by_id, of("new", "C"), of("new", "D")].concat();
+    let (_, problems) = read_in(&blotter, &input, 1);
+    assert_eq!(problems, []);
+    let contents = db.contents();
+    assert_eq!(contents.traders.len(), 2);
+    let of_grace = contents.orders.iter().filter(|order| order.trader_id == grace.id);
+    assert_eq!((of_grace.count(), contents.orders.len()), (2, 4));
+}
+
+#[test]
+fn a_trader_that_can_be_none_is_a_problem_and_a_name_of_two_is_an_error() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let of = |name: &str, id: &str| acknowledged(1, id, 100).replace("\u{1}1=ada", name);
+    let nobody = uuid::Uuid::now_v7();
+    let input = [
+        of("", "A"),
+        of(&format!("\u{1}1={nobody}"), "B"),
+        of(&format!("\u{1}1={}", "x".repeat(101)), "C"),
+        of("\u{1}1=ada", "D"),
+    ];
+    let (_, problems) = read_in(&blotter, &input.concat(), 2000);
+    assert_eq!(orders(&db), ["D PENDING 0/100"]);
+    let mut lines: Vec<_> = problems.iter().map(|problem| problem.line).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [1, 2, 3]);
+    trader(&blotter, "ada");
+    let mut reader = Reader::new(input[3].as_bytes(), FixReader::new(Some(1)));
+    let batch = reader.batch(1).unwrap().unwrap();
+    let refused = writer().write(&blotter.engine(), &batch.events).unwrap_err();
+    assert!(refused.is_invalid_input());
+    assert!(refused.to_string().contains("is the name of several traders; use their ids"));
+}
+
+/// What is reported of an order, in its sequence: by a first session and by one that lags.
+fn story(id: &str) -> Vec<String> {
+    let bust = format!(
+        "11={id}|37=V{id}|17={id}3|19={id}1|150=H|39=1|38=100|30=XNAS|32=40|31=10.00|14=30|6=10.00"
+    );
+    vec![
+        acknowledged(1, id, 100),
+        filled(2, id, &format!("{id}1"), 40, 40),
+        filled(3, id, &format!("{id}2"), 30, 70),
+        report(4, &bust),
+        filled(5, id, &format!("{id}4"), 20, 50),
+        cancelled(6, id, 50),
+    ]
+}
+
+#[test]
+fn however_the_reports_of_several_orders_and_sessions_are_shuffled_they_are_counted_once() {
+    // Six sequences, each told in its order: of three orders, by two sessions.
+    let moves = vec((0_usize..6, any::<bool>()), 0..60);
+    check(24, (moves, 1_usize..20), |(moves, batch)| {
+        let mut told_by: Vec<Vec<String>> = ["A", "B", "C"].map(story).to_vec();
+        told_by
+            .extend(["A", "B", "C"].map(|id| {
+                story(id).iter().map(|report| other_session(report)).collect::<Vec<_>>()
+            }));
+        let mut next = [0; 6];
+        let mut input = String::new();
+        for (which, is_again) in moves {
+            let at = next[which];
+            if let Some(report) = told_by[which].get(at) {
+                input += report;
+                next[which] = at + usize::from(!is_again);
+            }
+        }
+        let db = Database::migrated();
+        let blotter = db.blotter();
+        let (_, problems) = read_in(&blotter, &input, batch);
+        prop_assert_eq!(&problems, &[]);
+        prop_assert_eq!(breaks(&db), Vec::<String>::new());
+        let reported = [0, 0, 40, 70, 30, 50, 50];
+        for order in &db.contents().orders {
+            let which = ["A", "B", "C"]
+                .map(Some)
+                .iter()
+                .position(|id| *id == order.client_order_id.as_deref());
+            let which = which.unwrap();
+            let furthest = next[which].max(next[which + 3]);
+            // One more may have been told and not counted as told, to be told again.
+            let told = [reported[furthest], reported[(furthest + 1).min(6)]];
+            prop_assert!(told.contains(&order.filled_quantity), "{:?} {:?}", told, order);
+            prop_assert!(furthest < 6 || order.status == OrderStatus::Cancelled);
+        }
+        let before = db.contents();
+        read_in(&blotter, &input, 2000);
+        prop_assert_eq!(db.contents(), before);
+        let rebuilt = blotter.compliance().snapshot(|tx| tx.orders().rebuild(None)).unwrap();
+        prop_assert_eq!(rebuilt.differing, []);
+        Ok(())
+    });
+}
