@@ -142,7 +142,7 @@ pub use database::session::Session;
 pub use database::transaction::{Tx, snapshot_on, transaction_on};
 pub use database::{catalog, migrations, role};
 pub use error::{Error, ErrorKind};
-pub use execution_logs::{ExecutionLog, ExecutionLogs, NewExecutionLog};
+pub use execution_logs::{Ended, ExecutionLog, ExecutionLogs, NewAction, NewExecutionLog};
 pub use fills::{Fill, Fills, NewBust, NewCorrection, NewFill};
 pub use orders::rebuild::{DifferingOrder, Rebuilt};
 pub use orders::totals::Totals;

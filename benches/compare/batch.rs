@@ -4,7 +4,7 @@
 use chrono::Utc;
 use postgres::types::ToSql;
 use tradeblotter::role::Engine;
-use tradeblotter::{Action, NewExecutionLog, NewFill, NewOrder, Session, Side};
+use tradeblotter::{NewAction, NewExecutionLog, NewFill, NewOrder, Session, Side};
 use uuid::Uuid;
 
 use crate::Options;
@@ -143,7 +143,7 @@ impl Work {
                     let batch = batches.next().ok_or("no orders are left")?;
                     let new: Vec<_> = batch
                         .iter()
-                        .map(|&order| NewExecutionLog::new(order, Action::Approved))
+                        .map(|&order| NewExecutionLog::new(order, NewAction::Approved))
                         .collect();
                     engine.transaction(|tx| tx.execution_logs().append_batch(&new))?;
                     Ok(())

@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use postgres::{Client, Statement, Transaction};
 use tradeblotter::embedded::Server;
-use tradeblotter::{Action, NewExecutionLog, NewFill, NewOrder, Session, Side, role};
+use tradeblotter::{NewAction, NewExecutionLog, NewFill, NewOrder, Session, Side, role};
 use uuid::Uuid;
 
 use crate::clients::{Outcome, Run, RunLength, run_clients};
@@ -109,7 +109,8 @@ fn through_library(
         })
     })?;
     engine.transaction(|tx| {
-        tx.execution_logs().append(&NewExecutionLog::new(order.id, Action::Executed))
+        tx.execution_logs()
+            .append(&NewExecutionLog::new(order.id, NewAction::Executed { venue_order_id: None }))
     })?;
     for (quantity_filled, price, commission) in FILLS {
         let execution_id = next_external_id('E');

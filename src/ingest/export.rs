@@ -54,7 +54,7 @@ pub fn export<R: Role, E: From<Error>>(
 ) -> Result<(), E> {
     let mut after = None;
     loop {
-        let entries = tx.execution_logs().sequel(filter, after, PAGE)?;
+        let entries = tx.execution_logs().page_after(filter, after, PAGE)?;
         let Some(last) = entries.last() else { return Ok(()) };
         after = Some(last.sequence);
         let page = Page::load(tx, &entries)?;

@@ -49,7 +49,7 @@ pub fn for_each_row<E: From<Error>>(
 ) -> Result<(), E> {
     let mut after = None;
     loop {
-        let entries = tx.execution_logs().sequel(filter, after, PAGE)?;
+        let entries = tx.execution_logs().page_after(filter, after, PAGE)?;
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
         let (first, last) = (first.sequence, last.sequence);
         after = Some(last);

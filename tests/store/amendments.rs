@@ -4,13 +4,13 @@
 use bigdecimal::BigDecimal;
 use diesel::connection::SimpleConnection;
 use tradeblotter::{
-    Action, Blotter, Commission, Error, Fill, NewBust, NewCorrection, NewExecutionLog, NewOrder,
-    Order, OrderStatus, Side,
+    Action, Blotter, Commission, Error, Fill, NewAction, NewBust, NewCorrection, NewExecutionLog,
+    NewOrder, Order, OrderStatus, Side,
 };
 use uuid::Uuid;
 
 use tradeblotter_test_support::{
-    append, assert_refused, fill_of, history, noon, price, record, submit, with_order_of,
+    REJECTED, append, assert_refused, fill_of, history, noon, price, record, submit, with_order_of,
 };
 
 fn bust(blotter: &Blotter, amends: Uuid) -> Result<Fill, Error> {
@@ -134,7 +134,7 @@ fn a_correction_beyond_the_order_is_refused_with_the_numbers() {
 #[test]
 fn an_order_that_was_cancelled_or_rejected_stays_so_when_its_fills_are_amended() {
     for (ended, status) in
-        [(Action::Cancelled, OrderStatus::Cancelled), (Action::Rejected, OrderStatus::Rejected)]
+        [(NewAction::Cancelled, OrderStatus::Cancelled), (REJECTED, OrderStatus::Rejected)]
     {
         let (_db, blotter, order) = with_order_of(100);
         let fill = record(&blotter, &fill_of(&order, 40, "10.00")).unwrap();
@@ -206,7 +206,7 @@ fn an_order_that_is_filled_when_it_is_replaced_stays_filled_and_is_not_opened_by
 fn an_order_that_has_ended_or_is_anothers_can_t_be_replaced() {
     let (db, blotter, order) = with_order_of(100);
     let grace = tradeblotter_test_support::trader(&blotter, "Grace");
-    append(&blotter, &NewExecutionLog::new(order.id, Action::Cancelled)).unwrap();
+    append(&blotter, &NewExecutionLog::new(order.id, NewAction::Cancelled)).unwrap();
     let before = db.contents();
     let new = NewOrder {
         replaces: Some(order.id),

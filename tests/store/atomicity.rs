@@ -7,8 +7,8 @@ use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool};
 use tradeblotter::role::Engine;
 use tradeblotter::{
-    Action, Blotter, Error, NewExecutionLog, NewOrder, Order, Session, Side, Trader, Tx, connect,
-    transaction_on,
+    Action, Blotter, Error, NewAction, NewExecutionLog, NewOrder, Order, Session, Side, Trader, Tx,
+    connect, transaction_on,
 };
 
 use tradeblotter_test_support::{
@@ -32,7 +32,7 @@ fn with_trader() -> (Database, Blotter, Trader) {
 fn work(tx: &mut Tx<'_, Engine>, trader: &Trader) -> Result<Order, Error> {
     let order = tx.orders().submit(&NewOrder::market(trader.id, Side::Buy, "AAPL", 100))?;
     tx.fills().record(&fill_of(&order, 40, "10.00"))?;
-    tx.execution_logs().append(&NewExecutionLog::new(order.id, Action::Cancelled))?;
+    tx.execution_logs().append(&NewExecutionLog::new(order.id, NewAction::Cancelled))?;
     Ok(order)
 }
 

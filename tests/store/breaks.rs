@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tradeblotter::{
     Action, Blotter, Break, BreakHistory, BreakReason, BreakResolution, Error, Execution,
-    ExecutionKind, Fill, Filter, NewBreakResolution, NewExecutionLog, NewFill, NewOrder, Order,
-    OrderStatus, Outcome, Page, Resolution, Side,
+    ExecutionKind, Fill, Filter, NewAction, NewBreakResolution, NewExecutionLog, NewFill, NewOrder,
+    Order, OrderStatus, Outcome, Page, Resolution, Side,
 };
 use uuid::Uuid;
 
@@ -74,7 +74,7 @@ fn with_cancelled_order() -> (Database, Blotter, Order) {
     let (db, blotter, order) = with_order_of(100);
     record(&blotter, &NewFill { execution_id: Some("E-1"), ..fill_of(&order, 40, "10.00") })
         .unwrap();
-    append(&blotter, &NewExecutionLog::new(order.id, Action::Cancelled)).unwrap();
+    append(&blotter, &NewExecutionLog::new(order.id, NewAction::Cancelled)).unwrap();
     let order = history(&blotter, &order).order;
     (db, blotter, order)
 }
@@ -563,7 +563,7 @@ fn crossing_resolutions_wait_for_each_other_and_never_in_a_circle() {
     let new = NewOrder::market(ada.id, Side::Buy, "AAPL", 1000);
     let [one, two] = [0, 1].map(|_| submit(&blotter, &new).unwrap());
     for order in [&one, &two] {
-        append(&blotter, &NewExecutionLog::new(order.id, Action::Cancelled)).unwrap();
+        append(&blotter, &NewExecutionLog::new(order.id, NewAction::Cancelled)).unwrap();
     }
     let url = db.login_url("blotter_engine");
     for round in 0..20 {
@@ -675,7 +675,7 @@ fn a_batch_comes_to_what_its_executions_come_to_one_by_one() {
             };
             let outcomes = [(&one, false), (&batch, true)].map(|(blotter, is_batch)| {
                 let orders = orders(blotter);
-                let ended = NewExecutionLog::new(orders[2].id, Action::Cancelled);
+                let ended = NewExecutionLog::new(orders[2].id, NewAction::Cancelled);
                 append(blotter, &ended).unwrap();
                 let meant = |execution: &Execution<'static>| {
                     let number = execution.order_id.map(|id| id.as_u128() as usize);

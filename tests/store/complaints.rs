@@ -3,10 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bigdecimal::BigDecimal;
-use tradeblotter::{Action, Error, NewExecutionLog, NewFill, NewOrder, Order, OrderStatus, Side};
+use tradeblotter::{
+    Action, Ended, Error, NewAction, NewExecutionLog, NewFill, NewOrder, Order, OrderStatus, Side,
+};
 
 use tradeblotter_test_support::{
-    Database, append, fill_of, history, noon, price, record, submit, trader, with_order_of,
+    Database, REJECTED, append, fill_of, history, noon, price, record, submit, trader,
+    with_order_of,
 };
 
 /// Ids by which a venue calls the executions of a day.
@@ -143,19 +146,20 @@ fn orders_do_not_stay_stuck_open() {
     assert_eq!(status(&order), OrderStatus::Cancelled);
 
     // Its end was missed, and found in a reconciliation.
-    for end in [OrderStatus::Cancelled, OrderStatus::Rejected] {
+    for ended in [Ended::Cancelled, Ended::Rejected] {
         let order = open();
+        let recovered =
+            NewAction::Recovered { retry_attempt: None, error_code: None, ended: Some(ended) };
         let repair = NewExecutionLog {
-            status: Some(end),
             reason: Some("missing at the venue"),
-            ..NewExecutionLog::new(order.id, Action::Recovered)
+            ..NewExecutionLog::new(order.id, recovered)
         };
         append(&blotter, &repair).unwrap();
-        assert_eq!(status(&order), end);
+        assert_eq!(status(&order), ended.into());
     }
 
     // And an order that is open can always be ended.
-    for ended in [Action::Cancelled, Action::Rejected] {
+    for ended in [NewAction::Cancelled, REJECTED] {
         let order = open();
         record(&blotter, &fill_of(&order, 1, "10.00")).unwrap();
         append(&blotter, &NewExecutionLog::new(order.id, ended)).unwrap();

@@ -5,13 +5,15 @@ use diesel::prelude::*;
 use tradeblotter::role::Engine;
 use tradeblotter::schema::execution_logs;
 use tradeblotter::{
-    Action, Blotter, Error, ExecutionLog, Filter, NewExecutionLog, NewOrder, Order, OrderStatus,
-    Page, Side, connect, transaction_on,
+    Action, Blotter, Error, ExecutionLog, Filter, NewAction, NewExecutionLog, NewOrder, Order,
+    OrderStatus, Page, Side, connect, transaction_on,
 };
 use uuid::Uuid;
 
+use tradeblotter_test_support::raw::RawEntry;
 use tradeblotter_test_support::{
-    Database, append, assert_refused, fill_of, history, noon, record, submit, trader,
+    Database, EXECUTED, RECOVERED, REJECTED, append, assert_refused, fill_of, history, noon,
+    record, submit, trader,
 };
 
 const ALL: Page = Page::first(100);
@@ -29,8 +31,8 @@ fn order_in(blotter: &Blotter, trader: Uuid, status: OrderStatus) -> Order {
         OrderStatus::Pending => {}
         OrderStatus::Partial => fill(40),
         OrderStatus::Filled => fill(100),
-        OrderStatus::Rejected => log(Action::Rejected),
-        OrderStatus::Cancelled => log(Action::Cancelled),
+        OrderStatus::Rejected => log(REJECTED),
+        OrderStatus::Cancelled => log(NewAction::Cancelled),
     }
     let order = history(blotter, &order).order;
     assert_eq!(order.status, status);
@@ -46,40 +48,37 @@ fn an_action_is_logged_with_all_its_details() {
     let reason = "nö answer\n".repeat(100);
     let code = "é".repeat(50);
     for retry_attempt in [None, Some(0), Some(1), Some(i32::MAX)] {
-        let new = NewExecutionLog {
-            reason: Some(&reason),
-            retry_attempt,
-            error_code: Some(&code),
-            ..NewExecutionLog::new(order.id, Action::Recovered)
-        };
+        let error_code = Some(code.as_str());
+        let action = NewAction::Recovered { retry_attempt, error_code, ended: None };
+        let new =
+            NewExecutionLog { reason: Some(&reason), ..NewExecutionLog::new(order.id, action) };
         let entry = append(&blotter, &new).unwrap();
         assert_eq!((entry.order_id, entry.trader_id), (order.id, ada.id));
-        assert_eq!((entry.action, entry.status), (new.action, Some(OrderStatus::Pending)));
+        assert_eq!((entry.action, entry.status), (Action::Recovered, Some(OrderStatus::Pending)));
         assert_eq!(entry.reason.as_deref(), new.reason);
-        assert_eq!(entry.retry_attempt, new.retry_attempt);
-        assert_eq!(entry.error_code.as_deref(), new.error_code);
+        assert_eq!(entry.retry_attempt, retry_attempt);
+        assert_eq!(entry.error_code.as_deref(), error_code);
         assert_eq!(history(&blotter, &order).log.last(), Some(&entry));
     }
 }
 
 #[test]
 fn an_open_order_goes_where_the_action_leads_and_keeps_its_fills() {
-    use Action::{Approved, Cancelled, Executed, Recovered, Rejected};
     let db = Database::migrated();
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
     for before in [OrderStatus::Pending, OrderStatus::Partial] {
         for (action, after) in [
-            (Approved, before),
-            (Executed, before),
-            (Recovered, before),
-            (Rejected, OrderStatus::Rejected),
-            (Cancelled, OrderStatus::Cancelled),
+            (NewAction::Approved, before),
+            (EXECUTED, before),
+            (RECOVERED, before),
+            (REJECTED, OrderStatus::Rejected),
+            (NewAction::Cancelled, OrderStatus::Cancelled),
         ] {
             let order = order_in(&blotter, ada.id, before);
             let new = NewExecutionLog::new(order.id, action);
             let entry = append(&blotter, &new).unwrap();
-            assert_eq!((entry.action, entry.status), (action, Some(after)));
+            assert_eq!((entry.action, entry.status), (action.action(), Some(after)));
 
             let now = history(&blotter, &order);
             assert_eq!(now.log.last(), Some(&entry));
@@ -98,16 +97,17 @@ fn an_order_that_has_ended_takes_no_action_but_recovered() {
     for status in [OrderStatus::Filled, OrderStatus::Rejected, OrderStatus::Cancelled] {
         let order = order_in(&blotter, ada.id, status);
         let before = db.contents();
-        for action in [Action::Approved, Action::Executed, Action::Rejected, Action::Cancelled] {
+        for action in [NewAction::Approved, EXECUTED, REJECTED, NewAction::Cancelled] {
             let new = NewExecutionLog::new(order.id, action);
             let error = append(&blotter, &new).unwrap_err();
             assert_refused(&error, Error::is_illegal_transition, Some("orders_transition"));
-            let text = format!("order {} is {status}, which does not allow {action}", order.id);
+            let text =
+                format!("order {} is {status}, which does not allow {}", order.id, action.action());
             assert!(error.to_string().starts_with(&text), "{error}");
         }
         assert_eq!(db.contents(), before);
 
-        let new = NewExecutionLog::new(order.id, Action::Recovered);
+        let new = NewExecutionLog::new(order.id, RECOVERED);
         let entry = append(&blotter, &new).unwrap();
         assert_eq!(entry.status, Some(status));
         assert_eq!(history(&blotter, &order).order, Order { updated_at: entry.timestamp, ..order });
@@ -123,8 +123,10 @@ fn what_the_store_logs_itself_is_not_logged_by_hand() {
         let order = order_in(&blotter, ada.id, *status);
         let before = db.contents();
         for action in [Action::Submitted, Action::Filled] {
-            let new = NewExecutionLog::new(order.id, action);
-            let error = append(&blotter, &new).unwrap_err();
+            // The API cannot log them; a raw client may try.
+            let new = RawEntry::new(order.id, action);
+            assert_eq!(new.typed(), None);
+            let error = blotter.engine().transaction(|tx| new.insert(tx)).unwrap_err();
             assert_refused(&error, Error::is_rule_violation, Some("execution_logs_automatic"));
         }
         assert_eq!(db.contents(), before);
@@ -137,24 +139,30 @@ fn an_entry_that_makes_no_sense_is_refused_and_leaves_nothing_behind() {
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
     let order = order_in(&blotter, ada.id, OrderStatus::Pending);
-    let cancel = NewExecutionLog::new(order.id, Action::Cancelled);
+    let cancel = NewExecutionLog::new(order.id, NewAction::Cancelled);
     let long = "c".repeat(51);
+    let action = |action| NewExecutionLog { action, ..cancel };
+    let rejected = |code| action(NewAction::Rejected { error_code: Some(code) });
+    let retried = |attempt| {
+        let retry_attempt = Some(attempt);
+        action(NewAction::Recovered { retry_attempt, error_code: None, ended: None })
+    };
     let refused = [
         NewExecutionLog { reason: Some(""), ..cancel },
         NewExecutionLog { reason: Some(" \n"), ..cancel },
         NewExecutionLog { reason: Some("be\0cause"), ..cancel },
-        NewExecutionLog { error_code: Some(""), ..cancel },
-        NewExecutionLog { error_code: Some("9\09"), ..cancel },
-        NewExecutionLog { error_code: Some(&long), ..cancel },
-        NewExecutionLog { retry_attempt: Some(-1), ..cancel },
-        NewExecutionLog { retry_attempt: Some(i32::MIN), ..cancel },
+        rejected(""),
+        rejected("9\09"),
+        rejected(&long),
+        retried(-1),
+        retried(i32::MIN),
     ];
     let before = db.contents();
     for new in refused {
         let error = append(&blotter, &new).unwrap_err();
         assert_refused(&error, Error::is_invalid_input, None);
     }
-    let unknown = NewExecutionLog::new(Uuid::now_v7(), Action::Cancelled);
+    let unknown = NewExecutionLog::new(Uuid::now_v7(), NewAction::Cancelled);
     let error = append(&blotter, &unknown).unwrap_err();
     assert_refused(&error, Error::is_not_found, None);
     assert!(error.to_string().contains(&unknown.order_id.to_string()), "{error}");
@@ -197,9 +205,9 @@ fn a_listing_has_the_entries_that_match_every_part_of_the_filter_either_way_roun
     };
     let (rejected, approved, graces) =
         (order(ada, "AAPL"), order(ada, "MSFT"), order(grace, "MSFT"));
-    log(&rejected, Action::Rejected);
-    log(&approved, Action::Approved);
-    log(&graces, Action::Cancelled);
+    log(&rejected, REJECTED);
+    log(&approved, NewAction::Approved);
+    log(&graces, NewAction::Cancelled);
     let minute = |minutes| noon() + TimeDelta::minutes(minutes);
     let [a, b, c, d, e, f] = dated_by_minutes(&db);
 

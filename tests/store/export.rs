@@ -1,7 +1,9 @@
 //! The log out as events and in again: the same orders, fills and actions.
 
 use tradeblotter::ingest::{Event, FixReader, Ndjson, Options, Reader, Writer, export};
-use tradeblotter::{Action, Error, ExecutionLog, Filter, NewBust, NewExecutionLog, NewOrder, Side};
+use tradeblotter::{
+    Error, ExecutionLog, Filter, NewAction, NewBust, NewExecutionLog, NewOrder, Side,
+};
 
 use tradeblotter_test_support::{
     Contents, Database, append, fill_of, noon, price, record, submit, trader,
@@ -92,11 +94,10 @@ fn what_is_exported_makes_the_same_database_and_changes_nothing_the_second_time(
     let orders: Vec<_> = [market(100), guarded, market(50), market(10)]
         .map(|new| submit(&blotter, &new).unwrap())
         .into();
-    append(&blotter, &NewExecutionLog::new(orders[0].id, Action::Approved)).unwrap();
+    append(&blotter, &NewExecutionLog::new(orders[0].id, NewAction::Approved)).unwrap();
     let taken = NewExecutionLog {
-        venue_order_id: Some("V-1"),
         reported_at: Some(noon()),
-        ..NewExecutionLog::new(orders[0].id, Action::Executed)
+        ..NewExecutionLog::new(orders[0].id, NewAction::Executed { venue_order_id: Some("V-1") })
     };
     append(&blotter, &taken).unwrap();
     let unnamed = record(&blotter, &fill_of(&orders[0], 40, "10.01")).unwrap();
@@ -109,14 +110,11 @@ fn what_is_exported_makes_the_same_database_and_changes_nothing_the_second_time(
     engine.transaction(|tx| tx.orders().expire_due(noon(), 10)).unwrap();
     let refused = NewExecutionLog {
         reason: Some("no such symbol"),
-        error_code: Some("103=1"),
-        ..NewExecutionLog::new(orders[2].id, Action::Rejected)
+        ..NewExecutionLog::new(orders[2].id, NewAction::Rejected { error_code: Some("103=1") })
     };
     append(&blotter, &refused).unwrap();
-    let retried = NewExecutionLog {
-        retry_attempt: Some(2),
-        ..NewExecutionLog::new(orders[3].id, Action::Recovered)
-    };
+    let retry = NewAction::Recovered { retry_attempt: Some(2), error_code: None, ended: None };
+    let retried = NewExecutionLog::new(orders[3].id, retry);
     append(&blotter, &retried).unwrap();
 
     let again = Database::migrated();

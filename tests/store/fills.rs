@@ -10,14 +10,14 @@ use diesel::prelude::*;
 use diesel::sql_types::Numeric;
 use tradeblotter::schema::fills;
 use tradeblotter::{
-    Action, Blotter, Error, Fill, Filter, NewExecutionLog, NewFill, NewOrder, Order, OrderStatus,
-    Page, Price, Side,
+    Action, Blotter, Error, Fill, Filter, NewAction, NewExecutionLog, NewFill, NewOrder, Order,
+    OrderStatus, Page, Price, Side,
 };
 use uuid::Uuid;
 
 use tradeblotter_test_support::{
-    Database, append, assert_refused, fill_of, history, noon, price, record, submit, trader,
-    with_order_of,
+    Database, REJECTED, append, assert_refused, fill_of, history, noon, price, record, submit,
+    trader, with_order_of,
 };
 
 const ALL: Page = Page::first(100);
@@ -190,8 +190,8 @@ fn an_order_that_has_ended_takes_no_fill() {
     };
     let ended = [
         (&filled, "FILLED"),
-        (&ended_by(Action::Rejected), "REJECTED"),
-        (&ended_by(Action::Cancelled), "CANCELLED"),
+        (&ended_by(REJECTED), "REJECTED"),
+        (&ended_by(NewAction::Cancelled), "CANCELLED"),
     ];
     let before = db.contents();
     for (order, status) in ended {

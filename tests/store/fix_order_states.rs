@@ -17,13 +17,13 @@ use bigdecimal::{BigDecimal, ToPrimitive};
 use serde::Deserialize;
 use tradeblotter::role::Engine;
 use tradeblotter::{
-    Action, Blotter, Break, BreakHistory, BreakReason, Error, Execution, ExecutionKind, Fill,
-    Filter, NewBreakResolution, NewExecutionLog, NewFill, NewOrder, Order, OrderHistory,
+    Blotter, Break, BreakHistory, BreakReason, Error, Execution, ExecutionKind, Fill, Filter,
+    NewAction, NewBreakResolution, NewExecutionLog, NewFill, NewOrder, Order, OrderHistory,
     OrderStatus, Outcome, Page, Price, Side, Tx,
 };
 use uuid::Uuid;
 
-use tradeblotter_test_support::{Database, append, fill_of, noon, price, submit, trader};
+use tradeblotter_test_support::{Database, REJECTED, append, fill_of, noon, price, submit, trader};
 
 const SCENARIOS: &str = include_str!("fix_order_states.csv");
 
@@ -212,11 +212,11 @@ impl<'a> Desk<'a> {
             "New Order" => self.submit(message),
             "New" => self.acknowledge(message),
             "Trade" | "Trade Correct" | "Trade Cancel" => self.execute(message),
-            "Canceled" => self.end(message, Action::Cancelled),
-            "Rejected" if leaves_nothing => self.end(message, Action::Rejected),
-            "Done for Day" if leaves_nothing => self.end(message, Action::Cancelled),
+            "Canceled" => self.end(message, NewAction::Cancelled),
+            "Rejected" if leaves_nothing => self.end(message, REJECTED),
+            "Done for Day" if leaves_nothing => self.end(message, NewAction::Cancelled),
             // There is no order of no shares to put in its place.
-            "Replaced" if leaves_nothing => self.end(message, Action::Cancelled),
+            "Replaced" if leaves_nothing => self.end(message, NewAction::Cancelled),
             "Replaced" => self.replace(message),
             "Restated" => self.restate(message),
             // What is asked, promised, refused or told again is no event of the order.
@@ -293,8 +293,8 @@ impl<'a> Desk<'a> {
         };
         if order.venue_order_id.is_none() {
             let id = message.execution_id();
-            let new = NewExecutionLog::new(order.id, Action::Executed);
-            append(self.blotter, &NewExecutionLog { venue_order_id: Some(&id), ..new }).unwrap();
+            let action = NewAction::Executed { venue_order_id: Some(&id) };
+            append(self.blotter, &NewExecutionLog::new(order.id, action)).unwrap();
         }
     }
 
@@ -353,7 +353,7 @@ impl<'a> Desk<'a> {
     }
 
     /// The order is over.
-    fn end(&self, message: &Message, action: Action) {
+    fn end(&self, message: &Message, action: NewAction<'_>) {
         let chain = self.chain(message).unwrap();
         if chain.last().status.is_open() {
             let new = NewExecutionLog::new(chain.last().id, action);

@@ -7,7 +7,7 @@ use std::thread;
 use chrono::TimeDelta;
 use diesel::connection::SimpleConnection;
 use tradeblotter::{
-    Action, Commission, Error, Execution, ExecutionKind, Fill, Filter, NewBust, NewCorrection,
+    Commission, Error, Execution, ExecutionKind, Fill, Filter, NewAction, NewBust, NewCorrection,
     NewExecutionLog, NewFill, NewOrder, Order, Page, Side,
 };
 use uuid::Uuid;
@@ -57,7 +57,7 @@ fn an_order_that_is_submitted_again_is_the_stored_one_as_it_stands() {
     };
     let first = submit(&blotter, &new).unwrap();
     assert_eq!(submit(&blotter, &new).unwrap(), first);
-    append(&blotter, &NewExecutionLog::new(first.id, Action::Cancelled)).unwrap();
+    append(&blotter, &NewExecutionLog::new(first.id, NewAction::Cancelled)).unwrap();
     let before = db.contents();
     let again = submit(&blotter, &new).unwrap();
     assert_eq!(again, history(&blotter, &first).order);
@@ -135,7 +135,7 @@ fn a_fill_that_is_recorded_again_is_the_stored_one_whatever_became_of_its_order(
     };
     let first = record(&blotter, &new).unwrap();
     assert_eq!(record(&blotter, &new).unwrap(), first);
-    append(&blotter, &NewExecutionLog::new(order.id, Action::Cancelled)).unwrap();
+    append(&blotter, &NewExecutionLog::new(order.id, NewAction::Cancelled)).unwrap();
     let before = db.contents();
     assert_eq!(record(&blotter, &new).unwrap(), first);
     let batch = blotter.engine().transaction(|tx| tx.fills().record_batch(&[new, new]));

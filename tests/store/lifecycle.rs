@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use tradeblotter::{Action, Error, NewExecutionLog, NewOrder, OrderStatus, Side};
+use tradeblotter::{Action, Error, NewAction, NewExecutionLog, NewOrder, OrderStatus, Side};
 
 use crate::play::Play;
 use crate::steps::{Round, batches, one_client, several_clients};
@@ -159,7 +159,7 @@ fn a_trail_is_in_order_although_the_clock_is_set_back() {
         admin.batch_execute(&format!("ALTER TABLE {table} ENABLE TRIGGER USER")).unwrap();
     }
     record(&blotter, &fill_of(&order, 40, "10.00")).unwrap();
-    append(&blotter, &NewExecutionLog::new(order.id, Action::Cancelled)).unwrap();
+    append(&blotter, &NewExecutionLog::new(order.id, NewAction::Cancelled)).unwrap();
     let history = history(&blotter, &order);
     let actions: Vec<_> = history.log.iter().map(|entry| entry.action).collect();
     assert_eq!(actions, [Action::Submitted, Action::Filled, Action::Cancelled]);

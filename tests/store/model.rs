@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use tradeblotter::{Action, BreakReason, NewExecutionLog, NewOrder, OrderStatus};
-use tradeblotter_test_support::raw::RawResolution;
+use tradeblotter::{Action, BreakReason, NewOrder, OrderStatus};
+use tradeblotter_test_support::raw::{RawEntry, RawResolution};
 use uuid::Uuid;
 
 use self::Refusal::{Illegal, Mismatch, NameTaken, NotFound, OverFill};
@@ -15,7 +15,7 @@ use self::Refusal::{Illegal, Mismatch, NameTaken, NotFound, OverFill};
 #[derive(Clone, Debug)]
 pub enum Command {
     Submit(By, Vec<NewOrder<'static>>),
-    Log(By, NewExecutionLog<'static>),
+    Log(By, RawEntry<'static>),
     Record(Vec<Fill>),
     Amend(Fill),
     Report(Execution),
@@ -362,7 +362,7 @@ impl Model {
         order.log.push(Entry { status: order.status, acted_as, ..entry });
     }
 
-    fn act(&mut self, new: &NewExecutionLog<'static>) -> Result<(), Refusal> {
+    fn act(&mut self, new: &RawEntry<'static>) -> Result<(), Refusal> {
         if matches!(new.action, Action::Submitted | Action::Filled) {
             return rule("execution_logs_automatic");
         }

@@ -7,13 +7,14 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tradeblotter::schema::orders;
 use tradeblotter::{
-    Action, Blotter, Error, Filter, NewExecutionLog, NewOrder, Order, OrderStatus, OrderType, Page,
-    Side, Trader,
+    Action, Blotter, Error, Filter, NewAction, NewExecutionLog, NewOrder, Order, OrderStatus,
+    OrderType, Page, Side, Trader,
 };
 use uuid::Uuid;
 
 use tradeblotter_test_support::{
-    Database, append, assert_refused, fill_of, history, noon, price, record, submit, trader,
+    Database, REJECTED, append, assert_refused, fill_of, history, noon, price, record, submit,
+    trader,
 };
 
 const ALL: Page = Page::first(100);
@@ -266,9 +267,9 @@ fn book(db: &Database) -> (Trader, Trader, [Order; 6]) {
     let filled = new(&ada, "AAPL");
     fill(&filled, 100);
     let rejected = new(&ada, "AAPL");
-    end(&rejected, Action::Rejected);
+    end(&rejected, REJECTED);
     let cancelled = new(&ada, "AAPL");
-    end(&cancelled, Action::Cancelled);
+    end(&cancelled, NewAction::Cancelled);
     let graces = new(&grace, "MSFT");
 
     let mut at = noon();

@@ -387,7 +387,10 @@ fn ask(blotter: &Blotter, command: &Command) -> Result<Answer, Error> {
             blotter.trader(*id)?.transaction(|tx| submit(tx.orders(), new))?
         }
         Command::Log(By::Engine, new) => {
-            engine.transaction(|tx| tx.execution_logs().append(new))?;
+            match new.typed() {
+                Some(new) => engine.transaction(|tx| tx.execution_logs().append(&new))?,
+                None => engine.transaction(|tx| new.insert(tx))?,
+            };
             Vec::new()
         }
         Command::Log(By::Trader(id), new) => {
@@ -490,7 +493,14 @@ fn refusal(error: &Error) -> Option<Refusal> {
     Some(match error {
         error if error.is_not_found() => Refusal::NotFound,
         // As the database words it to a raw client.
-        error if error.constraint() == Some("fk_break_resolutions_break_id") => Refusal::NotFound,
+        error
+            if matches!(
+                error.constraint(),
+                Some("fk_break_resolutions_break_id" | "fk_execution_logs_order_id")
+            ) =>
+        {
+            Refusal::NotFound
+        }
         error if error.is_permission_denied() => Refusal::Denied,
         error if error.is_mismatch() => Refusal::Mismatch,
         error if error.is_illegal_transition() => Refusal::Illegal,

@@ -2,7 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use tradeblotter::{
-    Action, Blotter, DifferingOrder, Error, NewBust, NewExecutionLog, NewFill, NewOrder, Order,
+    Blotter, DifferingOrder, Error, NewAction, NewBust, NewExecutionLog, NewFill, NewOrder, Order,
     Side,
 };
 use uuid::Uuid;
@@ -39,12 +39,9 @@ fn eventful(blotter: &Blotter, trader: Uuid) -> Vec<Order> {
     let stands = || history(blotter, &order).order;
     let mut stages = vec![order.clone()];
     let log = |new: &NewExecutionLog<'_>| append(blotter, new).map(drop).unwrap();
-    log(&NewExecutionLog::new(order.id, Action::Approved));
+    log(&NewExecutionLog::new(order.id, NewAction::Approved));
     stages.push(stands());
-    log(&NewExecutionLog {
-        venue_order_id: Some("V-1"),
-        ..NewExecutionLog::new(order.id, Action::Executed)
-    });
+    log(&NewExecutionLog::new(order.id, NewAction::Executed { venue_order_id: Some("V-1") }));
     stages.push(stands());
     let fill = record(blotter, &fill_of(&order, 33, "10.01")).unwrap();
     stages.push(stands());
@@ -53,10 +50,9 @@ fn eventful(blotter: &Blotter, trader: Uuid) -> Vec<Order> {
     let bust = NewBust { amends: fill.id, timestamp: noon(), execution_id: None };
     blotter.engine().transaction(|tx| tx.fills().bust(&bust)).unwrap();
     stages.push(stands());
-    log(&NewExecutionLog {
-        status: Some(tradeblotter::OrderStatus::Cancelled),
-        ..NewExecutionLog::new(order.id, Action::Recovered)
-    });
+    let ended = Some(tradeblotter::Ended::Cancelled);
+    let recovered = NewAction::Recovered { retry_attempt: None, error_code: None, ended };
+    log(&NewExecutionLog::new(order.id, recovered));
     stages.push(stands());
     stages
 }

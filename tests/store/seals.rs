@@ -14,10 +14,11 @@ use tradeblotter::audit::{
 };
 use tradeblotter::role::Auditor;
 use tradeblotter::{
-    Action, Blotter, Error, Execution, ExecutionKind, NewBreakResolution, NewBust, NewCorrection,
-    NewExecutionLog, NewFill, NewOrder, Order, Outcome, Session, Side, precision,
+    Action, Blotter, Error, Execution, ExecutionKind, NewAction, NewBreakResolution, NewBust,
+    NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, Outcome, Session, Side, precision,
 };
 
+use tradeblotter_test_support::raw::RawEntry;
 use tradeblotter_test_support::{
     Database, append, fill_of, noon, price, programs, record, submit, texts, trader,
 };
@@ -86,9 +87,8 @@ impl Sealed {
         let order = submit(blotter, &new).unwrap();
         let routed = NewExecutionLog {
             reason: Some("to the venue"),
-            venue_order_id: Some("V-1"),
             reported_at: Some(noon()),
-            ..NewExecutionLog::new(order.id, Action::Executed)
+            ..NewExecutionLog::new(order.id, NewAction::Executed { venue_order_id: Some("V-1") })
         };
         append(blotter, &routed).unwrap();
         let one = record(blotter, &of_venue(&order, 30, "E-1")).unwrap();
@@ -106,25 +106,23 @@ impl Sealed {
         engine.transaction(|tx| tx.fills().bust(&bust)).unwrap();
         engine.transaction(|tx| tx.fills().correct(&correction)).unwrap();
         // Numbers that are drawn and never stand.
-        let failed = append(blotter, &NewExecutionLog::new(order.id, Action::Filled));
+        let failed = engine.transaction(|tx| RawEntry::new(order.id, Action::Filled).insert(tx));
         assert!(failed.unwrap_err().is_rule_violation());
         let taken_back: Result<(), Error> = engine.transaction(|tx| {
-            tx.execution_logs().append(&NewExecutionLog::new(order.id, Action::Approved))?;
+            tx.execution_logs().append(&NewExecutionLog::new(order.id, NewAction::Approved))?;
             tx.orders().get(uuid::Uuid::nil()).map(drop)
         });
         assert!(taken_back.unwrap_err().is_not_found());
-        let retried = NewExecutionLog {
-            retry_attempt: Some(1),
-            error_code: Some("103=1"),
-            ..NewExecutionLog::new(order.id, Action::Recovered)
-        };
+        let retry =
+            NewAction::Recovered { retry_attempt: Some(1), error_code: Some("103=1"), ended: None };
+        let retried = NewExecutionLog::new(order.id, retry);
         append(blotter, &retried).unwrap();
         let replacement = NewOrder {
             replaces: Some(order.id),
             ..NewOrder::limit(ada.id, Side::Buy, "AAPL", 60, price("10.60"))
         };
         let replacement = submit(blotter, &replacement).unwrap();
-        append(blotter, &NewExecutionLog::new(replacement.id, Action::Cancelled)).unwrap();
+        append(blotter, &NewExecutionLog::new(replacement.id, NewAction::Cancelled)).unwrap();
         // One that came too late is booked, one is dismissed, one is left open, one is of no order.
         let late = kept(blotter, &late(Some(&replacement), "L-1"));
         let twice = kept(blotter, &self::late(Some(&replacement), "L-2"));
@@ -216,7 +214,7 @@ fn what_is_derived_of_an_order_moves_on_and_is_no_part_of_what_was_sealed() {
     let sealed = Sealed::day();
     let open = "SELECT id::text AS text FROM orders WHERE status = 'PENDING' LIMIT 1";
     let open = texts(&mut sealed.db.admin(), open)[0].parse().unwrap();
-    append(&sealed.blotter, &NewExecutionLog::new(open, Action::Cancelled)).unwrap();
+    append(&sealed.blotter, &NewExecutionLog::new(open, NewAction::Cancelled)).unwrap();
     let (verified, found) = verify(&sealed.auditor(), &sealed.options());
     assert_eq!((verified.unsealed, found), (1, Vec::new()));
 }
@@ -440,7 +438,7 @@ fn nothing_is_proven_of_what_is_not_sealed_or_was_altered() {
     let prove = |id| sealed.auditor().snapshot(|tx| tx.seals().prove(id));
     let order = "SELECT id::text AS text FROM orders WHERE status = 'PENDING' LIMIT 1";
     let order = texts(&mut sealed.db.admin(), order)[0].parse().unwrap();
-    let entry = append(&sealed.blotter, &NewExecutionLog::new(order, Action::Approved)).unwrap();
+    let entry = append(&sealed.blotter, &NewExecutionLog::new(order, NewAction::Approved)).unwrap();
     let unsealed = prove(entry.id).unwrap_err();
     assert!(unsealed.is_not_found(), "{unsealed}");
     assert!(unsealed.to_string().contains("not sealed yet"), "{unsealed}");

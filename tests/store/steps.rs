@@ -9,12 +9,12 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use tradeblotter::{Action, NewExecutionLog, NewOrder, OrderStatus, OrderType, Side};
+use tradeblotter::{Action, NewOrder, OrderStatus, OrderType, Side};
 use uuid::Uuid;
 
 use crate::model::{By, Command, Execution, Fill, Model};
 use tradeblotter_test_support::price;
-use tradeblotter_test_support::raw::RawResolution;
+use tradeblotter_test_support::raw::{RawEntry, RawResolution};
 
 const SYMBOLS: [&str; 2] = ["AAPL", "MSFT"];
 const CLIENT_ORDER_IDS: [&str; 4] = ["C-0", "C-1", "C-2", "C-3"];
@@ -264,8 +264,8 @@ impl Scene<'_> {
         }
     }
 
-    fn entry(&self, order: u8, entry: &Entry) -> NewExecutionLog<'static> {
-        NewExecutionLog {
+    fn entry(&self, order: u8, entry: &Entry) -> RawEntry<'static> {
+        RawEntry {
             order_id: self.nth_order(order),
             action: entry.action,
             status: entry.status,
@@ -273,7 +273,6 @@ impl Scene<'_> {
             retry_attempt: entry.retry,
             error_code: entry.error_code,
             venue_order_id: entry.venue_order_id,
-            reported_at: None,
         }
     }
 

@@ -2,13 +2,15 @@
 
 use bigdecimal::BigDecimal;
 use tradeblotter::{
-    Action, Blotter, Break, BreakReason, Difference, Error, ExecutionLog, NewBreakResolution,
-    NewExecutionLog, NewFill, NewOrder, Order, OrderStatus, Resolution, Side, Totals,
+    Action, Blotter, Break, BreakReason, Difference, Error, ExecutionLog, NewAction,
+    NewBreakResolution, NewExecutionLog, NewFill, NewOrder, Order, OrderStatus, Resolution, Side,
+    Totals,
 };
 use uuid::Uuid;
 
 use tradeblotter_test_support::{
-    Database, append, assert_refused, fill_of, history, noon, record, submit, trader, with_order_of,
+    Database, EXECUTED, append, assert_refused, fill_of, history, noon, record, submit, trader,
+    with_order_of,
 };
 
 /// Totals of so many shares at this average, with nothing said of the status.
@@ -259,8 +261,7 @@ fn a_batch_of_actions_is_logged_in_the_sequence_it_was_given_in_and_keeps_the_ve
         .rev()
         .map(|order| NewExecutionLog {
             reported_at: Some(noon()),
-            venue_order_id: Some("V-1"),
-            ..NewExecutionLog::new(order.id, Action::Executed)
+            ..NewExecutionLog::new(order.id, NewAction::Executed { venue_order_id: Some("V-1") })
         })
         .collect();
     let logged = append_batch(&blotter, &new).unwrap();
@@ -277,15 +278,15 @@ fn a_batch_of_actions_is_logged_in_the_sequence_it_was_given_in_and_keeps_the_ve
 #[test]
 fn a_batch_of_actions_is_logged_whole_or_not_at_all() {
     let (db, blotter, orders) = with_orders(4);
-    append(&blotter, &NewExecutionLog::new(orders[2].id, Action::Cancelled)).unwrap();
-    let cancel = |order: &Order| NewExecutionLog::new(order.id, Action::Cancelled);
+    append(&blotter, &NewExecutionLog::new(orders[2].id, NewAction::Cancelled)).unwrap();
+    let cancel = |order: &Order| NewExecutionLog::new(order.id, NewAction::Cancelled);
     let before = db.contents();
     let all: Vec<_> = orders.iter().map(cancel).collect();
     let refused = append_batch(&blotter, &all).unwrap_err();
     assert_refused(&refused, Error::is_illegal_transition, Some("orders_transition"));
-    let unknown = [all[0], NewExecutionLog::new(Uuid::now_v7(), Action::Executed)];
+    let unknown = [all[0], NewExecutionLog::new(Uuid::now_v7(), EXECUTED)];
     assert!(append_batch(&blotter, &unknown).unwrap_err().is_not_found());
-    let twice = [all[0], all[1], NewExecutionLog::new(orders[0].id, Action::Executed)];
+    let twice = [all[0], all[1], NewExecutionLog::new(orders[0].id, EXECUTED)];
     let refused = append_batch(&blotter, &twice).unwrap_err();
     assert!(refused.is_illegal_transition(), "{refused:?}");
     let blank = [all[0], NewExecutionLog { reason: Some(" "), ..all[1] }];

@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 use tradeblotter::{
-    Action, Blotter, Break, Error, Execution, ExecutionKind, Fill, NewBreakResolution,
+    Blotter, Break, Error, Execution, ExecutionKind, Fill, NewAction, NewBreakResolution,
     NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, Outcome, Session, Trader, role,
 };
 
@@ -30,8 +30,8 @@ impl Desk {
     /// Submits an order, approves it and routes it.
     pub fn submit(&self, new: &NewOrder<'_>) -> Result<Order, Error> {
         let order = self.trader.transaction(|tx| tx.orders().submit(new))?;
-        self.log(&NewExecutionLog::new(order.id, Action::Approved))?;
-        self.log(&NewExecutionLog::new(order.id, Action::Executed))?;
+        self.log(&NewExecutionLog::new(order.id, NewAction::Approved))?;
+        self.log(&NewExecutionLog::new(order.id, NewAction::Executed { venue_order_id: None }))?;
         Ok(order)
     }
 

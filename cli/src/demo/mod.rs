@@ -11,8 +11,8 @@ use diesel::prelude::*;
 use tradeblotter::ingest::{FixReader, Options, Reader, Writer};
 use tradeblotter::schema::execution_logs;
 use tradeblotter::{
-    Action, Error, Filter, NewExecutionLog, NewOrder, Order, Page, Session, Side, Trader, connect,
-    migrations, role,
+    Error, Filter, NewAction, NewExecutionLog, NewOrder, Order, Page, Session, Side, Trader,
+    connect, migrations, role,
 };
 
 use self::desk::Desk;
@@ -153,15 +153,14 @@ fn trade(desk: &Desk, ada: &Trader) -> Result<Traded, Failure> {
     let refused = desk.submit(&refused)?;
     desk.log(&NewExecutionLog {
         reason: Some("stop price through the market"),
-        error_code: Some("99"),
-        ..NewExecutionLog::new(refused.id, Action::Rejected)
+        ..NewExecutionLog::new(refused.id, NewAction::Rejected { error_code: Some("99") })
     })?;
 
     let retried = desk.submit(&NewOrder::market(ada.id, Side::Buy, "IBM", 40))?;
+    let retry = NewAction::Recovered { retry_attempt: Some(1), error_code: None, ended: None };
     desk.log(&NewExecutionLog {
         reason: Some("no answer from the venue, sent again"),
-        retry_attempt: Some(1),
-        ..NewExecutionLog::new(retried.id, Action::Recovered)
+        ..NewExecutionLog::new(retried.id, retry)
     })?;
     desk.fill(&retried, 40, "224.05", "NYSE", "Y-3")?;
 

@@ -12,7 +12,7 @@ use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
 use tradeblotter::embedded::Server;
 use tradeblotter::{
-    Action, Blotter, Execution, ExecutionKind, NewExecutionLog, NewOrder, Order, Outcome, Side,
+    Blotter, Execution, ExecutionKind, NewAction, NewExecutionLog, NewOrder, Order, Outcome, Side,
     Trader, connect,
 };
 use uuid::Uuid;
@@ -52,7 +52,7 @@ fn two_orders(store: &Blotter) -> Trader {
     record(store, &fill_of(&order, 40, "10.45")).unwrap();
     let cancel = NewExecutionLog {
         reason: Some("\u{1b}[2Jchanged, her \"mind\""),
-        ..NewExecutionLog::new(order.id, Action::Cancelled)
+        ..NewExecutionLog::new(order.id, NewAction::Cancelled)
     };
     append(store, &cancel).unwrap();
     submit(store, &NewOrder::market(ada.id, Side::Buy, "IBM", 7)).unwrap();
@@ -482,7 +482,7 @@ fn a_pgbin_without_a_server_is_named() {
 fn late_fill(store: &Blotter) -> (Order, Uuid) {
     let ada = trader(store, "Ada");
     let order = submit(store, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
-    append(store, &NewExecutionLog::new(order.id, Action::Cancelled)).unwrap();
+    append(store, &NewExecutionLog::new(order.id, NewAction::Cancelled)).unwrap();
     let late = Execution {
         kind: ExecutionKind::Fill,
         order_id: Some(order.id),

@@ -9,9 +9,9 @@ use std::process::{Command, Output, Stdio};
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
 use tradeblotter::audit::{CheckpointFile, SealKey};
-use tradeblotter::{Action, Blotter, NewExecutionLog, NewOrder, Side};
+use tradeblotter::{Blotter, NewAction, NewExecutionLog, NewOrder, Side};
 
-use tradeblotter_test_support::{Database, append, submit, texts, trader};
+use tradeblotter_test_support::{Database, EXECUTED, append, submit, texts, trader};
 
 /// A database with a few entries in it, and a directory for files.
 struct Desk {
@@ -32,8 +32,8 @@ impl Desk {
     fn trade(&self) {
         let ada = trader(&self.blotter, "Ada");
         let order = submit(&self.blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
-        append(&self.blotter, &NewExecutionLog::new(order.id, Action::Approved)).unwrap();
-        append(&self.blotter, &NewExecutionLog::new(order.id, Action::Executed)).unwrap();
+        append(&self.blotter, &NewExecutionLog::new(order.id, NewAction::Approved)).unwrap();
+        append(&self.blotter, &NewExecutionLog::new(order.id, EXECUTED)).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {

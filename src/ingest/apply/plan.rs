@@ -10,10 +10,10 @@ use super::options::Options;
 use super::step::{EntryId, PlannedStep, Step, execution, step_for, whole_shares};
 use super::tally::Problem;
 use super::venue_totals::ReportedTotals;
-use crate::execution_logs::NewExecutionLog;
+use crate::execution_logs::{NewAction, NewExecutionLog};
 use crate::ingest::event::{Event, Kind, Number};
 use crate::orders::NewOrder;
-use crate::types::enums::{Action, OrderType};
+use crate::types::enums::OrderType;
 use crate::types::price::Price;
 
 /// Namespace of the version 5 UUIDs of orders that have neither a client's id nor one of the store.
@@ -123,11 +123,11 @@ impl<'e> Plan<'e> {
             Ok(order) => {
                 let is_acknowledgement = event.kind == Kind::Acknowledged;
                 if event.venue_order_id.is_some() && !is_acknowledgement {
+                    let venue_order_id = event.venue_order_id.as_deref();
                     let entry = NewExecutionLog {
                         reason: Some("first seen in a report of the venue"),
-                        venue_order_id: event.venue_order_id.as_deref(),
                         reported_at: event.at,
-                        ..NewExecutionLog::new(order.id, Action::Executed)
+                        ..NewExecutionLog::new(order.id, NewAction::Executed { venue_order_id })
                     };
                     let id = EntryId::Derived("first seen".to_owned());
                     self.push(order.root, event, Some(order.id), Step::Log(id, entry));

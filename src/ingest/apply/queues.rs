@@ -18,7 +18,7 @@ use crate::database::bisect::bisect;
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
 use crate::error::Error;
-use crate::execution_logs::{ExecutionLog, NewExecutionLog};
+use crate::execution_logs::{EntryRow, ExecutionLog, NewExecutionLog};
 use crate::fills::NewFill;
 use crate::ingest::event::Number;
 use crate::orders::NewOrder;
@@ -132,12 +132,18 @@ impl<'w, 'c> QueueWriter<'w, 'c> {
     }
 
     fn log_actions(&mut self, planned: &[PlannedStep<'_>]) -> Result<(), Error> {
-        let (lines, rows): (Vec<u64>, Vec<(Uuid, NewExecutionLog<'_>)>) = planned
+        let (lines, rows): (Vec<u64>, Vec<EntryRow<'_>>) = planned
             .iter()
             .filter_map(|planned| match (&planned.step, self.order_of(planned)) {
                 (Step::Log(id, new), Some(order_id)) => {
-                    let row = (id.for_order(order_id), NewExecutionLog { order_id, ..*new });
-                    Some((planned.event.line, row))
+                    let new = NewExecutionLog { order_id, ..*new };
+                    let row = new.row(id.for_order(order_id));
+                    // The API has no FILLED, which only fills lead to. If a report says so, the
+                    // database compares it with the status that the order has.
+                    let is_filled = row.action == Action::Recovered
+                        && planned.event.status == Some(OrderStatus::Filled);
+                    let status = row.status.or(is_filled.then_some(OrderStatus::Filled));
+                    Some((planned.event.line, EntryRow { status, ..row }))
                 }
                 // Its order was refused, and that has been reported as a problem.
                 _ => None,
@@ -164,17 +170,17 @@ impl<'w, 'c> QueueWriter<'w, 'c> {
     fn handle_refused_action(
         &mut self,
         line: u64,
-        (id, new): &(Uuid, NewExecutionLog<'_>),
+        row: &EntryRow<'_>,
         error: &Error,
     ) -> Result<(), Error> {
-        let logged = execution_logs::table.find(id).select(execution_logs::order_id);
+        let logged = execution_logs::table.find(row.id).select(execution_logs::order_id);
         let logged: Option<Uuid> = logged.first(self.tx.connection()).optional()?;
-        if logged == Some(new.order_id) {
+        if logged == Some(row.order_id) {
             self.outcome.tally.duplicates += 1;
             return Ok(());
         }
-        let order = self.tx.orders().get(new.order_id)?;
-        let leads_to = match new.action {
+        let order = self.tx.orders().get(row.order_id)?;
+        let leads_to = match row.action {
             Action::Cancelled => Some(OrderStatus::Cancelled),
             Action::Rejected => Some(OrderStatus::Rejected),
             _ => None,

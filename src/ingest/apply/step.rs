@@ -5,11 +5,11 @@ use uuid::Uuid;
 
 use super::options::Options;
 use crate::breaks::{Execution, ExecutionKind};
-use crate::execution_logs::{MAX_REASON, NewExecutionLog};
+use crate::execution_logs::{Ended, MAX_REASON, NewAction, NewExecutionLog};
 use crate::fills::NewFill;
 use crate::ingest::event::{Event, Kind, Number};
 use crate::orders::NewOrder;
-use crate::types::enums::Action;
+use crate::types::enums::OrderStatus;
 use crate::types::price::{Commission, Price};
 
 /// Namespace of the version 5 UUIDs of entries, so that the same report makes the same entry whichever
@@ -86,32 +86,32 @@ pub(super) fn step_for<'e>(
     order_id: Uuid,
     options: &'e Options,
 ) -> Result<Option<Step<'e>>, String> {
-    let entry = |action, reason: Option<&'e str>| NewExecutionLog {
-        reason,
-        reported_at: event.at,
-        ..NewExecutionLog::new(order_id, action)
+    let log = |action, reason| {
+        let new = NewExecutionLog::new(order_id, action);
+        let new = NewExecutionLog { reason, reported_at: event.at, ..new };
+        Step::Log(EntryId::of_report(event), new)
     };
-    let log = |entry| Step::Log(EntryId::of_report(event), entry);
     let reason = event.reason.as_deref().map(shorten_reason);
     let reason = reason.filter(|reason| !reason.trim().is_empty());
     let error_code = event.error_code.as_deref();
+    let venue_order_id = event.venue_order_id.as_deref();
     Ok(Some(match event.kind {
         Kind::NewOrder | Kind::CancelRejected | Kind::Status => return Ok(None),
-        Kind::Approved => log(entry(Action::Approved, reason)),
-        Kind::Routed => log(entry(Action::Executed, reason)),
-        Kind::Acknowledged | Kind::Replaced => log(NewExecutionLog {
-            venue_order_id: event.venue_order_id.as_deref(),
-            ..entry(Action::Executed, reason)
-        }),
-        Kind::Cancelled => log(entry(Action::Cancelled, reason)),
-        Kind::Expired => log(entry(Action::Cancelled, reason.or(Some("expired")))),
-        Kind::Rejected => log(NewExecutionLog { error_code, ..entry(Action::Rejected, reason) }),
-        Kind::Recovered => log(NewExecutionLog {
-            error_code,
-            retry_attempt: event.retry_attempt.and_then(|attempt| attempt.to_i32()),
-            status: event.status.filter(|status| !status.is_open()),
-            ..entry(Action::Recovered, reason)
-        }),
+        Kind::Approved => log(NewAction::Approved, reason),
+        Kind::Routed => log(NewAction::Executed { venue_order_id: None }, reason),
+        Kind::Acknowledged | Kind::Replaced => log(NewAction::Executed { venue_order_id }, reason),
+        Kind::Cancelled => log(NewAction::Cancelled, reason),
+        Kind::Expired => log(NewAction::Cancelled, reason.or(Some("expired"))),
+        Kind::Rejected => log(NewAction::Rejected { error_code }, reason),
+        Kind::Recovered => {
+            let retry_attempt = event.retry_attempt.and_then(|attempt| attempt.to_i32());
+            let ended = match event.status {
+                Some(OrderStatus::Rejected) => Some(Ended::Rejected),
+                Some(OrderStatus::Cancelled) => Some(Ended::Cancelled),
+                _ => None,
+            };
+            log(NewAction::Recovered { retry_attempt, error_code, ended }, reason)
+        }
         Kind::Fill => match fill(event, order_id, options) {
             Some((id, fill)) => Step::Fill(id, fill),
             None => Step::Execution(execution(event, Some(order_id), options)?),

@@ -1,7 +1,7 @@
 //! What the page of a report says.
 
 use tradeblotter::report::Format;
-use tradeblotter::{Action, Filter, NewExecutionLog, NewFill, NewOrder, Side};
+use tradeblotter::{Filter, NewAction, NewExecutionLog, NewFill, NewOrder, Side};
 
 use super::written;
 use tradeblotter_test_support::{Database, append, fill_of, record, submit, trader};
@@ -23,8 +23,10 @@ fn text_that_somebody_else_wrote_stays_text() {
     record(&blotter, &fill).unwrap();
     let refused = NewExecutionLog {
         reason: Some(hostile),
-        error_code: Some("<svg onload=alert(1)>"),
-        ..NewExecutionLog::new(order.id, Action::Rejected)
+        ..NewExecutionLog::new(
+            order.id,
+            NewAction::Rejected { error_code: Some("<svg onload=alert(1)>") },
+        )
     };
     append(&blotter, &refused).unwrap();
     let (page, _) =

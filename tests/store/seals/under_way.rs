@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use tradeblotter::audit::{CheckpointWriter, SealKey};
-use tradeblotter::{Action, Error, NewExecutionLog, NewOrder, Side, connect, role, transaction_on};
+use tradeblotter::{
+    Error, NewAction, NewExecutionLog, NewOrder, Side, connect, role, transaction_on,
+};
 
 use super::{Sealed, entries, options, seal, verify};
-use tradeblotter_test_support::{append, fill_of, record, submit, trader, with_order_of};
+use tradeblotter_test_support::{EXECUTED, append, fill_of, record, submit, trader, with_order_of};
 
 /// The greatest number is no measure of what is sealed: one that is drawn early may be committed late.
 #[test]
@@ -25,14 +27,14 @@ fn an_entry_of_a_transaction_that_is_open_across_two_seals_is_in_the_third() {
         role::Engine,
         |tx| {
             let late =
-                tx.execution_logs().append(&NewExecutionLog::new(order.id, Action::Approved))?;
-            append(&blotter, &NewExecutionLog::new(other.id, Action::Approved))?;
+                tx.execution_logs().append(&NewExecutionLog::new(order.id, NewAction::Approved))?;
+            append(&blotter, &NewExecutionLog::new(other.id, NewAction::Approved))?;
             let first = seal(&auditor, &key).unwrap();
             assert!(!first.covered.contains(late.sequence));
             assert!(first.covered.contains(late.sequence + 1));
             assert!(first.settled < late.sequence);
             clean(0);
-            append(&blotter, &NewExecutionLog::new(other.id, Action::Executed))?;
+            append(&blotter, &NewExecutionLog::new(other.id, EXECUTED))?;
             let second = seal(&auditor, &key).unwrap();
             assert_eq!(second.entries, 1);
             assert!(second.settled < late.sequence);
@@ -73,7 +75,7 @@ fn under_load_every_entry_is_sealed_once_and_nothing_is_found() {
             // Of some transactions nothing is left but the gap in the numbers.
             let engine = sealed.blotter.engine();
             let left: Result<(), Error> = engine.transaction(|tx| {
-                tx.execution_logs().append(&NewExecutionLog::new(order.id, Action::Executed))?;
+                tx.execution_logs().append(&NewExecutionLog::new(order.id, EXECUTED))?;
                 match turn % 3 {
                     0 => tx.orders().get(uuid::Uuid::nil()).map(drop),
                     _ => Ok(()),

@@ -19,11 +19,17 @@ use tradeblotter::embedded::Server;
 use tradeblotter::ingest::{FixReader, Options, Reader, Writer};
 use tradeblotter::role::{Auditor, Compliance, DatabaseRole, Engine, Trader};
 use tradeblotter::{
-    Action, Blotter, Break, BreakResolution, Commission, Error, ExecutionLog, Fill, NewBust,
+    Blotter, Break, BreakResolution, Commission, Error, ExecutionLog, Fill, NewAction, NewBust,
     NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, OrderHistory, Price, Side, connect,
     migrations, schema,
 };
 use uuid::Uuid;
+
+/// An action without anything more to say about it.
+pub const EXECUTED: NewAction<'static> = NewAction::Executed { venue_order_id: None };
+pub const REJECTED: NewAction<'static> = NewAction::Rejected { error_code: None };
+pub const RECOVERED: NewAction<'static> =
+    NewAction::Recovered { retry_attempt: None, error_code: None, ended: None };
 
 const TEMPLATE: &str = "migrated";
 
@@ -299,9 +305,8 @@ pub fn amended_order() -> (Database, Order) {
     };
     let order = submit(&blotter, &new).unwrap();
     let taken = NewExecutionLog {
-        venue_order_id: Some("V-1"),
         reported_at: Some(noon()),
-        ..NewExecutionLog::new(order.id, Action::Executed)
+        ..NewExecutionLog::new(order.id, NewAction::Executed { venue_order_id: Some("V-1") })
     };
     append(&blotter, &taken).unwrap();
     let fills =

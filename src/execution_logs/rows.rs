@@ -1,0 +1,212 @@
+//! Entries of the execution log, as they are stored and as they are written.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::schema::execution_logs;
+use crate::types::enums::{Action, OrderStatus};
+use crate::types::text;
+
+/// Maximum length of a reason, in characters.
+pub(crate) const MAX_REASON: usize = 1000;
+
+/// An entry of the execution log: one action on an order. Rows are append-only; the database refuses
+/// UPDATE and DELETE.
+#[derive(HasQuery, Identifiable, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[diesel(table_name = execution_logs)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+pub struct ExecutionLog {
+    /// Identifier of the entry.
+    pub id: Uuid,
+    /// The order acted upon.
+    pub order_id: Uuid,
+    /// The trader of that order.
+    pub trader_id: Uuid,
+    /// What happened.
+    pub action: Action,
+    /// Status of the order after the action.
+    pub status: Option<OrderStatus>,
+    /// When the database logged the action; increases with each entry of an order.
+    pub timestamp: DateTime<Utc>,
+    /// Why, in words (FIX tag 58, Text).
+    pub reason: Option<String>,
+    /// Number of the retry; 0 is the first try.
+    pub retry_attempt: Option<i32>,
+    /// The venue's error code, for example of FIX tag 103, OrdRejReason.
+    pub error_code: Option<String>,
+    /// When the row was stored.
+    pub created_at: DateTime<Utc>,
+    /// Position in the whole log. The entries of one order are numbered in the sequence in which they
+    /// happened, those of different orders as they were written. Numbers may be missing, since a transaction
+    /// that rolls back leaves a gap.
+    pub sequence: i64,
+    /// The fill, bust or correction that was recorded.
+    pub fill_id: Option<Uuid>,
+    /// The venue's identifier of the order (FIX tag 37, OrderID), if the action reported it.
+    pub venue_order_id: Option<String>,
+    /// Login that acted; `None` in entries older than the column.
+    pub acted_by: Option<String>,
+    /// Database role of that login at the time; `None` in entries older than the column.
+    pub acted_as: Option<String>,
+    /// The break that was stored, booked or dismissed.
+    pub break_id: Option<Uuid>,
+    /// When it happened by the venue's clock (FIX tag 60, TransactTime).
+    pub reported_at: Option<DateTime<Utc>>,
+}
+
+/// An action to log with [`ExecutionLogs::append`](crate::ExecutionLogs::append).
+///
+/// ```
+/// use tradeblotter::{NewAction, NewExecutionLog};
+/// # let order_id = uuid::Uuid::from_u128(1);
+///
+/// let entry = NewExecutionLog {
+///     reason: Some("unknown symbol"),
+///     ..NewExecutionLog::new(order_id, NewAction::Rejected { error_code: Some("103=1") })
+/// };
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct NewExecutionLog<'a> {
+    /// The order acted upon.
+    pub order_id: Uuid,
+    /// What happened.
+    pub action: NewAction<'a>,
+    /// Why, in words (FIX tag 58, Text), 1 to 1000 characters.
+    pub reason: Option<&'a str>,
+    /// When it happened by the venue's clock (FIX tag 60, TransactTime); stored to the microsecond, beside
+    /// the time at which the database logs it.
+    pub reported_at: Option<DateTime<Utc>>,
+}
+
+/// An action that a client may log.
+///
+/// SUBMITTED and FILLED are missing: the database logs them itself, when an order is submitted and when a
+/// fill is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub enum NewAction<'a> {
+    /// The order passed the checks before routing.
+    Approved,
+    /// The order was routed to the venue, or acknowledged by it.
+    Executed {
+        /// The venue's identifier of the order (FIX tag 37, OrderID), 1 to 64 characters. The order keeps
+        /// the first one; a different one is refused.
+        venue_order_id: Option<&'a str>,
+    },
+    /// The venue rejected the order, which ends it.
+    Rejected {
+        /// The venue's error code, for example of FIX tag 103, OrdRejReason; 1 to 50 characters.
+        error_code: Option<&'a str>,
+    },
+    /// The order, or what was left of it, was cancelled, which ends it.
+    Cancelled,
+    /// A retry, or a repair after a reconciliation.
+    Recovered {
+        /// Number of the retry, 0 or more; 0 is the first try.
+        retry_attempt: Option<i32>,
+        /// The venue's error code, 1 to 50 characters.
+        error_code: Option<&'a str>,
+        /// How the order ended, if the repair ends an open order whose end was missed.
+        ended: Option<Ended>,
+    },
+}
+
+/// How a [`NewAction::Recovered`] ends an open order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub enum Ended {
+    /// The venue had rejected it.
+    Rejected,
+    /// It had been cancelled.
+    Cancelled,
+}
+
+/// The columns of an entry that a client writes.
+#[derive(Insertable, Clone, Copy, Debug)]
+#[diesel(table_name = execution_logs, treat_none_as_default_value = false)]
+pub(crate) struct EntryRow<'a> {
+    pub id: Uuid,
+    pub order_id: Uuid,
+    pub action: Action,
+    pub status: Option<OrderStatus>,
+    pub reason: Option<&'a str>,
+    pub retry_attempt: Option<i32>,
+    pub error_code: Option<&'a str>,
+    pub venue_order_id: Option<&'a str>,
+    pub reported_at: Option<DateTime<Utc>>,
+}
+
+impl<'a> NewExecutionLog<'a> {
+    /// Creates an action without a reason and without the venue's time.
+    pub fn new(order_id: Uuid, action: NewAction<'a>) -> Self {
+        Self { order_id, action, reason: None, reported_at: None }
+    }
+
+    /// Returns the row to insert under this id.
+    pub(crate) fn row(&self, id: Uuid) -> EntryRow<'a> {
+        let row = EntryRow {
+            id,
+            order_id: self.order_id,
+            action: self.action.action(),
+            status: None,
+            reason: self.reason,
+            retry_attempt: None,
+            error_code: None,
+            venue_order_id: None,
+            reported_at: self.reported_at,
+        };
+        match self.action {
+            NewAction::Approved | NewAction::Cancelled => row,
+            NewAction::Executed { venue_order_id } => EntryRow { venue_order_id, ..row },
+            NewAction::Rejected { error_code } => EntryRow { error_code, ..row },
+            NewAction::Recovered { retry_attempt, error_code, ended } => {
+                EntryRow { retry_attempt, error_code, status: ended.map(Into::into), ..row }
+            }
+        }
+    }
+}
+
+impl NewAction<'_> {
+    /// Returns the action as the log stores it.
+    pub fn action(self) -> Action {
+        match self {
+            Self::Approved => Action::Approved,
+            Self::Executed { .. } => Action::Executed,
+            Self::Rejected { .. } => Action::Rejected,
+            Self::Cancelled => Action::Cancelled,
+            Self::Recovered { .. } => Action::Recovered,
+        }
+    }
+}
+
+impl From<Ended> for OrderStatus {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Rejected => Self::Rejected,
+            Ended::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl EntryRow<'_> {
+    /// Refuses text and numbers that the columns do not hold, with an error that names the field.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if let Some(reason) = self.reason {
+            text::check("reason", reason, MAX_REASON)?;
+        }
+        if let Some(code) = self.error_code {
+            text::check("error code", code, 50)?;
+        }
+        if let Some(id) = self.venue_order_id {
+            text::check("venue order id", id, text::MAX_ID)?;
+        }
+        if let Some(attempt) = self.retry_attempt.filter(|attempt| *attempt < 0) {
+            return Err(Error::invalid("retry attempt", &attempt.to_string(), "is less than 0"));
+        }
+        Ok(())
+    }
+}
