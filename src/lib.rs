@@ -1,13 +1,31 @@
-//! The order, fill and audit store that a synchronous trading backend links in, on Diesel and
-//! PostgreSQL.
+//! An order, fill and audit store for trading backends: a synchronous library on Diesel and PostgreSQL.
 //!
-//! A *blotter* is the trade's own word for its book of original entry. Here it is three tables:
-//! **orders**, their **fills**, and the **execution log** of every action on them; and beside them
-//! the **breaks**, what venues have reported that could not be applied. What the
-//! compiler can refuse it refuses, what it can't the database does: a column of the wrong type does
-//! not build, nor does a trader's session that records a fill; a LIMIT order without a price is not
-//! stored, one trader's session does not see another's rows, and nobody changes or removes what was
-//! recorded.
+//! A *blotter* is a trading firm's book of original entry. This one holds **orders**, their **fills**, the
+//! **execution log** of every action on them, and **breaks**: execution reports that could not be applied,
+//! kept until somebody resolves them.
+//!
+//! # Guarantees
+//!
+//! The compiler enforces what it can, PostgreSQL the rest, so the guarantees hold for every client of the
+//! database and not only for this library.
+//!
+//! - **Derived state.** Every write is one INSERT. In the same statement the database derives the order's
+//!   status, filled quantity and average price, and adds the entry to the log. So the invariants hold after
+//!   every statement: no order is filled beyond its quantity, and a fill for an order that has ended is
+//!   refused.
+//! - **Idempotent writes.** A write with a client order id or an execution id may be sent any number of
+//!   times: it is stored once, and sent again it returns the stored row. Different content under a known
+//!   id is refused ([`Error::is_mismatch`]).
+//! - **Append-only records.** Recorded rows are neither changed nor removed: no role has the privilege, and
+//!   triggers refuse it to the owner too. Busts, corrections and resolutions are rows of their own.
+//! - **Isolated traders.** Row-level security shows a trader's session its own rows only. A role without the
+//!   privilege for a write has no method for it, so the write does not compile.
+//! - **Atomic transactions.** All or nothing: a transaction whose closure fails, panics or swallows an error
+//!   of the database commits nothing. Batches lock rows in one global order, so concurrent batches cannot
+//!   deadlock; other deadlocks and serialization failures are retried.
+//! - **Exact money.** [`Price`] and [`Commission`] are decimals; a value that a column would round is refused.
+//! - **Tamper-evident log.** With the feature `audit`, signed seals over the log show changes, even by a
+//!   superuser.
 //!
 //! # A tour
 //!
@@ -16,7 +34,7 @@
 //! fn main() -> Result<(), tradeblotter::Error> {
 //!     use tradeblotter::{Action, Blotter, Commission, NewFill, NewOrder, OrderStatus, Side, embedded, migrations, role};
 //!
-//!     // A private PostgreSQL for this example; a backend has a URL for each login instead.
+//!     // A private PostgreSQL for this example; a backend has one URL for each login instead.
 //!     let server = embedded::Server::start()?;
 //!     migrations::run(&mut server.connect()?)?;
 //!     let traders = Blotter::connect(&server.login::<role::Trader>()?)?;
@@ -25,11 +43,11 @@
 //!     let ada = engine.transaction(|tx| tx.traders().register("Ada"))?;
 //!     let desk = traders.trader(ada.id)?;
 //!
-//!     // An order is submitted: it is PENDING, and the log says SUBMITTED.
+//!     // Submit an order: it is PENDING, and SUBMITTED is logged.
 //!     let new = NewOrder::limit(ada.id, Side::Buy, "AAPL", 300, "229.90".parse()?);
 //!     let order = desk.transaction(|tx| tx.orders().submit(&new))?;
 //!
-//!     // Two thirds of it are filled: it is PARTIAL, and the log says FILLED.
+//!     // Record a fill of two thirds: the order is PARTIAL, and FILLED is logged.
 //!     let fill = NewFill {
 //!         order_id: order.id,
 //!         timestamp: chrono::Utc::now(),
@@ -41,11 +59,11 @@
 //!     };
 //!     engine.transaction(|tx| tx.fills().record(&fill))?;
 //!
-//!     // 200 more would be too many: refused by name, and nothing of it is stored.
+//!     // 200 more would exceed the order: the error names the rule, and nothing is stored.
 //!     let refused = engine.transaction(|tx| tx.fills().record(&fill)).unwrap_err();
 //!     assert_eq!(refused.constraint(), Some("ck_orders_filled_lte_quantity"));
 //!
-//!     // The rest is cancelled: what was filled stays filled.
+//!     // Cancel the rest: the fill stays.
 //!     desk.transaction(|tx| tx.execution_logs().cancel(order.id, None))?;
 //!
 //!     let history = desk.snapshot(|tx| tx.orders().history(order.id))?;
@@ -54,7 +72,7 @@
 //!     let actions: Vec<_> = history.log.iter().map(|entry| entry.action).collect();
 //!     assert_eq!(actions, [Action::Submitted, Action::Filled, Action::Cancelled]);
 //!
-//!     // No other trader sees any of it.
+//!     // No other trader sees the order.
 //!     let grace = engine.transaction(|tx| tx.traders().register("Grace"))?;
 //!     let hidden = traders.trader(grace.id)?.transaction(|tx| tx.orders().get(order.id));
 //!     assert!(hidden.unwrap_err().is_not_found());
@@ -64,13 +82,13 @@
 //! # fn main() {}
 //! ```
 //!
-//! # What flows where
+//! # Sessions
 //!
-//! [`Blotter`] is the pool. It gives a [`Session`], which acts as one [`role`]; a session gives a
-//! [`transaction`](Session::transaction) or, to read what has to agree, a
-//! [`snapshot`](Session::snapshot); in either, [`Tx`] gives the repositories:
+//! [`Blotter`] is the connection pool. It hands out a [`Session`] for one [`role`]; a session runs a
+//! [`transaction`](Session::transaction), or a [`snapshot`](Session::snapshot) where several queries must
+//! agree; and its [`Tx`] has the repositories:
 //!
-//! | repository | writes | who may | reads |
+//! | repository | writes | by role | reads |
 //! |---|---|---|---|
 //! | [`Traders`] | [`register`](Traders::register) | engine | [`get`](Traders::get), [`list`](Traders::list) |
 //! | [`Orders`] | [`submit`](Orders::submit), [`submit_batch`](Orders::submit_batch) | trader, engine | [`get`](Orders::get), [`by_client_order_id`](Orders::by_client_order_id), [`history`](Orders::history), [`as_of`](Orders::as_of), [`recent`](Orders::recent), [`open`](Orders::open), [`stream`](Orders::stream), [`rebuild`](Orders::rebuild) |
@@ -80,34 +98,51 @@
 //! | [`ExecutionLogs`] | [`cancel`](ExecutionLogs::cancel) | trader, engine | [`of_order`](ExecutionLogs::of_order), [`trail`](ExecutionLogs::trail), [`recent`](ExecutionLogs::recent), [`stream`](ExecutionLogs::stream) |
 //! | | [`append`](ExecutionLogs::append), [`append_batch`](ExecutionLogs::append_batch) | engine | |
 //!
-//! With the feature `audit` there is one more, `Tx::seals`: signed seals of the log, made by the auditor
-//! and verified by compliance too, in `audit`.
+//! With the feature `audit` there is one more, `Tx::seals`: the auditor seals the log, and the auditor and
+//! compliance verify it.
 //!
-//! A write is one INSERT. What follows from it, the order's status and totals and the row in the log,
-//! the database derives in the same statement, whatever client it comes from. Sent again, a write is
-//! known by the id that its client or venue gave it: the stored row comes back, or a refusal that names
-//! what differs. Listings come in [`Page`]s; what is too much for pages comes row by row, as a stream.
-//! Money is [`Price`] and [`Commission`], exact decimals that refuse what cannot be kept exactly. Every
-//! failure is an [`Error`] that names the rule that was broken and the row that broke it.
+//! `transaction` runs its closure again after a deadlock or a serialization failure, up to five times in all,
+//! so the closure must be safe to repeat. To keep a refused write from aborting the transaction, wrap it in
+//! a savepoint: Diesel's `transaction` on [`Tx::connection`]. The batch methods do so themselves.
 //!
-//! For queries of one's own there is [`schema`], checked by the compiler, with
-//! [`Tx::connection`] to run them under the same role and identity. [`migrations`] brings a database
-//! up to date, [`catalog`] tells whether it is what this build expects, [`Login`] what a connection may
-//! do, and `embedded` starts a private server for tests.
+//! # Reading
+//!
+//! Listings use keyset pagination: a [`Page`] starts after the [`Cursor`] of the page before. A [`Filter`]
+//! restricts listings and streams; a stream yields rows as the server sends them, whatever their number.
+//! For your own queries use [`schema`] with Diesel on [`Tx::connection`]: they are checked by the compiler
+//! and run under the role and identity of the transaction.
+//!
+//! # Errors
+//!
+//! Every failure is an [`Error`]. Its text says what happened, to which row, which rule was broken and what to
+//! do next; code matches on [`Error::kind`] or asks a predicate.
+//!
+//! # Operation
+//!
+//! [`migrations`] brings a database up to date, [`catalog`] compares its schema with what this build expects,
+//! [`Login`] lists the privileges of a connection, [`precision`] widens the columns of money, and `embedded`
+//! starts a private server for tests.
 //!
 //! # Features
 //!
 //! None is on by default.
 //!
-//! - `audit`: signed seals of the log, and proofs that they hold.
-//! - `embedded`: a private PostgreSQL server, for tests and demos.
-//! - `ingest`: execution reports, read and applied; and the log written out again.
-//! - `report`: reports of a range of time, as HTML, CSV or NDJSON.
+//! - `audit`: signed seals of the log, their verification, and inclusion proofs.
+//! - `embedded`: a private PostgreSQL server, for tests and demos (Unix).
+//! - `ingest`: readers for FIX, NDJSON, CSV and Alpaca's JSON, the writer that applies execution reports, and
+//!   the export.
+//! - `report`: reports of every action in a time range, as HTML, CSV or NDJSON.
 //! - `parquet`: reports as Parquet too.
-//! - `serde`: `Serialize` and `Deserialize` on the public types, decimals as exact text; `Serialize`
-//!   alone on those that borrow (what is new, `Execution`, `Filter`) and on what a check finds
-//!   (`Difference`, `DifferingOrder`, `Rebuilt`).
+//! - `serde`: `Serialize` and `Deserialize` on the public types, decimals as exact text. Types that borrow
+//!   (`NewOrder`, `Execution`, `Filter` and others) and the results of checks (`Difference`,
+//!   `DifferingOrder`, `Rebuilt`) are only `Serialize`.
 //! - `tls`: TLS to the server (`sslmode=require`), with the OpenSSL that is installed.
+//!
+//! # Layers
+//!
+//! Arrows run one way: `ingest`, `report` and `audit` use the nouns (breaks, orders, fills, execution logs,
+//! traders); these use the database layer (pool, sessions, transactions, migrations); and that uses the
+//! types and errors.
 
 #[cfg(feature = "audit")]
 pub mod audit;
@@ -121,9 +156,9 @@ pub mod ingest;
 mod orders;
 #[cfg(feature = "report")]
 pub mod report;
-/// The tables and enums as the query builder knows them: generated from the migrations, with the
-/// database's comments for docs.
-// What the database has no comment for, the generated code has no docs for.
+/// The tables and enums for Diesel's query builder, generated from the migrations, with the comments of the
+/// database as docs.
+// Generated: objects without a comment in the database have no docs.
 #[allow(missing_docs)]
 #[rustfmt::skip]
 pub mod schema;

@@ -77,7 +77,7 @@ const WIDENED_SCALES: RangeInclusive<u8> = LEAST_SCALE + 1..=MAX_SCALE;
 /// One difference between the database and the schema that this build expects; displays as one line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Difference {
+pub struct SchemaDifference {
     /// What differs, e.g. `column orders.price`.
     pub object: String,
     /// How it differs.
@@ -103,7 +103,7 @@ pub enum Change {
     },
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for SchemaDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.object)?;
         match &self.change {
@@ -149,7 +149,7 @@ impl fmt::Display for Difference {
 /// # Ok(()) }
 /// # #[cfg(not(feature = "embedded"))] fn main() {}
 /// ```
-pub fn differences(conn: &mut PgConnection) -> Result<Vec<Difference>, Error> {
+pub fn differences(conn: &mut PgConnection) -> Result<Vec<SchemaDifference>, Error> {
     let mut found = Facts::default();
     for fact in read(conn)? {
         found.insert(fact.object, fact.property, fact.value);
@@ -253,11 +253,12 @@ impl Facts {
         }
     }
 
-    fn compare(&self, found: &Self) -> Vec<Difference> {
+    fn compare(&self, found: &Self) -> Vec<SchemaDifference> {
         let mut differences = Vec::new();
         for (object, properties) in &self.0 {
             let Some(actual) = found.0.get(object) else {
-                differences.push(Difference { object: object.clone(), change: Change::Missing });
+                differences
+                    .push(SchemaDifference { object: object.clone(), change: Change::Missing });
                 continue;
             };
             for (name, expected) in properties {
@@ -268,12 +269,13 @@ impl Facts {
                         expected: expected.clone(),
                         found: found.to_owned(),
                     };
-                    differences.push(Difference { object: object.clone(), change });
+                    differences.push(SchemaDifference { object: object.clone(), change });
                 }
             }
         }
         for object in found.0.keys().filter(|object| !self.0.contains_key(*object)) {
-            differences.push(Difference { object: object.clone(), change: Change::Unexpected });
+            differences
+                .push(SchemaDifference { object: object.clone(), change: Change::Unexpected });
         }
         without_parts_of_missing_tables(differences)
     }
@@ -285,13 +287,13 @@ fn table(name: &str) -> &str {
 }
 
 /// Removes the differences of the parts of missing tables: a missing table is one difference.
-fn without_parts_of_missing_tables(differences: Vec<Difference>) -> Vec<Difference> {
+fn without_parts_of_missing_tables(differences: Vec<SchemaDifference>) -> Vec<SchemaDifference> {
     let missing: Vec<String> = differences
         .iter()
         .filter(|difference| difference.change == Change::Missing)
         .filter_map(|difference| difference.object.strip_prefix("table ").map(str::to_owned))
         .collect();
-    let kept = |difference: &Difference| {
+    let kept = |difference: &SchemaDifference| {
         let (kind, name) = difference.object.split_once(' ').unwrap_or_default();
         kind == "table" || !missing.iter().any(|missing| missing == table(name))
     };

@@ -3,9 +3,7 @@
 
 #[cfg(feature = "audit")]
 use diesel::prelude::*;
-#[cfg(feature = "ingest")]
-use diesel::sql_types::Bool;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 
 diesel::define_sql_function! {
     fn pg_try_advisory_lock(key: BigInt) -> Bool;

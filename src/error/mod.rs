@@ -20,7 +20,7 @@ use crate::types::difference::Difference;
 /// Characters of a value that a message shows; the rest is cut.
 const MAX_SHOWN: usize = 60;
 
-/// Why the store refused a write or failed.
+/// The error of every operation of the store: a refusal by a rule, or a failure.
 ///
 /// Its text says what happened, to which row, which rule was broken, and what to do next. Code matches
 /// on [`Error::kind`] or asks a predicate such as [`Error::is_over_fill`], and takes the name of the

@@ -7,19 +7,21 @@
 //! ever rounded.
 
 use diesel::prelude::*;
-use diesel::sql_types::Integer;
 
 use crate::error::Error;
 use crate::types::price::{Commission, LEAST_SCALE, MAX_SCALE, Price};
 
-diesel::define_sql_function! {
-    /// Returns the decimal places that the columns of money keep.
-    fn blotter_scale() -> Integer;
-}
+/// The functions of the schema, out of the public interface.
+mod sql {
+    use diesel::sql_types::Integer;
 
-diesel::define_sql_function! {
-    /// Widens the columns of money.
-    fn blotter_precision(scale: Integer) -> Bool;
+    diesel::define_sql_function! {
+        fn blotter_scale() -> Integer;
+    }
+
+    diesel::define_sql_function! {
+        fn blotter_precision(scale: Integer) -> Bool;
+    }
 }
 
 /// Returns the decimal places that the columns of money keep: 2, unless they have been widened.
@@ -28,7 +30,7 @@ diesel::define_sql_function! {
 ///
 /// [`Error::is_connection`].
 pub fn get(conn: &mut PgConnection) -> Result<u8, Error> {
-    let scale: i32 = diesel::select(blotter_scale()).get_result(conn)?;
+    let scale: i32 = diesel::select(sql::blotter_scale()).get_result(conn)?;
     Ok(u8::try_from(scale).unwrap_or(LEAST_SCALE))
 }
 
@@ -69,7 +71,7 @@ pub fn widen(conn: &mut PgConnection, scale: u8) -> Result<(), Error> {
         let why = format!("is less than the current {kept}, so stored values would be rounded");
         return Err(Error::invalid("scale", &scale.to_string(), why));
     }
-    diesel::select(blotter_precision(i32::from(scale))).execute(conn)?;
+    diesel::select(sql::blotter_precision(i32::from(scale))).execute(conn)?;
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use crate::ingest::event::Event;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The trader of every report; `None` takes the trader from each report
-    /// ([`Event::trader`](super::Event::trader)). If set, the traders in the reports are ignored.
+    /// ([`Event::trader`](crate::ingest::Event::trader)). If set, the traders in the reports are ignored.
     pub trader: Option<Uuid>,
     /// The venue to record for a report that names none, 1 to 50 characters; an ISO 10383 MIC such as
     /// `XNAS` where it is known.
