@@ -56,6 +56,9 @@ pub struct OrderTerms {
 }
 
 /// An entry of the execution log together with the rows that it attests: the content of one leaf.
+///
+/// An entry attests the rows whose content it vouches for: the terms of a submitted order, the fill that it
+/// records, the break that it names and the resolution of that break.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AttestedEntry {
     /// The entry itself.

@@ -30,7 +30,7 @@ use crate::schema::{execution_logs, seals};
 /// memory of a verification that finds much; what is beyond it is reported as altered instead of reordered.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// What a verification trusts, and from where on it reads entries.
+/// Options of a verification: what it trusts, and where it starts to read entries.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyOptions {
     /// Public keys that seals may be signed with.
@@ -42,7 +42,7 @@ pub struct VerifyOptions {
     ///
     /// Without it, a log whose end was cut off together with its seals verifies.
     pub checkpoint_file: Option<CheckpointFile>,
-    /// Where to begin to read entries. The chain of seals is always verified from its beginning.
+    /// Where to start to read entries; at the first seal if `None`. The chain of seals is always verified from its beginning.
     pub from: Option<VerifyFrom>,
 }
 
