@@ -9,15 +9,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use diesel::migration::MigrationConnection;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::database::migration::{MIGRATIONS, Migration};
 use crate::database::postgres::{
     __diesel_schema_migrations, pg_advisory_unlock, pg_try_advisory_lock, set_config, to_regclass,
 };
 use crate::database::transaction::is_in_transaction;
 use crate::error::Error;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
 /// The key of the advisory lock: "blotter" in ASCII.
 const LOCK_KEY: i64 = 0x62_6c_6f_74_74_65_72;
@@ -172,11 +175,11 @@ pub fn redo(
 pub fn status(conn: &mut PgConnection) -> Result<Vec<Status>, Error> {
     let mut applied = applied(conn)?;
     let mut statuses: Vec<Status> = Vec::new();
-    for migration in MIGRATIONS {
-        let version = migration.version();
+    for migration in known()? {
+        let version = version(&migration);
         let at = applied.iter().position(|(v, _)| *v == version).map(|i| applied.remove(i).1);
         statuses.push(Status {
-            name: migration.name.to_owned(),
+            name: migration.name().to_string(),
             state: at.map_or(State::Pending, State::Applied),
         });
     }
@@ -203,7 +206,7 @@ pub fn require(conn: &mut PgConnection) -> Result<(), Error> {
     if !pending.is_empty() {
         return Err(Error::not_migrated(pending));
     }
-    let newest = MIGRATIONS.last().map(Migration::version).unwrap_or_default();
+    let newest = known()?.last().map(version).unwrap_or_default();
     let mut unknown = named(|state| matches!(state, State::Unknown(_)));
     unknown.retain(|version| *version > newest);
     if !unknown.is_empty() {
@@ -212,11 +215,13 @@ pub fn require(conn: &mut PgConnection) -> Result<(), Error> {
     Ok(())
 }
 
+type BoxedMigration = Box<dyn Migration<Pg>>;
+
 fn up(conn: &mut PgConnection, note: &mut dyn FnMut(&Step)) -> Result<(), Error> {
     let applied = applied(conn)?;
-    for migration in MIGRATIONS {
-        if applied.iter().all(|(applied, _)| *applied != migration.version()) {
-            step(conn, Direction::Up, migration, note)?;
+    for migration in known()? {
+        if applied.iter().all(|(applied, _)| *applied != version(&migration)) {
+            step(conn, Direction::Up, &migration, note)?;
         }
     }
     Ok(())
@@ -228,18 +233,18 @@ fn down(
     extent: Extent,
     records: Records,
     note: &mut dyn FnMut(&Step),
-) -> Result<Vec<&'static Migration>, Error> {
+) -> Result<Vec<BoxedMigration>, Error> {
     let applied: Vec<String> = applied(conn)?.into_iter().map(|(version, _)| version).collect();
-    let mut steps: Vec<&Migration> = MIGRATIONS.iter().collect();
+    let mut steps = known()?;
     let mut unknown = applied.clone();
-    unknown.retain(|applied| steps.iter().all(|known| known.version() != *applied));
-    steps.retain(|known| applied.contains(&known.version()));
+    unknown.retain(|applied| steps.iter().all(|known| version(known) != *applied));
+    steps.retain(|known| applied.contains(&version(known)));
     steps.reverse();
     if let Extent::Last(count) = extent {
         steps.truncate(count);
     }
     // A later migration may depend on those that would be reverted.
-    if let Some(oldest) = steps.last().map(|oldest| oldest.version()) {
+    if let Some(oldest) = steps.last().map(version) {
         unknown.retain(|version| *version > oldest);
         if !unknown.is_empty() {
             return Err(Error::ahead(unknown));
@@ -265,18 +270,29 @@ fn permit_discarding(conn: &mut PgConnection, records: Records) -> Result<(), Er
 fn step(
     conn: &mut PgConnection,
     direction: Direction,
-    migration: &Migration,
+    migration: &BoxedMigration,
     note: &mut dyn FnMut(&Step),
 ) -> Result<(), Error> {
     let started = Instant::now();
-    let name = migration.name.to_owned();
+    let name = migration.name().to_string();
     match direction {
-        Direction::Up => migration.apply(conn),
-        Direction::Down => migration.revert(conn),
+        Direction::Up => conn.run_migration(migration),
+        Direction::Down => conn.revert_migration(migration),
     }
     .map_err(|why| Error::migration(&name, why))?;
     note(&Step { direction, name, elapsed: started.elapsed() });
     Ok(())
+}
+
+fn known() -> Result<Vec<BoxedMigration>, Error> {
+    let mut known: Vec<BoxedMigration> = MigrationSource::<Pg>::migrations(&MIGRATIONS)
+        .map_err(|why| Error::migration("list", why))?;
+    known.sort_by_key(version);
+    Ok(known)
+}
+
+fn version(migration: &BoxedMigration) -> String {
+    migration.name().version().to_string()
 }
 
 /// Returns the applied versions, oldest first; none if the database has no table of migrations.
@@ -310,7 +326,10 @@ fn locked(
         thread::sleep(LOCK_POLL);
     }
     // Diesel creates its own table outside the transaction of any migration.
-    let done = conn.setup().map_err(|why| Error::migration("set-up", why)).and_then(|_| work(conn));
+    let done = conn
+        .applied_migrations()
+        .map_err(|why| Error::migration("set-up", why))
+        .and_then(|_| work(conn));
     let unlocked = diesel::select(pg_advisory_unlock(LOCK_KEY)).execute(conn);
     done?;
     unlocked?;

@@ -6,7 +6,6 @@ pub mod catalog;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub(crate) mod login;
-pub(crate) mod migration;
 pub mod migrations;
 pub(crate) mod pool;
 pub(crate) mod postgres;
