@@ -215,7 +215,7 @@ pub fn a_connection_that_is_in_a_transaction_already_is_refused_and_left_in_it(
     let ada = Trader::new(id(ADA)).unwrap();
     conn.transaction(|conn| {
         let refused = transaction_on(conn, ada, |tx| look(tx, ADA)).unwrap_err();
-        assert!(refused.to_string().contains("transaction is open"), "{refused}");
+        assert!(refused.to_string().contains("already has a transaction open"), "{refused}");
         assert_eq!(schema::orders::table.count().get_result(conn), Ok(0_i64));
         Ok::<_, diesel::result::Error>(())
     })
