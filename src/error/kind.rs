@@ -5,7 +5,7 @@ use diesel::result::Error as DieselError;
 use super::rules::{APPEND_ONLY, OVER_FILL, TRANSITION};
 use super::{Error, Repr, database};
 
-/// The kind of an [`Error`], from [`Error::kind`]; each has a predicate of the same name.
+/// The kind of an [`Error`], from [`Error::kind`]. Each but [`ErrorKind::Other`] has a predicate.
 ///
 /// ```
 /// use tradeblotter::{ErrorKind, Price};
