@@ -169,10 +169,11 @@ pub use breaks::{
     Break, BreakHistory, BreakResolution, Breaks, Execution, ExecutionKind, NewBreakResolution,
     Outcome, Resolution,
 };
+pub use database::blotter::Blotter;
 #[cfg(feature = "embedded")]
 pub use database::embedded;
 pub use database::login::Login;
-pub use database::pool::{Blotter, connect};
+pub use database::pool::connect;
 pub use database::session::Session;
 pub use database::transaction::{Tx, snapshot_on, transaction_on};
 pub use database::{catalog, migrations, role};

@@ -1,13 +1,12 @@
-//! Executions as venues report them, and what became of them.
+//! Executions as venues report them.
 
 use bigdecimal::{BigDecimal, ToPrimitive};
 use chrono::{DateTime, Datelike, Utc};
 use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
-use super::rows::Break;
 use crate::error::Error;
-use crate::fills::{Fill, check_execution_id};
+use crate::fills::check_execution_id;
 use crate::types::enums::BreakReason;
 use crate::types::price::{Commission, Price, exceeds_max_scale};
 use crate::types::text;
@@ -96,30 +95,6 @@ impl<'a> ExecutionKind<'a> {
     /// Whether this is a bust.
     pub fn is_bust(self) -> bool {
         matches!(self, Self::Bust { .. })
-    }
-}
-
-/// What became of a reported execution.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Outcome {
-    /// It was stored as a new fill, bust or correction.
-    Recorded(Fill),
-    /// It was stored before: as this fill, bust or correction of its order, or of the order that its break
-    /// was booked to.
-    Known(Fill),
-    /// It could not be applied and is stored as this break, now or earlier; the break may have been
-    /// dismissed since.
-    Broken(Break),
-}
-
-impl Outcome {
-    /// Tells a new fill from a known one: a new fill has the id that it was to be stored under.
-    pub(super) fn of(id: Uuid, fill: Fill) -> Self {
-        match fill.id == id {
-            true => Self::Recorded(fill),
-            false => Self::Known(fill),
-        }
     }
 }
 

@@ -10,6 +10,7 @@
 mod apply;
 mod execution;
 mod insert;
+mod outcome;
 mod reconcile;
 mod rows;
 
@@ -17,7 +18,8 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use uuid::Uuid;
 
-pub use self::execution::{Execution, ExecutionKind, Outcome};
+pub use self::execution::{Execution, ExecutionKind};
+pub use self::outcome::Outcome;
 pub use self::rows::{Break, BreakHistory, BreakResolution, NewBreakResolution, Resolution};
 use crate::database::role::{Engine, Role};
 use crate::database::transaction::Tx;

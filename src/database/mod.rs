@@ -2,6 +2,7 @@
 //! check; the private server.
 
 pub(crate) mod bisect;
+pub(crate) mod blotter;
 pub mod catalog;
 #[cfg(feature = "embedded")]
 pub mod embedded;

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::database::pool::Blotter;
+use crate::database::pool::ConnectionPool;
 use crate::database::retry::{ConflictWatch, retry};
 use crate::database::role::{DatabaseRole, Reader, Role};
 use crate::database::transaction::{Mode, Tx, begin, finish};
@@ -15,11 +15,11 @@ const MAX_ATTEMPTS: u32 = 5;
 /// The wait after the first conflict; twice that after the second, and so on.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// One role on one [`Blotter`]; holds no connection until it begins a transaction.
+/// One role on one [`Blotter`](crate::Blotter); holds no connection until it begins a transaction.
 #[derive(Clone, Debug)]
 pub struct Session<R> {
-    pub(crate) blotter: Blotter,
-    pub(crate) role: R,
+    pub(super) pool: ConnectionPool,
+    pub(super) role: R,
 }
 
 impl<R: Role> Session<R> {
@@ -125,7 +125,7 @@ impl<R: Role> Session<R> {
     where
         R: DatabaseRole,
     {
-        self.blotter.session(Reader::from(self.role))
+        Session { pool: self.pool.clone(), role: Reader::from(self.role) }
     }
 
     fn run<T, E, F>(&self, mode: Mode, mut work: F) -> Result<T, E>
@@ -133,7 +133,7 @@ impl<R: Role> Session<R> {
         F: FnMut(&mut Tx<'_, R>) -> Result<T, E>,
         E: From<Error>,
     {
-        let mut conn = self.blotter.begin(mode, self.role)?;
+        let mut conn = self.pool.begin(mode, self.role)?;
         let watch = ConflictWatch::of(&mut conn);
         let retryable = |_: &E| watch.has_seen_conflict();
         retry(MAX_ATTEMPTS, retryable, |attempt| {

@@ -5,7 +5,7 @@
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as DieselError};
 
-use super::{Error, Repr};
+use crate::error::repr::{Error, Repr};
 
 impl From<DieselError> for Error {
     fn from(source: DieselError) -> Self {

@@ -2,8 +2,9 @@
 
 use diesel::result::Error as DieselError;
 
-use super::rules::{APPEND_ONLY, OVER_FILL, TRANSITION};
-use super::{Error, Repr, database};
+use crate::error::database;
+use crate::error::repr::{Error, Repr};
+use crate::error::rules::{APPEND_ONLY, OVER_FILL, TRANSITION};
 
 /// The kind of an [`Error`], from [`Error::kind`]. Each but [`ErrorKind::Other`] has a predicate.
 ///
