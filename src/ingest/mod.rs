@@ -3,7 +3,7 @@
 //! A [`Reader`] reads [`Event`]s in one of the formats ([`FixReader`], [`Ndjson`], [`Csv`], [`Alpaca`]), and a
 //! [`Writer`] applies them. Reports that can't be read are [`Malformed`], reports that can't be applied are
 //! [`Problem`]s, and executions that a rule refuses are kept as [breaks](crate::Break). The same input may be
-//! ingested again: orders, fills and actions are recognized by the ids in the reports. [`export`] writes the
+//! ingested again: orders, fills and actions are recognized by the ids in the reports. [`export()`] writes the
 //! log out as events.
 
 mod apply;

@@ -107,7 +107,7 @@ fn parse_text(text: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
     Ok(text)
 }
 
-fn format_text<'e>(text: &'e Cow<'_, str>) -> Cow<'e, str> {
+fn format_text(text: &impl AsRef<str>) -> Cow<'_, str> {
     text.as_ref().into()
 }
 
