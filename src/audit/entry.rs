@@ -209,8 +209,8 @@ impl AttestedEntry {
         tree::leaf(&content)
     }
 
-    /// Returns whether it has exactly the rows that its entry attests. Others would not be in the leaf, so a
-    /// proof would seem to prove them.
+    /// Returns whether the entry comes with exactly the rows that it attests. Any other row would not be
+    /// in the leaf, so a proof would only seem to prove it.
     pub(super) fn has_exactly_attested_rows(&self) -> bool {
         let attested = AttestedIds::of(&self.log);
         self.terms.as_ref().map(|terms| terms.id) == attested.terms

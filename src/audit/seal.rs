@@ -30,7 +30,7 @@ pub const SCHEME: i16 = 1;
 /// Entries that one seal covers at most. Bounds the memory of sealing and of verifying.
 const MAX_ENTRIES: usize = 1 << 16;
 
-/// Entries that are read at a time.
+/// Number of entries that are read at a time.
 pub(super) const PAGE: i64 = 1000;
 
 /// How long to wait for transactions that are writing to the log, and the pause between two looks at them.
@@ -53,28 +53,28 @@ pub struct Seal {
     pub id: i64,
     /// The scheme by which entries are hashed and the seal is signed; see [`SCHEME`].
     pub scheme: i16,
-    /// Sequence numbers of the entries that it covers.
+    /// Sequence numbers of the entries that the seal covers.
     pub covered: SequenceSet,
     /// The settled number: no further entry will ever be committed with this or a lesser sequence number.
     ///
     /// All entries up to it are covered by this seal or an earlier one.
     pub settled: i64,
-    /// How many entries it covers.
+    /// Number of entries that the seal covers.
     pub entries: i32,
     /// Root of the Merkle tree over the entries.
     pub root: Hash,
     /// Hash of the seal before it; zeros for the first.
     pub previous: Hash,
-    /// When it was made, by the sealer's clock, to the microsecond.
+    /// When the seal was made, by the sealer's clock, to the microsecond.
     pub sealed_at: DateTime<Utc>,
-    /// Public key of the key that it is signed with.
+    /// Public key that verifies the signature.
     pub public_key: PublicKey,
     /// Signature over all the other fields.
     pub signature: Signature,
 }
 
 impl Seal {
-    /// What the first seal holds in place of the hash of the seal before it.
+    /// The value of `previous` in the first seal, which has no seal before it.
     pub(super) const HASH_BEFORE_FIRST: Hash = Hash([0; 32]);
 
     /// Returns the hash of the seal, which the next seal holds as `previous`.

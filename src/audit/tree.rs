@@ -56,7 +56,7 @@ pub fn inclusion_proof(leaves: &[Hash], index: usize) -> Vec<Hash> {
 }
 
 /// Returns the root that an inclusion proof leads to from `leaf`, at `index` in a tree of `leaves` leaves
-/// (RFC 9162, 2.1.3.2); none if the proof has not the length of one in such a tree.
+/// (RFC 9162, 2.1.3.2); none if a proof for this position must have another length.
 pub fn root_from_proof(proof: &[Hash], leaf: Hash, index: u64, leaves: u64) -> Option<Hash> {
     if index >= leaves {
         return None;

@@ -34,9 +34,9 @@ pub struct Execution<'a> {
     pub kind: ExecutionKind<'a>,
     /// The order that was executed; `None` if it is not known.
     pub order_id: Option<Uuid>,
-    /// When it occurred at the venue (FIX tag 60, TransactTime); stored to the microsecond.
+    /// When the execution occurred at the venue (FIX tag 60, TransactTime); stored to the microsecond.
     pub timestamp: DateTime<Utc>,
-    /// Shares (FIX tag 32, LastQty).
+    /// Number of shares (FIX tag 32, LastQty).
     pub quantity: BigDecimal,
     /// Price per share in currency units (FIX tag 31, LastPx).
     pub price: BigDecimal,
@@ -66,7 +66,7 @@ pub enum ExecutionKind<'a> {
         /// Execution id of the fill to correct.
         of: &'a str,
     },
-    /// A bust: the venue takes the fill back (FIX 150=H, Trade Cancel).
+    /// A bust: the venue cancels the fill (FIX 150=H, Trade Cancel).
     Bust {
         /// Execution id of the fill to bust.
         of: &'a str,
@@ -92,7 +92,7 @@ impl<'a> ExecutionKind<'a> {
         }
     }
 
-    /// Whether this is a bust.
+    /// Returns whether this is a bust.
     pub fn is_bust(self) -> bool {
         matches!(self, Self::Bust { .. })
     }
@@ -100,7 +100,7 @@ impl<'a> ExecutionKind<'a> {
 
 /// Why an execution was not applied.
 pub(super) enum NotApplied {
-    /// A rule refused it, which makes it a break.
+    /// A rule refused the execution, which makes it a break.
     Refused(BreakReason, String),
     /// An error that says nothing about the execution, such as a lost connection; or a database error
     /// that is yet to be classified.

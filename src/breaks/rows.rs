@@ -52,7 +52,7 @@ pub struct Break {
     pub raw: Option<String>,
     /// When the break was stored.
     pub created_at: DateTime<Utc>,
-    /// Login that stored it.
+    /// Login that stored the break.
     pub acted_by: String,
     /// Database role of that login at the time.
     pub acted_as: String,
@@ -76,21 +76,21 @@ impl Break {
 pub struct BreakResolution {
     /// Identifier of the resolution.
     pub id: Uuid,
-    /// The break.
+    /// The break that the resolution is about.
     pub break_id: Uuid,
-    /// Whether it was booked as a fill; otherwise it was dismissed.
+    /// Whether the break was booked as a fill; otherwise it was dismissed.
     pub is_booked: bool,
-    /// The order that it was booked to; if dismissed, the order that the break names.
+    /// The order that the break was booked to; if dismissed, the order that the break names.
     pub order_id: Option<Uuid>,
     /// The trader of that order.
     pub trader_id: Option<Uuid>,
-    /// The fill, bust or correction that it was booked as; `None` if dismissed.
+    /// The fill, bust or correction that the break was booked as; `None` if dismissed.
     pub fill_id: Option<Uuid>,
-    /// Why, in words.
+    /// The reason of the resolution, in words.
     pub reason: String,
     /// When the break was resolved.
     pub created_at: DateTime<Utc>,
-    /// Login that resolved it.
+    /// Login that resolved the break.
     pub acted_by: String,
     /// Database role of that login at the time.
     pub acted_as: String,
@@ -110,9 +110,9 @@ impl BreakResolution {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct BreakHistory {
-    /// The break.
+    /// The break, as it was reported.
     pub reported: Break,
-    /// Its resolution; `None` while the break is open.
+    /// The resolution of the break; `None` while the break is open.
     pub resolution: Option<BreakResolution>,
 }
 
@@ -125,7 +125,7 @@ pub enum Resolution {
         /// The order to book it to; `None` for the order that the break names.
         order: Option<Uuid>,
     },
-    /// Leave the execution unbooked for good.
+    /// Dismiss the break: its execution stays unbooked for good.
     Dismiss,
 }
 
@@ -145,19 +145,19 @@ pub enum Resolution {
 pub struct NewBreakResolution<'a> {
     /// The break to resolve.
     pub break_id: Uuid,
-    /// Whether to book it, and to which order, or to dismiss it.
+    /// Whether to book the break, and to which order, or to dismiss it.
     pub resolution: Resolution,
-    /// Why, in words, 1 to 900 characters.
+    /// The reason, in words, 1 to 900 characters.
     pub reason: &'a str,
 }
 
 impl<'a> NewBreakResolution<'a> {
-    /// Books the execution to the order that the break names.
+    /// Returns a resolution that books the execution to the order that the break names.
     pub fn book(break_id: Uuid, reason: &'a str) -> Self {
         Self { break_id, resolution: Resolution::Book { order: None }, reason }
     }
 
-    /// Leaves the execution unbooked for good.
+    /// Returns a resolution that dismisses the break: its execution stays unbooked for good.
     pub fn dismiss(break_id: Uuid, reason: &'a str) -> Self {
         Self { break_id, resolution: Resolution::Dismiss, reason }
     }

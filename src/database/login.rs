@@ -28,20 +28,23 @@ pub struct Login {
     /// The name of the user, quoted for use in a statement.
     #[diesel(sql_type = Text)]
     pub name: String,
-    /// Whether it is, or may act as, a superuser, to whom no privilege check and no policy applies.
+    /// Whether the login is, or may act as, a superuser, to whom no privilege check and no policy
+    /// applies.
     #[diesel(sql_type = Bool)]
     pub superuser: bool,
-    /// Whether it has `BYPASSRLS`, or may act as a role that has: then it sees every trader's rows.
+    /// Whether the login has `BYPASSRLS`, or may act as a role that has it: then it sees every trader's
+    /// rows.
     #[diesel(sql_type = Bool)]
     pub bypasses_row_security: bool,
-    /// Whether it owns the tables, or may act as their owner, and so may alter them and drop guards.
+    /// Whether the login owns the tables, or may act as their owner, and so may alter them and drop
+    /// guards.
     #[diesel(sql_type = Bool)]
     pub owns_tables: bool,
-    /// Its privileges beyond the tables: `CREATEROLE`, `REPLICATION`, and PostgreSQL's predefined roles that
-    /// read or write all data, or the server's files.
+    /// Privileges of the login beyond the tables: `CREATEROLE`, `REPLICATION`, and PostgreSQL's
+    /// predefined roles that read or write all data, or the server's files.
     #[diesel(sql_type = Array<Text>)]
     pub powers: Vec<String>,
-    /// The roles of the store that it may act as: `blotter_trader`, `blotter_engine`,
+    /// The roles of the store that the login may act as: `blotter_trader`, `blotter_engine`,
     /// `blotter_compliance`, `blotter_auditor`, `blotter_ledger`.
     #[diesel(sql_type = Array<Text>)]
     pub roles: Vec<String>,

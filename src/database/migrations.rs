@@ -59,9 +59,9 @@ pub enum Direction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Extent {
-    /// The newest ones, this many.
+    /// This many of the newest migrations.
     Last(usize),
-    /// All of them.
+    /// All applied migrations.
     All,
 }
 

@@ -1,4 +1,4 @@
-//! Errors of the database, told apart.
+//! Classifies errors of the database.
 //!
 //! Diesel passes some failures on without their SQLSTATE. For those the server's words are all there is
 //! to go by, so they are recognised in English only.

@@ -215,7 +215,8 @@ impl Error {
         self.kind() == ErrorKind::NoServer
     }
 
-    /// Returns whether the input was refused, and not that the work failed: another input may succeed.
+    /// Returns whether the input was refused, as opposed to a failure of the operation: another input may
+    /// succeed.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(
             self.kind(),
@@ -230,8 +231,8 @@ impl Error {
         )
     }
 
-    /// Returns whether it is a conflict that left the transaction usable, so that the statement alone can
-    /// be tried again.
+    /// Returns whether this is a conflict that left the transaction usable, so that the statement alone
+    /// can be tried again.
     pub(crate) fn is_lost_race(&self) -> bool {
         matches!(*self.0, Repr::LostRace { .. })
     }

@@ -1,4 +1,4 @@
-//! [`Error`]: what it holds, how it is made, and what code can ask of it beside its kind.
+//! [`Error`]: its contents, its constructors, and its accessors other than the kind.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -31,7 +31,7 @@ const MAX_SHOWN: usize = 60;
 /// ```
 pub struct Error(pub(super) Box<Repr>);
 
-/// What an error holds, to be shown.
+/// The contents of an error, from which its text is made.
 #[derive(Debug)]
 pub(super) enum Repr {
     Invalid {
@@ -120,7 +120,7 @@ impl Error {
         Self::new(Repr::NotFound { noun, id: id.to_string() })
     }
 
-    /// Like [`Error::not_found`], for an id that a client or a venue made up: quoted and cut.
+    /// Like [`Error::not_found`], for an id that a client or a venue has chosen: quotes and truncates it.
     pub(crate) fn not_found_by(noun: &'static str, id: &str) -> Self {
         Self::not_found(noun, format_args!("{:?}", shortened(id)))
     }
@@ -227,7 +227,8 @@ impl Error {
         }
     }
 
-    /// Reports rule `to` where the database named rule `from`, because it checks `from` first.
+    /// Renames the violated rule from `from` to `to`, for a row that violates both: the database checks
+    /// `from` first.
     pub(crate) fn rename_rule(mut self, from: &str, to: &str) -> Self {
         if let Repr::Rule { name, .. } = self.0.as_mut()
             && name == from

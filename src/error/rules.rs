@@ -4,14 +4,15 @@ use self::RuleSource::{Constraint, Trigger};
 
 /// One named rule of the schema.
 pub(super) struct Rule {
-    /// Its name in the database: of a constraint, a unique index, or the one that a trigger raises.
+    /// The rule's name in the database: of a constraint or a unique index, or the name that a trigger
+    /// raises.
     pub name: &'static str,
     pub source: RuleSource,
-    /// What the rule demands and, where it is not plain, what to do instead.
+    /// The demand of the rule and, where it is not obvious, what to do instead.
     pub text: &'static str,
 }
 
-/// What enforces a rule, and so how good the database's own message is.
+/// The object that enforces a rule, which decides how much the database's own message says.
 pub(super) enum RuleSource {
     /// A constraint of a table: the message repeats its name and little else.
     Constraint,

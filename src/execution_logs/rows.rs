@@ -25,13 +25,13 @@ pub struct ExecutionLog {
     pub order_id: Uuid,
     /// The trader of that order.
     pub trader_id: Uuid,
-    /// What happened.
+    /// The action: what happened to the order.
     pub action: Action,
     /// Status of the order after the action.
     pub status: Option<OrderStatus>,
     /// When the database logged the action; increases with each entry of an order.
     pub timestamp: DateTime<Utc>,
-    /// Why, in words (FIX tag 58, Text).
+    /// Reason of the action, in words (FIX tag 58, Text).
     pub reason: Option<String>,
     /// Number of the retry; 0 is the first try.
     pub retry_attempt: Option<i32>,
@@ -53,7 +53,7 @@ pub struct ExecutionLog {
     pub acted_as: Option<String>,
     /// The break that was stored, booked or dismissed.
     pub break_id: Option<Uuid>,
-    /// When it happened by the venue's clock (FIX tag 60, TransactTime).
+    /// When the action happened, by the venue's clock (FIX tag 60, TransactTime).
     pub reported_at: Option<DateTime<Utc>>,
 }
 
@@ -73,12 +73,12 @@ pub struct ExecutionLog {
 pub struct NewExecutionLog<'a> {
     /// The order acted upon.
     pub order_id: Uuid,
-    /// What happened.
+    /// The action: what happened to the order.
     pub action: NewAction<'a>,
-    /// Why, in words (FIX tag 58, Text), 1 to 1000 characters.
+    /// Reason of the action, in words (FIX tag 58, Text), 1 to 1000 characters.
     pub reason: Option<&'a str>,
-    /// When it happened by the venue's clock (FIX tag 60, TransactTime); stored to the microsecond, beside
-    /// the time at which the database logs it.
+    /// When the action happened, by the venue's clock (FIX tag 60, TransactTime); stored to the
+    /// microsecond, beside the time at which the database logs it.
     pub reported_at: Option<DateTime<Utc>>,
 }
 
@@ -119,9 +119,9 @@ pub enum NewAction<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum Ended {
-    /// The venue had rejected it.
+    /// The venue had rejected the order.
     Rejected,
-    /// It had been cancelled.
+    /// The order had been cancelled.
     Cancelled,
 }
 

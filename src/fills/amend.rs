@@ -44,7 +44,7 @@ impl Amendment<'_> {
 }
 
 impl Fills<'_, Engine> {
-    /// Records a bust: takes back a fill that the venue has cancelled (FIX 150=H, Trade Cancel).
+    /// Records a bust: a fill that the venue has cancelled no longer counts (FIX 150=H, Trade Cancel).
     ///
     /// In the same statement the database derives the order without the fill and logs RECOVERED. A FILLED
     /// order may become PARTIAL or PENDING again; a REJECTED or CANCELLED order keeps its status. A FILLED

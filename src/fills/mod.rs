@@ -33,12 +33,11 @@ pub struct Fill {
     pub trader_id: Uuid,
     /// When the venue executed, busted or corrected it (FIX tag 60, TransactTime).
     pub timestamp: DateTime<Utc>,
-    /// Shares filled (FIX tag 32, LastQty); of a bust, those of the fill that it takes back.
+    /// Shares filled (FIX tag 32, LastQty); of a bust, those of the busted fill.
     pub quantity_filled: i32,
-    /// Price per share in currency units (FIX tag 31, LastPx); of a bust, that of the fill that it takes
-    /// back.
+    /// Price per share in currency units (FIX tag 31, LastPx); of a bust, that of the busted fill.
     pub price_at_fill: Price,
-    /// Where it was executed (FIX tag 30, LastMkt), e.g. XNAS.
+    /// Venue of the execution (FIX tag 30, LastMkt), e.g. XNAS.
     pub venue: String,
     /// Commission for this fill in currency units (FIX tag 12, Commission).
     pub commission: Commission,
@@ -49,7 +48,7 @@ pub struct Fill {
     /// The fill that this one busts or corrects, and which no longer counts (FIX tag 19, ExecRefID); `None`
     /// for a fill that is no amendment.
     pub amends: Option<Uuid>,
-    /// Whether this is a bust (FIX 150=H, Trade Cancel): it takes back the fill that it amends and does not
+    /// Whether this is a bust (FIX 150=H, Trade Cancel): it cancels the fill that it amends, and does not
     /// count itself.
     pub is_bust: bool,
     /// The break that was booked as this fill.
@@ -69,7 +68,7 @@ pub struct NewFill<'a> {
     pub quantity_filled: i32,
     /// Price per share in currency units (FIX tag 31, LastPx).
     pub price_at_fill: Price,
-    /// Where it was executed, 1 to 50 characters (FIX tag 30, LastMkt), e.g. XNAS.
+    /// Venue of the execution, 1 to 50 characters (FIX tag 30, LastMkt), e.g. XNAS.
     pub venue: &'a str,
     /// Commission for this fill in currency units (FIX tag 12, Commission); `Commission::default()` is 0.
     pub commission: Commission,
@@ -78,13 +77,13 @@ pub struct NewFill<'a> {
     pub execution_id: Option<&'a str>,
 }
 
-/// A bust to record with [`Fills::bust`]: the venue takes back a fill (FIX 150=H, Trade Cancel).
+/// A bust to record with [`Fills::bust`]: the venue cancels a fill (FIX 150=H, Trade Cancel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct NewBust<'a> {
-    /// The fill to take back; if it was corrected, its last correction.
+    /// The fill to bust; if it was corrected, its last correction.
     pub amends: Uuid,
-    /// When the venue took it back (FIX tag 60, TransactTime); cut to microseconds.
+    /// When the venue cancelled the fill (FIX tag 60, TransactTime); cut to microseconds.
     pub timestamp: DateTime<Utc>,
     /// The venue's id of the bust itself, 1 to 64 characters (FIX tag 17, ExecID). It makes recording
     /// idempotent.

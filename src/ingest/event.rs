@@ -102,7 +102,7 @@ pub struct Event<'a> {
     pub raw: Cow<'a, str>,
 }
 
-/// What a report says happened to an order.
+/// The kind of an event: what happened to the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -117,7 +117,7 @@ pub enum Kind {
     Acknowledged,
     /// The order was filled, in part or whole (FIX 150=F, 1 or 2).
     Fill,
-    /// A fill was busted, that is taken back (FIX 150=H, or 20=1).
+    /// A fill was busted: the venue cancelled it (FIX 150=H, or 20=1).
     Bust,
     /// A fill was corrected (FIX 150=G, or 20=2).
     Correct,
@@ -133,8 +133,8 @@ pub enum Kind {
     CancelRejected,
     /// The order was retried, or repaired after a reconciliation.
     Recovered,
-    /// The state of the order without a change of it: a status report, a pending state or a request (FIX
-    /// 150=I, A, 6, E; 35=F, G, H, Q).
+    /// The state of the order, unchanged: a status report, a pending state or a request (FIX 150=I, A, 6,
+    /// E; 35=F, G, H, Q).
     Status,
 }
 
@@ -231,18 +231,18 @@ impl<'a> Number<'a> {
         (digits > 0 && points <= 1 && text.len() <= Self::MAX_LENGTH).then_some(Self(text))
     }
 
-    /// The text as it was reported.
+    /// Returns the text as it was reported.
     pub fn as_str(self) -> &'a str {
         self.0
     }
 
-    /// The value.
+    /// Returns the value.
     pub fn value(self) -> BigDecimal {
         // It has digits and a point only, so that it always parses.
         self.0.parse().unwrap_or_default()
     }
 
-    /// The number of digits after the point, including zeros at the end.
+    /// Returns the number of digits after the point, including zeros at the end.
     pub fn decimal_places(self) -> usize {
         self.0.split_once('.').map_or(0, |(_, fraction)| fraction.len())
     }

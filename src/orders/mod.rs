@@ -73,8 +73,8 @@ pub struct Order {
     /// The venue's id of the order (FIX tag 37, OrderID): the first one that an entry of the execution log
     /// names.
     pub venue_order_id: Option<String>,
-    /// The order that this one replaces (FIX tag 41, OrigClOrdID). If it was open, it was cancelled when
-    /// this order was submitted.
+    /// The order that this one replaces (FIX tag 41, OrigClOrdID). If the replaced order was open, it was
+    /// cancelled when this order was submitted.
     pub replaces: Option<Uuid>,
 }
 

@@ -9,7 +9,8 @@ use tempfile::NamedTempFile;
 
 use crate::error::Error;
 
-/// A file that is being written under a temporary name in the directory of its own; removed on drop.
+/// A file that is being written under a temporary name in the directory of its final name; removed on
+/// drop.
 pub(super) struct AtomicFile {
     path: PathBuf,
     file: BufWriter<NamedTempFile>,

@@ -85,11 +85,11 @@ pub struct ReportRow {
     pub fill_commission: Option<Commission>,
     /// Execution id of that fill (FIX tag 17, ExecID).
     pub execution_id: Option<String>,
-    /// Id of the fill that it corrects or busts.
+    /// Id of the fill that this fill corrects or busts.
     pub amends: Option<Uuid>,
-    /// Execution id of the fill that it corrects or busts (FIX tag 19, ExecRefID).
+    /// Execution id of the fill that this fill corrects or busts (FIX tag 19, ExecRefID).
     pub amended_execution_id: Option<String>,
-    /// Whether it is a bust (FIX 150=H); with `amends` and `false` it is a correction.
+    /// Whether this fill is a bust (FIX 150=H); with `amends` and `false` it is a correction.
     pub is_bust: Option<bool>,
     /// Id of the break that was recorded, booked or dismissed.
     pub break_id: Option<Uuid>,

@@ -1,4 +1,4 @@
-//! Running totals: what is filled of an order after each entry of its log.
+//! Running totals: filled shares, notional and commission of an order after each entry of its log.
 
 use std::collections::HashMap;
 

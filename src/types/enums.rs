@@ -58,13 +58,13 @@ pub enum Side {
 pub enum OrderStatus {
     /// Nothing is filled yet (FIX 39=A or 39=0).
     Pending,
-    /// All of it is filled (FIX 39=2). The order has ended, unless a bust or a correction reopens it.
+    /// All shares are filled (FIX 39=2). The order has ended, unless a bust or a correction reopens it.
     Filled,
-    /// Some of it is filled (FIX 39=1), and the rest can still be.
+    /// Some shares are filled (FIX 39=1); the rest can still be filled.
     Partial,
-    /// The venue refused it (FIX 39=8). The order has ended.
+    /// The venue refused the order (FIX 39=8). The order has ended.
     Rejected,
-    /// It was cancelled (FIX 39=4); fills from before stay. The order has ended.
+    /// The order was cancelled (FIX 39=4); fills from before stay. The order has ended.
     Cancelled,
 }
 
@@ -87,8 +87,8 @@ pub enum Action {
     Rejected,
     /// The rest of the order was cancelled.
     Cancelled,
-    /// A retry, or a repair after a reconciliation. The database logs it for a bust, a correction, a break
-    /// and a resolution too.
+    /// A retry, or a repair after a reconciliation. The database also logs it for busts, corrections,
+    /// breaks and resolutions.
     Recovered,
 }
 

@@ -12,7 +12,7 @@ use crate::execution_logs::ExecutionLog;
 pub enum Finding {
     /// The entry, or a row that it attests, differs from what was sealed.
     Altered(EntryRef),
-    /// A seal covers this number, and no entry has it.
+    /// No entry has this number, although a seal covers it.
     Missing {
         /// Sequence number of the entry that was sealed.
         sequence: i64,
@@ -46,19 +46,19 @@ pub enum Finding {
 pub enum SealFlaw {
     /// A column holds a value that no seal can have.
     Unreadable(String),
-    /// Its scheme is unknown to this build.
+    /// The scheme of the seal is unknown to this build.
     UnknownScheme(i16),
     /// The signature does not match the content.
     BadSignature,
-    /// It is signed with a key that is not trusted.
+    /// The seal is signed with a key that is not trusted.
     UntrustedKey(PublicKey),
-    /// It does not hold the hash of the seal before it.
+    /// The seal does not hold the hash of the seal before it.
     BrokenLink,
-    /// Its count of entries, its covered numbers and its stored hashes disagree.
+    /// The seal's count of entries, its covered numbers and its stored hashes disagree.
     WrongCount,
-    /// It covers a number that an earlier seal covers.
+    /// The seal covers a number that an earlier seal covers.
     Overlap,
-    /// Its settled number is less than that of an earlier seal.
+    /// The settled number is less than that of an earlier seal.
     SettledDecreased,
     /// The stored hashes were changed; the entries themselves lead to the root.
     AlteredHashes,
@@ -66,11 +66,11 @@ pub enum SealFlaw {
     WrongRoot,
     /// The checkpoint file has a different seal with this number.
     Fork,
-    /// The checkpoint file has it and the database does not: history was replaced or cut off.
+    /// The seal is in the checkpoint file and not in the database: history was replaced or cut off.
     NotInDatabase,
-    /// The database has it and the checkpoint file does not.
+    /// The seal is in the database and not in the checkpoint file.
     NotInCheckpointFile,
-    /// Its line in the checkpoint file is wrong in itself; the text says how.
+    /// The seal's line in the checkpoint file is wrong in itself; the text says how.
     BadCheckpoint(&'static str),
 }
 
@@ -83,9 +83,9 @@ pub struct EntryRef {
     pub id: Uuid,
     /// Id of its order, whose terms a SUBMITTED entry attests.
     pub order_id: Uuid,
-    /// Id of the fill that it attests.
+    /// Id of the fill that the entry attests.
     pub fill_id: Option<Uuid>,
-    /// Id of the break that it attests.
+    /// Id of the break that the entry attests.
     pub break_id: Option<Uuid>,
 }
 

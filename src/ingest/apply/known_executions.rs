@@ -43,7 +43,7 @@ const BUST: &str = "bust";
 const CORRECTION: &str = "correction";
 
 impl KnownExecution {
-    /// The execution that a stored fill, bust or correction is.
+    /// Returns the known execution for a stored fill, bust or correction.
     pub fn from_stored(fill: &Fill) -> Self {
         Self {
             execution_id: fill.execution_id.clone(),
@@ -58,7 +58,7 @@ impl KnownExecution {
         }
     }
 
-    /// The execution that a fill to record is.
+    /// Returns the known execution for a fill that is about to be recorded.
     pub fn from_fill(new: &NewFill<'_>) -> Self {
         Self {
             execution_id: new.execution_id.map(str::to_owned),
@@ -69,7 +69,7 @@ impl KnownExecution {
         }
     }
 
-    /// The execution that a report describes.
+    /// Returns the execution that a report describes.
     pub fn from_report(execution: &Execution<'_>) -> Self {
         Self {
             execution_id: execution.execution_id.map(str::to_owned),
@@ -101,13 +101,13 @@ impl KnownExecution {
 }
 
 impl<'o> KnownExecutions<'o> {
-    /// Knows no execution yet.
+    /// Returns an empty set of known executions.
     pub fn new(default_venue: &'o str) -> Self {
         Self { default_venue, by_id: HashMap::new() }
     }
 
-    /// Adds an execution of the order chain that begins with `root`; one without an id can't be
-    /// recognized and is left out.
+    /// Adds an execution of the order chain that begins with `root`; ignores an execution without an id,
+    /// which cannot be recognized.
     pub fn insert(&mut self, root: Uuid, known: KnownExecution) {
         if let Some(id) = &known.execution_id {
             self.by_id.entry((root, id.clone())).or_default().push(known);

@@ -182,12 +182,12 @@ impl KnownOrders {
         }
     }
 
-    /// The order with this id of the store.
+    /// Returns the order with this id of the store.
     pub fn get(&self, id: Uuid) -> Option<&KnownOrder> {
         self.orders.get(&id)
     }
 
-    /// The ids of the orders that are stored already.
+    /// Returns the ids of the orders that are stored already.
     pub fn stored_ids(&self) -> Vec<Uuid> {
         self.orders.values().filter(|order| !order.is_new).map(|order| order.id).collect()
     }

@@ -24,7 +24,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The venue to record for a report: its own, or else the default.
+    /// Returns the venue to record for a report: its own, or else the default.
     pub(super) fn venue_of<'e>(&'e self, event: &'e Event<'_>) -> &'e str {
         event.venue.as_deref().unwrap_or(&self.venue)
     }

@@ -27,8 +27,8 @@ pub(super) fn last_order(tx: &mut Tx<'_, Engine>, id: Uuid) -> Result<Uuid, Erro
     Ok(last)
 }
 
-/// Whether the store has a fill or an entry of this order, or of one that it replaces, with a venue
-/// timestamp after `time`; false without a time.
+/// Returns whether the store has a fill or an entry of this order, or of one that it replaces, with a
+/// venue timestamp after `time`; false without a time.
 pub(super) fn has_event_after(
     tx: &mut Tx<'_, Engine>,
     id: Uuid,

@@ -1,5 +1,5 @@
-//! Writes the steps of a batch: of each queue in its sequence, and of different queues as many as possible in
-//! one statement.
+//! Writes the steps of a batch: each queue in its sequence, and the steps of different queues together in
+//! one statement where possible.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -70,7 +70,7 @@ impl<'w, 'c> QueueWriter<'w, 'c> {
         Ok(())
     }
 
-    /// The id under which an order is stored; none if it was refused.
+    /// Returns the id under which an order is stored; none if it was refused.
     pub fn stored_id(&self, id: Uuid) -> Option<Uuid> {
         self.stored_ids.get(&id).copied().unwrap_or(Some(id))
     }

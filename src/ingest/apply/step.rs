@@ -1,4 +1,4 @@
-//! One row to write for a report, and how a report becomes one.
+//! Steps: the row that a report adds, and the conversion of reports to steps.
 
 use bigdecimal::{BigDecimal, ToPrimitive};
 use uuid::Uuid;
@@ -49,8 +49,8 @@ pub(super) struct PlannedStep<'e> {
 pub(super) enum EntryId {
     /// The store's own id, from an export.
     Exported(Uuid),
-    /// To be derived from this text and the order: the kind of the report with its execution id, or else
-    /// with its time.
+    /// An id to derive from this text and the order: the kind of the report with its execution id, or
+    /// else with its time.
     Derived(String),
 }
 
@@ -67,7 +67,7 @@ impl EntryId {
         }
     }
 
-    /// The id of the entry in the log of this order.
+    /// Returns the id of the entry in the log of this order.
     pub fn for_order(&self, order_id: Uuid) -> Uuid {
         match self {
             Self::Exported(id) => *id,
@@ -76,7 +76,8 @@ impl EntryId {
     }
 }
 
-/// The row to write for a report of this order, besides the order itself; none if there is nothing to write.
+/// Returns the row to write for a report of this order, besides the order itself; none if there is
+/// nothing to write.
 ///
 /// # Errors
 ///
@@ -142,7 +143,7 @@ fn fill<'e>(
     Some((event.id.unwrap_or_else(Uuid::now_v7), new))
 }
 
-/// The execution that a report describes, with its numbers as reported.
+/// Returns the execution that a report describes, with its numbers as reported.
 ///
 /// # Errors
 ///
@@ -179,7 +180,7 @@ pub(super) fn execution<'e>(
     })
 }
 
-/// The value of a number of shares, if it is whole and fits the column.
+/// Returns the value of a number of shares, if it is whole and fits the column.
 pub(super) fn whole_shares(number: Number<'_>) -> Option<i32> {
     let value = number.value();
     value.is_integer().then(|| value.to_i32()).flatten()

@@ -15,7 +15,7 @@ use crate::schema::{breaks, fills};
 use crate::types::difference::MICROSECONDS;
 use crate::types::enums::BreakReason;
 
-/// Which breaks to look among: those of executions, or those of totals that differ.
+/// The breaks to search: those of executions, or those of differing totals.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum BreaksOf {
     Executions,
@@ -24,7 +24,7 @@ pub(super) enum BreaksOf {
 
 /// Returns the venue under which the store knows this execution already, if either the report or the
 /// stored row has only the default venue: the venue of the fill that it amends, or of the break that it
-/// was kept as. Returns none if nothing is stored of it.
+/// was kept as. Returns none if the execution is not stored.
 pub(super) fn stored_venue(
     tx: &mut Tx<'_, Engine>,
     execution: &Execution<'_>,

@@ -1,4 +1,4 @@
-//! What became of the reports: counts, and the reports that could not be applied.
+//! The outcome of an input: counts, and the reports that could not be applied.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -62,7 +62,7 @@ impl Tally {
         *self.breaks.entry(reason).or_default() += 1;
     }
 
-    /// The number of open breaks, whatever their reason.
+    /// Returns the number of open breaks, whatever their reason.
     pub fn broken(&self) -> u64 {
         self.breaks.values().sum()
     }
@@ -85,7 +85,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What became of one batch.
+/// The outcome of one batch.
 #[derive(Default)]
 pub(super) struct Outcome {
     pub tally: Tally,

@@ -1,4 +1,4 @@
-//! The totals of orders as venues report them: of all reports of an order, those of the one that counts.
+//! The totals that venues report for orders. Of several reports of one order, one takes precedence.
 //!
 //! Sessions lag behind each other and messages are sent again, so that the last report in the input is not
 //! always the latest.
@@ -20,11 +20,11 @@ use crate::ingest::event::{Event, Kind, Number};
 use crate::orders::totals::Totals;
 use crate::types::enums::{BreakReason, OrderStatus};
 
-/// The reports of a batch that have totals: for each order the one that counts.
+/// The reports of a batch that have totals: for each order the one that takes precedence.
 #[derive(Default)]
 pub(super) struct ReportedTotals<'e>(HashMap<Uuid, &'e Event<'e>>);
 
-/// The totals of an order by the report that counts, kept after its batch is gone.
+/// The totals of an order from the report that takes precedence, kept after its batch is gone.
 #[derive(Clone, Debug)]
 pub(super) struct VenueTotals {
     pub order_id: Uuid,
@@ -39,7 +39,7 @@ pub(super) struct VenueTotals {
     raw: String,
 }
 
-/// What decides which of two reports counts.
+/// The precedence of a report over other reports of the same order.
 ///
 /// The later report counts, by the venue's clock. But the filled quantity never falls and an ended order
 /// stays ended, except by a bust or a correction: a report that says otherwise is out of date.
@@ -92,18 +92,18 @@ impl<'e> ReportedTotals<'e> {
         }
     }
 
-    /// Removes an order that has been replaced: later totals are those of the order in its place.
+    /// Removes an order that has been replaced: later totals belong to its replacement.
     pub fn remove(&mut self, order_id: Uuid) {
         self.0.remove(&order_id);
     }
 
-    /// The shares that the venue counts as filled, as far as it has reported in this batch.
+    /// Returns the shares that the venue counts as filled, as far as it has reported in this batch.
     pub fn filled_quantity(&self, order_id: Uuid) -> Option<Number<'e>> {
         self.0.get(&order_id)?.cumulative_quantity
     }
 
-    /// The totals that count after this batch, given those that differed `before` it. `stored_id` gives
-    /// the id under which an order was stored, none if it was refused.
+    /// Returns the totals that take precedence after this batch, given those that differed `before` it.
+    /// `stored_id` gives the id under which an order was stored, none if it was refused.
     pub fn merge(
         self,
         before: &HashMap<Uuid, VenueTotals>,
@@ -137,7 +137,7 @@ impl<'e> ReportedTotals<'e> {
 }
 
 impl VenueTotals {
-    /// The totals as the store compares them. A report without a time has the Unix epoch.
+    /// Returns the totals as the store compares them. A report without a time has the Unix epoch.
     pub fn to_totals(&self) -> Totals<'_> {
         Totals {
             order_id: self.order_id,

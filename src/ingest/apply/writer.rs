@@ -95,7 +95,7 @@ impl Writer {
         }
     }
 
-    /// The counts of what has been done so far.
+    /// Returns the counts so far.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }

@@ -29,7 +29,7 @@ enum Header {
     #[default]
     Unread,
     Fields(Vec<String>),
-    /// It is malformed, so that no row can be read.
+    /// The header is malformed, so no row can be read.
     Wrong,
 }
 
@@ -87,7 +87,7 @@ impl Csv {
         Ok(fields)
     }
 
-    /// Whether a line is a valid header.
+    /// Returns whether a line is a valid header.
     pub(super) fn is_header(line: &str) -> bool {
         Self::header(trimmed(line)).is_ok()
     }

@@ -44,7 +44,7 @@ macro_rules! fields {
             Err(format!("is not a field of an event; expected one of {}", FIELDS.join(", ")))
         }
 
-        /// The value of a field as text; none if the event does not have it.
+        /// Returns the value of a field as text; none if the event does not have it.
         pub(super) fn get<'e>(event: &'e Event<'_>, field: &str) -> Option<Cow<'e, str>> {
             if field == "kind" {
                 return Some(kind_name(event.kind).into());

@@ -43,9 +43,10 @@ pub trait Format {
 /// Displayed as `line 7: not read: tag 31 (LastPx) is "1,5"; expected a plain decimal ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
-    /// The line of the input on which it begins, counted from 1.
+    /// The line of the input on which the report begins, counted from 1.
     pub line: u64,
-    /// The tag or the field that is wrong, e.g. `tag 31 (LastPx)`; none if the report as a whole is.
+    /// The tag or the field that is wrong, e.g. `tag 31 (LastPx)`; none if the report as a whole is
+    /// wrong.
     pub field: Option<String>,
     /// What is wrong, and what is expected.
     pub why: String,

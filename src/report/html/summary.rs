@@ -155,7 +155,7 @@ impl Summary {
             }
         };
         if let Some(timeline) = self.timelines.get_mut(index) {
-            // The header of a timeline is made of its first row, so that one is always kept.
+            // The first row is always kept, because it makes the header of the timeline.
             if self.actions < MAX_ACTIONS || timeline.rows.is_empty() {
                 self.actions += 1;
                 timeline.rows.push(row);

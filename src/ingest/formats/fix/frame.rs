@@ -16,10 +16,10 @@ const MAX_VERSION: usize = 12;
 /// that a wrong length can't hide the messages after it.
 const MAX_BODY: usize = 1 << 17;
 
-/// What every message begins with.
+/// The bytes with which every message begins.
 pub(super) static BEGIN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"8=FIX"));
 
-/// What ends a field: SOH, or what logs print in its place.
+/// The separator of fields: SOH, or a character that logs print instead.
 #[derive(Clone, Copy)]
 pub(super) enum Separator {
     Byte(u8),
@@ -37,7 +37,7 @@ impl Separator {
         }
     }
 
-    /// Its bytes, one or two.
+    /// Returns the bytes of the separator, one or two.
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Byte(byte) => std::slice::from_ref(byte),
@@ -45,7 +45,7 @@ impl Separator {
         }
     }
 
-    /// Where it first stands in these bytes.
+    /// Returns the first position of the separator in these bytes.
     pub(super) fn find(self, bytes: &[u8]) -> Option<usize> {
         match self {
             Self::Byte(byte) => find(byte, bytes),
@@ -58,7 +58,7 @@ impl Separator {
         !matches!(self, Self::Byte(SOH))
     }
 
-    /// Where the next field begins, after the separator at `at`.
+    /// Returns where the next field begins, after the separator at `at`.
     pub(super) fn skip(self, bytes: &[u8], at: usize) -> usize {
         let next = (at + self.bytes().len()).min(bytes.len());
         if self.is_printable() { next + spaces(&bytes[next..]) } else { next }
@@ -75,8 +75,8 @@ impl Separator {
     }
 }
 
-/// Where a byte first stands. The first 24 bytes are searched by hand: most values are so short that
-/// memchr, which is made for longer ones, takes more time to begin than to search.
+/// Returns the first position of a byte. The first 24 bytes are searched by hand: most values are so
+/// short that memchr, which is made for longer ones, takes more time to begin than to search.
 #[inline]
 pub(super) fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
@@ -93,7 +93,7 @@ pub(super) fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
     memchr(byte, bytes)
 }
 
-/// The number that these digits are; none if there are none, more than nine, or other characters.
+/// Parses a whole number; none if there are no digits, more than nine, or other characters.
 pub(super) fn whole_number(digits: &[u8]) -> Option<usize> {
     if digits.is_empty() || digits.len() > 9 {
         return None;
@@ -108,7 +108,7 @@ fn spaces(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| **byte == b' ').count()
 }
 
-/// The length of the version number that these bytes begin with.
+/// Returns the length of the version number that these bytes begin with.
 pub(super) fn version_length(bytes: &[u8]) -> usize {
     let is_version = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'.';
     bytes.iter().take_while(is_version).count()
@@ -117,9 +117,9 @@ pub(super) fn version_length(bytes: &[u8]) -> usize {
 /// Where a message ends, as far as the bytes tell.
 pub(super) enum End {
     At(usize),
-    /// It depends on bytes that have not been read yet.
+    /// The end depends on bytes that have not been read yet.
     Unknown,
-    /// It does not end here.
+    /// The message does not end here.
     No,
 }
 
@@ -134,7 +134,7 @@ pub(super) struct BeginString {
 }
 
 impl BeginString {
-    /// The BeginString whose `=` stands at `equals`.
+    /// Returns the BeginString that has its `=` at `equals`.
     pub(super) fn at(bytes: &[u8], equals: usize) -> Option<Self> {
         let begin = equals.checked_sub(1).filter(|begin| bytes[*begin] == b'8')?;
         let version = bytes[equals + 1..].strip_prefix(b"FIX")?;
@@ -147,12 +147,12 @@ impl BeginString {
         (length > 0).then_some(Self { begin, end, next, separator })
     }
 
-    /// The first BeginString in these bytes.
+    /// Returns the first BeginString in these bytes.
     pub(super) fn find(bytes: &[u8]) -> Option<Self> {
         memchr_iter(b'=', bytes).find_map(|equals| Self::at(bytes, equals))
     }
 
-    /// The BodyLength that follows it, and where the body begins.
+    /// Returns the BodyLength that follows the BeginString, and where the body begins.
     pub(super) fn body(&self, bytes: &[u8]) -> Option<(usize, usize)> {
         let value = bytes[self.next..].strip_prefix(b"9=")?;
         let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -163,7 +163,7 @@ impl BeginString {
         Some((length, bytes.len() - body.len()))
     }
 
-    /// Where the message ends by its BodyLength, if its trailer stands there.
+    /// Returns where the message ends by its BodyLength, if its trailer is there.
     pub(super) fn end_by_length(&self, bytes: &[u8], at_end: bool) -> End {
         // BodyLength counts one byte for each separator, and `^A` has two.
         let Separator::Byte(_) = self.separator else { return End::No };
@@ -179,8 +179,8 @@ impl BeginString {
         }
     }
 
-    /// Where the message ends, if the `=` at `equals` is that of its trailer: `10=` after a separator, and
-    /// three digits.
+    /// Returns where the message ends, if the `=` at `equals` is that of its trailer: `10=` after a
+    /// separator, and three digits.
     pub(super) fn end_by_trailer(&self, bytes: &[u8], equals: usize, at_end: bool) -> End {
         let Some(before) = bytes[..equals].strip_suffix(b"10") else { return End::No };
         let separator = self.separator.bytes();
@@ -206,7 +206,7 @@ impl BeginString {
     }
 }
 
-/// What the BodyLength and the CheckSum of a message should be, summed up field by field.
+/// The expected BodyLength and CheckSum of a message, summed up field by field.
 ///
 /// Both are defined with SOH as the separator. What a log has printed between two fields instead is counted
 /// as one SOH.
@@ -231,19 +231,19 @@ impl Sums {
         self.end = at;
     }
 
-    /// Counts what stands between two fields as one SOH.
+    /// Counts the separator between two fields as one SOH.
     pub(super) fn add_separator(&mut self, between: &[u8]) {
         self.excess += between.len().saturating_sub(1);
         let sum = between.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
         self.excess_sum = self.excess_sum.wrapping_add(sum).wrapping_sub(SOH);
     }
 
-    /// The length that the body of the message has.
+    /// Returns the actual length of the body.
     pub(super) fn body_length(&self) -> usize {
         self.end.saturating_sub(self.body).saturating_sub(self.excess)
     }
 
-    /// The checksum that these bytes of the message have.
+    /// Returns the actual checksum of these bytes of the message.
     pub(super) fn check_sum(&self, bytes: &[u8]) -> usize {
         let sum = bytes[..self.end].iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
         usize::from(sum.wrapping_sub(self.excess_sum))

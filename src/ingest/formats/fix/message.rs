@@ -17,7 +17,7 @@ const MAX_TAG: usize = 9;
 /// Characters of a value that an error shows.
 const MAX_SHOWN: usize = 40;
 
-/// A value in quotes, cut to 40 characters.
+/// Returns a value in quotes, cut to 40 characters.
 pub(super) fn show(value: &[u8]) -> String {
     let text = String::from_utf8_lossy(value);
     match text.char_indices().nth(MAX_SHOWN) {
@@ -38,7 +38,7 @@ pub(super) struct Message<'a> {
     values: [Span; tags::KEPT],
     /// The value of the tag that the caller has asked for.
     extra: Option<Span>,
-    /// In what way its length or its checksum is wrong.
+    /// Describes a wrong length or checksum; none if both are right.
     pub(super) note: Option<String>,
 }
 
@@ -175,29 +175,29 @@ impl<'a> Message<'a> {
         (!wrong.is_empty()).then(|| wrong.join("; "))
     }
 
-    /// The bytes of a value; none if it is missing or empty.
+    /// Returns the bytes of a value; none if it is missing or empty.
     pub(super) fn get(&self, tag: u32) -> Option<&'a [u8]> {
         let (begin, end) = self.values[tags::slot(tag)?];
         self.bytes.get(begin as usize..end as usize).filter(|value| !value.is_empty())
     }
 
-    /// The bytes of a value, which must not be missing or empty.
+    /// Returns the bytes of a value, which must not be missing or empty.
     pub(super) fn required(&self, tag: u32) -> Result<&'a [u8], Malformed> {
         self.get(tag).ok_or_else(|| self.missing(tag))
     }
 
-    /// A value as text; none if it is missing or empty.
+    /// Returns a value as text; none if it is missing or empty.
     pub(super) fn text(&self, tag: u32) -> Option<Cow<'a, str>> {
         let span = self.values[tags::slot(tag)?];
         self.text_at(span).filter(|text| !text.is_empty())
     }
 
-    /// The value of the extra tag as text; none if it is missing or empty.
+    /// Returns the value of the extra tag as text; none if it is missing or empty.
     pub(super) fn extra(&self) -> Option<Cow<'a, str>> {
         self.text_at(self.extra?).filter(|text| !text.is_empty())
     }
 
-    /// A value with its tag, such as `103=1`.
+    /// Returns a value with its tag, such as `103=1`.
     pub(super) fn with_tag(&self, tag: u32) -> Option<Cow<'a, str>> {
         self.get(tag)?;
         let (value, end) = self.values[tags::slot(tag)?];
@@ -206,7 +206,7 @@ impl<'a> Message<'a> {
         self.text_at(((before.len() - digits) as u32, end))
     }
 
-    /// The whole message as text.
+    /// Returns the whole message as text.
     pub(super) fn raw(&self) -> Cow<'a, str> {
         self.text_at((0, self.bytes.len() as u32)).unwrap_or_default()
     }
@@ -220,7 +220,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// A value as a decimal; none if it is missing or empty.
+    /// Returns a value as a decimal; none if it is missing or empty.
     pub(super) fn number(&self, tag: u32) -> Result<Option<Number<'a>>, Malformed> {
         let Some(value) = self.get(tag) else { return Ok(None) };
         let text = match (self.text, tags::slot(tag)) {
@@ -237,29 +237,29 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// A value as a time; none if it is missing or empty.
+    /// Returns a value as a time; none if it is missing or empty.
     pub(super) fn time(&self, tag: u32) -> Result<Option<DateTime<Utc>>, Malformed> {
         let Some(value) = self.get(tag) else { return Ok(None) };
         time::parse(value).map(Some).ok_or_else(|| self.wrong(tag, value, time::EXPECTED))
     }
 
-    /// The error for a tag whose value is not as expected.
+    /// Returns the error for a tag with an unexpected value.
     pub(super) fn wrong(&self, tag: u32, found: &[u8], expected: &str) -> Malformed {
         let why = format!("is {}; expected {expected}", show(found));
         Malformed { line: self.line, field: Some(tags::named(tag)), why }
     }
 
-    /// The error for a tag that is missing.
+    /// Returns the error for a tag that is missing.
     pub(super) fn missing(&self, tag: u32) -> Malformed {
         Malformed { line: self.line, field: Some(tags::named(tag)), why: "is missing".into() }
     }
 
-    /// The error for a message that is damaged as a whole.
+    /// Returns the error for a message that is damaged as a whole.
     pub(super) fn broken(&self, why: String) -> Malformed {
         Malformed { line: self.line, field: None, why: format!("this message {why}") }
     }
 
-    /// The line on which it begins.
+    /// Returns the line on which the message begins.
     pub(super) fn line(&self) -> u64 {
         self.line
     }

@@ -151,19 +151,19 @@ const fn length_tags() -> [u32; 623] {
     lengths
 }
 
-/// The place at which the value of a tag is kept; none for a tag that is not.
+/// Returns the slot in which the value of a tag is kept; none for a tag that is not kept.
 pub(super) fn slot(tag: u32) -> Option<usize> {
     let slot = usize::from(*SLOTS.get(tag as usize)?);
     (slot < KEPT).then_some(slot)
 }
 
-/// Whether `tag` is a data field whose length is the value of `before`.
+/// Returns whether `tag` is a data field whose length is the value of `before`.
 #[inline]
 pub(super) fn is_data_after(tag: u32, before: u32) -> bool {
     LENGTH_TAGS.get(tag as usize).is_some_and(|length_tag| *length_tag == before)
 }
 
-/// The tag with its name, for messages to people, e.g. `tag 31 (LastPx)`.
+/// Returns the tag with its name, for messages to people, e.g. `tag 31 (LastPx)`.
 pub(super) fn named(tag: u32) -> String {
     match slot(tag) {
         Some(slot) => format!("tag {tag} ({})", TAGS[slot].1),

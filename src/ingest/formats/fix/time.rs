@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
-/// What a time looks like, for errors.
+/// The expected form of a time, for error messages.
 pub(super) const EXPECTED: &str = "a UTC time such as 20261125-14:30:00.123456";
 
 /// Digits that FIX allows after the point: picoseconds.
