@@ -73,7 +73,7 @@ impl Log {
             Format::Json => output::Format::Json,
         };
         let filter = self.selection.filter();
-        // One snapshot for both, so that no entry falls between the listing and what is followed.
+        // One snapshot for both, so that no entry is lost between the listing and the following.
         let (mut listing, tail) = session.snapshot(|tx| {
             let listing =
                 self.window.load(tx, |tx, page| tx.execution_logs().recent(&filter, page))?;

@@ -1,5 +1,5 @@
-//! What comes after an order or a fill, and changes what it counts for without changing it: a bust,
-//! a correction, an order in the place of another, the end of an order's time.
+//! Attacks through rows that change the effect of an order or a fill: busts, corrections, replacements
+//! and expiry.
 
 use crate::scene::{
     ABSENT, ADA, ADAS_CANCELLED, ADAS_FILLED, ADAS_PARTIAL, ADAS_PENDING, ADAS_REJECTED, By, GRACE,
@@ -187,7 +187,7 @@ pub fn the_engine_ends_the_orders_whose_time_is_up_and_no_others(scene: &Scene) 
          FROM orders o JOIN execution_logs l ON order_id = o.id
          WHERE symbol LIKE 'X%' AND l.status = o.status ORDER BY 1",
     )?;
-    // No more than it is asked for.
+    // It expires no more orders than the limit.
     scene.engine().brings(
         &["1"],
         format!("{TIMED} SELECT blotter_expire_due('2026-11-30', 1)"),

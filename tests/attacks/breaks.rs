@@ -1,5 +1,5 @@
-//! Breaks and their resolutions: the engine keeps and resolves them, and what it books by that is a
-//! fill like any other; nobody else has a way to write one, and nobody another way to book one.
+//! Attacks on breaks and resolutions: only the engine may store and resolve breaks, and a break can only
+//! be booked through a resolution.
 
 use crate::scene::{
     ADA, ADAS_CANCELLED, ADAS_FILLED, ADAS_PENDING, By, GRACE, GRACES_CANCELLED, GRACES_PENDING,
@@ -104,7 +104,7 @@ pub fn a_trader_keeps_no_break_and_resolves_none_whatever_is_granted(scene: &Sce
         let absent = By::Rule("fk_break_resolutions_break_id");
         attacker.refused(absent, dismissal_of(GRACES_CANCELLED))?;
     }
-    // The triggers say it first; behind them stand the policies.
+    // The triggers refuse it first; without them the policies do.
     scene.run("ALTER TABLE break_resolutions DISABLE TRIGGER USER");
     scene.ada().refused(By::Policy("break_resolutions"), dismissal_of(GRACES_CANCELLED))
 }

@@ -1,5 +1,5 @@
-//! What the catalog says of all this, word for word: what no statement can show, such as a role
-//! that could log in, or a policy that nobody has asked for, shows here.
+//! Checks of the catalog for what no attack can show, such as a role that could log in, or a policy that
+//! should not exist.
 
 use crate::scene::{Held, Scene};
 

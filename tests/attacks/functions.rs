@@ -1,5 +1,5 @@
-//! The functions that derive: they write as a role that may write what nobody else may, so nobody
-//! else may run them, and nothing of the caller's may stand in for what they name.
+//! Attacks on the deriving functions: they run with the privileges of the ledger, so no client may call
+//! them, and no object of a caller may take the place of one that they name.
 
 use crate::scene::{
     ADA, ADAS_CANCELLED, ADAS_PARTIAL, ADAS_PENDING, By, Held, RECORDS, Scene, booking_of,

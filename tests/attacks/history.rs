@@ -1,9 +1,10 @@
-//! Rewriting what is recorded: the log first of all, and the orders and fills that it is about.
+//! Attempts to rewrite recorded rows: log entries above all, and the orders and fills that they are
+//! about.
 //!
-//! Three layers stand in the way, and each is attacked with those before it taken away: no role has
-//! the grant; the policies `execution_logs_immutable` and `_immutable_delete` let the owner of a
-//! log row and the owner of the table find nothing to rewrite; and the guards refuse whoever passes
-//! row security.
+//! Three layers prevent this, and each is attacked with the layers before it removed: no role has the
+//! privilege; the policies `execution_logs_immutable` and `_immutable_delete` hide every row from an
+//! UPDATE or DELETE, also from the owner of the table; and the guards refuse whoever bypasses row-level
+//! security.
 
 use crate::scene::{ADA, ADAS_PENDING, Actor, By, GRACE, Held, RECORDS, Scene};
 
@@ -53,7 +54,7 @@ fn upserts(scene: &Scene, trader: &str) -> Vec<String> {
          USING (VALUES ('{entry}'::uuid)) AS mine (id) ON kept.id = mine.id
          WHEN MATCHED THEN"
     );
-    // With a number, for whom the trigger is passed over that would draw one.
+    // The statement names a sequence number, for the case that the trigger which assigns one is bypassed.
     let mut ways = vec![format!(
         "INSERT INTO execution_logs (id, sequence, order_id, trader_id, action)
          VALUES ('{entry}', 0, '{entry}', '{trader}', 'CANCELLED')
@@ -137,7 +138,7 @@ pub fn with_the_grant_an_update_of_the_log_finds_no_row(scene: &Scene) -> Held {
         scene.owner(ADA).touches_nothing(update(trader))?;
         scene.owner("").touches_nothing(update(trader))?;
     }
-    // Those that would have found a row by its key must say that they may not.
+    // A MERGE that would have matched a row by its key must be refused, not skipped.
     for way in merges.iter().filter(|way| !way.ends_with("DELETE")) {
         scene.ada().refused(By::Restriction("execution_logs_immutable"), way)?;
     }

@@ -1,4 +1,4 @@
-//! Reading and writing without an identity, or with one that is none.
+//! Reading and writing without an identity, or with an invalid one.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;

@@ -1,4 +1,4 @@
-//! Writing in another's name, or what is another's to write.
+//! Writing in the name of another trader, or rows that only another role may write.
 
 use crate::scene::{
     ABSENT, ADA, ADAS_PARTIAL, ADAS_PENDING, By, GRACE, GRACES_FILLED, GRACES_PENDING, Held,
@@ -92,7 +92,7 @@ pub fn without_the_triggers_row_security_keeps_traders_apart(scene: &Scene) -> H
         .ada()
         .refused(By::Policy("execution_logs"), log_of(GRACES_PENDING, GRACE, "CANCELLED"))?;
     scene.owner(ADA).refused(By::Policy("fills"), fill_of(GRACES_PENDING, GRACE))?;
-    // Of a break, as the ledger books them.
+    // A fill that books a break, as only the ledger may insert it.
     let booked = format!(
         "INSERT INTO fills (order_id, trader_id, quantity_filled, price_at_fill, venue, break_id)
          VALUES ('{GRACES_PENDING}', '{GRACE}', 1, 1, 'X', '{GRACES_FILLED}')"
@@ -164,7 +164,7 @@ pub fn an_action_tells_its_place_in_the_log_and_who_acted_whatever_is_claimed(
     scene.engine().brings(&[format!("{0} {0}", logins[1])], &claimed, told)?;
     let as_a_role = format!("SET LOCAL ROLE blotter_engine; {claimed}");
     scene.engine().brings(&[format!("{} blotter_engine", logins[1])], as_a_role, told)?;
-    // What the database logs by itself names whoever brought it about, and not the ledger.
+    // Entries that the database logs by itself name the login that caused them, and not the ledger.
     let submitted = "SELECT concat_ws(' ', acted_by, acted_as) AS text FROM execution_logs
                      JOIN orders ON orders.id = order_id WHERE symbol = 'X'";
     scene.ada().brings(&[format!("{0} {0}", logins[0])], order_of(ADA), submitted)
@@ -245,7 +245,7 @@ pub fn an_order_moves_to_no_other_trader(scene: &Scene) -> Held {
     for attacker in [Scene::ada, Scene::ledger, Scene::superuser, Scene::replica] {
         attacker(scene).refused(By::Rule("orders_append_only"), &gift)?;
     }
-    // Without the guards the policy has the last word.
+    // Without the guards the policy still refuses it.
     scene.run("ALTER TABLE orders DISABLE TRIGGER USER");
     scene.ada().refused(By::Policy("orders"), &gift)
 }

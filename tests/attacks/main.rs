@@ -1,11 +1,10 @@
-//! The attacks: what a trader, the engine, compliance, the owner of the tables or a superuser might
-//! try, and who refuses it. One file per theme, one attack per promise.
+//! Attacks on the store: what a trader, the engine, compliance, the owner of the tables or a superuser
+//! might try, and which defence refuses it. One file per theme, one attack per promise.
 //!
-//! An attack is a function on a [`Scene`], so that it can be run twice: as a test, against the
-//! database as it is, and in [`mutation`], against a database that lacks one of its defences. There
-//! it has to notice: something gets through, or a role no longer gets what it needs. A defence that
-//! is gone unnoticed is one that nobody would miss, and an attack that never notices anything is no
-//! test.
+//! An attack is a function on a [`Scene`], so that it can be run twice: as a test, against the database
+//! as it is, and in [`mutation`], against a database that lacks one of its defences. There it must fail:
+//! because an attack succeeds, or because a role can no longer do what it must. If no attack fails
+//! without a defence, the defence is untested; an attack that never fails tests nothing.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 

@@ -1,10 +1,9 @@
-//! Every defence is needed: each is taken away in turn, and every attack that is named for it has
-//! to notice, because something gets through or because a role lacks what it needs.
+//! Mutation tests: each defence is removed in turn, and every attack that is listed for it must fail,
+//! because an attack succeeds or because a role can no longer do what it must.
 //!
-//! The policies, triggers, grants and properties of functions to take away are read from the
-//! catalog, so one that is added to the schema is a failure here until an attack notices that it is
-//! gone; [`WIDENED`] lists what could be wider. An attack that is named for nothing is a failure
-//! too: it might be one that can't fail.
+//! The policies, triggers, grants and properties of functions to remove are read from the catalog, so a
+//! new one fails this test until an attack detects its absence; [`WIDENED`] lists rules to weaken. An
+//! attack that is listed for no defence is an error too: perhaps it cannot fail.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -404,8 +403,8 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ("search path", "blotter_refuse_change") => {
             attacks_of![functions::an_operator_of_the_callers_is_not_called_by_the_guards]
         }
-        // Only functions that have a path of their own call them, and lend it to them; the first
-        // names nothing that could be looked up elsewhere.
+        // These are called only by functions with a fixed search path, which then applies to them too;
+        // the first one names no object that is looked up by the path.
         (
             "search path",
             "blotter_refuse_transition"
@@ -416,10 +415,10 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             | "blotter_refuse_resolved"
             | "blotter_log_break",
         )
-        // Only the owner of the tables may call it, who would have to deceive itself.
+        // Only the owner of the tables may call these, and it could only attack itself.
         | ("search path", "blotter_precision" | "blotter_permit_revert")
-        // These do the same whoever they run as: they raise, or read no other row than whoever may
-        // keep a break sees too, or are called by the ledger, or by the owner, to whom they belong.
+        // These do the same under any role: they only raise errors, or read only rows that every role
+        // which stores breaks may read, or are called only by the ledger or by their owner.
         | (
             "invoker",
             "blotter_refuse_transition"
@@ -438,7 +437,7 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             | "blotter_permit_revert"
             | "blotter_settle_ledger",
         )
-        // It only reads and locks, which a superuser may as well as the ledger.
+        // It only reads and locks, which works as a superuser too.
         | ("owner", "execution_logs_stamp") => {
             attacks_of![catalog::functions_have_a_fixed_search_path_and_run_for_nobody_else]
         }
@@ -566,7 +565,7 @@ const WIDENED: &[(&str, &[Named])] = &[
         "ALTER POLICY break_resolutions_trader_isolation ON break_resolutions USING (true)",
         attacks_of![roles::a_trader_sees_its_own_rows_and_no_others],
     ),
-    // As the policies of the base are, which restrictions have to take away from.
+    // Permissive policies like those of the base schema, which the restrictive policies must limit.
     (
         "DROP POLICY breaks_trader_isolation ON breaks;
          CREATE POLICY breaks_trader_isolation ON breaks
@@ -739,7 +738,7 @@ const WIDENED: &[(&str, &[Named])] = &[
          EXECUTE FUNCTION execution_logs_stamp()",
         attacks_of![impersonation::what_the_database_logs_by_itself_is_logged_by_nobody_else],
     ),
-    // A bust that takes shares away, and then counts as a fill of them.
+    // A bust that subtracts its shares, and then also adds them as a fill.
     (
         "CREATE OR REPLACE TRIGGER fills_derive AFTER INSERT ON fills
          FOR EACH ROW EXECUTE FUNCTION fills_derive()",
@@ -837,7 +836,7 @@ const WIDENED: &[(&str, &[Named])] = &[
          TO blotter_trader, blotter_engine, blotter_compliance",
         attacks_of![history::no_role_is_granted_a_rewrite_of_a_log_row_its_own_or_anothers],
     ),
-    // A role is the whole cluster's, but nobody else sees this before it is rolled back.
+    // Roles are shared by the whole cluster, but this change is rolled back before anyone else sees it.
     (
         "ALTER ROLE blotter_trader LOGIN",
         attacks_of![catalog::nobody_logs_in_as_a_role_and_no_role_is_another_or_has_an_attribute],

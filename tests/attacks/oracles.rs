@@ -1,5 +1,5 @@
-//! Learning of another's rows from what is refused: an answer about a foreign row is the answer
-//! about a row that is not there.
+//! Error messages as oracles: the error for another trader's row must equal the error for a row that does
+//! not exist.
 
 use crate::scene::{
     ABSENT, ADA, ADAS_FILLED, ADAS_PENDING, By, GRACE, GRACES_CANCELLED, GRACES_FILLED,
@@ -21,7 +21,7 @@ attacks! {
 
 pub fn an_action_on_anothers_order_meets_an_order_that_is_not_there(scene: &Scene) -> Held {
     let mut ada = scene.ada();
-    // An ended one too: "illegal transition" would tell that it is there.
+    // Including an order that has ended: "illegal transition" would reveal that it exists.
     for order in [GRACES_PENDING, GRACES_FILLED, ABSENT] {
         for trader in ["", ADA, GRACE] {
             for action in ["CANCELLED", "APPROVED", "SUBMITTED"] {
@@ -65,7 +65,7 @@ pub fn a_bust_of_anothers_fill_meets_a_fill_that_is_not_there(scene: &Scene) -> 
 
 pub fn a_resolution_of_anothers_break_meets_a_break_that_is_not_there(scene: &Scene) -> Held {
     scene.run("GRANT INSERT ON break_resolutions TO blotter_trader");
-    // A resolved one too.
+    // Including a break that is resolved.
     for broken in [GRACES_CANCELLED, GRACES_FILLED, ABSENT] {
         scene.ada().is_told(&format!("there is no break {broken}"), "", booking_of(broken))?;
     }
@@ -132,7 +132,7 @@ pub fn no_error_about_a_key_repeats_a_value_of_anothers_row(scene: &Scene) -> He
         let duplicate = format!("duplicate key value violates unique constraint \"{rule}\"");
         scene.ada().is_told(&duplicate, "", sql)?;
     }
-    // Of a trader that nobody has registered.
+    // An order of a trader who is not registered.
     scene.trader(ABSENT).is_told(
         r#"insert or update on table "orders" violates foreign key constraint "fk_orders_trader_id""#,
         "Key is not present in table \"traders\".",

@@ -1,4 +1,5 @@
-//! Prepared statements: a plan that was made for one identity or role is run under another.
+//! Prepared statements: a plan that is prepared under one identity or role must not leak rows under
+//! another.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -19,7 +20,7 @@ attacks! {
 /// keeps a plan that was made for another role (CVE-2024-10976).
 pub fn a_prepared_statement_shows_the_rows_of_whoever_runs_it(scene: &Scene) -> Held {
     for mode in ["auto", "force_generic_plan", "force_custom_plan"] {
-        // A login that may act as every role, as in no production.
+        // A login that may act as every role, which no production login should.
         let conn = &mut connect(&scene.db.app_url()).unwrap();
         conn.batch_execute(&format!(
             "SET plan_cache_mode = {mode};

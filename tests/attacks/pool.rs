@@ -1,5 +1,4 @@
-//! Two traders take turns on a single connection: whatever happens in a turn, nothing of it is left
-//! to the next.
+//! Two traders share one pooled connection: no role, identity or row of one may reach the other.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -149,12 +148,12 @@ pub fn what_was_set_on_a_connection_for_good_does_not_reach_the_next_session(
     let leave = format!("SET app.user_id = '{ADA}'");
     pool.get().unwrap().batch_execute(&leave).unwrap();
     blotter.trader(id(GRACE)).unwrap().transaction(|tx| look(tx, GRACE)).unwrap();
-    // From within a session, too.
+    // The same from within a session.
     let ada = blotter.trader(id(ADA)).unwrap();
     ada.transaction(|tx| Ok::<_, Error>(tx.connection().batch_execute(&leave)?)).unwrap();
     blotter.trader(id(GRACE)).unwrap().transaction(|tx| look(tx, GRACE)).unwrap();
 
-    // The engine has no identity, whatever was left.
+    // The engine has no identity, whatever settings the connection still has.
     let conn = &mut tradeblotter::connect(&scene.db.login_url("blotter_engine")).unwrap();
     conn.batch_execute(&leave).unwrap();
     let identity = transaction_on(conn, tradeblotter::role::Engine, |tx| {

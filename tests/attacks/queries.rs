@@ -1,4 +1,4 @@
-//! Every way to ask: whatever the query is made of, exactly the own rows are in its answer.
+//! Every kind of query returns exactly the trader's own rows.
 
 use std::io::Read;
 
@@ -218,7 +218,7 @@ pub fn explain_runs_a_query_on_exactly_the_own_rows_and_statistics_are_closed(
 pub fn a_function_that_tells_on_its_arguments_is_called_with_the_own_rows_only(
     scene: &Scene,
 ) -> Held {
-    // Only the order of the nil uuid is for one share: dividing there would tell of it.
+    // Only the order of the nil UUID is for one share: a division by zero would reveal that it was read.
     both(scene, &["5"], "SELECT count(*)::text AS text FROM orders WHERE 1 / (quantity - 1) = 0")?;
     scene.ada().brings(
         &["ACANCELLED", "AFILLED", "APARTIAL", "APENDING", "AREJECTED"],

@@ -1,4 +1,4 @@
-//! What each role sees and does, and that it ends there.
+//! What each role can read and write, and that it can do nothing else.
 
 use diesel::prelude::*;
 use tradeblotter::{connect, schema};
@@ -108,7 +108,7 @@ fn overreach(mut attacker: Actor<'_>, role: &str) -> Held {
             }
         }
     }
-    // Nothing takes back what is done to a sequence: this is a number that does no harm.
+    // A rollback does not undo a change of a sequence, so these use a harmless number.
     for (privilege, statement) in [
         ("USAGE", "SELECT nextval('execution_logs_sequence')"),
         ("SELECT", "SELECT last_value FROM execution_logs_sequence"),
@@ -139,7 +139,7 @@ fn shown(mut actor: Actor<'_>, expected: [&[&str]; 6]) -> Held {
     )?;
     actor.sees(breaks, "SELECT detail AS text FROM breaks ORDER BY detail")?;
     actor.sees(resolutions, "SELECT reason AS text FROM break_resolutions ORDER BY reason")?;
-    // A backend asks whether the schema is the one that it was built for.
+    // A backend checks that the schema is the one that it was built for.
     let versions = "SELECT (count(*) > 0)::text AS text FROM __diesel_schema_migrations";
     actor.sees(&["true"], versions)
 }

@@ -1,4 +1,4 @@
-//! Where attacks take place, who attacks, and what counts as a refusal.
+//! The scene of an attack: its database, its attackers, and what counts as a refusal.
 
 use std::cell::{RefCell, RefMut};
 use std::fmt;
@@ -55,7 +55,8 @@ pub type Attack = fn(&Scene) -> Held;
 /// A database in which Ada and Grace have an order in each status, with fills and log, and two
 /// breaks each, one of them dismissed. One more is of no order that is there. And there is a seal.
 pub struct Scene {
-    // Before the database, which can't be dropped while somebody is on it.
+    // Declared before the database, so that it closes first: a database with connections cannot be
+    // dropped.
     conn: RefCell<PgConnection>,
     pub db: Database,
     rehearsed: bool,
@@ -97,7 +98,7 @@ impl Scene {
     /// A scene for rehearsals only.
     pub fn for_rehearsals() -> Self {
         let scene = Self::new();
-        // Not to connect, but for the logins to be there.
+        // Creates the logins; nothing connects as them here.
         let _ = ROLES.map(|role| scene.db.login_url(role));
         scene.conn.replace(scene.db.admin());
         Self { rehearsed: true, ..scene }

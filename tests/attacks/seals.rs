@@ -1,4 +1,4 @@
-//! The seals of the log: who sees them, who makes them, and that nobody changes one.
+//! Attacks on the seals of the log: who may read and make them, and that nobody can change one.
 
 use crate::scene::{ADA, Actor, By, Held, Scene, seal_of};
 

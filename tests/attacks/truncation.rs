@@ -1,5 +1,5 @@
-//! Emptying tables. Row security takes no notice of TRUNCATE: the grants and the guards stand
-//! alone.
+//! Attempts to TRUNCATE tables. Row-level security does not apply to TRUNCATE; only privileges and guards
+//! prevent it.
 
 use crate::scene::{Actor, By, Held, RECORDS, ROLES, Scene, TABLES};
 
@@ -13,7 +13,7 @@ fn truncate(mut attacker: Actor<'_>) -> Held {
     attacker.refused(By::Rule("orders_append_only"), "TRUNCATE orders CASCADE")?;
     attacker.refused(By::Rule("breaks_append_only"), "TRUNCATE breaks CASCADE")?;
     attacker.refused(By::Rule("orders_append_only"), "TRUNCATE traders CASCADE")?;
-    // The foreign keys are asked before the guards.
+    // PostgreSQL checks foreign keys before it fires the guards.
     let referenced = By::Words("cannot truncate a table referenced in a foreign key constraint");
     attacker.refused(referenced, "TRUNCATE orders")?;
     attacker.refused(referenced, "TRUNCATE breaks")?;

@@ -1,4 +1,4 @@
-//! The wrong actions beside this one, put right.
+//! The corrected forms of the actions that must not compile.
 
 use tradeblotter::{Ended, NewAction, NewExecutionLog};
 

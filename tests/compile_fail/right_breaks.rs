@@ -1,4 +1,4 @@
-//! The wrong executions and resolutions beside this one, put right.
+//! The corrected forms of the executions and resolutions that must not compile.
 
 use tradeblotter::{Execution, ExecutionKind, NewBreakResolution, Resolution};
 

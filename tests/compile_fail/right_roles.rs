@@ -1,4 +1,4 @@
-//! What each role may do does build.
+//! Every call that a role is allowed compiles.
 
 use tradeblotter::{
     Blotter, Error, NewBreakResolution, NewBust, NewExecutionLog, NewFill, NewOrder,

@@ -1,4 +1,4 @@
-//! The wrong cases beside this one, put right: each of them fails for the one thing it has wrong.
+//! The corrected forms of the programs with wrong types, which shows that each fails for its one error.
 
 use diesel::prelude::*;
 use tradeblotter::schema::{fills, orders};

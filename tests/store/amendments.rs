@@ -1,5 +1,4 @@
-//! Busts, corrections and replaced orders: what was recorded stays, and what follows from it is
-//! derived again.
+//! Busts, corrections and replacements: recorded rows stay, and status and totals are derived again.
 
 use bigdecimal::BigDecimal;
 use diesel::connection::SimpleConnection;
@@ -63,7 +62,7 @@ fn a_bust_takes_a_fill_back_and_a_filled_order_is_partial_and_then_pending_again
     bust(&blotter, one.id).unwrap();
     assert_eq!(totals(&blotter, &order), expected(OrderStatus::Pending, 0, "0", None));
 
-    // It is as open as it was, and what was recorded is there still.
+    // The order is open as before, and the recorded rows are still there.
     record(&blotter, &fill_of(&order, 100, "12.00")).unwrap();
     let history = history(&blotter, &order);
     assert_eq!(history.order.status, OrderStatus::Filled);

@@ -1,4 +1,4 @@
-//! A transaction is stored whole or not at all, and the pool outlives whatever happens in it.
+//! Atomicity: a transaction is stored as a whole or not at all, and the pool survives errors and panics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -225,7 +225,7 @@ fn a_closure_that_ends_the_transaction_or_leaves_its_role_is_told_so() {
         let seen = blotter.trader(ada.id).unwrap().snapshot(|tx| tx.traders().list());
         assert_eq!(seen.unwrap(), std::slice::from_ref(&ada), "{end}");
     }
-    // What the closure has committed by itself is stored; what came after is not.
+    // Rows that the closure committed by itself are stored; later rows are not.
     for end in ["COMMIT", "COMMIT; BEGIN", "COMMIT AND CHAIN"] {
         let ended = blotter.engine().transaction(|tx| {
             tx.connection().batch_execute(end)?;

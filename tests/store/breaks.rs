@@ -1,5 +1,5 @@
-//! Breaks: an execution that can't be applied is kept as it was reported, until it is booked or
-//! dismissed; and all of it is told in the log.
+//! Breaks: an execution that cannot be applied is kept as reported until it is booked or dismissed, and
+//! the execution log records each step.
 
 use std::sync::Barrier;
 use std::thread;
@@ -89,7 +89,7 @@ fn what_can_be_applied_is_recorded_and_breaks_nothing() {
     let corrected = recorded(take(&blotter, &correction));
     assert_eq!(corrected.amends, Some(fill.id));
     assert_eq!(recorded(take(&blotter, &correction)), corrected);
-    // It refers to the fill and amends its correction, which is what counts.
+    // The bust refers to the fill, and amends the correction that has superseded the fill.
     let bust = Execution {
         kind: ExecutionKind::Bust { of: "E-1" },
         quantity: 0.into(),
@@ -158,11 +158,11 @@ fn what_can_t_be_applied_is_kept_with_its_reason_and_as_it_was_reported() {
         assert_eq!(as_reported, *execution);
         assert!(!kept.detail.is_empty());
         assert_eq!((kept.acted_by.as_str(), kept.acted_as.as_str()), ("app", "blotter_engine"));
-        // The same once more is the same break.
+        // The same execution again is the same break.
         assert_eq!(broken(take(&blotter, execution), *reason), kept);
     }
     assert_eq!(open(&blotter).len(), cases.len());
-    // Nothing was applied, and what concerns an order that is there stands in its log.
+    // Nothing was applied, and the breaks of a stored order are in its log.
     let after = db.contents();
     let untouched = |mut order: Order| {
         order.updated_at = noon();
@@ -254,7 +254,7 @@ fn a_late_fill_that_is_booked_raises_the_quantity_and_leaves_the_status() {
     assert_eq!((last.fill_id, last.break_id), (Some(fill.id), Some(kept.id)));
     assert_eq!(last.reason.as_deref(), Some("break booked: confirmed by the broker"));
 
-    // The feed that reports it again meets the fill.
+    // A feed that reports it again gets the booked fill.
     assert_eq!(recorded(take(&blotter, &late)), *fill);
     assert!(open(&blotter).is_empty());
 }
@@ -271,7 +271,7 @@ fn a_break_that_is_dismissed_stays_unbooked_and_says_so() {
     let says = "break dismissed: the venue has busted it by telephone";
     assert_eq!((last.action, last.reason.as_deref()), (Action::Recovered, Some(says)));
     assert_eq!(last.break_id, Some(kept.id));
-    // Reported again it is the break that was dismissed.
+    // Reported again, it is still the dismissed break.
     assert_eq!(broken(take(&blotter, &late), BreakReason::OrderEnded), kept);
     assert!(open(&blotter).is_empty());
     let found = blotter.compliance().transaction(|tx| tx.breaks().get(kept.id)).unwrap();
@@ -345,7 +345,7 @@ fn a_break_whose_order_or_fill_comes_later_is_booked_then() {
         "{last:?}"
     );
 
-    // And one that was recorded by another road since is not counted twice.
+    // An execution that was recorded in another way meanwhile is not counted twice.
     let lost = Execution { order_id: None, ..execution(&order, 5, "10.00", "E-3") };
     let lost = broken(take(&blotter, &lost), BreakReason::UnknownOrder);
     let fill = recorded(take(&blotter, &execution(&order, 5, "10.00", "E-3")));
@@ -455,15 +455,15 @@ fn what_was_said_about_a_break_holds_when_the_execution_comes_again_and_could_be
     let bust = Execution { kind, ..execution(&order, 0, "0", "E-3") };
     assert_eq!(recorded(take(&blotter, &bust)).amends, Some(first.id));
     assert_eq!(broken(take(&blotter, &over), BreakReason::OverFill), dismissed);
-    // Nor by another road than the one that breaks take.
+    // A dismissed execution cannot be recorded directly as a fill either.
     let again = NewFill { execution_id: Some("E-2"), ..fill_of(&order, 60, "10.00") };
     let error = record(&blotter, &again).unwrap_err();
     assert_refused(&error, Error::is_rule_violation, Some("fills_resolved_break"));
     assert_eq!(history(&blotter, &order).order.filled_quantity, 0);
-    // What is sent under its id with another content is another execution.
+    // Different content under the same id is another execution.
     record(&blotter, &NewFill { quantity_filled: 6, ..again }).unwrap();
 
-    // Booked to another order, because its own was not there; then that one comes.
+    // Booked to another order because its own was not stored; then its own order is submitted.
     let id = Uuid::now_v7();
     let early = Execution { order_id: Some(id), ..execution(&order, 10, "10.00", "E-4") };
     let early_break = broken(take(&blotter, &early), BreakReason::UnknownOrder);
@@ -579,7 +579,7 @@ fn crossing_resolutions_wait_for_each_other_and_never_in_a_circle() {
                         resolution: Resolution::Book { order: Some(booked.id) },
                         ..NewBreakResolution::book(late.id, "crossed")
                     };
-                    // Tried once: a deadlock would show.
+                    // One attempt only, so that a deadlock is not hidden by a retry.
                     let mut conn = tradeblotter::connect(url).unwrap();
                     barrier.wait();
                     let role = tradeblotter::role::Engine;
@@ -650,12 +650,12 @@ fn executions(orders: Vec<Uuid>) -> impl Strategy<Value = Vec<Execution<'static>
             raw: None,
         }
     });
-    // Out of few, so that each comes again.
+    // Picks from a few executions, so that each is repeated.
     (prop::collection::vec(one, 1..12), prop::collection::vec(any::<prop::sample::Index>(), 1..24))
         .prop_map(|(few, picks)| picks.iter().map(|pick| pick.get(&few).clone()).collect())
 }
 
-/// The same two databases, but for ids and times: one that takes batches, one that takes each alone.
+/// Compares two databases, ignoring ids and times: one gets executions in batches, the other one by one.
 #[test]
 fn a_batch_comes_to_what_its_executions_come_to_one_by_one() {
     let (_one_db, one, _) = with_order_of(100);
@@ -664,7 +664,7 @@ fn a_batch_comes_to_what_its_executions_come_to_one_by_one() {
     let known = std::cell::Cell::new(0);
     runner
         .run(&executions(vec![Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3)]), |all| {
-            // Orders of its own for each case, by the numbers that stand for them.
+            // New orders for each case, indexed by the numbers that stand for them.
             let orders = |blotter: &Blotter| -> Vec<Order> {
                 let id = trader(blotter, "Grace").id;
                 (0..3)

@@ -137,7 +137,7 @@ fn every_column_that_was_added_to_the_base_may_be_left_out_of_an_insert() {
                             WHEN 'fills'::regclass THEN 8 ELSE 10 END
                         AND NOT attisdropped AND attnotnull AND NOT atthasdef
                     ORDER BY 1";
-    // Two that triggers set before the row is checked.
+    // Triggers set these two columns before the row is checked.
     assert_eq!(
         texts(&mut Database::migrated().owner(), required),
         ["execution_logs.sequence", "fills.trader_id"]
@@ -276,8 +276,8 @@ fn the_five_policies_of_the_base_are_there_by_their_names() {
 
 #[test]
 fn every_foreign_key_has_an_index_that_begins_with_its_column() {
-    // Without one, a DELETE of the row referred to reads the whole table. What is looked for is not
-    // null, so an index of those that are not does as well.
+    // Without an index, a DELETE of the referenced row scans the whole table. The lookup never searches
+    // for NULL, so a partial index with IS NOT NULL is enough.
     let unindexed = "SELECT conname::text AS text FROM pg_constraint
                      JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
                      WHERE contype = 'f' AND NOT EXISTS (
@@ -340,7 +340,7 @@ type Case<'a> = (&'a str, &'a [&'a str]);
 /// Makes each change in a transaction of its own, in which `differences` tells it and no more.
 fn tells(cases: &[Case<'_>]) {
     let database = Database::migrated();
-    // The superuser, who may switch off the triggers behind a foreign key.
+    // Runs as the superuser, who may disable the triggers of a foreign key.
     let conn = &mut database.admin();
     for (change, lines) in cases {
         let found = conn.test_transaction::<_, diesel::result::Error, _>(|conn| {
@@ -571,7 +571,7 @@ fn a_changed_index_is_told_in_one_line() {
                definition is CREATE INDEX idx_orders_status ON orders USING btree (status DESC), \
                expected CREATE INDEX idx_orders_status ON orders USING btree (status)"],
         ),
-        // As a CREATE INDEX CONCURRENTLY leaves it that was broken off.
+        // The state that an interrupted CREATE INDEX CONCURRENTLY leaves.
         (
             "UPDATE pg_index SET indisvalid = false
              WHERE indexrelid = 'idx_orders_status'::regclass",
@@ -766,14 +766,14 @@ fn a_changed_grant_or_role_is_told_in_one_line() {
 
 #[test]
 fn of_a_hosts_own_traders_only_the_id_matters() {
-    // The comment is the mark of the table made here.
+    // The comment identifies the table that this test created.
     let own = "COMMENT ON TABLE traders IS NULL;";
     let grown = format!(
         "{own} ALTER TABLE traders DROP name, ADD desk text, ENABLE ROW LEVEL SECURITY;
          CREATE INDEX by_desk ON traders (desk);
          CREATE POLICY everyone ON traders USING (true)"
     );
-    // What refers to the id has to go before the id can change.
+    // Constraints that refer to the id must be dropped before its type can change.
     let freed = format!(
         "{own} ALTER TABLE orders DROP CONSTRAINT fk_orders_trader_id;
          ALTER TABLE execution_logs DROP CONSTRAINT fk_execution_logs_trader_id;

@@ -1,5 +1,5 @@
-//! What the compiler refuses, and that it does so for the right reason. The reasons are worded as by
-//! Rust 1.95; `TRYBUILD=overwrite` writes them anew for another version.
+//! Programs that must not compile, each with the expected error. The errors are those of Rust 1.95;
+//! `TRYBUILD=overwrite` writes them again for another version.
 
 // One test, because two would build the dependencies twice.
 #[test]

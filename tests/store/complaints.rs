@@ -1,4 +1,4 @@
-//! What users of order stores complain of most, each made impossible here.
+//! The most common complaints about order stores, each shown to be impossible here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -30,8 +30,8 @@ fn fills_are_not_double_counted_after_a_restart() {
     }
     drop(blotter);
 
-    // A backend that comes up again does not know how far it had come, and begins from the start;
-    // then it does so once more.
+    // A restarted backend does not know what was stored, and sends everything again; then it does so a
+    // second time.
     let again = db.blotter();
     for fill in fills.iter().chain(&fills) {
         record(&again, fill).unwrap();
@@ -51,7 +51,7 @@ fn no_fill_is_lost_because_a_duplicate_key_aborted_the_write() {
     record(&blotter, &fill(1)).unwrap();
     record(&blotter, &fill(3)).unwrap();
 
-    // Known ones among new ones, one by one in one transaction and in a batch.
+    // Duplicates among new fills, one by one in one transaction and in a batch.
     blotter
         .engine()
         .transaction(|tx| {
@@ -72,7 +72,7 @@ fn no_fill_is_lost_because_its_deduplication_key_was_saved_first() {
     let (db, blotter, order) = with_order_of(100);
     let fill = NewFill { execution_id: Some("E-1"), ..fill_of(&order, 10, "10.00") };
     let before = db.contents();
-    // Recorded, and then the transaction comes to nothing: refused, in a panic, with its connection.
+    // A fill is recorded and the transaction then fails: by a refusal, a panic, or a lost connection.
     let refused = blotter.engine().transaction(|tx| {
         tx.fills().record(&fill)?;
         tx.fills().record(&fill_of(&order, 91, "10.00"))
@@ -96,7 +96,7 @@ fn no_fill_is_lost_because_its_deduplication_key_was_saved_first() {
     assert!(lost.is_err());
     assert_eq!(db.contents(), before);
 
-    // The key is the row itself, so nothing stands in the way of the fill.
+    // The idempotency key is stored in the fill itself, so nothing blocks the fill after the rollback.
     record(&blotter, &fill).unwrap();
     assert_eq!(history(&blotter, &order).order.filled_quantity, 10);
 }
@@ -104,7 +104,7 @@ fn no_fill_is_lost_because_its_deduplication_key_was_saved_first() {
 #[test]
 fn averages_do_not_drift() {
     let (_db, blotter, order) = with_order_of(3000);
-    // Thirds: a rounded average taken on from fill to fill would be off by cents in the end.
+    // Thirds: an average that is rounded at every fill would be off by cents in the end.
     let fills: Vec<_> =
         (0..3000).map(|n| fill_of(&order, 1, if n % 3 == 0 { "10.01" } else { "10.00" })).collect();
     for part in fills.chunks(750) {
@@ -124,7 +124,7 @@ fn orders_do_not_stay_stuck_open() {
     let open = || submit(&blotter, &market).unwrap();
     let status = |order: &Order| history(&blotter, order).order.status;
 
-    // Filled to the last share, though the last two fills come at once.
+    // FILLED, although the last two fills are recorded at the same time.
     let order = open();
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -133,19 +133,19 @@ fn orders_do_not_stay_stuck_open() {
     });
     assert_eq!(status(&order), OrderStatus::Filled);
 
-    // Its time is up.
+    // Expired.
     let expires_at = Some(noon());
     let order = submit(&blotter, &NewOrder { expires_at, ..market }).unwrap();
     let due = |tx: &mut tradeblotter::Tx<'_, _>| tx.orders().expire_due(noon(), 10);
     assert_eq!(blotter.engine().transaction(due).unwrap(), [order.id]);
     assert_eq!(status(&order), OrderStatus::Cancelled);
 
-    // Replaced.
+    // Ended by a replacement.
     let order = open();
     let replacement = submit(&blotter, &NewOrder { replaces: Some(order.id), ..market }).unwrap();
     assert_eq!(status(&order), OrderStatus::Cancelled);
 
-    // Its end was missed, and found in a reconciliation.
+    // The end of the order was missed, and a reconciliation found it.
     for ended in [Ended::Cancelled, Ended::Rejected] {
         let order = open();
         let recovered =
@@ -158,7 +158,7 @@ fn orders_do_not_stay_stuck_open() {
         assert_eq!(status(&order), ended.into());
     }
 
-    // And an order that is open can always be ended.
+    // An open order can always be ended.
     for ended in [NewAction::Cancelled, REJECTED] {
         let order = open();
         record(&blotter, &fill_of(&order, 1, "10.00")).unwrap();

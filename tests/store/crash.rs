@@ -1,5 +1,5 @@
-//! A server that is killed in the middle of a load: what was acknowledged is there, and of what was
-//! not there is all or nothing.
+//! Crash recovery: a server is killed under load. Acknowledged transactions are stored, all others as a
+//! whole or not at all.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -57,7 +57,7 @@ impl Client {
             self.begun += 1;
             let mut life = Life::default();
             let lost = self.live(&mut life, || load.acknowledge()).is_err();
-            // A session whose connection was idle at the time notices nothing.
+            // A session with an idle connection at that moment gets no error.
             if lost || load.killed.load(Ordering::Relaxed) {
                 return life;
             }
@@ -168,7 +168,7 @@ fn what_was_acknowledged_outlives_a_killed_server_and_of_the_rest_there_is_all_o
             }
         }
     }
-    // Each order once: none was lost, and none that was submitted again is there twice.
+    // Each order is stored once: none was lost, and none is duplicated by the second submission.
     let begun: usize = clients.iter().map(|client| client.begun).sum();
     let filter = Filter::default();
     let mut page = Page::first(1000);

@@ -124,7 +124,7 @@ fn every_path_in_a_code_span_exists() {
     let is_path = |span: &&str| {
         FOLDERS.iter().any(|folder| span.starts_with(folder))
             && span.chars().all(|char| char.is_ascii_alphanumeric() || "/._-".contains(char))
-            // Placeholders for a file that is to be written.
+            // Placeholders for a file that the reader creates.
             && !span.contains("NAME")
     };
     let mut missing = Vec::new();

@@ -1,4 +1,4 @@
-//! The enums: each label means the same on either side, and an unknown one is an error.
+//! Enums: Rust and PostgreSQL agree on every label, and an unknown label is an error.
 
 use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
@@ -88,7 +88,7 @@ fn a_label_that_this_build_does_not_know_is_an_error_and_no_panic() {
     );
     assert_unknown(&entries().unwrap_err(), "REPLACED");
 
-    // The connection and the other rows are none the worse for it.
+    // The connection and the other rows can still be used.
     assert_eq!(session.transaction(|tx| tx.orders().get(known.id)).unwrap(), known);
 }
 

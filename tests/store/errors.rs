@@ -1,5 +1,4 @@
-//! Errors against the catalog. That no words are left over for a constraint that is gone is a unit
-//! test beside the words.
+//! Every constraint of the catalog has an error text. A unit test in `error::rules` checks the reverse.
 
 use diesel::connection::SimpleConnection;
 use tradeblotter::Error;

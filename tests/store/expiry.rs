@@ -1,4 +1,4 @@
-//! Orders whose time is up: ended once, by however many workers.
+//! Expiry: each due order is cancelled once, by any number of workers.
 
 use std::sync::Barrier;
 use std::thread;
@@ -82,7 +82,7 @@ fn an_order_that_is_being_filled_is_passed_over() {
         .engine()
         .transaction(|tx| {
             tx.fills().record(&fill_of(&busy, 40, "10.00"))?;
-            // From elsewhere, meanwhile.
+            // Another session, while this transaction holds its lock.
             assert_eq!(expire(&blotter, noon(), 10), [idle.id]);
             Ok::<_, Error>(())
         })

@@ -1,4 +1,4 @@
-//! The log out as events and in again: the same orders, fills and actions.
+//! Export and import: the exported events make the same orders, fills and actions in another store.
 
 use tradeblotter::ingest::{Event, FixReader, Ndjson, Options, Reader, Writer, export};
 use tradeblotter::{

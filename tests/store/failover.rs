@@ -1,5 +1,5 @@
-//! A primary that is killed under load, and its standby in its place: what was acknowledged is there, it all
-//! adds up, and its seals hold.
+//! Failover: a primary is killed under load and its standby promoted. Acknowledged writes are there,
+//! every order rebuilds, and the seals verify.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -51,7 +51,7 @@ impl Standby {
             &["--dbname", &primary.admin_url(), "--write-recovery-conf", "--checkpoint=fast"],
         );
         standby.control(&["start", "-l", "log", "-o", &standby.settings()]);
-        // So that what is acknowledged is on both.
+        // Synchronous replication, so that acknowledged writes are on both servers.
         admin.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'").unwrap();
         admin.batch_execute("SELECT pg_reload_conf()").unwrap();
         let state = "SELECT coalesce(max(sync_state), 'none') AS text FROM pg_stat_replication";
@@ -158,7 +158,7 @@ fn what_was_acknowledged_before_the_primary_was_killed_is_on_the_standby_in_its_
     thread::scope(|scope| {
         let clients: Vec<_> =
             (0..CLIENTS).map(|_| scope.spawn(|| trade(&desk, &engine, ada.id, &told))).collect();
-        // Half of it is sealed, and the rest is not.
+        // The first half of the log is sealed, the rest is not.
         let written = || {
             let told = told.lock().unwrap();
             told.orders.len() + told.fills.len()
@@ -207,14 +207,14 @@ fn what_was_acknowledged_before_the_primary_was_killed_is_on_the_standby_in_its_
         .unwrap();
     assert!(filled >= told.fills.len());
 
-    // The seals hold there, and what came after the last one is sealed there.
+    // The seals verify on the standby, and later entries are sealed there.
     while auditor.auditor().transaction(|tx| tx.seals().seal(&key)).unwrap().is_some() {}
     let options = VerifyOptions { public_keys: vec![key.public()], ..VerifyOptions::default() };
     let verified = auditor.auditor().snapshot(|tx| tx.seals().verify(&options, |_| ())).unwrap();
     assert_eq!((verified.findings, verified.unsealed), (0, 0));
     assert!(verified.seals > 1);
 
-    // And it goes on.
+    // The promoted server accepts writes.
     let new = NewOrder::market(ada.id, Side::Sell, "AAPL", 100);
     let order = desk.trader(ada.id).unwrap().transaction(|tx| tx.orders().submit(&new)).unwrap();
     engine.engine().transaction(|tx| tx.fills().record(&fill_of(&order, 100, "10.00"))).unwrap();

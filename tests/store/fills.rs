@@ -1,4 +1,5 @@
-//! Fills: what they make of their order, which ones are refused, and how they are read back.
+//! Fills: the status and totals that they give their order, which fills are refused, and how they are
+//! read.
 
 use std::sync::Barrier;
 use std::thread;

@@ -1,15 +1,15 @@
-//! The scenarios of FIX's order state change matrices, played against the store: after every
-//! execution report the store says of the order what the report says.
+//! The scenarios of FIX's order state change matrices, played against the store: after every execution
+//! report the store agrees with the report about the order.
 //!
-//! `fix_order_states.csv` has their facts, in the order in which the messages are sent: who names
-//! which order, and how it stands by the venue's word (FIX 5.0 SP2, volume 4, © FIX Protocol Ltd; the
-//! titles are ours). `seq` is the row of the matrix; a row on the path `alt` is another turn that the
-//! story may take there, and which ends it here.
+//! `fix_order_states.csv` has the messages in the order in which they are sent, with the ids of the
+//! orders and the state that the venue reports (FIX 5.0 SP2, volume 4, © FIX Protocol Ltd; the titles are
+//! ours). `seq` is the row of the matrix; a row with the path `alt` is an alternative ending of the
+//! scenario.
 //!
-//! To FIX an order that is replaced is one order still, and its CumQty goes on. In the store the terms
-//! of an order never change: what replaces it is an order of its own, for the shares that are left to
-//! fill. Only so does the database keep the fills within FIX's OrderQty, and end the last order as
-//! FILLED with the last share. What FIX calls an order is therefore the whole chain.
+//! In FIX a replaced order remains one order, and its CumQty continues. In the store the terms of an
+//! order never change: a replacement is a new order for the shares that are left to fill. So the database
+//! can keep the fills within FIX's OrderQty, and the last order ends as FILLED with the last share. An
+//! order in the sense of FIX is therefore a whole order chain.
 
 use std::collections::BTreeSet;
 
@@ -138,10 +138,10 @@ impl Message {
             "Filled" => OrderStatus::Filled,
             "Canceled" => OrderStatus::Cancelled,
             "Rejected" => OrderStatus::Rejected,
-            // A day order is over with its day, as if cancelled.
+            // A day order ends with its day, as if cancelled.
             "Done for Day" if self.leaves_qty == Some(0) => OrderStatus::Cancelled,
-            // A night between two days, a request that nobody has granted yet, a guarantee of what is
-            // not executed yet: nothing has happened to the order, and its fills decide.
+            // Done for day, a pending request, or a guarantee of fills to come: the order itself is
+            // unchanged, so its fills decide the status.
             "Done for Day" | "Pending New" | "Pending Cancel" | "Pending Replace" | "Stopped" => {
                 match filled {
                     0 => OrderStatus::Pending,
@@ -177,7 +177,7 @@ impl Chain {
         let filled: i32 = self.0.iter().map(|order| order.filled_quantity).sum();
         let open = self.0.iter().filter(|order| order.status.is_open());
         State {
-            // An order that replaces a filled one begins with nothing filled of its own.
+            // A replacement of a filled order starts without fills of its own.
             status: match last.status {
                 OrderStatus::Pending if filled > 0 => OrderStatus::Partial,
                 status => status,
@@ -215,11 +215,11 @@ impl<'a> Desk<'a> {
             "Canceled" => self.end(message, NewAction::Cancelled),
             "Rejected" if leaves_nothing => self.end(message, REJECTED),
             "Done for Day" if leaves_nothing => self.end(message, NewAction::Cancelled),
-            // There is no order of no shares to put in its place.
+            // No shares are left for a replacement, and an order cannot have a quantity of 0.
             "Replaced" if leaves_nothing => self.end(message, NewAction::Cancelled),
             "Replaced" => self.replace(message),
             "Restated" => self.restate(message),
-            // What is asked, promised, refused or told again is no event of the order.
+            // Requests, pending states, refusals and status reports do not change the order.
             "Cancel Request" | "Replace Request" | "Status Request" | "Cancel Reject"
             | "Pending Cancel" | "Pending Replace" | "Order Status" | "Rejected"
             | "Done for Day" | "Triggered" | "Stopped" => {}
@@ -275,7 +275,7 @@ impl<'a> Desk<'a> {
                 assert_eq!(order.quantity, new.quantity, "{message:?}");
                 assert_eq!(order.id, known.unwrap_or(order.id), "{message:?}");
             }
-            // Another order under an id that is taken.
+            // A different order under a client order id that is taken.
             Err(error) => assert!(known.is_some() && error.is_mismatch(), "{error:?}"),
         }
     }
@@ -288,7 +288,7 @@ impl<'a> Desk<'a> {
     fn acknowledge(&self, message: &Message) {
         let order = match self.chain(message) {
             Some(chain) => chain.0[0].clone(),
-            // Given by telephone, and heard of for the first time.
+            // An order by telephone: this is the first report of it.
             None => submit(self.blotter, &self.order_of(message.order_qty.unwrap())).unwrap(),
         };
         if order.venue_order_id.is_none() {
@@ -407,7 +407,7 @@ fn settle(
         (BreakReason::OrderEnded, _) => {
             NewBreakResolution::book(broken.id, "executed before the end")
         }
-        // The order of the fill has no shares left for the correction, but the one in its place has.
+        // The order of the fill has no shares left for the correction, but its replacement has.
         (BreakReason::OverFill, Some(fill)) => {
             let more = broken.quantity.to_i32().unwrap() - fill.quantity_filled;
             let execution_id = broken.execution_id.as_deref();
@@ -498,7 +498,7 @@ fn a_message_that_comes_again_changes_nothing_at_once_or_later() {
             desk.play(message);
             let before = desk.records();
             desk.play(message);
-            // The store keeps no id of a restatement, so long after it is not known again.
+            // The store keeps no id of a restatement, so a late repetition is not recognized.
             let known = story[..at].iter().filter(|known| known.event != "Restated");
             known.for_each(|known| desk.play(known));
             assert_eq!(desk.records(), before, "{message:?}");

@@ -1,5 +1,5 @@
-//! The same message twice: known again by the ids that clients and venues give, and refused when it
-//! says something else under the same id.
+//! Idempotency: repeated messages are deduplicated by the ids that clients and venues assign, and
+//! different content under the same id is refused.
 
 use std::sync::Barrier;
 use std::thread;
@@ -223,7 +223,7 @@ fn a_bust_or_a_correction_that_comes_again_is_the_stored_one_and_another_is_refu
     let other = NewBust { timestamp: noon() + TimeDelta::seconds(1), ..bust };
     let error = engine.transaction(|tx| tx.fills().bust(&other)).unwrap_err();
     mismatched(&error, &["timestamp"]);
-    // A bust in the name of the correction, and one of what is busted already.
+    // A bust under the correction's execution id, and a bust of a fill that is already busted.
     let other = NewBust { amends: two.id, execution_id: Some("E-3"), ..bust };
     let error = engine.transaction(|tx| tx.fills().bust(&other)).unwrap_err();
     mismatched(&error, &["bust"]);
@@ -339,7 +339,7 @@ fn batches_of_fills_in_any_order_never_meet_in_a_deadlock() {
     let orders: Vec<_> = (0..10).map(|_| submit(&blotter, &new).unwrap()).collect();
     let ids: Vec<_> = (0..10).map(|n| format!("E-{n}")).collect();
     batches_at_once(&db, |tx, client, round| {
-        // Some that every client sends in this round, and some that only this one does.
+        // Some fills that every client sends in this round, and some that only this client sends.
         let common = ids.iter().map(|id| format!("{id}-{round}"));
         let own = ids.iter().map(|id| format!("{id}-{round}-{client}"));
         let ids: Vec<_> = common.chain(own).collect();
@@ -379,7 +379,7 @@ fn batches_of_orders_that_replace_others_never_meet_those_of_fills_in_a_deadlock
                 .collect();
             return tx.orders().submit_batch(&new).map(drop);
         }
-        // Some have ended meanwhile, which is no deadlock.
+        // Some orders have been ended by a replacement meanwhile; that is an error, but no deadlock.
         let fills: Vec<_> = orders.iter().map(|order| fill_of(order, 1, "10.00")).collect();
         match tx.fills().record_batch(&fills) {
             Err(error) if error.is_illegal_transition() => Ok(()),

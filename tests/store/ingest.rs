@@ -1,4 +1,4 @@
-//! Ingest: what the formats read, and what the reports do to the store.
+//! Ingest: how the formats are read, and how the reports are applied to the store.
 
 mod apply;
 mod fix;

@@ -1,5 +1,5 @@
-//! The lifecycle of an order. A model of it is taken along: after every step the store and the model say
-//! the same of every row, and refuse the same steps for the same reason.
+//! Model-based tests of the lifecycle of orders: after every step the store and the model agree on every
+//! row, and refuse the same steps for the same reason.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -46,11 +46,11 @@ fn play<S: Strategy<Value = Vec<Round>>>(percent: u64, few: u64, sequences: fn()
         while taken.load(Ordering::Relaxed) < steps {
             let mut runner = match asked {
                 Some(_) => TestRunner::new(config.clone()),
-                // The few are the same each time; who asks for more gets others.
+                // The default run uses a fixed seed; a longer run uses random ones.
                 None => TestRunner::new_with_rng(config.clone(), seeded(&runs)),
             };
             runner.run(&sequences, |rounds| play.follow(&rounds)).map_err(|why| {
-                // Enough for the others too.
+                // Stops the other threads too.
                 taken.fetch_add(steps, Ordering::Relaxed);
                 why.to_string()
             })?;
@@ -90,7 +90,7 @@ fn what_clients_do_at_once_comes_to_what_some_order_of_their_steps_comes_to() {
 
 #[test]
 fn batches_of_the_same_rows_come_to_the_same_in_whatever_order_and_never_to_a_deadlock() {
-    // Not even to one that a session gets over by itself.
+    // Not even one that a retry of the session hides.
     assert_eq!(play(5, 300, batches), 0);
 }
 
@@ -114,7 +114,7 @@ fn rows_of_one_statement_move_an_order_in_the_order_in_which_they_happen_or_not_
              {log} SELECT order_id, 'EXECUTED' FROM f",
             Some("orders_transition"),
         ),
-        // Nothing asks for the fill, so it comes last.
+        // No other part of the statement reads the result of the INSERT of the fill, so it runs last.
         (
             "WITH f AS ({fill} VALUES ('{id}', 4, 10, 'X')) {log} VALUES ('{id}', 'CANCELLED')",
             Some("orders_transition"),
@@ -151,7 +151,7 @@ fn rows_of_one_statement_move_an_order_in_the_order_in_which_they_happen_or_not_
 #[test]
 fn a_trail_is_in_order_although_the_clock_is_set_back() {
     let (db, blotter, order) = with_order_of(100);
-    // As if the last thing that happened to the order had been dated by a clock an hour ahead.
+    // As if a clock that is an hour ahead had stamped the last change of the order.
     let ahead = "UPDATE orders SET updated_at = now() + interval '1 hour'";
     let admin = &mut db.unguarded();
     admin.batch_execute(ahead).unwrap();

@@ -1,4 +1,4 @@
-//! What a login is told it may do.
+//! The privileges and warnings that are reported of a login.
 
 use diesel::connection::SimpleConnection;
 use tradeblotter::{Blotter, Login};

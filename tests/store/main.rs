@@ -1,5 +1,5 @@
-//! The promises of the store, each proven against a real PostgreSQL: one private server for this
-//! binary, a database of its own for every test.
+//! Tests of the store against a real PostgreSQL: one private server for this binary, and a new database
+//! for every test.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 

@@ -1,5 +1,5 @@
-//! Migrations: each is undone by its `down.sql`, any number of processes may run them, and
-//! whatever a host application has in the database stays as it was.
+//! Migrations: each `down.sql` undoes its `up.sql`, any number of processes may run them at once, and the
+//! objects of a host application stay unchanged.
 
 use std::path::Path;
 use std::process::Command;
@@ -108,7 +108,7 @@ fn order_of(trader: u128) -> String {
 fn every_migration_is_undone_byte_for_byte() {
     let database = Database::empty();
     let conn = &mut database.owner();
-    // Diesel's own harness goes forward one at a time, on the same files and the same record.
+    // Diesel's own harness applies the same files one at a time, and records them in the same table.
     let files = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
     let files = FileBasedMigrations::from_path(files).unwrap();
     // Makes Diesel's table, which stays.
@@ -118,7 +118,7 @@ fn every_migration_is_undone_byte_for_byte() {
     for name in names(conn) {
         conn.run_next_migration(files.clone()).unwrap();
         let after = dump(&database);
-        // Roles belong to the cluster, and no dump of a database has them.
+        // Roles belong to the cluster, so a dump of a database does not contain them.
         if !name.ends_with("_create_roles") {
             assert_ne!(before, after, "{name} does nothing");
         }
@@ -264,7 +264,7 @@ fn an_older_unknown_migration_is_in_nobodys_way() {
 fn an_unknown_migration_is_in_the_way_only_of_reverting_what_came_before_it() {
     let database = Database::migrated();
     let conn = &mut database.owner();
-    // Just after the oldest.
+    // A version just after the oldest migration.
     let between = format!("{}1", recorded(conn)[0]);
     record(conn, &between);
     migrations::require(conn).unwrap();
@@ -292,7 +292,7 @@ fn a_failing_migration_leaves_nothing_and_those_before_it_stay() {
         ["table __diesel_schema_migrations", "table traders", "type order_type_enum"],
     );
 
-    // Were the lock still held, a run from elsewhere would wait for it for minutes.
+    // If the lock were still held, another process would wait for it for minutes.
     let locks = "SELECT pid::text AS text FROM pg_locks JOIN pg_database d ON d.oid = database
                  WHERE locktype = 'advisory' AND datname = current_database()";
     let other = &mut database.owner();
@@ -311,7 +311,7 @@ fn no_migration_is_reverted_while_the_log_has_entries_unless_they_are_to_be_disc
     let files = FileBasedMigrations::from_path(files).unwrap();
     for name in names(conn).into_iter().rev() {
         let before = dump(&database);
-        // The first one creates no table of records.
+        // The first migration creates no append-only table.
         if !name.ends_with("create_traders") {
             for refused in [
                 migrations::revert(conn, Extent::Last(1), Records::Keep, |_| panic!("reverted")),
@@ -321,7 +321,7 @@ fn no_migration_is_reverted_while_the_log_has_entries_unless_they_are_to_be_disc
                 assert!(refused.is_migration_failure(), "{refused}");
                 assert!(refused.to_string().contains("blotter.discard_records"), "{refused}");
             }
-            // Nor by Diesel's own harness.
+            // Diesel's own harness cannot revert it either.
             let refused = conn.revert_last_migration(files.clone()).unwrap_err().to_string();
             assert!(refused.contains("blotter.discard_records"), "{refused}");
             assert_same(&dump(&database), &before, "after a revert that was refused");

@@ -1,6 +1,6 @@
-//! The lifecycle of orders as plain rows and plain sums, without a database. It is written from what the
-//! store promises and not from how the store keeps it: totals are summed up anew from all fills that
-//! count, status follows from the totals, and a step that is refused leaves everything as it was.
+//! A model of the lifecycle of orders in plain Rust, without a database. It is written from the
+//! documentation and not from the code: totals are summed up from all effective fills after each step,
+//! status follows from the totals, and a refused step changes nothing.
 
 use std::collections::BTreeMap;
 
@@ -413,7 +413,7 @@ impl Model {
         if let Some((id, known)) = self.known(new.key()) {
             return if new.is(known) { Ok(id) } else { Err(Mismatch) };
         }
-        // What is booked from a break may come late.
+        // A fill that books a break may come after the end of the order.
         if !order.is_open() && new.of_break.is_none() {
             return Err(Illegal);
         }
@@ -511,7 +511,7 @@ impl Model {
         }
         let order = self.orders.get_mut(&id).unwrap();
         (order.filled, order.notional) = (filled, notional);
-        // By schoolbook division: the quotient, and one cent more from half a cent on.
+        // Integer division, rounded half up to the cent.
         let shares = i128::from(filled);
         order.average =
             (filled > 0).then(|| notional / shares + i128::from(notional % shares * 2 >= shares));
@@ -602,7 +602,7 @@ impl Model {
         }
         self.breaks.insert(name, Break { reported: *reported, reason, resolution: None });
         if let Some(order) = reported.order.filter(|id| self.orders.contains_key(id)) {
-            // In words that are for people.
+            // The exact reason is text for people and is not compared.
             let reason = Some("break".to_owned());
             let of_break = Some(name);
             self.log(order, Entry { reason, of_break, ..Entry::new(Action::Recovered) });
@@ -762,7 +762,7 @@ fn each<K: Ord>(
     if refused.is_empty() {
         return Ok(taken);
     }
-    // More may refuse a row when those after it have been taken.
+    // After the rows behind it are applied, a row may be refused for further reasons.
     refusals.extend(refused.into_iter().filter_map(|row| take(row).err()));
     Err(refusals)
 }

@@ -1,4 +1,4 @@
-//! Orders: what is taken into the book, what is refused, and what is read back.
+//! Orders: which are accepted, which are refused, and how they are read.
 
 use std::slice;
 

@@ -1,4 +1,4 @@
-//! Pages: walking them gives every row once, in the order of one big listing.
+//! Pagination: the pages together have every row once, in the order of one large listing.
 
 use std::collections::BTreeSet;
 
@@ -148,13 +148,13 @@ fn assert_pages_are_one_listing<R: Listed>() {
     let db = Database::migrated();
     let blotter = db.blotter();
     check(16, (vec(0..5i64, 0..30), 1..8u16, 0..4i64), |(offsets, size, newer)| {
-        // A trader to each case, who sees the rows of that case and no other.
+        // One trader per case, who sees only the rows of that case.
         let ada = trader(&blotter, "Ada");
         let session = blotter.trader(ada.id).unwrap();
-        // Without its triggers the database logs no submission that would be among the rows.
+        // Without triggers, the database logs no SUBMITTED entry that would be among the rows.
         let conn = &mut db.unguarded();
         let order = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
-        // The order itself is a row of its own listing, at noon like others.
+        // In the listing of orders the order itself is a row; it gets a time like the others.
         let at = orders::created_at.eq(noon());
         diesel::update(orders::table.find(order.id)).set(at).execute(conn).unwrap();
         R::insert(conn, &order, &moments(&offsets));
@@ -181,7 +181,8 @@ fn assert_pages_are_one_listing<R: Listed>() {
                 R::insert(conn, &order, &news);
             }
         });
-        // Newest first the news are on a page already turned; oldest first they follow the rest.
+        // Newest first, the new rows belong to pages that were already read; oldest first, they come at
+        // the end.
         let mut expected = whole.len();
         if arrived && !R::NEWEST_FIRST {
             expected += news.len();

@@ -1,4 +1,4 @@
-//! Takes steps on the database and on the model alike, and holds what is stored against the model.
+//! Takes the same steps on the database and on the model, and compares the stored rows with the model.
 
 use std::cell::RefCell;
 use std::fmt::Debug;
@@ -71,7 +71,7 @@ impl<'t> Play<'t> {
     pub fn new(taken: &'t AtomicU64) -> Self {
         let db = Database::migrated();
         let mut reader = connect(&db.app_url()).unwrap();
-        // Plans are made of tables that are small still, and kept when these have grown.
+        // Plans are cached while the tables are still small, and would choose sequential scans.
         let reads = "SET ROLE blotter_compliance; SET enable_seqscan = off";
         reader.batch_execute(reads).unwrap();
         let sequences = RefCell::new(Sequences { reader, begun: 0 });
@@ -90,7 +90,7 @@ impl<'t> Play<'t> {
             blotter: &self.blotter,
             reader,
             traders: traders.unwrap(),
-            // A minute before the sequence before, so that what that has left open is not due.
+            // A minute earlier than the previous sequence, so that its open orders are not due.
             start: noon() - TimeDelta::minutes((*begun).into()),
             model: Model::default(),
             stored: Model::default(),
@@ -100,7 +100,7 @@ impl<'t> Play<'t> {
             self.taken.fetch_add(round.0.len() as u64, Ordering::Relaxed);
             sequence.take(round)?;
         }
-        // Once more from the beginning, with what no step has had to do with.
+        // Finally reads all rows again, including those that no step touched.
         (sequence.stored, sequence.read) = (Model::default(), read);
         sequence.read_all();
         sequence.compare()
@@ -310,7 +310,7 @@ impl Part {
             {
                 true
             }
-            // Between what refuses an execution and the break that is kept of it others may come.
+            // Other clients may act between the refusal of an execution and the insertion of its break.
             (Command::Report(reported), Ok(Answer::Broken(name)), None) => {
                 let refused = Some(model.execute(reported, *name).err()?);
                 return Some(Some(Self { refused, ..self }));
@@ -318,14 +318,15 @@ impl Part {
             (Command::Report(reported), Ok(Answer::Broken(name)), Some(reason)) => {
                 model.keep(reported, reason, *name) == Ok(*name)
             }
-            // What it was to be booked as has been recorded or amended at the same moment: who resolves
-            // it is told so, and may look again.
+            // A concurrent client has recorded the execution or amended its fill: the resolution is
+            // refused, and may be tried again.
             (Command::Resolve(_), Err(Refusal::Rule(rule)), _)
                 if ["uq_fills_execution_id", "uq_fills_amends"].contains(&rule.as_str()) =>
             {
                 true
             }
-            // It has met one that amends the same fill, and when told so, one with the same id.
+            // It conflicts with an amendment of the same fill, and at the second attempt with one under
+            // the same execution id.
             (Command::Amend(_), Err(Refusal::Rule(rule)), _) if rule == "uq_fills_execution_id" => {
                 true
             }
@@ -536,7 +537,7 @@ fn order(row: &store::Order, log: Vec<Entry>) -> Order {
 
 fn entry(row: &store::ExecutionLog) -> Entry {
     let reason = row.reason.as_deref();
-    // The words of what has refused it are for people.
+    // The detail of a break is text for people and is not compared.
     let reason = reason.map(|reason| if reason.starts_with("break: ") { "break" } else { reason });
     Entry {
         action: row.action,

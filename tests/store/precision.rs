@@ -1,4 +1,4 @@
-//! Prices finer than a cent: refused until the columns are widened, kept exactly from then on.
+//! Prices with more than two decimal places: refused until the columns are widened, then stored exactly.
 
 use bigdecimal::BigDecimal;
 use diesel::connection::SimpleConnection;
@@ -99,7 +99,7 @@ fn once_widened_the_columns_keep_finer_prices_exactly_and_all_that_follows_from_
 
     let blotter = db.blotter();
     let engine = blotter.engine();
-    // 630.90 for 63, to four places now.
+    // 630.90 / 63, now rounded to four decimal places.
     assert_eq!(history(&blotter, &order).order.average_fill_price, Some(price("10.0143")));
     let rebuilt = || engine.snapshot(|tx| tx.orders().rebuild(None)).unwrap().differing;
     assert_eq!(rebuilt(), []);

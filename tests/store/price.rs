@@ -1,4 +1,4 @@
-//! Prices and commissions: what fits the column is kept exactly, the rest is refused.
+//! Prices and commissions: values that fit the column are stored exactly, all others are refused.
 
 use std::collections::HashSet;
 

@@ -1,5 +1,4 @@
-//! Clients in no language that the compiler knows: psql, as each role, with the columns of the base
-//! schema only.
+//! Clients that do not use the library: psql, as each role, with the columns of the base schema only.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

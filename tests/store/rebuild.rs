@@ -1,4 +1,5 @@
-//! Orders rebuilt from their fills and log entries: as of a moment, and to compare with what is stored.
+//! Rebuilds orders from their fills and log entries: as of a moment, and to compare them with the stored
+//! rows.
 
 use diesel::connection::SimpleConnection;
 use tradeblotter::{

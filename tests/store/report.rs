@@ -1,5 +1,5 @@
-//! The compliance report: its rows add up with the store, its files are whole and are what their manifest
-//! says.
+//! The compliance report: its rows agree with the store, and its files are complete and match their
+//! manifest.
 
 mod browser;
 mod page;
@@ -126,7 +126,7 @@ fn totals_after_each_action_are_exact_with_corrections_and_busts() {
     assert_eq!(correction["amends"], rows[3]["fill_id"]);
     assert_eq!((&correction["is_bust"], &rows[6]["is_bust"]), (&false.into(), &true.into()));
     assert_eq!(text(correction, "event_time"), "2026-11-20T12:00:00.000000Z");
-    // What the venue has told first, the rows before do not know.
+    // Rows before the first report of the venue's order id do not have it.
     let venue_ids: Vec<_> = rows.iter().map(|row| row["venue_order_id"].as_str()).collect();
     assert_eq!(venue_ids[..2], [None, Some("V-1")]);
     assert!(venue_ids[1..].iter().all(|id| *id == Some("V-1")));

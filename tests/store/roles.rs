@@ -122,7 +122,7 @@ fn an_owner_that_may_not_create_roles_is_told_what_an_administrator_has_to_run()
     cluster.admin("a").batch_execute("REVOKE blotter_ledger FROM \"The owner\"").unwrap();
     assert_eq!(catalog::differences(owner).unwrap(), []);
 
-    // Later the roles are there, and only the membership is missing.
+    // Now the roles exist, and only the membership is missing.
     let refused = migrations::redo(owner, Extent::All, Records::Keep, |_| ()).unwrap_err();
     follow_instructions(&cluster, &refused);
     migrations::run(owner).unwrap();

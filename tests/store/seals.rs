@@ -1,4 +1,4 @@
-//! Sealed evidence: what is sealed, what is found of what was changed, and what a proof proves.
+//! Seals: what they cover, which changes a verification finds, and what a proof shows.
 
 mod tampering;
 mod under_way;
@@ -105,7 +105,7 @@ impl Sealed {
         let engine = blotter.engine();
         engine.transaction(|tx| tx.fills().bust(&bust)).unwrap();
         engine.transaction(|tx| tx.fills().correct(&correction)).unwrap();
-        // Numbers that are drawn and never stand.
+        // Sequence numbers that are drawn and then rolled back.
         let failed = engine.transaction(|tx| RawEntry::new(order.id, Action::Filled).insert(tx));
         assert!(failed.unwrap_err().is_rule_violation());
         let taken_back: Result<(), Error> = engine.transaction(|tx| {
@@ -123,7 +123,8 @@ impl Sealed {
         };
         let replacement = submit(blotter, &replacement).unwrap();
         append(blotter, &NewExecutionLog::new(replacement.id, NewAction::Cancelled)).unwrap();
-        // One that came too late is booked, one is dismissed, one is left open, one is of no order.
+        // Four breaks: a late fill that is booked, one that is dismissed, one left open, and one of an
+        // unknown order.
         let late = kept(blotter, &late(Some(&replacement), "L-1"));
         let twice = kept(blotter, &self::late(Some(&replacement), "L-2"));
         kept(blotter, &self::late(Some(&replacement), "L-3"));
@@ -223,7 +224,7 @@ fn what_is_derived_of_an_order_moves_on_and_is_no_part_of_what_was_sealed() {
 fn columns_that_are_made_finer_change_no_leaf() {
     let sealed = Sealed::day();
     precision::widen(&mut sealed.db.owner(), 6).unwrap();
-    // Connections that are open have prepared for the columns of before.
+    // A new pool, because open connections have statements prepared for the previous columns.
     let auditor = sealed.db.blotter().auditor();
     assert_eq!(verify(&auditor, &sealed.options()).1, []);
 }
@@ -252,7 +253,7 @@ fn a_restored_dump_verifies() {
     let (verified, found) = verify(&auditor, &sealed.options());
     assert_eq!((verified.entries, found), (entries(&sealed.db), Vec::new()));
 
-    // And goes on from there.
+    // Sealing continues from there.
     let blotter = restored.blotter();
     let ada = trader(&blotter, "Ada");
     submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
@@ -307,7 +308,7 @@ fn more_entries_than_a_seal_covers_are_sealed_with_several() {
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
     submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
-    // What no client can write so fast.
+    // Inserted in SQL, because clients would take too long.
     let fill = "INSERT INTO execution_logs (order_id, trader_id, action)
                 SELECT id, trader_id, 'APPROVED' FROM orders, generate_series(1, 66000)";
     db.unguarded().batch_execute(fill).unwrap();
@@ -398,7 +399,7 @@ fn changed(value: &serde_json::Value) -> serde_json::Value {
 fn a_proof_in_which_any_value_is_another_one_is_refused() {
     let sealed = Sealed::day();
     let keys = [sealed.key.public()];
-    // A submission, a booked break and a dismissed one have every fact there is between them.
+    // A submission, a booked break and a dismissed break together have every field of an encoding.
     let log = "SELECT min(id::text) AS text FROM execution_logs
                WHERE action = 'SUBMITTED' OR reason LIKE 'break %' AND fill_id IS NOT NULL
                    OR reason LIKE 'break dismissed%'

@@ -1,4 +1,4 @@
-//! Sessions: the pool, retries, roles, snapshots, and what errors tell of a URL.
+//! Sessions: the pool, retries, roles, snapshots, and how much of a URL an error reveals.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -38,7 +38,7 @@ fn an_exhausted_pool_is_an_error_and_not_a_wait_for_ever() {
     let database = Database::migrated();
     let pool = Pool::builder()
         .max_size(1)
-        // Long enough to connect, since the pool waits no longer for that either.
+        // Long enough to connect, because the same timeout applies to new connections.
         .connection_timeout(Duration::from_secs(2))
         .build(ConnectionManager::new(database.app_url()))
         .unwrap();
@@ -90,7 +90,7 @@ fn a_transaction_that_met_another_is_run_again_whatever_the_closure_makes_of_the
     assert_eq!(runs, 2);
     assert_eq!(history(&blotter, &order).order.filled_quantity, 2);
 
-    // One that swallows it, too: nothing of that attempt can be stored.
+    // A closure that ignores the conflict is retried too: nothing of that attempt can be committed.
     let mut runs = 0;
     let work = |tx: &mut Tx<'_, role::Engine>| {
         runs += 1;

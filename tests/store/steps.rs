@@ -1,6 +1,6 @@
-//! Random steps of clients, legal and illegal. A step names rows by their places among those that are
-//! there when it is taken, the last first, so that it still means something when steps before it are left out; which is
-//! why plain proptest does, and no state machine of it is needed that would keep track of that.
+//! Random steps of clients, legal and illegal. A step names rows by their index among the rows that exist
+//! when it is taken, newest first. So it stays meaningful when proptest removes earlier steps, and no
+//! state machine is needed to keep track of rows.
 
 use std::fmt;
 
@@ -469,7 +469,7 @@ fn execution_id() -> impl Strategy<Value = Option<&'static str>> {
 
 fn terms() -> impl Strategy<Value = Terms> + Clone {
     let quantity = prop_oneof![20 => 1..150, 4 => Just(i32::MAX), 1 => -1..=0];
-    // A market order has none: the library says so before the database is asked.
+    // A MARKET order has no price here: the library would refuse it before the database does.
     let pricing = prop_oneof![
         4 => Just((OrderType::Market, false)),
         4 => Just((OrderType::Limit, true)),
@@ -485,7 +485,7 @@ fn terms() -> impl Strategy<Value = Terms> + Clone {
             |(trader, quantity, (order_type, has_price), client_order_id, replaces, expires)| {
                 Terms {
                     trader,
-                    // So that a new order has one flaw at most.
+                    // A new order has at most one flaw, so that the expected error is unambiguous.
                     quantity: if order_type == OrderType::Market || has_price {
                         quantity
                     } else {
@@ -560,7 +560,7 @@ fn entry() -> impl Strategy<Value = Entry> {
     (action, status, reason, option::of(0..3), option::of(select(&ERROR_CODES)), venue_order_id)
         .prop_map(|(action, status, reason, retry, error_code, venue_order_id)| Entry {
             action,
-            // Of the others it is known where they lead to; one of them may say so.
+            // The status after any other action is fixed; only CANCELLED may state it.
             status: status
                 .filter(|status| action == Action::Recovered || *status == OrderStatus::Cancelled),
             reason,

@@ -1,4 +1,4 @@
-//! Streams: all rows that match, one after the other, whatever their number.
+//! Streams: all matching rows, one at a time, whatever their number.
 
 use tradeblotter::{Action, Error, Filter, NewFill, NewOrder, OrderStatus, Page, Side};
 

@@ -1,4 +1,4 @@
-//! Totals as venues report them, held against the store's; and actions logged many at a time.
+//! Reconciliation of the totals that venues report with the store's; and batches of logged actions.
 
 use bigdecimal::BigDecimal;
 use tradeblotter::{
@@ -73,7 +73,7 @@ fn an_average_agrees_to_as_many_places_as_the_venue_has_cut_or_rounded() {
         "10.0066667",
         "10.00666666",
         "10.00666667",
-        // No average is told.
+        // The venue reports no average price.
         "0",
         "0.00",
     ] {
@@ -153,7 +153,7 @@ fn the_totals_of_a_replacing_order_are_those_of_the_chain_and_the_replaced_one_s
         ..NewOrder::market(order.trader_id, Side::Buy, "AAPL", 200)
     };
     let next = submit(&blotter, &replacing).unwrap();
-    // It has filled nothing yet itself.
+    // The replacement itself has no fills yet.
     let begun = Totals { status: Some(OrderStatus::Partial), ..totals(&next, 100, "10.00", "T-1") };
     assert_eq!(compare(&blotter, &begun), []);
     record(&blotter, &fill_of(&next, 200, "10.01")).unwrap();
@@ -292,7 +292,8 @@ fn a_batch_of_actions_is_logged_whole_or_not_at_all() {
     let blank = [all[0], NewExecutionLog { reason: Some(" "), ..all[1] }];
     assert!(append_batch(&blotter, &blank).unwrap_err().is_invalid_input());
     assert_eq!(db.contents(), before);
-    // Who goes on after a refusal keeps nothing of it, and all else.
+    // If the caller continues after an error, nothing of the refused batch is stored, and everything else
+    // is.
     blotter
         .engine()
         .transaction(|tx| {

@@ -1,4 +1,4 @@
-//! Traders: who can be registered, and how they are found again.
+//! Traders: which can be registered, and how they are found.
 
 use tradeblotter::Error;
 use uuid::Uuid;

@@ -1,5 +1,5 @@
-//! The trading day among the examples: it is what its generator writes, adds up by other code than
-//! the generator's, and has everything in it that happens to orders.
+//! The bundled trading day: it is the generator's output, its totals agree with independent code, and
+//! every kind of event occurs in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -69,7 +69,7 @@ fn what_is_committed_is_what_the_generator_writes() {
 #[test]
 fn everything_that_happens_to_orders_happens_in_the_day() {
     let Written { day, fix, .. } = write(ORDERS, false);
-    // What reports of FIX never say.
+    // Events that FIX reports never have.
     let unsaid = ["approved", "routed", "recovered"];
     for kind in KINDS {
         let kind = serde_json::to_value(kind).unwrap();
@@ -87,17 +87,17 @@ fn everything_that_happens_to_orders_happens_in_the_day() {
     assert_eq!(all(1), BTreeSet::from(["ada", "barbara", "grace", "linus"]));
     assert_eq!(all(102), BTreeSet::from(["0", "2"]));
     assert_eq!(all(103), BTreeSet::from(["1", "2", "3"]));
-    // Decimals of an average: from four on, and rounded where there are more than six.
+    // Averages have four to six decimal places, rounded.
     let decimals = all(6).into_iter().filter_map(|average| average.split_once('.'));
     let decimals: BTreeSet<_> = decimals.map(|(_, decimals)| decimals.len()).collect();
     assert_eq!(decimals, BTreeSet::from([4, 5, 6]));
-    // Resent either way, and more than fills.
+    // Messages are repeated with either flag, fills and other reports.
     for flag in [43, 97] {
         let resent = messages.iter().filter(|(_, message)| message.contains_key(&flag));
         let kinds: BTreeSet<_> = resent.filter_map(|(_, message)| message.get(&150)).collect();
         assert!(kinds.len() > 2 && kinds.contains(&"F"), "{flag}: {kinds:?}");
     }
-    // Open as the day ends, of those that are good till cancelled; and of no others.
+    // At the end of the day only orders that are good till cancelled are open.
     let mut last = BTreeMap::new();
     for (_, message) in &messages {
         if let (Some(order), Some(status), Some(tif)) =
@@ -137,7 +137,7 @@ fn each_break_is_planted_once_and_the_readme_says_where() {
         assert!(readme.contains(&row), "{row}");
     }
     assert!(write(ORDERS, true).day.anomalies.is_empty());
-    // As many as fit in, each in an order of its own.
+    // As many anomalies as there are orders, each in its own order.
     assert_eq!(write(ANOMALIES.len() as u64, false).day.anomalies.len(), ANOMALIES.len());
     assert_eq!(write(0, false).day.anomalies.len(), 0);
 }

@@ -1,4 +1,4 @@
-//! `docs/cli.md` is the help of every subcommand, generated.
+//! `docs/cli.md` is generated from the help of every subcommand.
 
 use std::process::{Command, Stdio};
 

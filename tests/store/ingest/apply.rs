@@ -1,5 +1,5 @@
-//! Reports applied to the store: each order, fill and action exactly once, however often, by whichever
-//! session and in whatever pieces the reports arrive; and what each report does not do.
+//! Applies reports to the store: each order, fill and action is stored exactly once, however often the
+//! reports arrive, from any session and in batches of any size.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -74,7 +74,7 @@ fn fills_of_an_order_that_is_told_too_little_of_are_breaks_and_the_rest_is_a_pro
     let (db, tally, problems) = read(&[
         stray("A", "150=F|39=1|32=10|31=10.00|14=10"),
         stray("B", "150=4|39=4|14=0"),
-        // Of another order that nobody knows, under the same id.
+        // An execution of another unknown order, under the same execution id.
         stray("C", "150=F|39=1|32=20|31=10.00|14=20"),
         acknowledged(1, "D", 100),
     ]);
@@ -156,7 +156,7 @@ fn the_same_reports_of_a_second_session_count_once() {
     for reports in [
         [reports.as_slice(), other.as_slice()].concat(),
         reports.iter().zip(&other).flat_map(|(a, b)| [a.clone(), b.clone()]).collect(),
-        // It lags, and has old news for new.
+        // The other session lags, and its reports are out of date.
         vec![
             reports[0].clone(),
             reports[1].clone(),
@@ -170,7 +170,7 @@ fn the_same_reports_of_a_second_session_count_once() {
         let (db, ..) = read(&reports);
         assert_eq!(describe(&db), describe(&clean));
     }
-    // The one that does not say where comes first.
+    // The session that reports no venue comes first.
     let (db, ..) = read(&[other.as_slice(), reports.as_slice()].concat());
     assert_eq!(orders(&db), ["A CANCELLED 70/100"]);
     assert_eq!((db.contents().fills.len(), breaks(&db)), (2, vec![]));
@@ -183,7 +183,7 @@ fn what_one_session_has_in_pounds_and_another_in_pence_is_the_same_fill() {
         .replace("31=10.00", "31=1000")
         .replace("\u{1}6=10.00", "\u{1}6=1000")
         .replace("GBP", "GBp");
-    // Their lengths are no longer right, which is noted.
+    // The edits make BodyLength wrong, which the reader only notes.
     for reports in [[&pounds, &pence], [&pence, &pounds]] {
         let order = acknowledged(1, "A", 100);
         let reports = [order, reports[0].clone(), reports[1].clone()];
@@ -296,7 +296,7 @@ fn busts_and_corrections_are_read_in_both_dialects() {
             amend(4, "E3", "E1", correct, 50, 80),
             amend(5, "E4", "E3", correct, 45, 75),
             amend(6, "E5", "E2", bust, 30, 45),
-            // By a session that does not say where.
+            // From a session that reports no venue.
             other_session(&amend(7, "E6", "E1", correct, 44, 44)),
         ];
         assert_comes_to(&reports, &["A PARTIAL 44/100"], &[]);
@@ -344,7 +344,7 @@ fn an_order_that_replaces_another_has_what_is_left_and_the_totals_go_over_the_ch
         ];
         let stand = ["A CANCELLED 40/100", "B CANCELLED 60/160", "C PARTIAL 50/200"];
         assert_comes_to(&reports, &stand, &[]);
-        // After the end, by the venue's id only.
+        // The same fills again after the end, with the venue's order id only.
         let bare = |report: &String| {
             report.replace("\u{1}11=A\u{1}", "\u{1}").replace("\u{1}11=B\u{1}", "\u{1}")
         };
@@ -359,14 +359,14 @@ fn a_fill_of_the_old_id_after_the_replacement_is_late_or_a_break_and_never_booke
     let begun = [
         acknowledged(1, "A", 100),
         filled_as(2, "A", "VA", "E1", 40, 40),
-        // It counts a fill that comes after it.
+        // Its CumQty includes a fill that is reported later.
         replaced(4, "B", "A", "VA", 200, 60),
     ];
     let late = filled_as(3, "A", "VA", "E2", 20, 60);
     let reports = [begun.as_slice(), &[late.clone(), late]].concat();
     let stand = ["A CANCELLED 60/100", "B PENDING 0/140"];
     assert_comes_to(&reports, &stand, &["ORDER_ENDED A E2 booked"]);
-    // The shares that it would take are those of a fill of the new order.
+    // The shares that this fill needs belong to a fill of the replacement.
     let uncounted = filled_as(6, "A", "VA", "E4", 30, 90);
     let reports = [
         acknowledged(1, "A", 100),
@@ -437,7 +437,7 @@ fn story(id: &str) -> Vec<String> {
 
 #[test]
 fn however_the_reports_of_several_orders_and_sessions_are_shuffled_they_are_counted_once() {
-    // Six sequences, each told in its order: of three orders, by two sessions.
+    // Six sequences, each kept in order: three orders, each reported by two sessions.
     let moves = vec((0_usize..6, any::<bool>()), 0..60);
     check(24, (moves, 1_usize..20), |(moves, batch)| {
         let mut told_by: Vec<Vec<String>> = ["A", "B", "C"].map(story).to_vec();
@@ -467,7 +467,7 @@ fn however_the_reports_of_several_orders_and_sessions_are_shuffled_they_are_coun
                 .position(|id| *id == order.client_order_id.as_deref());
             let which = which.unwrap();
             let furthest = next[which].max(next[which + 3]);
-            // One more may have been told and not counted as told, to be told again.
+            // A report that will be repeated is in the input, but not counted in `next` yet.
             let told = [reported[furthest], reported[(furthest + 1).min(6)]];
             prop_assert!(told.contains(&order.filled_quantity), "{:?} {:?}", told, order);
             prop_assert!(furthest < 6 || order.status == OrderStatus::Cancelled);

@@ -1,4 +1,4 @@
-//! FIX messages read: what each becomes, and that nothing that is damaged becomes anything.
+//! Reads FIX messages: the event that each becomes, and that a damaged message becomes none.
 
 use std::io::{self, Read};
 
@@ -125,7 +125,7 @@ fn each_kind_of_report_becomes_what_it_is() {
         ("150=5|39=5|", Kind::Replaced),
         ("150=8|39=8|", Kind::Rejected),
         ("150=8|", Kind::Rejected),
-        // The first order goes on.
+        // The first order continues.
         ("150=8|39=1|", Kind::Status),
         ("150=C|39=C|", Kind::Expired),
         ("150=G|39=1|19=E-1|32=5|31=1|", Kind::Correct),
@@ -142,7 +142,7 @@ fn each_kind_of_report_becomes_what_it_is() {
         ("150=E|39=E|", Kind::Status),
         ("150=I|39=1|", Kind::Status),
         ("150=L|39=0|", Kind::Status),
-        // FIX 4.2, where tag 20 tells what is done, and 150 how the order stands.
+        // FIX 4.2: tag 20 has the kind of the report, and 150 the state of the order.
         ("20=1|150=1|39=1|19=E-1|", Kind::Bust),
         ("20=2|150=2|39=2|19=E-1|32=5|31=1|", Kind::Correct),
         ("20=3|150=2|39=2|32=5|31=1|", Kind::Status),
@@ -177,7 +177,7 @@ fn other_messages_become_requests_and_refusals() {
     for (body, kind) in cases {
         assert_eq!(event_of(body, |event| event.kind), kind, "{body}");
     }
-    // The terms that are asked for are nobody's before the venue grants them.
+    // Requested terms do not apply before the venue confirms them.
     assert_eq!(
         event_of(cases[3].0, |event| (event.quantity.is_none(), event.order_type)),
         (true, None)
@@ -245,7 +245,7 @@ fn statuses_sides_and_types_are_those_of_the_store_or_none() {
         let read = event_of(&format!("35=D|40={code}|44=10|99=9|"), |event| {
             (event.order_type, event.price.map(|price| price.to_string()), event.note.is_some())
         });
-        // A limit that is lost is told.
+        // A note reports the limit that is not stored.
         assert_eq!(read, (order_type, price.map(String::from), code == "4"), "{code}");
     }
 }
@@ -337,7 +337,7 @@ fn a_message_that_is_cut_off_is_never_an_event_and_costs_no_other() {
     for separator in ["\x01", "|", "^A", " | "] {
         let message = message.replace('\x01', separator);
         let next = next.replace('\x01', separator);
-        // Its last separator it may lack.
+        // The last separator may be missing.
         for end in 0..message.rfind("10=").unwrap() + "10=123".len() {
             for glue in ["", "\n"] {
                 let text = format!("{}{glue}{next}", &message[..end]);
@@ -345,7 +345,7 @@ fn a_message_that_is_cut_off_is_never_an_event_and_costs_no_other() {
                 let ids =
                     read.iter().flatten().flatten().map(|event| event.venue_order_id.as_deref());
                 assert_eq!(ids.collect::<Vec<_>>(), [Some("2")], "{text:?}");
-                // From where it is more than words.
+                // An error is reported as soon as the text is recognizable as a message.
                 let is_told = read.iter().any(Result::is_err);
                 assert!(is_told || end <= 9 + separator.len(), "{text:?}");
             }

@@ -1,5 +1,5 @@
-//! Events as NDJSON, as CSV and as Alpaca has them: what is written reads as itself, what is wrong is
-//! named, no bytes make a reader panic.
+//! Events as NDJSON, CSV and Alpaca's JSON: written events read back the same, errors name the field, and
+//! no input makes a reader panic.
 
 use std::io::{self, Read};
 

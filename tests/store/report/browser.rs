@@ -1,5 +1,4 @@
-//! The page of a report in a browser, as an officer looks at it: on a desk and on a phone, by day and by
-//! night.
+//! The HTML page of a report in a browser: on a wide and a narrow screen, in light and dark mode.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,7 +55,7 @@ fn browser() -> PathBuf {
 fn open(file: &Path, is_dark: bool, arguments: &[String]) -> String {
     let profile = TempDir::new().unwrap();
     let output = Command::new(browser())
-        // The sandbox is not to be had by root, nor in most containers; the page is our own.
+        // Chromium's sandbox does not work as root or in most containers; the page is our own.
         .args([
             "--headless",
             "--no-sandbox",

@@ -1,4 +1,4 @@
-//! What the page of a report says.
+//! The contents of the HTML page of a report.
 
 use tradeblotter::report::Format;
 use tradeblotter::{Filter, NewAction, NewExecutionLog, NewFill, NewOrder, Side};
@@ -38,7 +38,7 @@ fn text_that_somebody_else_wrote_stays_text() {
     {
         assert!(page.contains(escaped), "{escaped}");
     }
-    // The name in the timeline; the reason there and in the list of rejects.
+    // The name is in the timeline; the reason is there and in the list of rejections.
     assert_eq!(page.matches("&quot;'&gt;&lt;img src=x onerror=alert(1)&gt;&amp;amp;").count(), 3);
     assert_eq!(page.matches("</style>").count(), 1);
 }

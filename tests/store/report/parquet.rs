@@ -1,4 +1,4 @@
-//! Parquet: the same rows, in columns of types that hold them.
+//! Parquet: the same rows as the other formats, in typed columns.
 
 use parquet::data_type::{AsBytes, Decimal};
 use parquet::file::reader::{FileReader, SerializedFileReader};

@@ -1,7 +1,7 @@
-//! Changes by a superuser who has switched off what stands in the way: each is found, and the right row
-//! named.
+//! Changes by a superuser who has disabled the guards: each is found, and the finding names the right
+//! row.
 //!
-//! Each change is made, looked at and taken back in a transaction of its own on one sealed day.
+//! Each change is made, verified and rolled back in its own transaction on one sealed day.
 
 use std::cell::RefCell;
 
@@ -251,7 +251,8 @@ impl Scene {
         let number = |row: &Row| row.entries[0];
         match deed {
             Deed::Edit(row, column, to_null) => {
-                // By columns first, of which each table has as many as it has, and not by rows.
+                // Chooses the column before the row, so that every column is equally likely, however many
+                // rows its table has.
                 let Column { relation, name, another, is_nullable } = column.get(&self.columns);
                 let rows: Vec<_> =
                     self.rows.iter().filter(|row| row.relation == *relation).collect();
@@ -464,7 +465,7 @@ fn a_history_that_is_rewritten_and_sealed_anew_is_told_by_the_key_or_by_the_chec
     assert!(by_key.iter().chain(&of_all(SealFlaw::Fork)).all(|finding| by_both.contains(finding)));
     let unnamed = found(&[], checkpoint(), &another);
     assert_eq!(unnamed, by_both);
-    // With the key stolen, the checkpoint is all there is; without either, nothing tells.
+    // If the key was stolen, only the checkpoint file reveals the change; without it, nothing does.
     assert_eq!(found(&[true_key], checkpoint(), &scene.sealed.key), of_all(SealFlaw::Fork));
     assert_eq!(found(&[true_key], None, &scene.sealed.key), []);
     assert_eq!(found(&[], None, &another), []);

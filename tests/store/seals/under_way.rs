@@ -1,4 +1,4 @@
-//! Sealing and verifying while others write.
+//! Sealing and verifying while other sessions write.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -72,7 +72,7 @@ fn under_load_every_entry_is_sealed_once_and_nothing_is_found() {
             let new = NewOrder::market(ada.id, Side::Buy, "AAPL", 10);
             let order = submit(&sealed.blotter, &new).unwrap();
             record(&sealed.blotter, &fill_of(&order, 4, "10.00")).unwrap();
-            // Of some transactions nothing is left but the gap in the numbers.
+            // Some transactions roll back and leave only a gap in the numbers.
             let engine = sealed.blotter.engine();
             let left: Result<(), Error> = engine.transaction(|tx| {
                 tx.execution_logs().append(&NewExecutionLog::new(order.id, EXECUTED))?;

@@ -1,4 +1,4 @@
-//! The server, the databases, and the few steps that many tests begin with.
+//! The private server, its databases, and the first steps that many tests share.
 
 pub mod describe;
 pub mod raw;
@@ -109,7 +109,7 @@ impl Database {
         for table in texts(&mut admin, tables) {
             admin.batch_execute(&format!("ALTER TABLE {table} DISABLE TRIGGER USER")).unwrap();
         }
-        // A trigger draws the numbers of the log.
+        // A trigger assigns the sequence numbers of the log.
         let number = "ALTER TABLE execution_logs ALTER COLUMN sequence
                       SET DEFAULT nextval('execution_logs_sequence');
                       GRANT USAGE ON SEQUENCE execution_logs_sequence TO PUBLIC";

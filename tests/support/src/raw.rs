@@ -86,7 +86,7 @@ impl<'a> RawEntry<'a> {
             Action::Recovered => NewAction::Recovered { retry_attempt, error_code, ended },
         };
         let new = NewExecutionLog { reason, ..NewExecutionLog::new(self.order_id, action) };
-        // What the action has no field for is lost on the way.
+        // Fields that the action does not have are dropped.
         let kept = match action {
             NewAction::Executed { .. } => {
                 Self { venue_order_id, ..Self::new(self.order_id, self.action) }

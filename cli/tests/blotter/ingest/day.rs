@@ -1,4 +1,5 @@
-//! The day that is bundled, by the command: all of it, twice, in pieces, and by several at once.
+//! Ingests the bundled trading day with the command: as a whole, twice, in pieces, and by several
+//! processes at once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::process::Command;
