@@ -8,8 +8,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-/// A test for each of these attacks, of the same name: it is repelled, and every row stays as it
-/// was. And their names, for [`mutation`] to see that each is able to fail.
+/// Makes a test of the same name for each attack: it is repelled, and no row changes. Also lists the
+/// names, so that [`mutation`] can check that each attack is able to fail.
 macro_rules! attacks {
     ($($name:ident),+ $(,)?) => {
         pub const NAMES: &[&str] = &[$(stringify!($name)),+];

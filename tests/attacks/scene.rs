@@ -13,30 +13,31 @@ use tradeblotter_test_support::{Database, texts};
 
 pub const ADA: &str = "a0000000-0000-7000-8000-000000000000";
 pub const ADAS_PENDING: &str = "a0000000-0000-7000-8000-000000000001";
-/// A fill of it has the same id.
+/// It has a fill with the same id.
 pub const ADAS_PARTIAL: &str = "a0000000-0000-7000-8000-000000000002";
-/// It is replaced by the one that was rejected; and see [`GRACES_FILLED`].
+/// It is replaced by [`ADAS_REJECTED`]; see also [`GRACES_FILLED`].
 pub const ADAS_FILLED: &str = "a0000000-0000-7000-8000-000000000003";
 pub const ADAS_REJECTED: &str = "a0000000-0000-7000-8000-000000000004";
-/// A break of it has the same id, and is open: all of it was filled too late.
+/// It has an open break with the same id: a fill that came after the order had ended.
 pub const ADAS_CANCELLED: &str = "a0000000-0000-7000-8000-000000000005";
 pub const GRACE: &str = "b0000000-0000-7000-8000-000000000000";
 pub const GRACES_PENDING: &str = "b0000000-0000-7000-8000-000000000001";
-/// A fill of it has the same id.
+/// It has a fill with the same id.
 pub const GRACES_PARTIAL: &str = "b0000000-0000-7000-8000-000000000002";
-/// A fill of it has the same id, and so has a break that was dismissed. It is replaced.
+/// It has a fill and a dismissed break with the same id. It is replaced.
 pub const GRACES_FILLED: &str = "b0000000-0000-7000-8000-000000000003";
-/// A break of it has the same id, and is open.
+/// It has an open break with the same id.
 pub const GRACES_CANCELLED: &str = "b0000000-0000-7000-8000-000000000005";
-/// Programs use it to say "none"; here it has an order and a break, which are still to be nobody's.
+/// Programs use it to say "none"; here a trader with this id has an order and a break, which must stay
+/// invisible to a session without identity.
 pub const NIL: &str = "00000000-0000-0000-0000-000000000000";
-/// The id of nothing.
+/// An id that no row has.
 pub const ABSENT: &str = "c0000000-0000-7000-8000-000000000000";
 
-/// A break of an order that is not there, and so of no trader.
+/// A break of an unknown order, and so of no trader.
 pub const NOBODYS_BREAK: &str = "d0000000-0000-7000-8000-000000000000";
 
-/// The tables whose rows stay as they were recorded.
+/// The tables whose recorded rows must stay unchanged.
 pub const RECORDS: [&str; 5] = ["orders", "fills", "execution_logs", "breaks", "break_resolutions"];
 pub const TABLES: [&str; 6] =
     ["traders", "orders", "fills", "execution_logs", "breaks", "break_resolutions"];
@@ -44,7 +45,7 @@ pub const TABLES: [&str; 6] =
 pub const ROLES: [&str; 4] =
     ["blotter_trader", "blotter_engine", "blotter_compliance", "blotter_auditor"];
 
-/// What an attack got that it should not have, or did not get that it should.
+/// A breach: what an attack could do and must not, or could not do and must.
 #[derive(Debug)]
 pub struct Breach(String);
 
@@ -52,8 +53,8 @@ pub type Held = Result<(), Breach>;
 
 pub type Attack = fn(&Scene) -> Held;
 
-/// A database in which Ada and Grace have an order in each status, with fills and log, and two
-/// breaks each, one of them dismissed. One more is of no order that is there. And there is a seal.
+/// A database in which Ada and Grace have an order in each status, with fills and log, and two breaks
+/// each, one of them dismissed. One more break is of an unknown order. The log has a seal.
 pub struct Scene {
     // Declared before the database, so that it closes first: a database with connections cannot be
     // dropped.
@@ -62,7 +63,8 @@ pub struct Scene {
     rehearsed: bool,
 }
 
-/// Runs the attack on an intact database: it is refused as it says, and no row has changed.
+/// Runs the attack on an intact database, and asserts that it is refused as it expects and that no row
+/// has changed.
 #[track_caller]
 pub fn assert_repelled(attack: Attack) {
     let scene = Scene::new();
@@ -104,7 +106,7 @@ impl Scene {
         Self { rehearsed: true, ..scene }
     }
 
-    /// Runs an attack on the database as `weakening` leaves it, and takes back what either did.
+    /// Runs an attack on the database as `weakening` leaves it, and rolls back both.
     ///
     /// All of it is one transaction of a superuser who authorizes itself as each attacker: a copy
     /// of the database for each weakening would take too long.
@@ -141,8 +143,8 @@ impl Scene {
         self.member("blotter_auditor", "")
     }
 
-    /// A login with this role only, and with this as its identity; with '' it has none, which is
-    /// also what a SET LOCAL leaves behind.
+    /// A login with this role only, and with this identity; '' means none, and is also what a SET LOCAL
+    /// leaves behind.
     pub fn member(&self, role: &str, identity: &str) -> Actor<'_> {
         self.actor(role, &format!("SET app.user_id = '{identity}'"))
     }
@@ -160,17 +162,17 @@ impl Scene {
         self.actor("postgres", "RESET app.user_id")
     }
 
-    /// A superuser who passes over ordinary triggers.
+    /// A superuser in replica mode, in which ordinary triggers do not fire.
     pub fn replica(&self) -> Actor<'_> {
         self.actor("postgres", "SET session_replication_role = replica")
     }
 
-    /// Somebody with none of the roles: one of the server's own, which may do nothing here.
+    /// A user without any role of the store: one of PostgreSQL's own roles, which has no privileges here.
     pub fn stranger(&self) -> Actor<'_> {
         self.actor("postgres", "SET ROLE pg_signal_backend")
     }
 
-    /// The role that derives, which nobody can log in as and only a superuser can become.
+    /// The ledger, the role that derives: nobody can log in as it, and only a superuser can become it.
     pub fn ledger(&self) -> Actor<'_> {
         self.actor("postgres", "SET ROLE blotter_ledger")
     }
@@ -179,13 +181,12 @@ impl Scene {
         self.actor("postgres", "SET session_replication_role = replica; SET ROLE blotter_ledger")
     }
 
-    /// Prepares an attack as the superuser: a grant that is added on purpose, a defence taken away
-    /// to see the one behind it.
+    /// Prepares an attack as the superuser: adds a grant, or removes a defence to test the one behind it.
     pub fn run(&self, sql: &str) {
         self.superuser().run(sql);
     }
 
-    /// Whether the server has a feature that came with this version.
+    /// Returns whether the server has a feature of this version.
     pub fn has(&self, version: u32) -> bool {
         let sql = "SELECT current_setting('server_version_num') AS text";
         let found = texts(&mut self.superuser().conn, sql);
@@ -211,12 +212,12 @@ impl Scene {
     }
 }
 
-/// The beginning of a statement that keeps breaks.
+/// The beginning of a statement that inserts breaks.
 const BROKEN: &str = "INSERT INTO public.breaks
     (id, reason, detail, order_id, venue, execution_id, timestamp, quantity, price) VALUES";
 
-/// What belongs to one trader. Symbols and other texts begin with the letter, so that a row shows
-/// whose it is; the ids of venues are the same for both.
+/// The rows of one trader. Symbols and other texts begin with the trader's letter, so that a row shows
+/// its owner; the ids of venues are the same for both traders.
 fn setting(trader: &str, letter: &str) -> String {
     let stem = &trader[..trader.len() - 1];
     format!(
@@ -247,8 +248,8 @@ fn setting(trader: &str, letter: &str) -> String {
     )
 }
 
-/// Submits an order in the name of this trader. Like the others it names its table with the schema,
-/// for callers who have something else of the same name.
+/// Submits an order in the name of this trader. Like the others it names its table with the schema, for
+/// callers who have another table of the same name.
 pub fn order_of(trader: &str) -> String {
     format!(
         "INSERT INTO public.orders (trader_id, symbol, quantity, order_type)
@@ -256,7 +257,7 @@ pub fn order_of(trader: &str) -> String {
     )
 }
 
-/// Records a fill in the name of this trader, or with '' of whoever's order it is.
+/// Records a fill in the name of this trader; with '', of the trader of the order.
 pub fn fill_of(order: &str, trader: &str) -> String {
     let trader = value(trader);
     format!(
@@ -265,7 +266,7 @@ pub fn fill_of(order: &str, trader: &str) -> String {
     )
 }
 
-/// Logs an action in the name of this trader, or with '' of whoever's order it is.
+/// Logs an action in the name of this trader; with '', of the trader of the order.
 pub fn log_of(order: &str, trader: &str, action: &str) -> String {
     let trader = value(trader);
     format!(
@@ -274,7 +275,7 @@ pub fn log_of(order: &str, trader: &str, action: &str) -> String {
     )
 }
 
-/// Submits an order of a trader's in the place of another.
+/// Submits an order of a trader that replaces another order.
 pub fn replacement_of(order: &str, trader: &str) -> String {
     format!(
         "INSERT INTO public.orders (trader_id, symbol, quantity, order_type, replaces)
@@ -282,17 +283,17 @@ pub fn replacement_of(order: &str, trader: &str) -> String {
     )
 }
 
-/// Takes back a fill.
+/// Busts a fill.
 pub fn bust_of(fill: &str) -> String {
     format!("INSERT INTO public.fills (amends, is_bust) VALUES ('{fill}', true)")
 }
 
-/// Keeps a break of this order.
+/// Stores a break of this order.
 pub fn break_of(order: &str) -> String {
     format!("{BROKEN} (gen_random_uuid(), 'INVALID', 'X', '{order}', 'X', 'X', '2026-11-20', 1, 1)")
 }
 
-/// Books a break to the order that was meant.
+/// Books a break to the order that it names.
 pub fn booking_of(broken: &str) -> String {
     format!(
         "INSERT INTO public.break_resolutions (break_id, is_booked, reason)
@@ -300,7 +301,7 @@ pub fn booking_of(broken: &str) -> String {
     )
 }
 
-/// Makes a row of a seal, which nobody has signed.
+/// Inserts a seal without a valid signature.
 pub fn seal_of(id: u8) -> String {
     format!(
         "INSERT INTO public.seals (id, scheme, covered, settled, entries, leaves, root, previous,
@@ -315,24 +316,24 @@ fn value(trader: &str) -> String {
     if trader.is_empty() { "NULL".to_owned() } else { format!("'{trader}'") }
 }
 
-/// Somebody on a connection to the scene.
+/// An attacker on a connection to the scene.
 pub struct Actor<'s> {
     conn: RefMut<'s, PgConnection>,
     name: String,
 }
 
-/// Who should refuse a statement.
+/// The defence that should refuse a statement.
 #[derive(Clone, Copy, Debug)]
 pub enum By<'a> {
-    /// The lack of a grant on this table.
+    /// A missing privilege on this table.
     Grant(&'a str),
-    /// The lack of a policy that lets the new row into this table.
+    /// A missing policy that would allow the new row in this table.
     Policy(&'a str),
     /// This restrictive policy.
     Restriction(&'a str),
-    /// This rule, which a trigger or a constraint sees to.
+    /// This rule of a trigger or a constraint.
     Rule(&'a str),
-    /// The server, in these words.
+    /// PostgreSQL itself, with this message.
     Words(&'a str),
 }
 
@@ -360,13 +361,13 @@ impl By<'_> {
 }
 
 impl Actor<'_> {
-    /// The statement is refused, and by nobody else than this.
+    /// Asserts that exactly this defence refuses the statement.
     pub fn refused(&mut self, by: By<'_>, sql: impl AsRef<str>) -> Held {
         let sql = sql.as_ref();
         self.refused_to(by, sql, |conn| diesel::sql_query(sql).execute(conn))
     }
 
-    /// The statement is refused once these have passed.
+    /// Asserts that the statement is refused after these statements succeeded.
     pub fn refused_after(
         &mut self,
         by: By<'_>,
@@ -380,7 +381,7 @@ impl Actor<'_> {
         })
     }
 
-    /// What is more than a statement is refused, and by nobody else than this.
+    /// Asserts that exactly this defence refuses an action of several statements.
     pub fn refused_to(
         &mut self,
         by: By<'_>,
@@ -393,7 +394,7 @@ impl Actor<'_> {
         }
     }
 
-    /// The statement passes and finds no row that it could touch.
+    /// Asserts that the statement succeeds and changes no row.
     pub fn touches_nothing(&mut self, sql: impl AsRef<str>) -> Held {
         match self.execute(sql.as_ref()) {
             Ok(0) => Ok(()),
@@ -401,13 +402,13 @@ impl Actor<'_> {
         }
     }
 
-    /// The query yields these and no other values of its column `text`, in this order.
+    /// Asserts that the query returns exactly these values in its column `text`, in this order.
     pub fn sees<T: AsRef<str>>(&mut self, expected: &[T], sql: impl AsRef<str>) -> Held {
         self.brings(expected, "", sql)
     }
 
-    /// The statements pass, and then the query yields these values. All of it is taken back: it is
-    /// to show what may be done, and the scene stays as it is.
+    /// Asserts that the statements succeed and the query then returns these values; rolls all of it back,
+    /// so that the scene stays as it is.
     pub fn brings<T: AsRef<str>>(
         &mut self,
         expected: &[T],
@@ -430,7 +431,7 @@ impl Actor<'_> {
         Err(self.breach(format!("{statements} {query}"), outcome, expected))
     }
 
-    /// The statement fails, and the server says no more of it than this: message and detail.
+    /// Asserts that the statement fails with exactly this message and detail.
     pub fn is_told(&mut self, message: &str, detail: &str, sql: impl AsRef<str>) -> Held {
         let outcome = self.execute(sql.as_ref());
         if let Err(Error::DatabaseError(_, info)) = &outcome
@@ -441,7 +442,7 @@ impl Actor<'_> {
         Err(self.breach(sql, outcome, (message, detail)))
     }
 
-    /// Does what has to be done for an attack, and is no part of it.
+    /// Runs a statement that prepares an attack.
     pub fn run(&mut self, sql: impl AsRef<str>) {
         self.conn.batch_execute(sql.as_ref()).unwrap();
     }
@@ -465,7 +466,7 @@ impl Actor<'_> {
     }
 }
 
-/// The values of the column `text`.
+/// Returns the values of the column `text`.
 fn column(conn: &mut PgConnection, sql: &str) -> QueryResult<Vec<String>> {
     #[derive(QueryableByName)]
     struct Row {

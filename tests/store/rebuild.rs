@@ -59,7 +59,7 @@ fn eventful(blotter: &Blotter, trader: Uuid) -> Vec<Order> {
 }
 
 #[test]
-fn an_order_is_shown_as_it_stood_after_each_thing_that_happened_to_it() {
+fn as_of_returns_the_order_after_each_of_its_log_entries() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
@@ -99,7 +99,7 @@ fn orders_rebuilt_from_fills_and_log_equal_the_stored_orders() {
 }
 
 #[test]
-fn a_rebuild_names_what_was_forged_past_the_guards() {
+fn rebuild_reports_every_value_that_was_forged_without_the_guards() {
     let forgeries = [
         ("UPDATE orders SET status = 'FILLED'", "status"),
         ("UPDATE orders SET filled_quantity = 51", "filled quantity"),

@@ -58,14 +58,13 @@ fn assert_comes_to(reports: &[String], of_orders: &[&str], of_breaks: &[&str]) {
 }
 
 #[test]
-fn an_order_is_made_of_the_first_report_of_it_that_says_enough() {
+fn an_unknown_order_is_submitted_from_its_first_report_with_all_terms() {
     assert_comes_to(&[filled(1, "A", "E1", 40, 40)], &["A PARTIAL 40/100"], &[]);
     assert_comes_to(&[cancelled(1, "A", 0)], &["A CANCELLED 0/100"], &[]);
 }
 
 #[test]
-fn fills_of_an_order_that_is_told_too_little_of_are_breaks_and_the_rest_is_a_problem_with_its_line()
-{
+fn fills_of_an_order_with_unknown_terms_are_breaks_and_its_other_reports_are_problems() {
     let stray = |id: &str, more: &str| {
         message(&format!(
             "35=8|34=1|1=ada|11={id}|37=V{id}|17=E1|30=XNAS|60=20261124-15:00:00|38=100|{more}"
@@ -85,7 +84,7 @@ fn fills_of_an_order_that_is_told_too_little_of_are_breaks_and_the_rest_is_a_pro
 }
 
 #[test]
-fn what_does_not_fit_an_order_is_a_problem_with_its_line_and_the_rest_goes_on() {
+fn a_report_that_does_not_match_its_order_is_a_problem_with_its_line_and_the_rest_is_applied() {
     let terms = |id: &str, terms: &str| {
         message(&format!("35=D|34=1|1=ada|11={id}|54=1|60=20261124-15:00:00|{terms}"))
     };
@@ -110,7 +109,7 @@ fn what_does_not_fit_an_order_is_a_problem_with_its_line_and_the_rest_goes_on() 
 }
 
 #[test]
-fn fills_of_an_order_that_was_refused_are_breaks_and_never_fill_another() {
+fn fills_of_a_refused_order_are_breaks_and_are_never_booked_to_another_order() {
     let long = |report: String| report.replace("55=ACME", "55=MUCHTOOLONGASYMBOL");
     let (db, _, problems) = read(&[
         long(acknowledged(1, "A", 100)),
@@ -124,7 +123,7 @@ fn fills_of_an_order_that_was_refused_are_breaks_and_never_fill_another() {
 }
 
 #[test]
-fn an_id_that_the_venue_gives_out_again_does_not_lead_to_the_order_of_before() {
+fn a_venue_order_id_that_is_used_again_does_not_find_the_earlier_order() {
     let cancel = cancelled(13, "B", 0).replace("37=VB", "37=VA");
     let reports = [
         acknowledged(1, "A", 100),
@@ -137,14 +136,14 @@ fn an_id_that_the_venue_gives_out_again_does_not_lead_to_the_order_of_before() {
 }
 
 #[test]
-fn the_text_of_a_cancel_may_be_longer_than_the_log_keeps() {
+fn a_cancel_text_longer_than_the_log_allows_is_cut() {
     let long = "x".repeat(2000);
     let cancel = report(2, &format!("11=A|37=VA|17=A-c|150=4|39=4|38=100|14=0|6=0|58={long}"));
     assert_comes_to(&[acknowledged(1, "A", 100), cancel], &["A CANCELLED 0/100"], &[]);
 }
 
 #[test]
-fn the_same_reports_of_a_second_session_count_once() {
+fn the_same_reports_from_a_second_session_are_counted_once() {
     let reports = [
         acknowledged(1, "A", 100),
         filled(2, "A", "E1", 40, 40),
@@ -177,7 +176,7 @@ fn the_same_reports_of_a_second_session_count_once() {
 }
 
 #[test]
-fn what_one_session_has_in_pounds_and_another_in_pence_is_the_same_fill() {
+fn the_same_fill_in_pounds_and_in_pence_is_counted_once() {
     let pounds = filled(2, "A", "E1", 40, 40).replace("\u{1}31=10.00", "\u{1}15=GBP\u{1}31=10.00");
     let pence = pounds
         .replace("31=10.00", "31=1000")
@@ -192,7 +191,7 @@ fn what_one_session_has_in_pounds_and_another_in_pence_is_the_same_fill() {
 }
 
 #[test]
-fn a_fill_that_the_cancel_before_it_counts_is_booked_late() {
+fn a_late_fill_that_the_totals_of_the_cancel_include_is_booked() {
     let reports = [
         acknowledged(1, "A", 100),
         filled(2, "A", "E1", 40, 40),
@@ -203,7 +202,7 @@ fn a_fill_that_the_cancel_before_it_counts_is_booked_late() {
 }
 
 #[test]
-fn of_two_late_fills_only_what_the_cancel_counts_is_booked() {
+fn of_two_late_fills_only_the_one_in_the_totals_of_the_cancel_is_booked() {
     let reports = [
         acknowledged(1, "A", 100),
         cancelled(4, "A", 30),
@@ -215,7 +214,7 @@ fn of_two_late_fills_only_what_the_cancel_counts_is_booked() {
 }
 
 #[test]
-fn a_fill_that_the_cancel_does_not_count_stays_a_break_and_dismissed_if_it_is() {
+fn a_late_fill_outside_the_totals_of_the_cancel_is_a_break_and_stays_dismissed() {
     let late = filled(3, "A", "E2", 30, 40).replace("\u{1}39=1", "\u{1}39=4");
     let reports =
         [acknowledged(1, "A", 100), filled(2, "A", "E1", 40, 40), cancelled(4, "A", 40), late];
@@ -232,7 +231,7 @@ fn a_fill_that_the_cancel_does_not_count_stays_a_break_and_dismissed_if_it_is() 
 }
 
 #[test]
-fn an_execution_id_may_be_that_of_a_fill_and_of_a_cancel_and_of_another_order() {
+fn a_fill_a_cancel_and_another_order_may_share_an_execution_id() {
     let cancel = cancelled(3, "A", 40).replace("17=A-c", "17=E1");
     let reports = [
         acknowledged(1, "A", 100),
@@ -245,7 +244,7 @@ fn an_execution_id_may_be_that_of_a_fill_and_of_a_cancel_and_of_another_order() 
 }
 
 #[test]
-fn another_fill_under_an_execution_id_is_one_break_however_often_it_is_read() {
+fn a_different_fill_under_the_same_execution_id_is_one_break_however_often_it_is_read() {
     let other = filled(2, "A", "E1", 40, 40).replace("31=10.00", "31=10.01");
     let reports = [
         acknowledged(1, "A", 100),
@@ -257,7 +256,7 @@ fn another_fill_under_an_execution_id_is_one_break_however_often_it_is_read() {
 }
 
 #[test]
-fn what_is_sent_again_after_a_bust_is_old_news() {
+fn reports_that_are_repeated_after_a_bust_change_nothing() {
     let fill = filled(2, "A", "E1", 40, 40);
     let bust =
         report(4, "11=A|37=VA|17=E3|19=E1|150=H|39=1|38=100|30=XNAS|32=40|31=10.00|14=30|6=10.00");
@@ -276,7 +275,7 @@ fn what_is_sent_again_after_a_bust_is_old_news() {
 }
 
 #[test]
-fn busts_and_corrections_are_read_in_both_dialects() {
+fn busts_and_corrections_are_read_in_fix_4_2_and_4_4() {
     // Of FIX 4.2: ExecTransType (20), with the order's status for ExecType.
     let dialects = [("20=1|150=1", "20=2|150=1"), ("150=H", "150=G")];
     for (bust, correct) in dialects {
@@ -332,7 +331,7 @@ fn filled_as(
 }
 
 #[test]
-fn an_order_that_replaces_another_has_what_is_left_and_the_totals_go_over_the_chain() {
+fn a_replacement_has_the_open_quantity_and_its_totals_are_those_of_the_chain() {
     for called in [["VA", "VA", "VA"], ["VA", "VB", "VC"]] {
         let reports = [
             acknowledged(1, "A", 100),
@@ -355,7 +354,7 @@ fn an_order_that_replaces_another_has_what_is_left_and_the_totals_go_over_the_ch
 }
 
 #[test]
-fn a_fill_of_the_old_id_after_the_replacement_is_late_or_a_break_and_never_booked_twice() {
+fn a_fill_of_a_replaced_order_is_booked_late_or_a_break_and_never_counted_twice() {
     let begun = [
         acknowledged(1, "A", 100),
         filled_as(2, "A", "VA", "E1", 40, 40),
@@ -380,7 +379,7 @@ fn a_fill_of_the_old_id_after_the_replacement_is_late_or_a_break_and_never_booke
 }
 
 #[test]
-fn traders_are_known_by_id_and_by_name_and_a_new_name_is_registered_once() {
+fn traders_are_found_by_id_or_name_and_a_new_name_is_registered_once() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let grace = trader(&blotter, "grace");
@@ -396,7 +395,7 @@ fn traders_are_known_by_id_and_by_name_and_a_new_name_is_registered_once() {
 }
 
 #[test]
-fn a_trader_that_can_be_none_is_a_problem_and_a_name_of_two_is_an_error() {
+fn a_missing_or_unusable_trader_is_a_problem_and_an_ambiguous_name_is_an_error() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let of = |name: &str, id: &str| acknowledged(1, id, 100).replace("\u{1}1=ada", name);
@@ -436,7 +435,7 @@ fn story(id: &str) -> Vec<String> {
 }
 
 #[test]
-fn however_the_reports_of_several_orders_and_sessions_are_shuffled_they_are_counted_once() {
+fn interleaved_reports_of_several_orders_and_sessions_are_counted_once() {
     // Six sequences, each kept in order: three orders, each reported by two sessions.
     let moves = vec((0_usize..6, any::<bool>()), 0..60);
     check(24, (moves, 1_usize..20), |(moves, batch)| {

@@ -113,7 +113,7 @@ fn every_field_of_a_report_is_taken_from_its_tag() {
 }
 
 #[test]
-fn each_kind_of_report_becomes_what_it_is() {
+fn each_exec_type_becomes_its_kind_of_event() {
     let cases = [
         ("150=0|39=0|", Kind::Acknowledged),
         ("150=F|39=1|32=5|31=1|", Kind::Fill),
@@ -165,7 +165,7 @@ fn each_kind_of_report_becomes_what_it_is() {
 }
 
 #[test]
-fn other_messages_become_requests_and_refusals() {
+fn orders_requests_and_cancel_rejects_become_events() {
     let cases = [
         ("35=D|11=C-1|55=AAPL|54=1|38=5|40=1|", Kind::NewOrder),
         ("35=9|11=C-2|41=C-1|39=1|102=0|434=1|58=too late|", Kind::CancelRejected),
@@ -193,7 +193,7 @@ fn other_messages_become_requests_and_refusals() {
 }
 
 #[test]
-fn what_is_no_report_is_passed_over() {
+fn messages_of_other_types_are_skipped() {
     for text in ["", "\n\r\n\n", "no FIX here\n", "8=FIX is up\n", "connected 8=FIX.4.4 to X\n"] {
         assert!(events(text).is_empty(), "{text:?}");
     }
@@ -203,7 +203,7 @@ fn what_is_no_report_is_passed_over() {
 }
 
 #[test]
-fn statuses_sides_and_types_are_those_of_the_store_or_none() {
+fn statuses_sides_and_types_that_the_store_does_not_have_are_none() {
     use OrderStatus::*;
     let statuses = [
         ("0", Some(Pending)),
@@ -266,7 +266,7 @@ fn a_commission_is_an_amount_and_never_a_rate() {
 }
 
 #[test]
-fn an_error_code_has_its_tag_and_an_unknown_order_no_id() {
+fn an_error_code_names_its_tag_and_the_order_id_none_is_no_id() {
     let body = "35=8|37=NONE|150=8|39=8|103=5|58=unknown order|";
     assert_eq!(
         event_of(body, |event| event.error_code.as_deref().map(str::to_owned)),
@@ -289,7 +289,7 @@ fn every_separator_gives_the_same_event() {
 }
 
 #[test]
-fn a_text_may_have_the_separator_in_it_when_it_was_put_there_later() {
+fn a_text_may_contain_the_separator_that_a_log_prints() {
     let message = wire("35=8|150=4|39=4|58=a~b; c|37=O-1|").replace(['\x01', '~'], "|");
     let event = events(&message).remove(0);
     assert_eq!(event.reason.as_deref(), Some("a|b; c"));
@@ -298,7 +298,7 @@ fn a_text_may_have_the_separator_in_it_when_it_was_put_there_later() {
 }
 
 #[test]
-fn data_may_have_the_separator_in_it() {
+fn a_data_field_may_contain_the_separator() {
     let raw = "35=8|150=4|39=4|95=14|96=a\x0110=000\x0138=7|37=O-1|";
     let length = "a\x0110=000\x0138=7".len();
     let message = wire(&raw.replace("95=14", &format!("95={length}")));
@@ -308,7 +308,7 @@ fn data_may_have_the_separator_in_it() {
 }
 
 #[test]
-fn messages_are_found_wherever_they_stand() {
+fn messages_are_found_anywhere_on_a_line() {
     let (one, two) = (wire("35=8|37=1|150=0|39=0|"), wire("35=8|37=2|150=0|39=0|"));
     let heartbeat = wire("35=0|");
     let ids = |text: &str| {
@@ -332,7 +332,7 @@ fn messages_are_found_wherever_they_stand() {
 }
 
 #[test]
-fn a_message_that_is_cut_off_is_never_an_event_and_costs_no_other() {
+fn a_truncated_message_is_no_event_and_the_next_one_is_read() {
     let (message, next) = (wire(FILL), wire("35=8|37=2|150=0|39=0|"));
     for separator in ["\x01", "|", "^A", " | "] {
         let message = message.replace('\x01', separator);
@@ -354,7 +354,7 @@ fn a_message_that_is_cut_off_is_never_an_event_and_costs_no_other() {
 }
 
 #[test]
-fn a_wrong_length_or_checksum_is_told_and_the_report_kept() {
+fn a_wrong_length_or_checksum_is_noted_and_the_event_kept() {
     let message = wire(FILL);
     let trailer = message.rfind("10=").unwrap();
     let right = &message[trailer + 3..trailer + 6];
@@ -381,7 +381,7 @@ fn a_wrong_length_or_checksum_is_told_and_the_report_kept() {
 }
 
 #[test]
-fn a_complaint_names_the_line_the_tag_and_what_was_found() {
+fn an_error_names_the_line_the_tag_and_the_value() {
     let report = |body: &str| complaint(format!("\n{}", wire(&format!("35=8|{body}"))));
     let cases = [
         (report("150=F|32=1|31=1,5|"), "tag 31 (LastPx) is \"1,5\"; expected a plain decimal"),
@@ -446,7 +446,7 @@ fn times_are_read_to_the_nanosecond_and_a_leap_second_stays_in_its_day() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_shown_as_such_and_cost_no_number() {
+fn bytes_that_are_not_utf8_are_replaced_and_numbers_are_still_read() {
     let mut message = wire("35=8|150=F|32=5|31=1.5|58=caf?|").into_bytes();
     let at = message.windows(4).position(|four| four == b"caf?").unwrap();
     message[at + 3] = 0xe9;
@@ -457,7 +457,7 @@ fn bytes_that_are_no_text_are_shown_as_such_and_cost_no_number() {
 }
 
 #[test]
-fn the_first_of_two_equal_tags_counts() {
+fn the_first_value_of_a_repeated_tag_is_read() {
     let read = event_of("35=8|150=0|37=O-1|38=5|38=6|37=O-2|", |event| {
         (event.quantity.unwrap().to_string(), event.venue_order_id.clone().unwrap().into_owned())
     });
@@ -477,7 +477,7 @@ fn log() -> Vec<u8> {
 }
 
 #[test]
-fn the_same_is_read_however_the_bytes_come_in() {
+fn the_events_do_not_depend_on_how_the_input_is_chunked() {
     let log = log();
     let whole = read_stream(&log[..], FixReader::default());
     assert_eq!((whole.0.len(), whole.1.len(), whole.2), (7, 2, log.len() as u64));
@@ -487,7 +487,7 @@ fn the_same_is_read_however_the_bytes_come_in() {
 }
 
 #[test]
-fn a_unit_that_is_too_long_is_passed_over_however_it_comes_in() {
+fn a_unit_that_is_too_long_is_skipped_however_the_input_is_chunked() {
     let long = format!("{}\n{}\n{}", wire(FILL), "x".repeat(300_000), wire(FILL));
     for step in [1000, 70_000, 1 << 20] {
         let (events, malformed, bytes) =
@@ -499,7 +499,7 @@ fn a_unit_that_is_too_long_is_passed_over_however_it_comes_in() {
 }
 
 #[test]
-fn no_bytes_make_it_panic_or_lose_count() {
+fn no_input_makes_the_reader_panic_or_miscount_its_bytes() {
     let hostile = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..400),
         "(8=FIX[T.4]{0,4}|[0-9]{1,3}=|[|\x01;^A \n=0-9.A-]{1,4}|9=[0-9]{1,20}|10=[0-9]{3}|35=8|95=[0-9]{1,20}|96=){0,40}"
@@ -514,7 +514,7 @@ fn no_bytes_make_it_panic_or_lose_count() {
 }
 
 #[test]
-fn no_change_of_a_log_makes_it_panic_and_a_strict_reader_takes_none_for_true() {
+fn no_change_of_a_log_makes_the_reader_panic_and_a_strict_reader_accepts_no_changed_message() {
     let log = log();
     let edits = prop::collection::vec(
         (0..log.len(), 0usize..3, prop_oneof![any::<u8>(), Just(1), Just(b'|')]),

@@ -155,7 +155,7 @@ fn event() -> impl Strategy<Value = Event<'static>> {
 }
 
 #[test]
-fn an_event_that_is_written_reads_as_itself() {
+fn a_written_event_reads_back_the_same() {
     check(512, prop::collection::vec(event(), 1..5), |events| {
         let mut ndjson = Vec::new();
         let mut csv = Vec::new();
@@ -176,7 +176,7 @@ fn an_event_that_is_written_reads_as_itself() {
 }
 
 #[test]
-fn whatever_the_bytes_no_reader_panics_and_however_they_come_it_reads_the_same() {
+fn no_input_makes_a_reader_panic_and_its_events_do_not_depend_on_chunking() {
     let valid = [
         include_bytes!("../../../cli/data/day.ndjson").get(..3000).unwrap().to_vec(),
         b"kind,reason,last_price\nfill,\"a \"\"b\"\"\nc\",1.5\ncancelled,,\n".to_vec(),
@@ -204,7 +204,7 @@ fn whatever_the_bytes_no_reader_panics_and_however_they_come_it_reads_the_same()
 }
 
 #[test]
-fn what_is_wrong_is_said_with_line_field_and_what_was_expected_and_the_rest_is_read() {
+fn an_error_names_line_field_and_expected_value_and_the_rest_is_read() {
     let good = r#"{"kind":"status"}"#;
     for (line, complaint) in [
         (
@@ -267,7 +267,7 @@ const UPDATES: &str = r#"[
 "#;
 
 #[test]
-fn alpacas_updates_and_activities_are_the_events_that_they_tell() {
+fn alpacas_updates_and_activities_become_events() {
     let (events, wrong) = read(FormatName::Alpaca, UPDATES.as_bytes());
     assert_eq!(wrong, [""; 0]);
     let told: Vec<_> = events

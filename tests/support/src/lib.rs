@@ -25,7 +25,7 @@ use tradeblotter::{
 };
 use uuid::Uuid;
 
-/// An action without anything more to say about it.
+/// An action with no other field set.
 pub const EXECUTED: NewAction<'static> = NewAction::Executed { venue_order_id: None };
 pub const REJECTED: NewAction<'static> = NewAction::Rejected { error_code: None };
 pub const RECOVERED: NewAction<'static> =
@@ -39,7 +39,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// A freshly migrated one, copied from a template.
+    /// Returns a migrated database, copied from a template.
     pub fn migrated() -> Self {
         static MIGRATED: OnceLock<()> = OnceLock::new();
         MIGRATED.get_or_init(|| {
@@ -52,7 +52,7 @@ impl Database {
         Self::copy_of(TEMPLATE)
     }
 
-    /// One with nothing in it.
+    /// Returns a database without any object.
     pub fn empty() -> Self {
         Self::copy_of("template1")
     }
@@ -63,17 +63,18 @@ impl Database {
         Self { name }
     }
 
-    /// For the login that owns the database and that row security holds.
+    /// Returns the URL for the login that owns the database and is subject to row-level security.
     pub fn owner_url(&self) -> String {
         url(server().url(), &self.name)
     }
 
-    /// For a login that may act as a trader, as the engine, as compliance and as the auditor.
+    /// Returns the URL for a login that may act as a trader, as the engine, as compliance and as the
+    /// auditor.
     pub fn app_url(&self) -> String {
         self.owner_url().replace("//blotter@", "//app@")
     }
 
-    /// For a login that may act as this role only.
+    /// Returns the URL for a login that may act as this role only.
     pub fn login_url(&self, role: &str) -> String {
         let login = match role {
             Trader::NAME => server().login::<Trader>(),
@@ -85,22 +86,22 @@ impl Database {
         url(&login.unwrap(), &self.name)
     }
 
-    /// For the superuser, whom row security does not hold.
+    /// Returns the URL for the superuser, who bypasses row-level security.
     pub fn admin_url(&self) -> String {
         url(&server().admin_url(), &self.name)
     }
 
-    /// A connection as the owner.
+    /// Returns a connection as the owner.
     pub fn owner(&self) -> PgConnection {
         connect(&self.owner_url()).unwrap()
     }
 
-    /// A connection as the superuser.
+    /// Returns a connection as the superuser.
     pub fn admin(&self) -> PgConnection {
         connect(&self.admin_url()).unwrap()
     }
 
-    /// A connection as the superuser to a database without its triggers, to write what no client
+    /// Returns a connection as the superuser after disabling all triggers, to write rows that no client
     /// can.
     pub fn unguarded(&self) -> PgConnection {
         let mut admin = self.admin();
@@ -117,12 +118,12 @@ impl Database {
         admin
     }
 
-    /// The store, for sessions of every role.
+    /// Returns the store, for sessions of every role.
     pub fn blotter(&self) -> Blotter {
         Blotter::connect(&self.app_url()).unwrap()
     }
 
-    /// Every row that is stored, whoever's it is: equal before and after means nothing changed.
+    /// Returns every stored row of every trader: if it is equal before and after, nothing changed.
     pub fn contents(&self) -> Contents {
         let conn = &mut self.admin();
         Contents {
@@ -165,7 +166,7 @@ impl Drop for Database {
     }
 }
 
-/// The server of this binary; it goes when the process does.
+/// Returns the server of this binary; it ends with the process.
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| Server::start().unwrap_or_else(|error| panic!("{error}")))
@@ -180,8 +181,8 @@ fn url(server: &str, database: &str) -> String {
     server.replace("/blotter?", &format!("/{database}?"))
 }
 
-/// The rows of a query that selects one text column named `text`, for what the schema does not
-/// have: the catalog, and a host's own tables.
+/// Returns the rows of a query that selects one text column named `text`, for tables that `schema` does
+/// not have: the catalog, and a host's own tables.
 pub fn texts(conn: &mut PgConnection, sql: &str) -> Vec<String> {
     #[derive(QueryableByName)]
     struct Row {
@@ -226,13 +227,13 @@ pub fn append(blotter: &Blotter, new: &NewExecutionLog<'_>) -> Result<ExecutionL
     blotter.engine().transaction(|tx| tx.execution_logs().append(new))
 }
 
-/// The order as it stands now, with all that happened to it.
+/// Returns the current order with its fills and log.
 pub fn history(blotter: &Blotter, order: &Order) -> OrderHistory {
     let session = blotter.trader(order.trader_id).unwrap();
     session.transaction(|tx| tx.orders().history(order.id)).unwrap()
 }
 
-/// Asserts what kind of refusal this is, and which rule of the database it names.
+/// Asserts the kind of an error, and the rule of the database that it names.
 #[track_caller]
 pub fn assert_refused(error: &Error, is_kind: fn(&Error) -> bool, constraint: Option<&str>) {
     assert!(is_kind(error), "{error:?}");
@@ -242,7 +243,7 @@ pub fn assert_refused(error: &Error, is_kind: fn(&Error) -> bool, constraint: Op
     }
 }
 
-/// Runs a property on so many generated inputs.
+/// Tests a property on this many generated inputs.
 #[track_caller]
 pub fn check<S: Strategy>(
     cases: u32,
@@ -253,7 +254,7 @@ pub fn check<S: Strategy>(
     TestRunner::new(config).run(&inputs, property).unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// A fill of so many shares at this price, with nothing special about it.
+/// A fill of this many shares at this price, with all other fields at a default.
 pub fn fill_of(order: &Order, quantity: i32, at: &str) -> NewFill<'static> {
     NewFill {
         order_id: order.id,
@@ -266,7 +267,7 @@ pub fn fill_of(order: &Order, quantity: i32, at: &str) -> NewFill<'static> {
     }
 }
 
-/// A price that is one.
+/// Parses a valid price.
 pub fn price(text: &str) -> Price {
     text.parse().unwrap()
 }

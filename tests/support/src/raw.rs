@@ -10,7 +10,7 @@ use tradeblotter::{
 };
 use uuid::Uuid;
 
-/// A resolution, also one that dismisses a break and names an order.
+/// A resolution with any combination of columns, such as a dismissal that names an order.
 #[derive(Insertable, Clone, Copy, Debug, PartialEq, Eq)]
 #[diesel(table_name = break_resolutions, treat_none_as_default_value = false)]
 pub struct RawResolution<'a> {
@@ -21,7 +21,7 @@ pub struct RawResolution<'a> {
 }
 
 impl<'a> RawResolution<'a> {
-    /// The same by the API, if the API can express it.
+    /// Returns the same row in terms of the API, if the API can express it.
     pub fn typed(&self) -> Option<NewBreakResolution<'a>> {
         let resolution = match (self.is_booked, self.order_id) {
             (true, order) => Resolution::Book { order },
@@ -31,7 +31,7 @@ impl<'a> RawResolution<'a> {
         Some(NewBreakResolution { break_id: self.break_id, resolution, reason: self.reason })
     }
 
-    /// Inserts the row, beside the API.
+    /// Inserts the row without the API.
     pub fn insert(&self, tx: &mut Tx<'_, Engine>) -> Result<BreakResolution, Error> {
         Ok(diesel::insert_into(break_resolutions::table)
             .values((break_resolutions::id.eq(Uuid::now_v7()), self))
@@ -40,8 +40,8 @@ impl<'a> RawResolution<'a> {
     }
 }
 
-/// An entry of the log with any combination of columns, also SUBMITTED and FILLED and an action with
-/// columns that it does not have by the API.
+/// An entry of the log with any combination of columns, including SUBMITTED, FILLED, and columns that the
+/// API does not have for the action.
 #[derive(Insertable, Clone, Copy, Debug, PartialEq, Eq)]
 #[diesel(table_name = execution_logs, treat_none_as_default_value = false)]
 pub struct RawEntry<'a> {
@@ -68,7 +68,7 @@ impl<'a> RawEntry<'a> {
         }
     }
 
-    /// The same by the API, if the API can express it.
+    /// Returns the same row in terms of the API, if the API can express it.
     pub fn typed(&self) -> Option<NewExecutionLog<'a>> {
         let Self { status, reason, retry_attempt, error_code, venue_order_id, .. } = *self;
         let ended = match status {
@@ -102,7 +102,7 @@ impl<'a> RawEntry<'a> {
         (Self { reason, ..kept } == *self).then_some(new)
     }
 
-    /// Inserts the row, beside the API.
+    /// Inserts the row without the API.
     pub fn insert(&self, tx: &mut Tx<'_, Engine>) -> Result<ExecutionLog, Error> {
         Ok(diesel::insert_into(execution_logs::table)
             .values((execution_logs::id.eq(Uuid::now_v7()), self))
