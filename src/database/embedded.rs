@@ -148,7 +148,7 @@ impl Server {
         let mut watchdog =
             command.spawn().map_err(|why| Error::server(format!("can't run sh: {why}")))?;
         let Some(output) = watchdog.stdout.take() else {
-            return Err(Error::server("the output of its watchdog is not connected"));
+            return Err(Error::server("the watchdog's standard output is not connected"));
         };
         let output = BufReader::new(output);
         // From here on the watchdog removes the directory.
@@ -217,7 +217,7 @@ impl Server {
             pg_stat_activity::table.select(pg_stat_activity::pid).load(&mut admin)?;
         let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
         let Some(input) = self.watchdog.stdin.as_mut() else {
-            return Err(Error::server("the input of its watchdog is not connected"));
+            return Err(Error::server("the watchdog's standard input is not connected"));
         };
         writeln!(input, "{}", pids.join(" ")).map_err(Error::server)?;
         self.await_ready()

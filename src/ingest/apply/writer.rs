@@ -27,7 +27,7 @@ use crate::types::enums::BreakReason;
 /// input meet often; and in each attempt the session retries a few times itself.
 const MAX_ATTEMPTS: u32 = 10;
 
-/// Orders whose totals differ that are remembered until the end of the input.
+/// Maximum number of orders with differing totals that are remembered until the end of the input.
 const MAX_DIFFERING: usize = 100_000;
 
 /// Writes events to the store. Writes are idempotent: whatever a report adds is recognized by the ids in it,

@@ -15,16 +15,16 @@ use crate::types::enums::{Action, BreakReason};
 use crate::types::filter::Filter;
 use crate::types::page::{Listing, Page};
 
-/// Orders whose timelines are shown.
+/// Maximum number of orders with a timeline.
 pub(super) const MAX_ORDERS: usize = 500;
 
-/// Actions that are shown in all timelines together; beyond it only the first action of each order.
+/// Maximum number of actions in all timelines together; beyond it only the first action of each order.
 const MAX_ACTIONS: usize = 10_000;
 
-/// Busts and corrections that are shown.
+/// Maximum number of busts and corrections shown.
 const MAX_AMENDMENTS: usize = 200;
 
-/// Breaks that are shown.
+/// Maximum number of breaks shown.
 const MAX_BREAKS: usize = 200;
 
 /// Venues, symbols and error codes that are counted under their own names; the others share [`OTHERS`].

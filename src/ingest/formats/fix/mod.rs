@@ -244,7 +244,7 @@ fn set_terms<'a>(event: &mut Event<'a>, message: &Message<'a>) -> Result<(), Mal
         }
     };
     event.order_type = match message.get(tags::ORD_TYPE) {
-        // On close (5, B) says when, and not at what price.
+        // Types 5 and B (on close) set the time of execution; the pricing is that of 1 and 2.
         Some(b"1" | b"5") => Some(OrderType::Market),
         Some(b"2" | b"B") => Some(OrderType::Limit),
         Some(b"3" | b"4") => Some(OrderType::Stop),
