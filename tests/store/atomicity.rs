@@ -15,7 +15,8 @@ use tradeblotter_test_support::{
     Database, assert_refused, fill_of, history, record, submit, trader,
 };
 
-/// A store with a single connection, so that what one transaction leaves on it meets the next.
+/// A store with a single connection, so that the next transaction sees whatever a transaction leaves on
+/// it.
 fn single(db: &Database) -> Blotter {
     let manager = ConnectionManager::new(db.app_url());
     Blotter::with_pool(Pool::builder().max_size(1).build(manager).unwrap())
@@ -28,7 +29,7 @@ fn with_trader() -> (Database, Blotter, Trader) {
     (db, blotter, ada)
 }
 
-/// A trading day in little: an order, a fill and an action.
+/// A minimal trading day: an order, a fill and an action.
 fn work(tx: &mut Tx<'_, Engine>, trader: &Trader) -> Result<Order, Error> {
     let order = tx.orders().submit(&NewOrder::market(trader.id, Side::Buy, "AAPL", 100))?;
     tx.fills().record(&fill_of(&order, 40, "10.00"))?;
@@ -69,7 +70,7 @@ fn many_writes_of_one_transaction_are_stored_together() {
 
 #[test]
 fn nothing_is_stored_when_the_closure_returns_an_error() {
-    /// An application's own error passes through as it is.
+    /// The application's own error is returned unchanged.
     #[derive(Debug, PartialEq)]
     enum Refused {
         ByTheApplication,

@@ -607,7 +607,7 @@ fn a_bust_with_a_commission_that_was_recorded_since_is_resolved_as_recorded() {
     assert_eq!(resolve(&blotter, &book).unwrap().fill_id, Some(fill.id));
 }
 
-/// What has become of each, without ids and times.
+/// The outcome of each execution, without ids and times.
 fn told(outcomes: &[Outcome]) -> Vec<String> {
     let of = |what: &str, fill: &Fill| {
         let id = fill.execution_id.as_deref().unwrap_or_default();
@@ -621,8 +621,7 @@ fn told(outcomes: &[Outcome]) -> Vec<String> {
     outcomes.iter().map(outcome).collect()
 }
 
-/// Executions of the orders that there are, of none, and of one that is not known; few ids, so that they
-/// meet.
+/// Executions of stored orders, of no order, and of an unknown one; with few ids, so that they conflict.
 fn executions(orders: Vec<Uuid>) -> impl Strategy<Value = Vec<Execution<'static>>> {
     let ids = || prop::sample::select(vec!["E-1", "E-2", "E-3", "E-4", "E-5"]);
     let of = orders.into_iter().map(Some).chain([None, Some(Uuid::from_u128(7))]);

@@ -8,7 +8,7 @@ use tradeblotter::catalog;
 
 use tradeblotter_test_support::{Database, texts};
 
-/// What the policies compare a trader's id with.
+/// The expression that policies compare a trader's id with.
 const ME: &str = "( SELECT blotter_trader_id() AS blotter_trader_id)";
 
 /// The columns of a table, in order: name, type, nullability, default.
@@ -334,10 +334,10 @@ fn every_function_of_the_schema_is_looked_at() {
     assert_eq!(texts(conn, functions).into_iter().filter(missed).collect::<Vec<_>>(), [""; 0]);
 }
 
-/// A change to the schema, and the lines that tell of it.
+/// A change to the schema, and the differences that must report it.
 type Case<'a> = (&'a str, &'a [&'a str]);
 
-/// Makes each change in a transaction of its own, in which `differences` tells it and no more.
+/// Makes each change in a transaction of its own, in which `differences` reports exactly that change.
 fn tells(cases: &[Case<'_>]) {
     let database = Database::migrated();
     // Runs as the superuser, who may disable the triggers of a foreign key.

@@ -12,7 +12,7 @@ use tradeblotter_test_support::{
     with_order_of,
 };
 
-/// Ids by which a venue calls the executions of a day.
+/// The execution ids of a day at one venue.
 fn execution_ids(count: usize) -> Vec<String> {
     (1..=count).map(|n| format!("E-{n}")).collect()
 }

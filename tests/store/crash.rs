@@ -19,24 +19,24 @@ const CRASHES: usize = 50;
 
 const CLIENTS: usize = 4;
 
-/// Writes that are acknowledged before a crash: more in some rounds than in others, so that it comes
-/// in another moment each time.
+/// Writes that are acknowledged before a crash: a different number in each round, so that the crash comes
+/// at a different moment.
 const WRITES: std::ops::Range<usize> = 5..60;
 
-/// How long the load may take to get so far.
+/// Time limit for the load to reach that number.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One client, and the life of the order that it is at.
+/// One client, and the progress of its current order.
 struct Client {
     desk: Session<Trader>,
     engine: Session<Engine>,
     trader: Uuid,
     name: usize,
-    /// Orders that it has begun.
+    /// Orders that the client has begun.
     begun: usize,
 }
 
-/// How far an order has come as far as its client was told.
+/// The progress of an order that was acknowledged to its client.
 #[derive(Clone, Copy, Debug, Default)]
 struct Life {
     order: Option<Uuid>,
@@ -51,7 +51,8 @@ impl Client {
         Self { desk: traders.trader(trader).unwrap(), engine, trader, name, begun: 0 }
     }
 
-    /// One order after the other, until the server has been killed. Returns how far the last one came.
+    /// Takes one order after the other through its life until the server is killed. Returns the progress
+    /// of the last one.
     fn trade(&mut self, load: &Load) -> Life {
         loop {
             self.begun += 1;
@@ -64,8 +65,8 @@ impl Client {
         }
     }
 
-    /// Takes an order to its end from wherever it is. What was done already is done again, which must
-    /// change nothing.
+    /// Takes an order to its end from its present state. Repeats the steps that were done already, which
+    /// must change nothing.
     fn live(&self, life: &mut Life, acknowledge: impl Fn()) -> Result<(), Error> {
         let client_order_id = format!("{}-{}", self.name, self.begun);
         let new = NewOrder {
@@ -99,7 +100,7 @@ impl Client {
         Ok(())
     }
 
-    /// What was acknowledged is there; what was not is there in whole or not at all.
+    /// Asserts that acknowledged steps are stored, and all others as a whole or not at all.
     fn assert_kept(&self, life: &Life) {
         let Some(order) = life.order else { return };
         let history = self.desk.snapshot(|tx| tx.orders().history(order)).unwrap();
@@ -113,7 +114,7 @@ impl Client {
     }
 }
 
-/// What the clients have done until the server is killed.
+/// The work of the clients up to the crash.
 #[derive(Default)]
 struct Load {
     acknowledged: AtomicUsize,
@@ -125,7 +126,7 @@ impl Load {
         self.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Has the clients work until so many writes were acknowledged; then kills the server.
+    /// Runs the clients until this many writes were acknowledged; then kills the server.
     fn run(&self, server: &mut Server, clients: &mut [Client], writes: usize) -> Vec<Life> {
         thread::scope(|scope| {
             let trade = |client| scope.spawn(move || Client::trade(client, self));

@@ -49,7 +49,7 @@ fn documents() -> Vec<Document> {
 }
 
 impl Document {
-    /// Its lines, each with whether it is inside a fenced block.
+    /// The lines of the document, each with whether it is inside a fenced block.
     fn lines(&self) -> impl Iterator<Item = (bool, &str)> {
         let mut is_code = false;
         self.text.lines().map(move |line| {
@@ -59,14 +59,14 @@ impl Document {
         })
     }
 
-    /// The targets of its links.
+    /// The targets of the document's links.
     fn links(&self) -> Vec<&str> {
         let prose = self.lines().filter(|(is_code, _)| !is_code);
         let after = prose.flat_map(|(_, line)| line.split("](").skip(1));
         after.filter_map(|rest| rest.split(')').next()).collect()
     }
 
-    /// The anchors of its headings, as GitHub makes them.
+    /// The anchors of the document's headings, as GitHub makes them.
     fn anchors(&self) -> BTreeSet<String> {
         let prose = self.lines().filter(|(is_code, _)| !is_code);
         let headings =
@@ -80,7 +80,7 @@ impl Document {
             .collect()
     }
 
-    /// What stands between backticks in its prose.
+    /// The code spans of the document's prose.
     fn code_spans(&self) -> Vec<&str> {
         let prose = self.lines().filter(|(is_code, _)| !is_code);
         prose.flat_map(|(_, line)| line.split('`').skip(1).step_by(2)).collect()

@@ -252,7 +252,7 @@ fn a_listing_has_the_entries_that_match_every_part_of_the_filter_either_way_roun
     }
 }
 
-/// Dates the six entries a minute apart from noon on, as a client can't.
+/// Sets the times of the six entries to a minute apart from noon on, which no client can.
 fn dated_by_minutes(db: &Database) -> [ExecutionLog; 6] {
     let conn = &mut db.unguarded();
     let mut at = noon();

@@ -40,7 +40,7 @@ fn ingested(db: &Database, input: &[u8]) {
     writer.finish(&engine).unwrap();
 }
 
-/// What is the same whenever and by whomever it was recorded, whatever the ids of amendments and of breaks.
+/// The contents of the store without times of recording, logins, and ids of amendments and breaks.
 fn same(contents: &Contents) -> Vec<String> {
     let mut said: Vec<String> =
         contents.traders.iter().map(|trader| format!("{} {}", trader.id, trader.name)).collect();

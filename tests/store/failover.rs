@@ -34,7 +34,7 @@ struct Standby {
 }
 
 impl Standby {
-    /// Copies the primary, follows it, and has it wait with each COMMIT until the copy is written.
+    /// Copies the primary, replicates from it, and makes each COMMIT wait for the standby.
     fn of(primary: &Server) -> Self {
         let mut admin = connect(&primary.admin_url()).unwrap();
         let said = |admin: &mut _, what: &str| texts(admin, what).remove(0);
@@ -70,7 +70,7 @@ impl Standby {
         format!("-c unix_socket_directories={directory} -c synchronous_standby_names=")
     }
 
-    /// Runs a program of the server on the data of this one.
+    /// Runs a PostgreSQL program on the data directory of this server.
     fn run(&self, program: &str, arguments: &[&str]) {
         let output = Command::new(self.programs.join(program))
             .args(["-D".as_ref(), self.data().as_os_str()])
@@ -88,7 +88,7 @@ impl Standby {
         self.run("pg_ctl", &[&["--wait", "--silent"], arguments].concat());
     }
 
-    /// Where one finds here what one finds at this URL of the primary.
+    /// Returns the URL on this server that corresponds to a URL of the primary.
     fn url(&self, primary: &str) -> String {
         let (before, rest) = primary.split_once("host=").unwrap();
         let (_, after) = rest.split_once('&').unwrap();
@@ -104,14 +104,14 @@ impl Drop for Standby {
     }
 }
 
-/// What the clients were told is stored.
+/// The writes that were acknowledged to the clients.
 #[derive(Default)]
 struct Acknowledged {
     orders: Vec<Uuid>,
     fills: Vec<Uuid>,
 }
 
-/// One client after the other order, until the primary is gone.
+/// Runs one client, order after order, until the primary is gone.
 fn trade(desk: &Blotter, engine: &Blotter, trader: Uuid, told: &Mutex<Acknowledged>) -> Error {
     loop {
         let work = || {
@@ -129,7 +129,7 @@ fn trade(desk: &Blotter, engine: &Blotter, trader: Uuid, told: &Mutex<Acknowledg
     }
 }
 
-/// Kills the server outright, as the end of its machine would.
+/// Kills the server and all its processes with SIGKILL, like a failure of its machine.
 fn kill(server: &Server) {
     let mut admin = connect(&server.admin_url()).unwrap();
     let file = "SELECT current_setting('data_directory') || '/postmaster.pid' AS text";

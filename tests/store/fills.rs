@@ -125,7 +125,7 @@ fn the_average_price_is_exact_with_halves_away_from_zero_as_postgresql_rounds() 
     }
 }
 
-/// What PostgreSQL itself makes of the fills.
+/// The totals of the fills as PostgreSQL computes them.
 fn average_by_postgresql(db: &Database, order: Uuid) -> Price {
     let average = "round(sum(quantity_filled * price_at_fill) / sum(quantity_filled), 2)";
     let average: BigDecimal = fills::table

@@ -43,7 +43,7 @@ const INEXPRESSIBLE: [(&str, &str, &str); 2] = [
     ),
 ];
 
-/// The reports that the store contradicts on purpose, with what it says.
+/// The reports that the store contradicts on purpose, with what the store has instead.
 const DIFFERING: [(&str, u32, State, &str); 4] = [
     (
         "C.3.b",
@@ -72,13 +72,13 @@ const DIFFERING: [(&str, u32, State, &str); 4] = [
     ),
 ];
 
-/// A message of a scenario; the fields that FIX has, by the names that it has for them.
+/// A message of a scenario; fields of FIX have their FIX names.
 #[derive(Clone, Debug, Deserialize)]
 struct Message {
     scenario: String,
     seq: u32,
     path: String,
-    /// Its kind; of an execution report the ExecType.
+    /// The kind of the message; of an execution report, the ExecType.
     event: String,
     cl_ord_id: Option<String>,
     orig_cl_ord_id: Option<String>,
@@ -116,8 +116,8 @@ impl Message {
         self.ord_status.as_deref() == Some("Rejected") && self.order_qty.unwrap_or(0) == 0
     }
 
-    /// How the order stands by the venue's word. A message that refuses a request has no quantities, and
-    /// leaves them as they are.
+    /// The state of the order that the venue reports. A message that refuses a request has no quantities
+    /// and does not change them.
     fn reported(&self, stored: State) -> State {
         let quantity = self.order_qty.unwrap_or(stored.quantity);
         let filled = self.cum_qty.unwrap_or(stored.filled);
@@ -125,12 +125,12 @@ impl Message {
         State { status: self.status(quantity, filled), quantity, filled, left }
     }
 
-    /// The shares that an order which takes the place of this one is for.
+    /// The quantity of an order that replaces this one.
     fn to_fill(&self) -> i32 {
         self.order_qty.unwrap() - self.cum_qty.unwrap()
     }
 
-    /// What FIX's OrdStatus is in the store.
+    /// The store's status for an OrdStatus of FIX.
     fn status(&self, quantity: i32, filled: i32) -> OrderStatus {
         match self.ord_status.as_deref().unwrap() {
             "New" => OrderStatus::Pending,
@@ -154,8 +154,8 @@ impl Message {
     }
 }
 
-/// How an order of FIX stands: of how many shares it is (OrderQty), how many are filled (CumQty), and
-/// how many may still be (LeavesQty).
+/// The state of an order of FIX: its shares (OrderQty), those filled (CumQty), and those left to fill
+/// (LeavesQty).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State {
     status: OrderStatus,
@@ -235,7 +235,7 @@ impl<'a> Desk<'a> {
         Ok(orders)
     }
 
-    /// All that is stored of the trader's orders.
+    /// All stored rows of the trader's orders.
     fn records(&self) -> (Vec<OrderHistory>, Vec<BreakHistory>) {
         let filter = Filter::of_trader(self.trader);
         let work = |tx: &mut Tx<'_, Engine>| {
@@ -284,7 +284,7 @@ impl<'a> Desk<'a> {
         NewOrder::market(self.trader, Side::Buy, "AAPL", shares)
     }
 
-    /// The venue has the order, and says how it calls it.
+    /// The venue acknowledges the order with its own id.
     fn acknowledge(&self, message: &Message) {
         let order = match self.chain(message) {
             Some(chain) => chain.0[0].clone(),
@@ -341,8 +341,8 @@ impl<'a> Desk<'a> {
         submit(self.blotter, &new).unwrap();
     }
 
-    /// The venue says the terms of the order anew, unasked. If they are others it is replaced, and its
-    /// client goes on calling it as before.
+    /// The venue restates the terms of the order, unrequested. If they differ, the order is replaced, and
+    /// the client keeps its id.
     fn restate(&self, message: &Message) {
         let chain = self.chain(message).unwrap();
         if message.order_qty != Some(chain.state().quantity) {
@@ -352,7 +352,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// The order is over.
+    /// The order has ended.
     fn end(&self, message: &Message, action: NewAction<'_>) {
         let chain = self.chain(message).unwrap();
         if chain.last().status.is_open() {
@@ -361,7 +361,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Holds the store against a message that says how the order stands.
+    /// Compares the store with a message that reports the state of the order.
     fn compare(&self, message: &Message) {
         let chain = self.chain(message);
         assert_eq!(chain.is_none(), message.is_of_unknown_order(), "{message:?}");
@@ -381,7 +381,7 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// The fill of this execution id, of whichever order of the chain it is.
+/// The fill with this execution id, of any order of the chain.
 fn find_fill(tx: &mut Tx<'_, Engine>, chain: &Chain, id: &str) -> Result<Option<Fill>, Error> {
     for order in &chain.0 {
         let fills = tx.fills().of_order(order.id)?.into_iter();
@@ -393,7 +393,7 @@ fn find_fill(tx: &mut Tx<'_, Engine>, chain: &Chain, id: &str) -> Result<Option<
     Ok(None)
 }
 
-/// What the desk does about an execution that can't be applied.
+/// The desk's resolution of an execution that cannot be applied.
 fn settle(
     tx: &mut Tx<'_, Engine>,
     broken: &Break,
@@ -430,12 +430,12 @@ fn scenarios() -> Vec<Vec<Message>> {
     by_scenario.map(<[_]>::to_vec).collect()
 }
 
-/// A scenario without its other turns.
+/// A scenario without its alternative endings.
 fn straight(messages: &[Message]) -> Vec<&Message> {
     messages.iter().filter(|message| !message.is_alternative()).collect()
 }
 
-/// A scenario as it goes, and up to each other turn that it may take.
+/// A scenario, and each of its alternative endings with the messages before it.
 fn stories(messages: &[Message]) -> Vec<Vec<&Message>> {
     let straight = straight(messages);
     let turns = messages.iter().filter(|message| message.is_alternative());

@@ -17,7 +17,7 @@ use tradeblotter_test_support::{
     with_order_of,
 };
 
-/// Clients that send the same at the same time.
+/// Number of clients that send the same messages at the same time.
 const TOGETHER: usize = 8;
 
 fn mismatched(error: &Error, fields: &[&str]) {
@@ -28,7 +28,7 @@ fn mismatched(error: &Error, fields: &[&str]) {
     }
 }
 
-/// Runs it on so many threads at once.
+/// Runs a closure on this many threads at once.
 fn at_once<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let barrier = &Barrier::new(TOGETHER);
     let work = &work;
@@ -298,8 +298,8 @@ fn of_the_same_bust_recorded_at_once_one_counts_and_all_are_told_of_it() {
     }
 }
 
-/// Batches of one client after the other, each on a connection of its own and tried once: a deadlock
-/// would show.
+/// Batches of one client after the other, each on its own connection, with one attempt only, so that a
+/// deadlock is not hidden by a retry.
 fn batches_at_once<T>(
     db: &Database,
     work: impl Fn(
@@ -320,7 +320,7 @@ fn batches_at_once<T>(
     });
 }
 
-/// The rows as this client sends them in this round: from another one on, and back to front.
+/// The rows in the order in which this client sends them in this round: rotated, and reversed.
 fn turned<T: Clone>(rows: &[T], client: usize, round: usize) -> Vec<T> {
     let mut turned: Vec<_> =
         rows.iter().cycle().skip(client * 7 + round * 3).take(rows.len()).cloned().collect();
@@ -416,8 +416,8 @@ fn of_a_batch_that_is_refused_nothing_is_kept_though_the_transaction_goes_on() {
     assert_eq!(db.contents(), before);
 }
 
-/// Leaves out every row that is inserted into a table: as if a row that conflicts with it had been there
-/// for the insert, and gone when it is looked for.
+/// Suppresses every insert into a table, as if a conflicting row had existed at the insert and was gone
+/// at the lookup.
 fn lose_every_race(db: &Database, table: &str) {
     db.admin()
         .batch_execute(&format!(

@@ -16,8 +16,8 @@ use tradeblotter_test_support::{
     Database, append, assert_refused, fill_of, history, record, submit, trader, with_order_of,
 };
 
-/// Says how many steps the tests with the model take together, instead of the few that they take by
-/// default. They tell stderr how far they are.
+/// Environment variable with the total number of steps of the model-based tests, in place of the small
+/// default. Progress is printed to stderr.
 const STEPS: &str = "TRADEBLOTTER_MODEL_STEPS";
 
 /// A sequence of chances for each run.
@@ -26,8 +26,8 @@ fn seeded(runs: &AtomicU64) -> TestRng {
     TestRng::from_seed(RngAlgorithm::XorShift, &u128::from(run).to_le_bytes())
 }
 
-/// Takes so many percent of the steps that are asked for, or by default these few, on a database for
-/// each processor. Returns how many deadlocks the server had to break.
+/// Takes this percentage of the requested steps, or the default number, on one database per processor.
+/// Returns the number of deadlocks.
 fn play<S: Strategy<Value = Vec<Round>>>(percent: u64, few: u64, sequences: fn() -> S) -> i64 {
     let asked = std::env::var(STEPS).ok().map(|steps| steps.parse::<u64>().unwrap());
     let steps = asked.map_or(few, |steps| steps * percent / 100);

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use tradeblotter_test_support::Database;
 
-/// A login of its own, with these attributes, gone with this value.
+/// A new login with these attributes, dropped with this value.
 struct Own {
     name: String,
     database: Database,

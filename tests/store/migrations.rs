@@ -16,14 +16,14 @@ use tradeblotter_test_support::{Database, programs, texts, with_order_of};
 
 const TOGETHER: usize = 8;
 
-/// Newer than every migration there will be.
+/// A version that is newer than every migration.
 const NEWER: &str = "99991231000000";
 
-/// Older than every migration there is.
+/// A version that is older than every migration.
 const OLDER: &str = "20000101000000";
 
-/// What `pg_dump` says of the schema: it knows every kind of object there is, and so finds what
-/// a query written for these tests would not look for.
+/// The schema as `pg_dump` prints it: it knows every kind of object, and so finds differences that a
+/// query written for these tests could miss.
 fn dump(database: &Database) -> String {
     // The server's own pg_dump: an older one refuses a newer server.
     let beside = programs(&mut database.admin()).join("pg_dump");
@@ -48,7 +48,7 @@ fn assert_same(now: &str, before: &str, when: &str) {
     }
 }
 
-/// Everything that stands in a schema of this database and did not come with PostgreSQL.
+/// Every object of this database that did not come with PostgreSQL.
 fn objects(conn: &mut PgConnection) -> Vec<String> {
     texts(
         conn,

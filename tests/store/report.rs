@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use tradeblotter_test_support::{Database, amended_order, trading_day};
 
-/// The report as it is written, and what it says that it has.
+/// The report and its contents in counts.
 fn written(db: &Database, filter: Filter<'_>, format: Format) -> (String, Contents) {
     let mut out = Vec::new();
     let report = Report { filter, format };

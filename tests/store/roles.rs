@@ -51,7 +51,7 @@ fn revert(conn: &mut PgConnection) {
     migrations::revert(conn, Extent::All, Records::Keep, |_| ()).unwrap();
 }
 
-/// Who is a member of the role that the derivation belongs to, of those who may act as it.
+/// The members of the ledger.
 fn ledgers(conn: &mut PgConnection) -> Vec<String> {
     let members = "SELECT rolname::text AS text FROM pg_roles
                    WHERE pg_has_role(oid, 'blotter_ledger', 'USAGE')

@@ -23,7 +23,7 @@ use tradeblotter_test_support::{
     Database, append, fill_of, noon, price, programs, record, submit, texts, trader,
 };
 
-/// A day with something of everything, sealed four times, with a checkpoint file beside it.
+/// A day with entries of every kind, sealed four times, with a checkpoint file beside it.
 pub struct Sealed {
     pub blotter: Blotter,
     pub key: SealKey,
@@ -52,7 +52,7 @@ impl Sealed {
         self.directory.path().join("checkpoint")
     }
 
-    /// Seals what there is, and writes it down.
+    /// Seals all committed entries, and appends the seal to the checkpoint file.
     pub fn seal(&self) -> Seal {
         let seal = seal(&self.auditor(), &self.key).expect("something to seal");
         self.write_down();
@@ -67,12 +67,12 @@ impl Sealed {
         CheckpointFile::read(&self.file()).unwrap()
     }
 
-    /// Everything, against the key and the checkpoint.
+    /// Options for a full verification against the key and the checkpoint file.
     pub fn options(&self) -> VerifyOptions {
         options(&[self.key.public()], Some(self.checkpoint()))
     }
 
-    /// A part of the day: its orders are as many as it takes to have entries of every kind.
+    /// A part of the day, with enough orders to have entries of every kind.
     fn live(&self, part: i32) {
         let Self { blotter, .. } = self;
         let ada = trader(blotter, &format!("Ada {part}"));
@@ -159,7 +159,7 @@ fn late<'a>(order: Option<&Order>, id: &'a str) -> Execution<'a> {
     }
 }
 
-/// Keeps it as a break.
+/// Stores an execution as a break.
 fn kept(blotter: &Blotter, execution: &Execution<'_>) -> uuid::Uuid {
     match blotter.engine().transaction(|tx| tx.breaks().record_or_break(execution)).unwrap() {
         Outcome::Broken(kept) => kept.id,
@@ -175,7 +175,7 @@ pub fn options(keys: &[PublicKey], checkpoint: Option<CheckpointFile>) -> Verify
     VerifyOptions { public_keys: keys.to_vec(), checkpoint_file: checkpoint, from: None }
 }
 
-/// What comes of a verification, and what it finds.
+/// The result of a verification, and its findings.
 pub fn verify(auditor: &Session<Auditor>, options: &VerifyOptions) -> (Verified, Vec<Finding>) {
     let mut found = Vec::new();
     let verified = auditor.snapshot(|tx| {
@@ -339,7 +339,7 @@ fn every_entry_is_proven_with_nothing_but_the_key() {
     }
 }
 
-/// What is sealed is to be provable for years, whatever becomes of this code.
+/// Sealed entries must stay provable for years, so the encoding must never change.
 #[test]
 fn a_proof_of_an_earlier_build_still_holds() {
     for json in [include_str!("seals/submitted.json"), include_str!("seals/booked.json")] {

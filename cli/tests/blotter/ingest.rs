@@ -29,8 +29,8 @@ fn feed(mut command: Command, input: &[u8]) -> Output {
     })
 }
 
-/// Feeds a part of the input to the command, which goes on to wait for the rest, and kills it outright when
-/// it is time.
+/// Feeds a part of the input to the command, which then waits for the rest, and kills it with SIGKILL
+/// when the condition holds.
 fn feed_and_kill(mut command: Command, input: &[u8], mut is_time: impl FnMut() -> bool) {
     let mut child: Child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -44,7 +44,7 @@ fn feed_and_kill(mut command: Command, input: &[u8], mut is_time: impl FnMut() -
     child.wait().unwrap();
 }
 
-/// What the command has said, and to whom; it must end with this code.
+/// Returns the command's standard output and standard error; asserts its exit code.
 #[track_caller]
 fn said(output: Output, code: i32) -> (String, String) {
     let said = String::from_utf8(output.stdout).unwrap();

@@ -30,7 +30,7 @@ fn read_in(blotter: &Blotter, input: &str, batch: usize) -> (Tally, Vec<Problem>
     (writer.tally().clone(), problems)
 }
 
-/// Reads reports in, in batches of 1 and of 2000, and again: all come to the same.
+/// Asserts that reports in batches of 1 and of 2000, and repeated, come to these orders and breaks.
 #[track_caller]
 fn read(reports: &[String]) -> (Database, Tally, Vec<Problem>) {
     let (one, many) = (Database::migrated(), Database::migrated());
@@ -48,7 +48,7 @@ fn read(reports: &[String]) -> (Database, Tally, Vec<Problem>) {
     (many, tally, problems)
 }
 
-/// What reports come to: the orders and the breaks.
+/// The result of reports: the orders and the breaks.
 #[track_caller]
 fn assert_comes_to(reports: &[String], of_orders: &[&str], of_breaks: &[&str]) {
     let (db, _, problems) = read(reports);
@@ -306,7 +306,7 @@ fn busts_and_corrections_are_read_in_fix_4_2_and_4_4() {
     }
 }
 
-/// The confirmation that one order has taken the place of another, under a venue id.
+/// The confirmation of a replacement, under a venue order id.
 fn replaced(second: u32, id: &str, of: &str, called: &str, quantity: u32, total: u32) -> String {
     let status = if total > 0 { 1 } else { 0 };
     let average = if total > 0 { "10.00" } else { "0" };
@@ -419,7 +419,7 @@ fn a_missing_or_unusable_trader_is_a_problem_and_an_ambiguous_name_is_an_error()
     assert!(refused.to_string().contains("is the name of several traders; use their ids"));
 }
 
-/// What is reported of an order, in its sequence: by a first session and by one that lags.
+/// The reports of an order in sequence: from a first session, and from one that lags.
 fn story(id: &str) -> Vec<String> {
     let bust = format!(
         "11={id}|37=V{id}|17={id}3|19={id}1|150=H|39=1|38=100|30=XNAS|32=40|31=10.00|14=30|6=10.00"

@@ -8,7 +8,7 @@ use tradeblotter::{OrderStatus, OrderType, Side};
 
 use tradeblotter_test_support::check;
 
-/// An execution report with all that the reader looks at.
+/// An execution report with every field that the reader uses.
 const FILL: &str = "35=8|34=7|49=BROKER|52=20261125-14:30:00.123|56=US|1=ACC-1|37=O-9|11=C-2|41=C-1|17=E-5|\
                     150=F|39=1|55=AAPL|54=1|38=300|40=2|44=229.90|126=20261125-21:00:00|32=100|31=229.875|\
                     30=XNAS|151=200|14=100|6=229.875|60=20261125-14:30:00.123456|12=1.25|13=3|15=USD|58=so be it|";
@@ -21,7 +21,7 @@ fn wire(body: &str) -> String {
     format!("{message}10={sum:03}\x01")
 }
 
-/// Bytes that come in so many at a time.
+/// A reader that returns at most this many bytes at a time.
 struct Trickle<'a>(&'a [u8], usize);
 
 impl Read for Trickle<'_> {
@@ -46,7 +46,7 @@ fn read_stream(input: impl Read, format: impl Format) -> (Vec<String>, Vec<Malfo
     (events, malformed, bytes)
 }
 
-/// What each unit of some bytes says.
+/// The result of each unit of some bytes.
 fn read_with<'a>(
     mut reader: FixReader,
     mut bytes: &'a [u8],
@@ -67,7 +67,7 @@ fn events(text: &str) -> Vec<Event<'_>> {
     all.into_iter().filter_map(Result::unwrap).collect()
 }
 
-/// What is wrong with the one message of a text.
+/// The error of the only message of a text.
 fn complaint(text: impl AsRef<[u8]>) -> String {
     let mut all = read_with(FixReader::default(), text.as_ref());
     all.retain(|read| !matches!(read, Ok(None)));
@@ -464,7 +464,7 @@ fn the_first_value_of_a_repeated_tag_is_read() {
     assert_eq!(read, ("5".into(), "O-1".into()));
 }
 
-/// A few messages with all that may stand around and in them, and one wrong in each way.
+/// A log of a few messages with other text around and in them, and one message for each kind of defect.
 fn log() -> Vec<u8> {
     let (fill, new) = (wire(FILL), wire("35=8|37=2|150=0|39=0|58=8=FIX.4.4|"));
     let mut log = format!("14:30 in {fill}{new}\n\n{}\n", new.replace('\x01', "|")).into_bytes();

@@ -32,7 +32,7 @@ pub const KINDS: [Kind; 14] = [
     Kind::Status,
 ];
 
-/// Gives out so many bytes at a time.
+/// A reader that returns at most this many bytes at a time.
 struct Trickle<'b>(&'b [u8], usize);
 
 impl Read for Trickle<'_> {
@@ -44,7 +44,7 @@ impl Read for Trickle<'_> {
     }
 }
 
-/// What is read of an input: the events, without their own text, and what is wrong.
+/// The result of an input: the events without their raw text, and the errors.
 fn read(name: FormatName, input: impl Read) -> (Vec<Event<'static>>, Vec<String>) {
     let mut reader = Reader::new(input, AnyFormat::new(name, None));
     let (mut events, mut wrong) = (Vec::new(), Vec::new());
@@ -251,7 +251,7 @@ fn an_error_names_line_field_and_expected_value_and_the_rest_is_read() {
     assert_eq!(wrong.len(), 1);
 }
 
-/// A fill and its order in a trade update, an activity, and what is neither.
+/// A fill and its order in a trade update, an activity, and an object that is neither.
 const UPDATES: &str = r#"[
   {"stream":"trade_updates","data":{"event":"partial_fill","execution_id":"X-1","price":"10.5",
     "qty":"40","timestamp":"2026-11-24T15:00:00.5Z","order":{"id":"O-1","client_order_id":"C {1}",

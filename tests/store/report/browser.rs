@@ -11,7 +11,7 @@ use tradeblotter::report::{Format, Report};
 
 use tradeblotter_test_support::trading_day;
 
-/// What browsers of the Chromium family are called.
+/// Program names of browsers of the Chromium family.
 const BROWSERS: &[&str] =
     &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
@@ -19,7 +19,7 @@ const BROWSERS: &[&str] =
 const DESK: u32 = 1280;
 const PHONE: u32 = 390;
 
-/// Loads the report at a width of its own and says what became of it.
+/// A page that loads the report at a given width and reports its measurements.
 const FRAME: &str = r#"<!DOCTYPE html><html><head><meta name="color-scheme" content="light dark">
 <style>body { margin: 0 } iframe { border: 0; display: block; width: WIDTHpx; height: 2600px }</style></head>
 <body><iframe src="day.html"></iframe><pre></pre><script>
@@ -50,7 +50,7 @@ fn browser() -> PathBuf {
     })
 }
 
-/// Opens a file and returns what the browser prints; it may find nothing to complain of.
+/// Opens a file and returns what the browser prints; fails if the browser reports an error.
 #[track_caller]
 fn open(file: &Path, is_dark: bool, arguments: &[String]) -> String {
     let profile = TempDir::new().unwrap();
@@ -91,7 +91,7 @@ fn measured(directory: &Path, width: u32, is_dark: bool) -> Value {
     serde_json::from_str(said.split_once("</pre>").unwrap().0).unwrap()
 }
 
-/// Takes a picture, which stays in `target/tmp` to be looked at.
+/// Takes a screenshot, which stays in `target/tmp` for people to look at.
 fn picture(directory: &Path, width: u32, is_dark: bool) -> Vec<u8> {
     let frame = directory.join("frame.html");
     fs::write(&frame, FRAME.replace("WIDTH", &width.to_string()).replace("MEASURE", "false"))

@@ -31,7 +31,7 @@ fn told(field: &Field) -> String {
     }
 }
 
-/// A field of the CSV, with moments and decimals in one way of writing them.
+/// A field of the CSV, with times and decimals in a canonical notation.
 fn plain(name: &str, text: &str) -> String {
     if text.is_empty() {
         return String::new();
@@ -54,7 +54,7 @@ fn plain(name: &str, text: &str) -> String {
     }
 }
 
-/// Asserts that Parquet and CSV of one snapshot say the same; how many rows there are.
+/// Asserts that Parquet and CSV of one snapshot have the same values; returns the number of rows.
 fn agree(db: &Database) -> usize {
     let session = db.blotter().compliance();
     let (csv, table) = session

@@ -18,8 +18,8 @@ use uuid::Uuid;
 use super::{Sealed, options};
 use tradeblotter_test_support::{check, texts};
 
-/// Which entry of the log attests which row: of an order its submission, of a break all that is said of
-/// it, of a resolution what is said of it after the break was kept.
+/// The entries that attest each row: for an order its submission, for a break every entry about it, for a
+/// resolution every entry about its break except the first.
 const ROWS: &str = "
     SELECT 'execution_logs' AS relation, id::text, ARRAY[sequence] AS entries FROM execution_logs
     UNION ALL
@@ -35,8 +35,8 @@ const ROWS: &str = "
     WHERE execution_logs.reason NOT LIKE 'break: %' GROUP BY r.id
     ORDER BY 1, 2";
 
-/// Columns that say what was recorded, with an expression for another value of each. The number of an
-/// entry is its place, which is changed by itself.
+/// The sealed columns, each with an expression for another value. The sequence number of an entry is
+/// changed by a deed of its own.
 const COLUMNS: &str = "
     SELECT relation, attname::text AS name,
         CASE
@@ -87,7 +87,7 @@ struct Column {
     is_nullable: bool,
 }
 
-/// What a transaction ends with that is to leave nothing behind.
+/// The error that rolls back a transaction on purpose.
 struct Undone;
 
 impl From<Error> for Undone {
@@ -102,7 +102,7 @@ struct Scene {
     rows: Vec<Row>,
     columns: Vec<Column>,
     log: Vec<Row>,
-    /// Numbers that will not come, between others.
+    /// Settled numbers that no entry has.
     gaps: Vec<i64>,
     sealed: Sealed,
 }
@@ -128,7 +128,7 @@ impl Scene {
         Self { conn: RefCell::new(conn), rows, columns, log, gaps, sealed }
     }
 
-    /// What is found once this has been done.
+    /// Returns the findings after this change.
     fn found(&self, options: &VerifyOptions, sql: &str) -> Vec<Finding> {
         self.found_after(options, |tx| as_superuser(tx, sql))
     }
@@ -173,7 +173,7 @@ fn renumber(entry: &Row, sequence: i64) -> String {
     format!("UPDATE execution_logs SET sequence = {sequence} WHERE id = '{}'", entry.id)
 }
 
-/// What a finding is, without what it names beside the entry or the seal.
+/// The kind of a finding and the entry or seal that it names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Named {
     Altered(i64),
@@ -200,7 +200,7 @@ fn named(found: &[Finding]) -> Vec<Named> {
     named
 }
 
-/// What is done, and to what.
+/// A change, and the row that it applies to.
 #[derive(Clone, Debug)]
 enum Deed {
     Edit(Index, Index, bool),
@@ -244,7 +244,7 @@ const SEAL_COLUMNS: [&str; 11] = [
 ];
 
 impl Scene {
-    /// The statements of a deed, and what is to be found then. Of a seal that was changed more may follow.
+    /// The statements of a change, and the expected findings. A changed seal may cause further findings.
     fn plan(&self, deed: &Deed) -> (String, Vec<Named>) {
         let altered =
             |row: &Row| row.entries.iter().map(|n| Named::Altered(*n)).collect::<Vec<_>>();

@@ -11,7 +11,7 @@ use tradeblotter::{
 use super::{Sealed, entries, options, seal, verify};
 use tradeblotter_test_support::{EXECUTED, append, fill_of, record, submit, trader, with_order_of};
 
-/// The greatest number is no measure of what is sealed: one that is drawn early may be committed late.
+/// The greatest number does not show what is sealed: a number that is drawn early may be committed late.
 #[test]
 fn an_entry_of_a_transaction_that_is_open_across_two_seals_is_in_the_third() {
     let (db, blotter, order) = with_order_of(100);
@@ -52,7 +52,7 @@ fn an_entry_of_a_transaction_that_is_open_across_two_seals_is_in_the_third() {
     assert_eq!(entries(&db), 5);
 }
 
-/// Counts a thread that has ended, in whichever way.
+/// Counts a thread that has ended, also by a panic.
 struct Ended<'a>(&'a AtomicUsize);
 
 impl Drop for Ended<'_> {
