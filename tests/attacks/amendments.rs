@@ -31,7 +31,7 @@ fn stands(order: &str) -> String {
     )
 }
 
-/// Corrects a fill to so many shares at 12.
+/// Corrects a fill to this many shares at 12.
 fn correction_of(fill: &str, quantity: u32) -> String {
     format!(
         "INSERT INTO fills (amends, quantity_filled, price_at_fill)
@@ -94,7 +94,7 @@ pub fn a_fill_is_amended_once_as_a_whole_and_within_its_order(scene: &Scene) -> 
     engine.refused(By::Rule("ck_orders_filled_lte_quantity"), correction_of(ADAS_PARTIAL, 201))
 }
 
-/// The same id means another execution on another order, and at another venue.
+/// The same execution id on another order or at another venue is another execution.
 pub fn an_execution_of_a_venues_is_recorded_once(scene: &Scene) -> Held {
     let executed = |order: &str, venue: &str| {
         format!(
@@ -171,7 +171,7 @@ pub fn an_order_is_replaced_once_and_not_when_it_is_cancelled_or_rejected(scene:
     Ok(())
 }
 
-/// Orders of two traders, of which two have a time that is up, and one of these has been cancelled.
+/// Orders of two traders, of which two have expired, and one of these has been cancelled.
 const TIMED: &str = "
     INSERT INTO orders (trader_id, symbol, quantity, order_type, expires_at)
     SELECT trader_id, 'X' || left(symbol, 1) || expires, 1, 'MARKET', '2026-11-20'::date + expires

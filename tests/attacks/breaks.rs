@@ -21,7 +21,7 @@ attacks! {
     not_even_the_ledger_records_a_fill_that_is_of_no_break,
 }
 
-/// What the newest entries of the log say, the last one first.
+/// The newest entries of the log, the last one first.
 fn logged(entries: u32) -> String {
     format!(
         "SELECT concat_ws(' ', trader_id, action, status, break_id, reason) AS text
@@ -88,7 +88,7 @@ pub fn a_break_and_its_resolution_tell_who_wrote_them_and_when_whatever_is_claim
     scene.engine().brings(&["blotter_engine_login blotter_engine t"; 2], claimed, told)
 }
 
-/// Not even of its own order: what is missing is a policy that would let it.
+/// Not even for its own order: no policy allows it.
 pub fn a_trader_keeps_no_break_and_resolves_none_whatever_is_granted(scene: &Scene) -> Held {
     scene.ada().refused(By::Grant("breaks"), break_of(ADAS_PENDING))?;
     scene.ada().refused(By::Grant("break_resolutions"), booking_of(ADAS_CANCELLED))?;
@@ -109,7 +109,7 @@ pub fn a_trader_keeps_no_break_and_resolves_none_whatever_is_granted(scene: &Sce
     scene.ada().refused(By::Policy("break_resolutions"), dismissal_of(GRACES_CANCELLED))
 }
 
-/// The order has ended, and the fill does not begin it again.
+/// The order has ended, and the fill does not reopen it.
 pub fn the_engine_books_a_break_as_a_fill_and_the_log_says_so(scene: &Scene) -> Held {
     let mut engine = scene.engine();
     let expected = format!("{ADA} RECOVERED CANCELLED {ADAS_CANCELLED} break booked: X");
@@ -130,7 +130,8 @@ pub fn the_engine_books_a_break_as_a_fill_and_the_log_says_so(scene: &Scene) -> 
     )
 }
 
-/// But not to one of another trader than was meant, who would see a break that is never resolved.
+/// But not to an order of another trader: the intended trader would then see a break that is never
+/// resolved.
 pub fn the_engine_books_a_break_to_the_order_that_it_says(scene: &Scene) -> Held {
     let mut engine = scene.engine();
     let book = |broken: &str| {
@@ -172,7 +173,7 @@ pub fn a_break_is_resolved_once(scene: &Scene) -> Held {
     Ok(())
 }
 
-/// Of no order too, which would otherwise be another one each time.
+/// Also a break of no order, which would otherwise be stored again each time.
 pub fn a_break_comes_as_often_as_it_is_reported_and_is_kept_once(scene: &Scene) -> Held {
     let mut engine = scene.engine();
     let once = By::Rule("uq_breaks_execution");
@@ -189,7 +190,7 @@ pub fn a_break_comes_as_often_as_it_is_reported_and_is_kept_once(scene: &Scene) 
     )
 }
 
-/// A fill of another id, an order that is not there, a number of shares that is none.
+/// A fill with another id, an order that does not exist, a quantity that is no number of shares.
 pub fn a_booking_makes_the_fill_that_was_reported_and_no_other(scene: &Scene) -> Held {
     let mut engine = scene.engine();
     let claimed = format!(
@@ -219,7 +220,7 @@ pub fn a_booking_makes_the_fill_that_was_reported_and_no_other(scene: &Scene) ->
     Ok(())
 }
 
-/// It would be a fill after the end of its order that nobody has answered for.
+/// It would be a fill after the end of its order without a resolution that accounts for it.
 pub fn a_fill_books_no_break_by_naming_it(scene: &Scene) -> Held {
     let claim = format!(
         "INSERT INTO fills (order_id, quantity_filled, price_at_fill, venue, break_id)

@@ -80,8 +80,8 @@ pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
     )
 }
 
-/// Only blotter_trader_id, which policies call for everybody, and blotter_scale, which is no secret, may be
-/// run by everybody.
+/// Only blotter_trader_id, which policies call under every role, and blotter_scale, which is no secret,
+/// are executable by PUBLIC.
 pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene) -> Held {
     let path = "search_path=pg_catalog, public, pg_temp";
     let ledgers = |name: &str, kind: &str| {
@@ -220,7 +220,8 @@ pub fn nobody_logs_in_as_a_role_and_no_role_is_another_or_has_an_attribute(scene
     )
 }
 
-/// A view passes the rows that its owner sees, and a rule or a matview has no row security.
+/// A view returns the rows that its owner sees, and row-level security does not apply to a rule or a
+/// materialized view.
 pub fn no_view_and_no_rule_leads_around_row_security(scene: &Scene) -> Held {
     scene.superuser().sees(
         &[""; 0],

@@ -21,7 +21,7 @@ const TRIGGER_FUNCTIONS: [&str; 12] = [
     "orders_log_submitted",
 ];
 
-/// A schema whose operators lie, found before the server's own.
+/// A schema with wrong operators, which the search path finds before PostgreSQL's own.
 const SHADOW: &str = "
     CREATE SCHEMA shadow;
     GRANT USAGE ON SCHEMA shadow TO PUBLIC;
@@ -42,7 +42,7 @@ const SHADOW: &str = "
     CREATE FUNCTION shadow.blotter_log_break(uuid, uuid, text) RETURNS void
         LANGUAGE plpgsql AS $$ BEGIN RAISE 'called'; END $$;";
 
-/// Empty tables in the way of the real ones.
+/// Empty tables that shadow the real ones.
 fn shadow_tables(role: &str, scene: &Scene, then: &str, expected: &[&str], query: &str) -> Held {
     let shadows = RECORDS.map(|table| {
         format!("CREATE TEMP TABLE {table} (LIKE public.{table}); GRANT ALL ON {table} TO PUBLIC;")
@@ -70,13 +70,13 @@ attacks! {
     everybody_learns_how_fine_prices_are_kept,
 }
 
-/// Who could not ask would have to guess, and send what is rounded.
+/// A client that could not query the scale would have to guess it, and its values would be rounded.
 pub fn everybody_learns_how_fine_prices_are_kept(scene: &Scene) -> Held {
     scene.ada().sees(&["2"], "SELECT blotter_scale()::text AS text")
 }
 
-/// Attached to a table of the attacker's, each would run on rows of the attacker's making: it
-/// would log, fill and cancel as if they had been stored.
+/// If an attacker could attach these functions to its own table, they would log, fill and cancel for
+/// forged rows as if the rows had been stored.
 pub fn no_function_that_derives_runs_on_a_table_of_the_callers(scene: &Scene) -> Held {
     for function in TRIGGER_FUNCTIONS {
         let mut ada = scene.ada();
@@ -231,7 +231,8 @@ pub fn an_operator_of_the_callers_is_not_called_by_the_guards(scene: &Scene) -> 
     superuser.refused(By::Rule("orders_append_only"), "UPDATE orders SET quantity = 1")
 }
 
-/// Who migrates calls the procedures, perhaps with a search path that others can write to.
+/// The migrating login calls the procedures, perhaps with a search path in which others may create
+/// objects.
 pub fn an_operator_of_the_callers_is_not_called_when_the_ledger_is_lent(scene: &Scene) -> Held {
     scene.run(SHADOW);
     let mut owner = scene.owner("");

@@ -11,7 +11,7 @@ use crate::scene::{ADA, ADAS_PENDING, Actor, By, GRACE, Held, RECORDS, Scene};
 const LOG_GUARD: By<'_> = By::Rule("execution_logs_append_only");
 const ORDERS_GUARD: By<'_> = By::Rule("orders_append_only");
 
-/// What a trader has submitted, with another value for each.
+/// The terms of an order, with another value for each.
 const TERMS: [&str; 13] = [
     "id = gen_random_uuid()",
     "trader_id = 'b0000000-0000-7000-8000-000000000000'",
@@ -28,7 +28,7 @@ const TERMS: [&str; 13] = [
     "replaces = 'a0000000-0000-7000-8000-000000000002'",
 ];
 
-/// What follows from fills and actions, with another value for each.
+/// The derived columns of an order, with another value for each.
 const DERIVED: [&str; 6] = [
     "status = 'CANCELLED'",
     "filled_quantity = 1",
@@ -46,7 +46,7 @@ fn delete(trader: &str) -> String {
     format!("DELETE FROM execution_logs WHERE trader_id = '{trader}'")
 }
 
-/// The other ways to rewrite a row: by an INSERT that meets it, and by a MERGE.
+/// The other ways to rewrite a row: INSERT … ON CONFLICT DO UPDATE, and MERGE.
 fn upserts(scene: &Scene, trader: &str) -> Vec<String> {
     let entry = format!("{}1", &trader[..trader.len() - 1]);
     let merge = format!(
@@ -67,7 +67,7 @@ fn upserts(scene: &Scene, trader: &str) -> Vec<String> {
     ways
 }
 
-/// Tries to rewrite every kind of record as somebody whom row security does not hold.
+/// Tries to rewrite every kind of record as a user who bypasses row-level security.
 fn rewrite_past_row_security(scene: &Scene, attacker: fn(&Scene) -> Actor<'_>) -> Held {
     let merges = upserts(scene, ADA);
     let mut attacker = attacker(scene);
@@ -85,7 +85,8 @@ fn rewrite_past_row_security(scene: &Scene, attacker: fn(&Scene) -> Actor<'_>) -
     Ok(())
 }
 
-/// Tries to rewrite terms as the one role that may update orders, with a grant for all of them.
+/// Tries to rewrite terms as the one role that may update orders, with the privilege to update every
+/// column.
 fn rewrite_terms_as_the_ledger(scene: &Scene, ledger: fn(&Scene) -> Actor<'_>) -> Held {
     scene.run("GRANT UPDATE ON orders TO blotter_ledger");
     let mut ledger = ledger(scene);
@@ -125,7 +126,7 @@ pub fn no_role_is_granted_a_rewrite_of_a_log_row_its_own_or_anothers(scene: &Sce
     Ok(())
 }
 
-/// A policy makes an UPDATE find nothing, which the guard behind it would refuse aloud.
+/// The policy makes an UPDATE find no row; the guard behind it would raise an error.
 pub fn with_the_grant_an_update_of_the_log_finds_no_row(scene: &Scene) -> Held {
     scene.run(
         "GRANT UPDATE ON execution_logs TO blotter_trader, blotter_engine, blotter_compliance",
@@ -173,7 +174,7 @@ pub fn a_superuser_who_passes_over_ordinary_triggers_rewrites_nothing_either(
     rewrite_past_row_security(scene, Scene::replica)
 }
 
-/// The foreign keys cascade: what deletes an order would take its fills and its log along.
+/// The foreign keys cascade: deleting an order would delete its fills and its log.
 pub fn an_order_that_has_a_log_is_deleted_by_nobody(scene: &Scene) -> Held {
     let delete = "DELETE FROM orders";
     scene.ada().refused(By::Grant("orders"), delete)?;
@@ -193,7 +194,7 @@ pub fn an_order_that_has_a_log_is_deleted_by_nobody(scene: &Scene) -> Held {
     scene.owner("").touches_nothing(delete)
 }
 
-/// There is no policy by which anybody could: those who see the rows find none to change.
+/// No policy allows it: those who may read the rows find none to change.
 pub fn a_break_and_its_resolution_are_changed_and_deleted_by_nobody(scene: &Scene) -> Held {
     let rewrites = ["breaks", "break_resolutions"].map(|table| {
         [(table, format!("UPDATE {table} SET id = id")), (table, format!("DELETE FROM {table}"))]
@@ -238,7 +239,7 @@ pub fn a_trader_changes_neither_the_terms_of_an_order_nor_what_is_derived_of_it(
     ada.refused(By::Rule("fills_append_only"), "UPDATE fills SET price_at_fill = 1")
 }
 
-/// They see the rows, and there is no policy by which they could change one.
+/// They may read the rows, and no policy lets them change one.
 pub fn the_engine_and_compliance_change_no_order_and_no_fill_whatever_is_granted(
     scene: &Scene,
 ) -> Held {

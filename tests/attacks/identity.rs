@@ -43,7 +43,8 @@ pub fn a_malformed_identity_is_an_error_and_shows_nothing(scene: &Scene) -> Held
     Ok(())
 }
 
-/// Programs use it to say "none"; a row that was stored under it is not everybody's.
+/// Programs use the nil UUID to mean "none"; a row that is stored under it must not be visible to
+/// everybody.
 pub fn the_nil_uuid_is_nobodys_identity(scene: &Scene) -> Held {
     for table in TABLES {
         let rows = format!("SELECT t::text AS text FROM {table} AS t");

@@ -82,7 +82,7 @@ pub fn a_trader_logs_nothing_for_another(scene: &Scene) -> Held {
     scene.engine().refused(same, log_of(GRACES_PENDING, ADA, "CANCELLED"))
 }
 
-/// The triggers say it first; behind them stand the policies.
+/// The triggers refuse it first; without them the policies do.
 pub fn without_the_triggers_row_security_keeps_traders_apart(scene: &Scene) -> Held {
     for table in RECORDS {
         scene.run(&format!("ALTER TABLE {table} DISABLE TRIGGER USER"));
@@ -196,7 +196,7 @@ pub fn an_order_is_known_at_its_venue_by_one_name(scene: &Scene) -> Held {
     engine.refused_after(By::Rule("execution_logs_one_venue_order"), routed("V-1"), routed("V-2"))
 }
 
-/// A row of the same statement finds the order before the log says where it comes from.
+/// Another row of the same statement sees the order before its SUBMITTED entry is logged.
 pub fn nothing_happens_to_an_order_before_it_is_submitted(scene: &Scene) -> Held {
     let order = format!(
         "INSERT INTO orders (id, trader_id, symbol, quantity, order_type)
@@ -211,8 +211,8 @@ pub fn nothing_happens_to_an_order_before_it_is_submitted(scene: &Scene) -> Held
     scene.engine().refused(By::Rule("orders_transition"), both)
 }
 
-/// An action is numbered when it is stamped, and moves its order at the end of its statement: what
-/// another row of the statement says of the order in between would stand after it and deny it.
+/// An action gets its number when it is stamped, and changes its order at the end of its statement: an
+/// entry for the same order from another row of the statement would follow it and contradict it.
 pub fn the_rows_of_one_statement_are_logged_as_they_happen(scene: &Scene) -> Held {
     let mut engine = scene.engine();
     let cancel = log_of(ADAS_PENDING, ADA, "CANCELLED");

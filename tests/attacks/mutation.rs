@@ -16,7 +16,7 @@ use super::{
     queries, roles, seals, truncation,
 };
 
-/// The policies, which of them take away, and row security itself.
+/// The policies, which of them are restrictive, and row-level security itself.
 const POLICIES: &str = "
     SELECT 'policy' AS kind, policyname AS name,
         format('DROP POLICY %I ON %I', policyname, tablename) AS weakening
@@ -60,7 +60,7 @@ const TRIGGERS: &str = "
     JOIN pg_attribute AS watched ON attrelid = tgrelid AND attnum = ANY (tgattr)
     WHERE tgname = 'orders_keep_terms'";
 
-/// The functions: who may run them, as whom they run, and what their names mean.
+/// The functions: who may execute them, the role that they run as, and their search path.
 const FUNCTIONS: &str = "
     WITH functions AS (
         SELECT *, oid::regprocedure AS signature FROM pg_proc
@@ -93,7 +93,7 @@ const FUNCTIONS: &str = "
     FROM functions
     WHERE prosecdef";
 
-/// The grants of the roles, each of which is needed, and every one that they lack.
+/// The privileges that roles have, each of which is needed, and every privilege that they lack.
 const GRANTS: &str = "
     WITH objects AS (
         SELECT oid, relname::text AS object, relowner, relacl,
@@ -143,7 +143,7 @@ macro_rules! attacks_of {
     };
 }
 
-/// The attacks that notice when this is taken away.
+/// The attacks that detect the removal of this defence.
 fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
     match (kind, name) {
         ("policy", "seals_compliance_reads") | ("grant", "SELECT on seals to blotter_compliance") => {
@@ -518,7 +518,7 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
     }
 }
 
-/// Defences that are not gone but wider than they should be.
+/// Defences that are weakened instead of removed.
 const WIDENED: &[(&str, &[Named])] = &[
     (
         "ALTER POLICY execution_logs_trader_cancels ON execution_logs
@@ -843,7 +843,7 @@ const WIDENED: &[(&str, &[Named])] = &[
     ),
 ];
 
-/// Those that use connections of their own, which see no rehearsal.
+/// The attacks that open their own connections, which do not see an uncommitted rehearsal.
 const SHARING: &[Named] = attacks_of![
     identity::after_a_set_local_the_identity_is_gone_and_asking_is_no_error,
     plans::a_prepared_statement_shows_the_rows_of_whoever_runs_it,
@@ -866,19 +866,19 @@ struct Defence {
     weakening: String,
 }
 
-/// The attacks of these that are repelled although a defence is gone.
+/// Returns those of these attacks that are still repelled without a defence.
 fn repelled(scene: &mut Scene, weakening: &str, attacks: &[Named]) -> Vec<String> {
     let held = attacks.iter().filter(|(_, attack)| scene.rehearse(weakening, *attack).is_ok());
     held.map(|(name, _)| format!("{weakening}: not noticed by {name}")).collect()
 }
 
-/// What there is to take away, according to the query.
+/// The defences to remove, according to the query.
 fn defences(scene: &Scene, query: &str) -> Vec<Defence> {
     let query = format!("SELECT kind::text, name::text, weakening FROM ({query}) AS defences");
     diesel::sql_query(query).load(scene.superuser().connection()).unwrap()
 }
 
-/// Takes away, one by one, what the query finds.
+/// Removes, one by one, the defences that the query finds.
 #[track_caller]
 fn assert_all_are_needed(query: &str) {
     let mut scene = Scene::for_rehearsals();
@@ -922,7 +922,7 @@ fn no_defence_could_be_wider() {
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
-/// The attacks that are named for something that a rehearsal takes away, or widens.
+/// The attacks that are listed for a defence which a rehearsal removes or weakens.
 fn rehearsed(scene: &Scene) -> Vec<Named> {
     let mut named: Vec<Named> = WIDENED.iter().flat_map(|(_, attacks)| *attacks).copied().collect();
     for query in [POLICIES, TRIGGERS, FUNCTIONS, GRANTS] {
@@ -934,7 +934,7 @@ fn rehearsed(scene: &Scene) -> Vec<Named> {
     named
 }
 
-/// A rehearsal of an attack on a database as it is ends as the attack itself does.
+/// A rehearsal of an attack on an intact database ends like the attack itself.
 #[test]
 fn what_is_repelled_is_repelled_in_a_rehearsal() {
     let mut scene = Scene::for_rehearsals();

@@ -41,8 +41,8 @@ pub fn a_fill_of_anothers_order_meets_an_order_that_is_not_there(scene: &Scene) 
     Ok(())
 }
 
-/// One that is replaced already, or has ended, is no other than one that never was; nor is the own
-/// one in another's name.
+/// An order that is replaced or ended gives the same error as one that never existed; so does the
+/// trader's own order in another's name.
 pub fn an_order_in_the_place_of_anothers_meets_an_order_that_is_not_there(scene: &Scene) -> Held {
     let mut ada = scene.ada();
     for order in [GRACES_PENDING, GRACES_FILLED, GRACES_CANCELLED, ABSENT] {
@@ -88,7 +88,7 @@ pub fn a_booking_to_anothers_order_meets_an_order_that_is_not_there(scene: &Scen
     Ok(())
 }
 
-/// Two traders may count their orders alike, and neither learns how far the other has come.
+/// Two traders may use the same client order ids, and neither learns which the other has used.
 pub fn a_client_order_id_that_another_has_used_is_as_good_as_a_new_one(scene: &Scene) -> Held {
     let order_called = |id: &str| {
         format!(
@@ -118,7 +118,7 @@ pub fn an_order_for_another_is_refused_whether_or_not_there_is_such_a_trader(
     Ok(())
 }
 
-/// The server leaves the values out where row security holds the caller.
+/// PostgreSQL leaves the values out of the message if the caller is subject to row-level security.
 pub fn no_error_about_a_key_repeats_a_value_of_anothers_row(scene: &Scene) -> Held {
     let taken = format!(
         "INSERT INTO orders (id, trader_id, symbol, quantity, order_type)
@@ -140,8 +140,8 @@ pub fn no_error_about_a_key_repeats_a_value_of_anothers_row(scene: &Scene) -> He
     )
 }
 
-/// Otherwise a trader could ask for the values of others by storing the same. It does not choose
-/// the number of a log entry; and whose the order is that it replaces is asked before.
+/// Otherwise a trader could probe for values of others by storing the same. It cannot choose the number
+/// of a log entry, and the owner of a replaced order is checked first.
 pub fn beside_ids_what_a_trader_chooses_is_unique_among_its_own_rows(scene: &Scene) -> Held {
     scene.superuser().sees(
         &["uq_execution_logs_sequence", "uq_orders_replaces"],

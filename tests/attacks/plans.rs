@@ -8,7 +8,7 @@ use tradeblotter::{Error, connect, role, schema, transaction_on};
 use crate::scene::{ADA, GRACE, Held, Scene};
 use tradeblotter_test_support::texts;
 
-/// More often than it takes PostgreSQL to settle for a generic plan.
+/// More executions than PostgreSQL needs before it uses a generic plan.
 const REPEATS: usize = 7;
 
 attacks! {
@@ -16,8 +16,8 @@ attacks! {
     a_statement_that_diesel_has_cached_shows_the_rows_of_whoever_runs_it,
 }
 
-/// Below a sub-query too, where a server before 15.9, 16.5 or 17.1 loses sight of row security and
-/// keeps a plan that was made for another role (CVE-2024-10976).
+/// Below a sub-query too, where a server before 15.9, 16.5 or 17.1 ignores row-level security and keeps a
+/// plan that was made for another role (CVE-2024-10976).
 pub fn a_prepared_statement_shows_the_rows_of_whoever_runs_it(scene: &Scene) -> Held {
     for mode in ["auto", "force_generic_plan", "force_custom_plan"] {
         // A login that may act as every role, which no production login should.
@@ -57,7 +57,7 @@ pub fn a_prepared_statement_shows_the_rows_of_whoever_runs_it(scene: &Scene) -> 
     Ok(())
 }
 
-/// Diesel prepares what it builds once for each connection, and every session runs it.
+/// Diesel prepares each query once per connection, and every session on it runs the same plan.
 pub fn a_statement_that_diesel_has_cached_shows_the_rows_of_whoever_runs_it(scene: &Scene) -> Held {
     let conn = &mut connect(&scene.db.app_url()).unwrap();
     let symbols = |conn: &mut PgConnection| {

@@ -53,7 +53,7 @@ fn assert_clean(pool: &Connections, after: &str) {
     assert_eq!(texts(conn, left), ["blotter_trader_login::0"], "{after}");
 }
 
-/// One way for a turn to go, on rows that are seen first.
+/// One way for a turn to end, after it has read its rows.
 type Turn = (&'static str, fn(&Session<Trader>, &str));
 
 const TURNS: [Turn; 9] = [

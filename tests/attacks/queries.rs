@@ -10,8 +10,8 @@ use crate::scene::{
     ADA, ADAS_PENDING, Actor, By, GRACE, GRACES_PENDING, Held, RECORDS, Scene, TABLES, order_of,
 };
 
-/// The same for both traders. A `*` in what is expected stands for the letter that the symbols of
-/// the trader begin with.
+/// Runs the same query for both traders. A `*` in an expected value stands for the first letter of the
+/// trader's symbols.
 fn both(scene: &Scene, expected: &[&str], query: &str) -> Held {
     for (trader, letter) in [(Scene::ada as fn(&Scene) -> Actor<'_>, "A"), (Scene::grace, "G")] {
         let expected: Vec<_> = expected.iter().map(|text| text.replace('*', letter)).collect();
@@ -143,8 +143,8 @@ pub fn returning_gives_back_exactly_what_was_written(scene: &Scene) -> Held {
     Ok(())
 }
 
-/// To lock a row is to be about to update it: there is no grant for that, and with one the rows
-/// of others are neither seen nor locked.
+/// Locking a row requires the privilege to update it, which is not granted; with it, the rows of others
+/// are neither visible nor locked.
 pub fn rows_are_locked_by_nobody_and_with_a_grant_the_own_ones_only(scene: &Scene) -> Held {
     for strength in ["UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE"] {
         for table in RECORDS {
@@ -213,8 +213,7 @@ pub fn explain_runs_a_query_on_exactly_the_own_rows_and_statistics_are_closed(
     )
 }
 
-/// A function that tells what it is called with is called after the policies, however cheap it
-/// says it is.
+/// A function that leaks its arguments is called after the policies, however low its declared cost.
 pub fn a_function_that_tells_on_its_arguments_is_called_with_the_own_rows_only(
     scene: &Scene,
 ) -> Held {
@@ -231,7 +230,7 @@ pub fn a_function_that_tells_on_its_arguments_is_called_with_the_own_rows_only(
     )
 }
 
-/// It is more than a statement: a server that let it through would wait for the rows.
+/// COPY takes more than a statement: a server that allowed it would wait for the rows.
 pub fn copy_from_does_not_lead_around_the_policies(scene: &Scene) -> Held {
     use schema::orders::{order_type, quantity, symbol, trader_id};
     let refusal = By::Words("COPY FROM not supported with row-level security");

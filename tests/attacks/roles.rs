@@ -9,7 +9,7 @@ use crate::scene::{
     TABLES, booking_of, break_of, fill_of, log_of, order_of,
 };
 
-/// The privileges that each role has on each table, as far as a statement can ask for them.
+/// The privileges that each role has on each table, as far as a statement can use them.
 const GRANTED: [(&str, [(&str, &str); 7]); 6] = [
     (
         "",
@@ -85,7 +85,7 @@ const GRANTED: [(&str, [(&str, &str); 7]); 6] = [
     ),
 ];
 
-/// Asks for everything that the role has not been granted.
+/// Tries everything that the role has no privilege for.
 fn overreach(mut attacker: Actor<'_>, role: &str) -> Held {
     let (_, granted) = GRANTED.iter().find(|(name, _)| *name == role).unwrap();
     for (table, granted) in granted {
@@ -122,8 +122,8 @@ fn overreach(mut attacker: Actor<'_>, role: &str) -> Held {
     Ok(())
 }
 
-/// Asserts that these are all the rows that somebody sees, of traders, orders, fills, log, breaks
-/// and resolutions.
+/// Asserts the number of rows that an attacker sees of traders, orders, fills, log, breaks and
+/// resolutions.
 fn shown(mut actor: Actor<'_>, expected: [&[&str]; 6]) -> Held {
     let [traders, orders, fills, log, breaks, resolutions] = expected;
     actor.sees(traders, "SELECT name AS text FROM traders ORDER BY name")?;
@@ -300,7 +300,7 @@ pub fn compliance_sees_everything_without_an_identity(scene: &Scene) -> Held {
     everything(scene.compliance())
 }
 
-/// Not even under a trader's identity, which would let anybody else in.
+/// Not even under a trader's identity, which would give any other role access.
 pub fn compliance_writes_nothing_whatever_is_granted(scene: &Scene) -> Held {
     scene.run(&format!("GRANT INSERT ON {} TO blotter_compliance", TABLES.join(", ")));
     let mut compliance = scene.member("blotter_compliance", ADA);
@@ -340,8 +340,8 @@ pub fn who_has_none_of_the_roles_is_granted_nothing(scene: &Scene) -> Held {
     overreach(scene.stranger(), "")
 }
 
-/// Roles are the cluster's and not the schema's, which can't see to this: it is why a login is warned
-/// of.
+/// Roles belong to the cluster and not to the schema, so the schema cannot prevent this;
+/// `Login::warnings` reports it instead.
 #[test]
 fn what_leads_around_row_security_is_an_attribute_or_a_membership_of_a_login() {
     let scene = Scene::new();

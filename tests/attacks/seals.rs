@@ -38,7 +38,7 @@ pub fn compliance_sees_the_seals_and_makes_none_whatever_is_granted(scene: &Scen
     scene.compliance().refused(By::Policy("seals"), seal_of(2))
 }
 
-/// The owner of the tables among them.
+/// Including the owner of the tables.
 pub fn nobody_else_sees_a_seal_or_makes_one_whatever_is_granted(scene: &Scene) -> Held {
     scene.run("GRANT SELECT, INSERT ON seals TO PUBLIC");
     let others: [fn(&Scene) -> Actor<'_>; 5] =
@@ -80,7 +80,7 @@ pub fn a_superuser_who_passes_over_ordinary_triggers_truncates_no_seal(scene: &S
     scene.replica().refused(By::Rule("seals_append_only"), "TRUNCATE seals")
 }
 
-/// Two seals after the same one would be two histories.
+/// Two seals with the same predecessor would be a fork of the history.
 pub fn a_seal_has_one_place_and_one_before_it(scene: &Scene) -> Held {
     scene.auditor().refused(By::Rule("seals_pkey"), seal_of(1))?;
     let fork = seal_of(2).replace("repeat('02'", "repeat('01'");

@@ -281,7 +281,7 @@ fn book(db: &Database) -> (Trader, Trader, [Order; 6]) {
     (ada, grace, book)
 }
 
-/// Dates an order as a client can't.
+/// Sets the time of an order, which no client can.
 fn submitted_at(db: &Database, order: &Order, at: DateTime<Utc>) {
     let changed = diesel::update(orders::table.find(order.id)).set(orders::created_at.eq(at));
     assert_eq!(changed.execute(&mut db.unguarded()), Ok(1));
@@ -291,7 +291,7 @@ fn current(blotter: &Blotter, order: &Order) -> Order {
     history(blotter, order).order
 }
 
-/// What the client said of the order.
+/// The terms that the client submitted.
 fn terms(order: &Order) -> NewOrder<'_> {
     NewOrder {
         trader_id: order.trader_id,

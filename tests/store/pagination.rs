@@ -19,7 +19,7 @@ use tradeblotter_test_support::{Database, assert_refused, check, noon, price, su
 /// One of the four listings, of one kind of row.
 trait Listed: Sized {
     fn list(tx: &mut Tx<'_, role::Trader>, page: Page) -> Result<Listing<Self>, Error>;
-    /// Puts a row for each of these moments in, past everything that would date it itself.
+    /// Inserts a row for each of these times, without the triggers that would stamp it.
     fn insert(conn: &mut PgConnection, order: &Order, at: &[DateTime<Utc>]);
     fn key(&self) -> (DateTime<Utc>, Uuid);
     const NEWEST_FIRST: bool = true;
@@ -97,7 +97,7 @@ impl Listed for ExecutionLog {
     }
 }
 
-/// The log once more, oldest first.
+/// The log again, oldest first.
 struct Trail(ExecutionLog);
 
 impl Listed for Trail {

@@ -7,7 +7,7 @@ use tradeblotter_test_support::{Database, history, with_order_of};
 
 const NAMES: &str = "\\set ON_ERROR_STOP on\n\\set VERBOSITY verbose\n";
 
-/// What psql prints when it runs a script as this role, and what it complains of.
+/// Runs a script with psql as this role; returns its output and its errors.
 fn psql(db: &Database, role: &str, trader: &str, script: &str) -> (String, String) {
     let mut psql = Command::new("psql")
         .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", &db.login_url(role)])

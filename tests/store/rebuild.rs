@@ -34,7 +34,7 @@ fn differing(blotter: &Blotter) -> Vec<DifferingOrder> {
     }
 }
 
-/// An order to which everything has happened, and how it stood after each thing that did.
+/// An order with every kind of action, and its state after each of them.
 fn eventful(blotter: &Blotter, trader: Uuid) -> Vec<Order> {
     let order = submit(blotter, &NewOrder::market(trader, Side::Buy, "AAPL", 100)).unwrap();
     let stands = || history(blotter, &order).order;

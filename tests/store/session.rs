@@ -60,8 +60,8 @@ impl From<Error> for Vague {
     }
 }
 
-/// A transaction that reads an order, lets another one fill it, and then fills it too: on the level
-/// of isolation that it asks for that can't be.
+/// A transaction that reads an order, lets another transaction fill it, and then fills it too, which its
+/// isolation level does not allow.
 fn outdated(
     tx: &mut Tx<'_, role::Engine>,
     blotter: &Blotter,

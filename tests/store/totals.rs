@@ -13,7 +13,7 @@ use tradeblotter_test_support::{
     with_order_of,
 };
 
-/// Totals of so many shares at this average, with nothing said of the status.
+/// Totals of this many shares at this average price, without a status.
 fn totals<'a>(order: &Order, filled: i32, average: &str, id: &'a str) -> Totals<'a> {
     Totals {
         order_id: order.id,

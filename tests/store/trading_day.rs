@@ -33,7 +33,7 @@ fn write(orders: u64, is_clean: bool) -> Written {
 
 type Message<'a> = BTreeMap<u32, &'a str>;
 
-/// The way of each message and its fields, header and trailer included.
+/// The direction of each message and its fields, with header and trailer.
 fn messages(fix: &str) -> Vec<(char, Message<'_>)> {
     fix.lines()
         .map(|line| {
@@ -167,7 +167,7 @@ fn every_message_has_the_right_length_checksum_and_number() {
     assert!(times.last() <= Some(&"20261124-21:00:00.000"));
 }
 
-/// The fills of an order as its reports tell of them: by ExecID, shares and price.
+/// The fills of an order as its reports have them: by ExecID, shares and price.
 type Fills<'a> = BTreeMap<&'a str, (i64, BigDecimal)>;
 
 #[test]
