@@ -49,7 +49,7 @@ impl<T: QuerySource, C, const SKIP: bool> Insert<T, C, (), SKIP> {
         Insert { into: self.into, columns: self.columns, returning: () }
     }
 
-    /// Sets what is returned of each stored row.
+    /// Sets the columns that are returned for each stored row.
     pub fn returning<R>(self, returning: R) -> Insert<T, C, R, SKIP>
     where
         R: SelectableExpression<T>,

@@ -110,7 +110,7 @@ pub struct ReportRow {
     pub average_price: Option<BigDecimal>,
     /// Whether the average price needed no rounding; none if no share is filled.
     pub average_is_exact: Option<bool>,
-    /// By how much the action has changed the running totals of its order.
+    /// The change of the order's running totals by the action.
     #[serde(skip)]
     pub(super) change: RunningTotals,
 }

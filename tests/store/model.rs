@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use self::Refusal::{Illegal, Mismatch, NameTaken, NotFound, OverFill};
 
-/// What a client asks for.
+/// A command of a client.
 #[derive(Clone, Debug)]
 pub enum Command {
     Submit(By, Vec<NewOrder<'static>>),
@@ -20,7 +20,7 @@ pub enum Command {
     Amend(Fill),
     Report(Execution),
     Resolve(RawResolution<'static>),
-    /// `busy` are the orders that others may have in hand, which may be passed over.
+    /// `busy` are the orders that other clients may have locked, which may be skipped.
     Expire {
         now: DateTime<Utc>,
         limit: u16,
@@ -28,7 +28,7 @@ pub enum Command {
     },
 }
 
-/// Whose session it is.
+/// The role of the session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum By {
     #[default]
@@ -36,7 +36,7 @@ pub enum By {
     Trader(Uuid),
 }
 
-/// What the client is answered: the rows that now stand for what it sent, in the same order.
+/// The answer to a client: the stored rows for what it sent, in the same order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Rows(Vec<Uuid>),
@@ -52,7 +52,7 @@ pub enum Refusal {
     Illegal,
     OverFill,
     Rule(String),
-    /// No client meets it: the store has given the name of one row to another.
+    /// Never returned to a client: the store has used the id of one row for another.
     NameTaken,
 }
 
@@ -61,7 +61,7 @@ pub struct Order {
     pub terms: NewOrder<'static>,
     pub status: OrderStatus,
     pub filled: i32,
-    /// In cents, as all money here.
+    /// In cents, like all money in the model.
     pub notional: i128,
     pub average: Option<i128>,
     pub venue_order_id: Option<&'static str>,
@@ -81,7 +81,7 @@ pub struct Entry {
     pub of_break: Option<Uuid>,
 }
 
-/// A fill, bust or correction. Of a bust shares and price are those of what it takes back.
+/// A fill, bust or correction. A bust has the shares and the price of the fill that it busts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fill {
     pub order: Uuid,
@@ -96,10 +96,10 @@ pub struct Fill {
     pub of_break: Option<Uuid>,
 }
 
-/// What a venue knows a fill by.
+/// The venue's identifiers of a fill.
 type Key = (Uuid, &'static str, Option<&'static str>);
 
-/// What a venue reports: tenths of shares, tenths of cents.
+/// A reported execution, in tenths of shares and tenths of cents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Execution {
     pub order: Option<Uuid>,
@@ -189,7 +189,7 @@ impl Order {
 }
 
 impl Fill {
-    /// Whether it is what is stored under its execution id.
+    /// Returns whether this has the content that is stored under its execution id.
     fn is(&self, stored: &Self) -> bool {
         let mut new = Self { of_break: stored.of_break, ..*self };
         if self.is_bust {
@@ -204,7 +204,7 @@ impl Fill {
 }
 
 impl Execution {
-    /// As a fill of this order, to the last digit.
+    /// Converts it to a fill of this order, if it fits the columns exactly.
     fn exactly(&self, order: Uuid) -> Result<Fill, BreakReason> {
         let whole =
             |tenths: i64, or: BreakReason| (tenths % 10 == 0).then_some(tenths / 10).ok_or(or);
@@ -239,8 +239,8 @@ impl Execution {
 }
 
 impl Model {
-    /// Takes a step. New rows get these names, by their places in the command. Of what refuses a batch
-    /// the store names one, and does not say which.
+    /// Takes a step. New rows get these names, by their index in the command. For a refused batch it
+    /// returns every refusal, of which the store names any one.
     pub fn take(&mut self, command: &Command, names: &[Uuid]) -> Result<Answer, Vec<Refusal>> {
         let before = self.clone();
         self.acting = command.by();
@@ -341,7 +341,7 @@ impl Model {
         orders.find(|(_, order)| order.terms.replaces == Some(id)).map(|(by, _)| *by)
     }
 
-    /// An order that another one has replaced does not stay open, nor is it opened again.
+    /// A replaced order does not stay open, and is not reopened.
     fn end_replaced(&mut self, id: Uuid) {
         if let Some(by) = self.replacement(id)
             && self.orders[&id].is_open()
@@ -460,7 +460,7 @@ impl Model {
         Ok(name)
     }
 
-    /// Whether it was a break about which something has been said, which holds.
+    /// Returns whether the execution was a break that is resolved, which is final.
     fn is_settled(&self, new: &Fill) -> bool {
         let is_same = |kept: &&Break| {
             let Execution { order, refers_to, .. } = kept.reported;
@@ -478,7 +478,7 @@ impl Model {
         fills.find(|(_, fill)| fill.amends == Some(id)).map(|(by, fill)| (*by, fill))
     }
 
-    /// What the log says of a fill that was a break.
+    /// The log entry of a fill that books a break.
     fn booked(&self, fill: &Fill) -> Option<String> {
         let resolution = self.breaks[&fill.of_break?].resolution.as_ref();
         resolution.map(|resolution| format!("break booked: {}", resolution.reason))
@@ -523,7 +523,7 @@ impl Model {
         };
     }
 
-    /// What was said about a break holds; what can't be applied is kept as one.
+    /// A resolution is final; an execution that cannot be applied is kept as a break.
     fn report(&mut self, reported: &Execution, name: Uuid) -> Result<Answer, Refusal> {
         if let Some((id, Break { resolution: Some(resolution), .. })) = self.kept(reported) {
             let fill = resolution.fill.map(|fill| Answer::Rows(vec![fill]));
@@ -535,7 +535,7 @@ impl Model {
         }
     }
 
-    /// The break that it is already, if nothing is to come of it.
+    /// Returns the break that the execution is stored as, if it was dismissed.
     pub fn dismissed(&self, reported: &Execution) -> Option<Uuid> {
         let (id, kept) = self.kept(reported)?;
         kept.resolution.as_ref().filter(|said| !said.is_booked).map(|_| id)
@@ -546,7 +546,7 @@ impl Model {
         kept.find(|(_, kept)| kept.reported == *reported).map(|(id, kept)| (*id, kept))
     }
 
-    /// Applies what a venue reports, if it can be.
+    /// Applies a reported execution, if the rules allow it.
     pub fn execute(&mut self, reported: &Execution, name: Uuid) -> Result<Uuid, BreakReason> {
         self.acting = By::Engine;
         let order = reported.order.ok_or(BreakReason::UnknownOrder)?;
@@ -586,7 +586,7 @@ impl Model {
         Some(last)
     }
 
-    /// Keeps what can't be applied; what has an execution id, once.
+    /// Keeps an execution as a break; with an execution id, only once.
     pub fn keep(
         &mut self,
         reported: &Execution,
@@ -687,7 +687,7 @@ impl Model {
         }
     }
 
-    /// Those that have waited longest first.
+    /// The orders that expired first come first.
     fn expire(
         &mut self,
         now: DateTime<Utc>,
@@ -714,7 +714,7 @@ impl Model {
         due
     }
 
-    /// The orders that a command has in hand while it runs.
+    /// The orders that a command locks while it runs.
     pub fn concerns(&self, command: &Command) -> Vec<Uuid> {
         match command {
             Command::Submit(_, new) => new.iter().filter_map(|new| new.replaces).collect(),
@@ -738,8 +738,8 @@ fn rule<T>(name: &str) -> Result<T, Refusal> {
     Err(Refusal::Rule(name.to_owned()))
 }
 
-/// All rows of a batch, or all that refuses them. They are taken by their keys: what comes of a batch
-/// is not to depend on the order in which it is given.
+/// Applies all rows of a batch, or returns all refusals. Rows are sorted by their keys, because the
+/// result of a batch must not depend on its order.
 fn each<K: Ord>(
     rows: usize,
     key: impl Fn(usize) -> K,

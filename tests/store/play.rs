@@ -26,7 +26,7 @@ use crate::model::{
 use crate::steps::{Round, Scene, TEXTS, TRADERS};
 use tradeblotter_test_support::{Database, noon, texts};
 
-/// A database in which one sequence of steps is taken after the other.
+/// A database in which sequences of steps are taken one after the other.
 pub struct Play<'t> {
     db: Database,
     blotter: Blotter,
@@ -40,7 +40,7 @@ struct Sequences {
     begun: i32,
 }
 
-/// How far the tables that only grow have been read.
+/// The position up to which the append-only tables have been read.
 #[derive(Clone, Copy)]
 struct Read {
     sequence: i64,
@@ -58,12 +58,12 @@ struct Sequence<'s> {
     read: Read,
 }
 
-/// What a client has asked for and was answered, as far as it is still to be explained.
+/// A command and its answer that the model has not explained yet.
 #[derive(Clone, Debug)]
 struct Part {
     command: Command,
     answer: Result<Answer, Refusal>,
-    /// Of a report: it was refused, and is still to be kept.
+    /// For a report: the refusal, if its break is not stored yet.
     refused: Option<BreakReason>,
 }
 
@@ -106,8 +106,8 @@ impl<'t> Play<'t> {
         sequence.compare()
     }
 
-    /// How often the server has had to break a deadlock. And what the library itself derives again, it
-    /// derives as the database has.
+    /// Returns the number of deadlocks, and asserts that the rebuild of the library agrees with the
+    /// database.
     pub fn end(self) -> i64 {
         let Self { db, blotter, sequences, .. } = self;
         let mut after = None;
@@ -182,7 +182,7 @@ impl Sequence<'_> {
         self.compare().map_err(|why| TestCaseError::fail(format!("{command:#?}\n{why}")))
     }
 
-    /// What others may have in hand, a step that ends what is due may pass over.
+    /// A step that expires orders may skip orders that other clients have locked.
     fn pass_over(&self, commands: &mut [Command]) {
         let concerned: Vec<_> = commands.iter().map(|c| self.model.concerns(c)).collect();
         for (place, command) in commands.iter_mut().enumerate() {
@@ -200,7 +200,7 @@ impl Sequence<'_> {
         }
     }
 
-    /// The orders and what is new in the log, and with it what a command may have stored besides.
+    /// Reads the orders, the new log entries, and all other rows that a command may have stored.
     fn read_what_may_follow(&mut self, command: &Command) {
         let concerned = self.read_orders();
         if !concerned.is_empty() {
@@ -225,7 +225,7 @@ impl Sequence<'_> {
         self.read_resolutions(&self.stored.breaks.keys().copied().collect::<Vec<_>>());
     }
 
-    /// The answer is of which orders the log has something new.
+    /// Returns the orders with new log entries.
     fn read_orders(&mut self) -> Vec<Uuid> {
         let of_these = orders::trader_id.eq_any(self.traders);
         for row in store::Order::query().filter(of_these).load(self.reader).unwrap() {
@@ -269,7 +269,7 @@ impl Sequence<'_> {
     }
 }
 
-/// Each by a client of its own.
+/// Runs each command by a client of its own.
 fn at_once(blotter: &Blotter, commands: &[Command]) -> Result<Vec<Part>, TestCaseError> {
     let barrier = Barrier::new(commands.len());
     let client = |command| {
@@ -288,7 +288,7 @@ fn at_once(blotter: &Blotter, commands: &[Command]) -> Result<Vec<Part>, TestCas
     parts.collect()
 }
 
-/// The model after the steps in some order that comes to these answers and to these rows.
+/// Finds an order of the steps that gives these answers and rows, and returns the model after it.
 fn explain(model: &Model, parts: &[Part], stored: &Model) -> Option<Model> {
     if parts.is_empty() {
         return differ(model, stored).is_none().then(|| model.clone());
@@ -302,7 +302,8 @@ fn explain(model: &Model, parts: &[Part], stored: &Model) -> Option<Model> {
 }
 
 impl Part {
-    /// What is left of it after; nothing if it would have been answered otherwise.
+    /// Returns the part that is still unexplained after this step; none if the model would answer
+    /// differently.
     fn happen(self, model: &mut Model) -> Option<Option<Self>> {
         let happened = match (&self.command, &self.answer, self.refused) {
             (Command::Report(reported), Ok(Answer::Broken(kept)), None)
@@ -352,7 +353,7 @@ fn names(answer: &Result<Answer, Refusal>) -> &[Uuid] {
     }
 }
 
-/// The first row of which the two differ.
+/// The first row in which the two differ.
 fn differ(model: &Model, stored: &Model) -> Option<String> {
     fn rows<'m, R: PartialEq + Debug + 'm>(
         model: impl IntoIterator<Item = (&'m Uuid, &'m R)>,
@@ -372,7 +373,7 @@ fn differ(model: &Model, stored: &Model) -> Option<String> {
         .or_else(|| rows(&model.breaks, &stored.breaks))
 }
 
-/// Has the store do it.
+/// Runs the command on the store.
 fn answer(blotter: &Blotter, command: &Command) -> Result<Result<Answer, Refusal>, TestCaseError> {
     ask(blotter, command).map(Ok).or_else(|error| {
         let unexpected = || TestCaseError::fail(format!("{command:#?}\n{error}\n{error:?}"));
@@ -489,7 +490,7 @@ fn new_execution(new: &Execution) -> store::Execution<'static> {
     }
 }
 
-/// None of an error that is no refusal.
+/// None for an error that is not a refusal.
 fn refusal(error: &Error) -> Option<Refusal> {
     Some(match error {
         error if error.is_not_found() => Refusal::NotFound,
@@ -581,14 +582,14 @@ fn execution(row: &store::Break) -> Execution {
     }
 }
 
-/// The number in units of its so-many'th decimal place.
+/// The number in units of this decimal place.
 fn scaled<T: TryFrom<i128, Error: Debug>>(value: &BigDecimal, places: i64) -> T {
     let scaled = value * BigDecimal::new(1.into(), -places);
     assert!(scaled.is_integer(), "{value}");
     scaled.to_i128().unwrap().try_into().unwrap()
 }
 
-/// The same text as the steps have it.
+/// The constant of the steps that equals this text.
 fn text(stored: &str) -> &'static str {
     let mut known = TEXTS.iter().copied().flatten().copied();
     known.find(|known| *known == stored).unwrap_or_else(|| Box::leak(stored.into()))

@@ -159,7 +159,8 @@ fn of_two_transactions_that_wait_for_each_other_both_are_stored_in_the_end() {
         fill_both(&orders[0], &orders[1]).unwrap();
         other.join().unwrap().unwrap();
     });
-    // At least one of them was the victim of a deadlock, and ran again. The victim may meet the other one once more.
+    // At least one of them was the victim of a deadlock, and ran again. The retry may conflict with the
+    // other one again.
     assert!(runs.into_inner() >= 3);
     for order in &orders {
         assert_eq!(history(&blotter, order).order.filled_quantity, 2);

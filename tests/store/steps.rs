@@ -23,7 +23,7 @@ const EXECUTION_IDS: [&str; 8] = ["E-0", "E-1", "E-2", "E-3", "E-4", "E-5", "E-6
 const VENUES: [&str; 2] = ["NASDAQ", "NYSE"];
 const ERROR_CODES: [&str; 1] = ["103=1"];
 
-/// Every text that may be stored in one of the columns that the model does not write itself.
+/// Every text that a step may store.
 pub const TEXTS: [&[&str]; 7] = [
     &SYMBOLS,
     &CLIENT_ORDER_IDS,
@@ -34,20 +34,20 @@ pub const TEXTS: [&[&str]; 7] = [
     &["blotter_engine", "blotter_trader"],
 ];
 
-/// Traders of a sequence.
+/// Number of traders of a sequence.
 pub const TRADERS: usize = 2;
 
 /// What the column holds.
 const MOST_CENTS: i64 = 9_999_999_999;
 
-/// Stands for a row that is not there.
+/// Stands for a row that does not exist.
 const UNKNOWN: u8 = 31;
 
 /// Steps that several clients take at once; or one that is taken alone.
 #[derive(Clone)]
 pub struct Round(pub Vec<Step>);
 
-/// In one line, however the rounds are printed.
+/// Prints a step in one line, however the rounds are printed.
 impl fmt::Debug for Round {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.0)
@@ -65,7 +65,7 @@ pub enum Step {
     Expire { second: i64, limit: u16 },
 }
 
-/// Whose session it is, seen from the order.
+/// The session, relative to the trader of the order.
 #[derive(Clone, Copy, Debug)]
 pub enum Who {
     Owner,
@@ -131,7 +131,7 @@ pub struct Executed {
     second: i64,
 }
 
-/// How many, seen from what is left of the order.
+/// A quantity, relative to the open quantity of the order.
 #[derive(Clone, Copy, Debug)]
 pub enum Shares {
     Of(i32),
@@ -172,7 +172,7 @@ pub enum Report {
     },
 }
 
-/// What keeps an execution from ever being a fill.
+/// A defect because of which an execution can never be a fill.
 #[derive(Clone, Copy, Debug)]
 pub enum Flaw {
     HalfShare,
@@ -183,7 +183,7 @@ pub enum Flaw {
     NegativeFee,
 }
 
-/// Who and when the steps of a sequence are about.
+/// The model, the traders and the start time of a sequence of steps.
 pub struct Scene<'m> {
     pub model: &'m Model,
     pub traders: [Uuid; TRADERS],
@@ -298,7 +298,7 @@ impl Scene<'_> {
         kept.map_or_else(nothing, |kept| kept.reported)
     }
 
-    /// What is kept as a break, as the fill, bust or correction that it comes closest to.
+    /// The fill, bust or correction that is nearest to an execution which is kept as a break.
     fn broken(&self, broken: u8) -> Fill {
         let reported = self.reported(broken);
         Fill {
@@ -333,7 +333,7 @@ impl Scene<'_> {
         }
     }
 
-    /// What has been recorded, without what the store has made of it.
+    /// Recorded rows without the columns that the store derives.
     fn again(&self, fill: Uuid, otherwise: bool) -> Fill {
         let first = Fill { id: EXECUTION_IDS.first().copied(), ..self.fill(fill, &nothing(), 0) };
         let known = self.model.fills.get(&fill).copied().unwrap_or(first);
@@ -570,7 +570,7 @@ fn entry() -> impl Strategy<Value = Entry> {
         })
 }
 
-/// A trader has a word for one action only.
+/// A trader may log one action only.
 fn log() -> impl Strategy<Value = Step> {
     (who(), row(), entry(), prop::bool::weighted(0.2)).prop_map(|(who, order, entry, cancels)| {
         let cancel = Entry {
@@ -661,7 +661,7 @@ fn step() -> impl Strategy<Value = Step> + Clone {
     .boxed()
 }
 
-/// What becomes of an execution that can't be applied, by more roads than one.
+/// Steps for an execution that cannot be applied, in several ways.
 fn story() -> impl Strategy<Value = Vec<Step>> {
     let broken = 0_u8;
     let bust = Amending::Bust { fill: 0, id: None, second: 0 };
@@ -679,7 +679,7 @@ fn story() -> impl Strategy<Value = Vec<Step>> {
         .prop_map(|(report, next)| [vec![report], next].concat())
 }
 
-/// What is said about a break, and then the same execution once more, when it could be applied.
+/// The resolution of a break, and then the same execution again, when it could be applied.
 fn settled() -> impl Strategy<Value = Vec<Step>> {
     let (order, broken, fill) = (0_u8, 0_u8, 0_u8);
     let record =
@@ -719,7 +719,7 @@ fn opening() -> impl Strategy<Value = Round> {
     })
 }
 
-/// Steps that meet on the same rows.
+/// Steps that conflict on the same rows.
 fn race() -> impl Strategy<Value = Vec<Step>> {
     let fill = |order, is| Step::Record(vec![Filling::New { order, is }]);
     let last_shares = (0..2_u8, vec(executed(), 2..5)).prop_map(move |(order, fills)| {
@@ -814,7 +814,7 @@ pub fn one_client() -> impl Strategy<Value = Vec<Round>> {
         .prop_map(|(opening, steps)| [opening, steps.concat()].concat())
 }
 
-/// What clients do at once, and one by one between.
+/// Steps that clients take at once, and single steps in between.
 pub fn several_clients() -> impl Strategy<Value = Vec<Round>> {
     let rounds = prop_oneof![
         2 => steps().prop_map(alone),
@@ -824,8 +824,8 @@ pub fn several_clients() -> impl Strategy<Value = Vec<Round>> {
         .prop_map(|(opening, rounds)| [opening, rounds.concat()].concat())
 }
 
-/// Batches of the same fills, and of orders in the place of those that are filled, each in another
-/// sequence, of several clients at once.
+/// Batches of the same fills, and of orders that replace the filled ones, each in another sequence, from
+/// several clients at once.
 pub fn batches() -> impl Strategy<Value = Vec<Round>> {
     let good = terms().prop_map(|terms| Terms {
         trader: 0,

@@ -12,7 +12,7 @@ pub(super) struct Mismatch {
     pub leaf: Hash,
 }
 
-/// What the comparison of one seal has found so far.
+/// The result so far of the comparison of one seal.
 #[derive(Default)]
 pub(super) struct Comparison {
     /// Leaves of the entries as they are now.

@@ -43,8 +43,8 @@ pub(super) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Reads the message of a unit that begins on this line; none if `is_read` does not want its type.
-    /// `begin_string` is the first in the unit, `extra` a tag to keep besides those of [`tags`].
+    /// Reads the message of a unit that begins on this line; none if `is_read` returns false for its
+    /// type. `begin_string` is the first in the unit, `extra` a tag to keep besides those of [`tags`].
     ///
     /// Of a tag that occurs twice the first counts: the others are in repeating groups.
     pub(super) fn read(
