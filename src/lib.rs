@@ -53,7 +53,7 @@
 //!         timestamp: chrono::Utc::now(),
 //!         quantity_filled: 200,
 //!         price_at_fill: "229.87".parse()?,
-//!         venue: "NASDAQ",
+//!         venue: "XNAS",
 //!         commission: Commission::default(),
 //!         execution_id: None,
 //!     };

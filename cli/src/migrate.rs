@@ -17,11 +17,11 @@ pub enum Migrate {
     Run,
     /// Revert the newest migrations; deletes the data in the tables and columns that they made
     ///
-    /// Refused while the execution log has entries, unless --discard-records is given.
+    /// Refused while there are log entries or breaks, unless --discard-records is given.
     Revert(Reach),
     /// Revert the newest migrations and apply them again; deletes the data like `revert`
     ///
-    /// Refused while the execution log has entries, unless --discard-records is given.
+    /// Refused while there are log entries or breaks, unless --discard-records is given.
     Redo(Reach),
     /// List the migrations as applied, pending, or unknown to this build
     #[command(after_long_help = "\
@@ -40,7 +40,7 @@ pub struct Reach {
     /// Number of migrations, newest first
     #[arg(long, short, value_name = "N", default_value_t = 1)]
     number: usize,
-    /// Revert even if the execution log has entries; records, or what protects them, are lost
+    /// Revert even if there are log entries or breaks; records, or what protects them, are lost
     #[arg(long)]
     discard_records: bool,
 }

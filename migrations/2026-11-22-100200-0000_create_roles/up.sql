@@ -115,25 +115,34 @@ BEGIN
 END
 $$;
 
--- Refuses to revert while the log has entries, because that would discard records or what protects them. Each
--- down.sql calls it first. The setting `blotter.discard_records` = on permits the revert.
+-- Refuses to revert while there are log entries or breaks, because that would discard records or what protects
+-- them. Each down.sql calls it first. The setting `blotter.discard_records` = on permits the revert.
 CREATE PROCEDURE blotter_permit_revert() LANGUAGE plpgsql AS $$
 DECLARE
-    has_entries boolean;
+    records regclass;
+    is_forced boolean;
+    has_rows boolean;
 BEGIN
     IF coalesce(current_setting('blotter.discard_records', true), '') = 'on' THEN
         RETURN;
     END IF;
-    -- FORCE would hide the entries from the owner.
-    ALTER TABLE execution_logs NO FORCE ROW LEVEL SECURITY;
-    has_entries := EXISTS (SELECT FROM execution_logs);
-    ALTER TABLE execution_logs FORCE ROW LEVEL SECURITY;
-    IF has_entries THEN
-        RAISE EXCEPTION 'the execution log has entries, and reverting this migration would discard records '
-            'or what protects them; to do so all the same, set blotter.discard_records to on '
-            '(blotter migrate revert --discard-records, or PGOPTIONS="-c blotter.discard_records=on")'
-            USING ERRCODE = 'object_not_in_prerequisite_state';
-    END IF;
+    FOREACH records IN ARRAY ARRAY[to_regclass('execution_logs'), to_regclass('breaks')] LOOP
+        CONTINUE WHEN records IS NULL;
+        SELECT relforcerowsecurity INTO STRICT is_forced FROM pg_class WHERE oid = records;
+        -- FORCE would hide the rows from the owner.
+        EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', records);
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', records) INTO STRICT has_rows;
+        IF is_forced THEN
+            EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', records);
+        END IF;
+        IF has_rows THEN
+            RAISE EXCEPTION 'the table % has rows, and reverting this migration would discard records or what '
+                'protects them; to do so all the same, set blotter.discard_records to on '
+                '(blotter migrate revert --discard-records, or PGOPTIONS="-c blotter.discard_records=on")',
+                records
+                USING ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
+    END LOOP;
 END
 $$;
 

@@ -65,7 +65,10 @@ pub enum Extent {
     All,
 }
 
-/// Whether a migration is reverted although the execution log has entries.
+/// Whether a migration is reverted although there are log entries or breaks.
+///
+/// After a partial revert that discards, the remaining rows may lack what a migration requires, so that it can't
+/// be applied again: then revert all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Records {
     /// Refuse the revert.
@@ -253,8 +256,9 @@ fn down(
     permit_discarding(conn, records)?;
     let reverted =
         steps.iter().try_for_each(|migration| step(conn, Direction::Down, migration, note));
-    permit_discarding(conn, Records::Keep)?;
-    reverted.map(|()| steps)
+    let reset = permit_discarding(conn, Records::Keep);
+    reverted?;
+    reset.map(|()| steps)
 }
 
 /// Tells every `down.sql`, through a setting of the session, whether it may discard records.

@@ -332,6 +332,23 @@ fn no_migration_is_reverted_while_the_log_has_entries_unless_they_are_to_be_disc
 }
 
 #[test]
+fn no_migration_is_reverted_while_there_are_breaks_though_the_log_is_empty() {
+    let database = Database::migrated();
+    // A break of an unknown order is in the log of no order.
+    let unknown = "INSERT INTO breaks (reason, detail, venue, timestamp, quantity, price)
+                   VALUES ('UNKNOWN_ORDER', 'no such order', 'XNAS', now(), 1, 10.00)";
+    database.admin().batch_execute(unknown).unwrap();
+    let before = (dump(&database), database.contents());
+    let conn = &mut database.owner();
+    let refused = migrations::revert(conn, Extent::All, Records::Keep, |_| panic!("reverted"));
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("the table breaks has rows"), "{refused}");
+    assert_same(&dump(&database), &before.0, "after a revert that was refused");
+    assert_eq!(database.contents(), before.1);
+    migrations::revert(conn, Extent::All, Records::Discard, |_| ()).unwrap();
+}
+
+#[test]
 fn a_setting_lets_diesel_discard_records_too() {
     let (database, blotter, order) = with_order_of(100);
     drop(blotter);

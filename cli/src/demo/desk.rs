@@ -91,7 +91,7 @@ impl Desk {
             timestamp: Utc::now(),
             quantity: quantity.into(),
             price: price.parse().map_err(|why| Failure::Failed(Some(format!("{price}: {why}"))))?,
-            venue: "NASDAQ",
+            venue: "XNAS",
             commission: 0.into(),
             execution_id: Some(execution_id),
             raw: None,

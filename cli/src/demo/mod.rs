@@ -125,7 +125,7 @@ fn trade(desk: &Desk, ada: &Trader) -> Result<Traded, Failure> {
         ..NewOrder::market(ada.id, Side::Buy, "AAPL", 100)
     };
     let at_once = desk.submit(&at_once)?;
-    desk.fill(&at_once, 100, "229.87", "NASDAQ", "N-1")?;
+    desk.fill(&at_once, 100, "229.87", "XNAS", "N-1")?;
 
     let in_parts = desk.submit(&NewOrder {
         client_order_id: Some("ada-2"),
@@ -133,9 +133,9 @@ fn trade(desk: &Desk, ada: &Trader) -> Result<Traded, Failure> {
         take_profit: Some("450.00".parse()?),
         ..NewOrder::limit(ada.id, Side::Buy, "MSFT", 300, "417.50".parse()?)
     })?;
-    desk.fill(&in_parts, 100, "417.41", "NYSE", "Y-1")?;
-    let mistaken = desk.fill(&in_parts, 150, "417.05", "ARCA", "A-1")?;
-    desk.fill(&in_parts, 50, "417.48", "NYSE", "Y-2")?;
+    desk.fill(&in_parts, 100, "417.41", "XNYS", "Y-1")?;
+    let mistaken = desk.fill(&in_parts, 150, "417.05", "ARCX", "A-1")?;
+    desk.fill(&in_parts, 50, "417.48", "XNYS", "Y-2")?;
     desk.correct(&mistaken, "417.50", "A-2")?;
 
     let cut_short = NewOrder {
@@ -143,7 +143,7 @@ fn trade(desk: &Desk, ada: &Trader) -> Result<Traded, Failure> {
         ..NewOrder::limit(ada.id, Side::Sell, "NVDA", 500, "141.20".parse()?)
     };
     let cut_short = desk.submit(&cut_short)?;
-    desk.fill(&cut_short, 200, "141.20", "NASDAQ", "N-2")?;
+    desk.fill(&cut_short, 200, "141.20", "XNAS", "N-2")?;
     desk.cancel(&cut_short)?;
     if let Some(late) = desk.report(&cut_short, 100, "141.21", "N-3")? {
         desk.book(&late, "filled before the cancel reached the venue")?;
@@ -162,7 +162,7 @@ fn trade(desk: &Desk, ada: &Trader) -> Result<Traded, Failure> {
         reason: Some("no answer from the venue, sent again"),
         ..NewExecutionLog::new(retried.id, retry)
     })?;
-    desk.fill(&retried, 40, "224.05", "NYSE", "Y-3")?;
+    desk.fill(&retried, 40, "224.05", "XNYS", "Y-3")?;
 
     let open = NewOrder {
         client_order_id: Some("ada-6"),
@@ -221,7 +221,7 @@ fn show_refusals(
     )?;
     let open = desk.trader.transaction(|tx| tx.orders().open(ada.id, ALL))?.rows;
     let over_fill = open.first();
-    let over_fill = over_fill.map(|o| desk.fill(o, o.quantity + 1, "198.00", "NYSE", "Y-4"));
+    let over_fill = over_fill.map(|o| desk.fill(o, o.quantity + 1, "198.00", "XNYS", "Y-4"));
     let erase = desk.trader.transaction(|tx| {
         let erase = diesel::delete(execution_logs::table);
         Ok::<_, Error>(erase.execute(tx.connection())?)
