@@ -130,9 +130,9 @@ diesel::table! {
         #[max_length = 64]
         venue_order_id -> Nullable<Varchar>,
         /// Login that acted
-        acted_by -> Nullable<Text>,
+        acted_by -> Text,
         /// Database role it acted as
-        acted_as -> Nullable<Text>,
+        acted_as -> Text,
         /// When it happened, as the venue reports it (FIX tag 60, TransactTime)
         reported_at -> Nullable<Timestamptz>,
         /// The break that was recorded, booked or dismissed

@@ -128,8 +128,9 @@ impl AttestedEntry {
                 .time(log.created_at)
                 .optional(log.fill_id, Record::uuid)
                 .optional(log.venue_order_id.as_deref(), Record::text)
-                .optional(log.acted_by.as_deref(), Record::text)
-                .optional(log.acted_as.as_deref(), Record::text)
+                // Optional in the scheme, though every entry has them.
+                .optional(Some(log.acted_by.as_str()), Record::text)
+                .optional(Some(log.acted_as.as_str()), Record::text)
                 .optional(log.break_id, Record::uuid)
                 .optional(log.reported_at, Record::time);
         });

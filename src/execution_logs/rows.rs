@@ -47,10 +47,10 @@ pub struct ExecutionLog {
     pub fill_id: Option<Uuid>,
     /// The venue's identifier of the order (FIX tag 37, OrderID), if the action reported it.
     pub venue_order_id: Option<String>,
-    /// Login that acted; `None` in entries older than the column.
-    pub acted_by: Option<String>,
-    /// Database role of that login at the time; `None` in entries older than the column.
-    pub acted_as: Option<String>,
+    /// Login that acted, set by the database.
+    pub acted_by: String,
+    /// Database role of that login at the time, set by the database.
+    pub acted_as: String,
     /// The break that was stored, booked or dismissed.
     pub break_id: Option<Uuid>,
     /// When the action happened, by the venue's clock (FIX tag 60, TransactTime).

@@ -3,7 +3,7 @@
 //!
 //! The triggers of the database derive an order's status and totals. This module derives them a second
 //! time, in Rust, from what clients recorded: terms, fills and entries. It reads derived columns only to
-//! compare them, and the status of entries that are older than the column `acted_by`.
+//! compare them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -80,7 +80,7 @@ impl<R: Role> Orders<'_, R> {
     /// It compares status, filled quantity, exact notional, average fill price, the venue's order id and
     /// `updated_at`, and reports a fill without an entry, an entry without its fill, and an entry with
     /// another trader, with another action or status than the rebuilt one, or not later than the entry
-    /// before it. Entries that are older than the column `acted_by` are believed, not checked. It does not
+    /// before it. It does not
     /// check the other columns of entries, nor breaks, and it can't notice that an entry which changed
     /// nothing is missing.
     ///
@@ -151,12 +151,6 @@ impl<R: Role> Orders<'_, R> {
     }
 }
 
-/// Whether an entry predates the columns `fill_id` and `acted_by`. It may lack the id of its fill, so its
-/// logged status is used in place of a rebuilt one.
-fn is_legacy(entry: &ExecutionLog) -> bool {
-    entry.acted_by.is_none()
-}
-
 fn group_by_order<T>(rows: Vec<T>, order_id: impl Fn(&T) -> Uuid) -> HashMap<Uuid, Vec<T>> {
     let mut groups: HashMap<Uuid, Vec<T>> = HashMap::new();
     for row in rows {
@@ -171,7 +165,6 @@ struct RebuiltOrder<'h> {
     scale: u8,
     order: Order,
     fills: HashMap<Uuid, &'h Fill>,
-    has_legacy_entries: bool,
     /// Where fills and entries contradict each other or the rebuilt state.
     contradictions: Vec<Difference>,
 }
@@ -183,7 +176,6 @@ impl<'h> RebuiltOrder<'h> {
             scale,
             order: as_submitted(&history.order),
             fills: history.fills.iter().map(|fill| (fill.id, fill)).collect(),
-            has_legacy_entries: history.log.iter().any(is_legacy),
             contradictions: Vec::new(),
         };
         let is_in_time = |at: DateTime<Utc>| until.is_none_or(|until| at <= until);
@@ -193,9 +185,7 @@ impl<'h> RebuiltOrder<'h> {
             if logged.contains(&fill.id) {
                 continue;
             }
-            if !rebuilt.has_legacy_entries {
-                rebuilt.contradict("log entry of a fill", "none", fill.id);
-            }
+            rebuilt.contradict("log entry of a fill", "none", fill.id);
             if is_in_time(fill.created_at) {
                 rebuilt.apply_fill(fill);
             }
@@ -215,11 +205,7 @@ impl<'h> RebuiltOrder<'h> {
             (Some(id), None) => self.contradict("fill of a log entry", "none", id),
             (None, None) => self.apply_action(entry),
         }
-        if is_legacy(entry) {
-            self.order.status = entry.status.unwrap_or(self.order.status);
-        } else {
-            self.check_entry(position, entry, fill);
-        }
+        self.check_entry(position, entry, fill);
         self.order.updated_at = entry.timestamp;
     }
 
@@ -323,9 +309,7 @@ impl<'h> RebuiltOrder<'h> {
             stored.venue_order_id.as_ref(),
             rebuilt.venue_order_id.as_ref(),
         );
-        if !self.has_legacy_entries {
-            comparison.field("updated at", stored.updated_at, rebuilt.updated_at);
-        }
+        comparison.field("updated at", stored.updated_at, rebuilt.updated_at);
         let mut differences = comparison.differences();
         differences.extend(self.contradictions);
         differences

@@ -63,10 +63,10 @@ pub struct ReportRow {
     /// When the action was recorded, by the clock of the database.
     #[serde(serialize_with = "crate::types::text::micros")]
     pub record_time: DateTime<Utc>,
-    /// Login of the session that acted; none in entries older than this column.
-    pub acted_by: Option<String>,
-    /// Database role that the session acted as; none in entries older than this column.
-    pub acted_as: Option<String>,
+    /// Login of the session that acted.
+    pub acted_by: String,
+    /// Database role that the session acted as.
+    pub acted_as: String,
     /// Reason of the action in words (FIX tag 58, Text).
     pub reason: Option<String>,
     /// The venue's error code (FIX tag 103, OrdRejReason, and others).

@@ -48,7 +48,7 @@ fn what_is_due_is_cancelled_with_the_reason_and_nothing_else_is() {
     }
     let last = history(&blotter, &partial).log.pop().unwrap();
     assert_eq!((last.action, last.reason.as_deref()), (Action::Cancelled, Some("expired")));
-    assert_eq!(last.acted_as.as_deref(), Some("blotter_engine"));
+    assert_eq!(last.acted_as, "blotter_engine");
     assert!(expire(&blotter, noon(), 10).is_empty());
 }
 

@@ -543,7 +543,7 @@ fn entry(row: &store::ExecutionLog) -> Entry {
     Entry {
         action: row.action,
         status: row.status.unwrap(),
-        acted_as: row.acted_as.as_deref().map_or("", text),
+        acted_as: text(&row.acted_as),
         reason: reason.map(str::to_owned),
         retry: row.retry_attempt,
         error_code: row.error_code.as_deref().map(text),

@@ -79,7 +79,6 @@ pub(super) fn order(timeline: &Timeline) -> Markup {
 }
 
 fn action(row: &ReportRow) -> Markup {
-    let actor = row.acted_by.as_deref().unwrap_or("unknown");
     html! {
         li class=(row.action.label()) {
             div {
@@ -105,8 +104,8 @@ fn action(row: &ReportRow) -> Markup {
             @if let Some(reason) = &row.reason { div { (reason) } }
             div.when {
                 @if let Some(at) = row.event_time { "happened " (time(at)) " · " }
-                "recorded " (time(row.record_time)) " by " (actor)
-                @if let Some(role) = &row.acted_as { @if role != actor { " as " (role) } }
+                "recorded " (time(row.record_time)) " by " (row.acted_by)
+                @if row.acted_as != row.acted_by { " as " (row.acted_as) }
                 " · entry " (row.sequence)
                 @if row.seal_id.is_none() { ", not sealed" }
             }
