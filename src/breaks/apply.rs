@@ -26,8 +26,8 @@ impl Breaks<'_, Engine> {
     /// Records an execution as a fill, bust or correction, or stores it as a break if a rule refuses it.
     ///
     /// It does what [`Fills::record`], [`Fills::bust`] or [`Fills::correct`] do. Where they return an error
-    /// because a rule is violated, this stores the execution with the rule's message, so that no execution
-    /// is lost and a feed does not stop.
+    /// because a rule is violated, this stores the execution with the rule's message, so that a refused
+    /// execution is not lost and a feed does not stop.
     ///
     /// Idempotent for an execution with an execution id: a repeated one is the stored fill, the stored
     /// break, or the fill that the break was booked as. A dismissed break stays dismissed, even if the
