@@ -20,7 +20,7 @@ use crate::ingest::event::{Event, Kind, Number};
 use crate::orders::totals::Totals;
 use crate::types::enums::{BreakReason, OrderStatus};
 
-/// The reports of a batch that have totals: for each order the one that takes precedence.
+/// The latest report with totals for each order of a batch, by [`Precedence`].
 #[derive(Default)]
 pub(super) struct ReportedTotals<'e>(HashMap<Uuid, &'e Event<'e>>);
 

@@ -22,7 +22,7 @@ pub fn acknowledged(second: u32, id: &str, quantity: u32) -> String {
     report(second, &fields)
 }
 
-/// A fill of an order of 100 shares at 10.00, with the shares filled by it and in all.
+/// Returns the report of a fill at 10.00: `shares` filled by it, `cumulative` of the order's 100 shares filled so far.
 pub fn filled(second: u32, id: &str, execution: &str, shares: u32, cumulative: u32) -> String {
     let status = if cumulative < 100 { 1 } else { 2 };
     report(
@@ -34,7 +34,7 @@ pub fn filled(second: u32, id: &str, execution: &str, shares: u32, cumulative: u
     )
 }
 
-/// The cancel of an order of 100 shares, with the shares filled before it.
+/// Returns the report of a cancel of an order of 100 shares, of which `cumulative` were filled before.
 pub fn cancelled(second: u32, id: &str, cumulative: u32) -> String {
     let average = if cumulative > 0 { "10.00" } else { "0" };
     let fields = format!(
