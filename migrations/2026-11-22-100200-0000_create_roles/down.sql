@@ -1,7 +1,18 @@
 -- Drops the procedures, and each role that up.sql created unless it is still in use: a role stays if another database of the
--- cluster grants it anything, or if an administrator made a login a member of it.
+-- cluster grants it anything, or if an administrator made a login a member of it. Grants CREATE on the schema to PUBLIC again
+-- if up.sql revoked it.
 
 CALL blotter_permit_revert();
+
+DO $$
+BEGIN
+    IF obj_description('blotter_permit_revert()'::regprocedure, 'pg_proc')
+        = 'CREATE on the schema was granted to PUBLIC before'
+    THEN
+        EXECUTE format('GRANT CREATE ON SCHEMA %I TO PUBLIC', current_schema());
+    END IF;
+END
+$$;
 
 DROP PROCEDURE blotter_permit_revert();
 DROP PROCEDURE blotter_settle_ledger(text[]);

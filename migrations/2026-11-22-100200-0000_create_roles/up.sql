@@ -9,7 +9,9 @@
 -- the migrating login becomes a member of it, and it gets CREATE on this schema; both are then revoked. The
 -- procedures add no privileges: their caller must be able to grant what they grant.
 --
--- Also promises that no down.sql discards records unasked.
+-- Also promises that no down.sql discards records unasked, and that PUBLIC may not create objects in this schema: an
+-- operator or function there that fits the types better than PostgreSQL's own would be called by the functions of
+-- blotter_ledger. Before PostgreSQL 15 the schema public grants CREATE to PUBLIC.
 
 DO $$
 DECLARE
@@ -161,5 +163,29 @@ BEGIN
         );
         EXECUTE format('REVOKE EXECUTE ON PROCEDURE %s FROM PUBLIC', procedure);
     END LOOP;
+END
+$$;
+
+-- Revokes CREATE on this schema from PUBLIC. The comment on a procedure tells down.sql to grant it again.
+DO $$
+DECLARE
+    here CONSTANT regnamespace := quote_ident(current_schema())::regnamespace;
+BEGIN
+    IF NOT has_schema_privilege('public', here, 'CREATE') THEN
+        RETURN;
+    END IF;
+    IF pg_has_role((SELECT nspowner FROM pg_namespace WHERE oid = here), 'USAGE') THEN
+        EXECUTE format('REVOKE CREATE ON SCHEMA %s FROM PUBLIC', here);
+    END IF;
+    IF has_schema_privilege('public', here, 'CREATE') THEN
+        RAISE EXCEPTION E'every role may create objects in the schema %, and functions of this schema could be made '
+            'to call them; % does not own the schema and may not revoke that. As an administrator run:\n'
+            '  REVOKE CREATE ON SCHEMA % FROM PUBLIC;\n'
+            '  GRANT USAGE, CREATE ON SCHEMA % TO % WITH GRANT OPTION;\n'
+            'then migrate again. Grant CREATE to other roles that need it one by one.',
+            here, quote_ident(current_user), here, here, quote_ident(current_user)
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    COMMENT ON PROCEDURE blotter_permit_revert() IS 'CREATE on the schema was granted to PUBLIC before';
 END
 $$;

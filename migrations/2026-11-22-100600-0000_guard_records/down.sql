@@ -2,6 +2,17 @@
 
 CALL blotter_permit_revert();
 
+DO $$
+BEGIN
+    IF obj_description(to_regclass(format('%I.traders', current_schema())), 'pg_class')
+        = 'Traders, the owners of orders (table created by tradeblotter)'
+    THEN
+        DROP TRIGGER traders_keep_all ON traders;
+        DROP TRIGGER traders_keep_row ON traders;
+        DROP TRIGGER traders_keep_values ON traders;
+    END IF;
+END
+$$;
 DROP TRIGGER seals_keep_all ON seals;
 DROP TRIGGER seals_keep_row ON seals;
 DROP TRIGGER seals_keep_values ON seals;

@@ -1,6 +1,7 @@
 -- Promises that orders, fills, the log, breaks, resolutions and seals are append-only: UPDATE, DELETE and
 -- TRUNCATE are refused for every role, the owner and superusers included. The one exception: blotter_ledger
--- updates the derived columns of an order.
+-- updates the derived columns of an order. Of traders the same is promised where this schema created the table: a name that
+-- stood beside an order stays.
 --
 -- ENABLE ALWAYS: an ordinary trigger does not fire under session_replication_role = replica.
 
@@ -10,7 +11,10 @@ BEGIN
         TG_OP, TG_TABLE_NAME, CASE TG_LEVEL WHEN 'ROW' THEN OLD.id::text ELSE 'as a whole' END
         USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME,
         CONSTRAINT = TG_TABLE_NAME || '_append_only',
-        HINT = 'Insert a row that records what happened: an order, a fill, an amendment or an action in the log.';
+        HINT = CASE TG_TABLE_NAME
+            WHEN 'traders' THEN 'Register another trader, under a new id, and submit its orders from now on.'
+            ELSE 'Insert a row that records what happened: an order, a fill, an amendment or an action in the log.'
+        END;
 END
 $$;
 
@@ -88,6 +92,29 @@ CREATE TRIGGER seals_keep_row BEFORE DELETE ON seals
 -- Prevents TRUNCATE, to which row-level security does not apply.
 CREATE TRIGGER seals_keep_all BEFORE TRUNCATE ON seals
     FOR EACH STATEMENT EXECUTE FUNCTION blotter_refuse_change();
+
+DO $$
+BEGIN
+    -- A host application's own `traders` table is left as it is.
+    IF obj_description(to_regclass(format('%I.traders', current_schema())), 'pg_class')
+        = 'Traders, the owners of orders (table created by tradeblotter)'
+    THEN
+        -- Prevents a change of the name or of the id by which orders are shown to their trader.
+        CREATE TRIGGER traders_keep_values BEFORE UPDATE ON traders
+            FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
+        -- Prevents the deletion of a trader.
+        CREATE TRIGGER traders_keep_row BEFORE DELETE ON traders
+            FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
+        -- Prevents TRUNCATE, to which row-level security does not apply.
+        CREATE TRIGGER traders_keep_all BEFORE TRUNCATE ON traders
+            FOR EACH STATEMENT EXECUTE FUNCTION blotter_refuse_change();
+        ALTER TABLE traders
+            ENABLE ALWAYS TRIGGER traders_keep_values,
+            ENABLE ALWAYS TRIGGER traders_keep_row,
+            ENABLE ALWAYS TRIGGER traders_keep_all;
+    END IF;
+END
+$$;
 
 ALTER TABLE orders
     ENABLE ALWAYS TRIGGER orders_keep_terms,

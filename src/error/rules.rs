@@ -233,6 +233,7 @@ const RULES: &[Rule] = &[
     trigger(APPEND_ONLY[3], "breaks are append-only; add a resolution instead"),
     trigger(APPEND_ONLY[4], "resolutions are append-only; a break is resolved once"),
     trigger(APPEND_ONLY[5], "seals are append-only"),
+    trigger(APPEND_ONLY[6], "registered traders are append-only; register another trader instead"),
 ];
 
 /// The rule that the fills of an order do not exceed its quantity.
@@ -242,13 +243,14 @@ pub(crate) const OVER_FILL: &str = "ck_orders_filled_lte_quantity";
 pub(super) const TRANSITION: &str = "orders_transition";
 
 /// The rules that recorded rows are neither changed nor removed, one for each table.
-pub(super) const APPEND_ONLY: [&str; 6] = [
+pub(super) const APPEND_ONLY: [&str; 7] = [
     "orders_append_only",
     "fills_append_only",
     "execution_logs_append_only",
     "breaks_append_only",
     "break_resolutions_append_only",
     "seals_append_only",
+    "traders_append_only",
 ];
 
 #[cfg(test)]

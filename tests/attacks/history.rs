@@ -71,7 +71,7 @@ fn upserts(scene: &Scene, trader: &str) -> Vec<String> {
 fn rewrite_past_row_security(scene: &Scene, attacker: fn(&Scene) -> Actor<'_>) -> Held {
     let merges = upserts(scene, ADA);
     let mut attacker = attacker(scene);
-    for table in RECORDS {
+    for table in RECORDS.into_iter().chain(["traders"]) {
         let rule = format!("{table}_append_only");
         attacker.refused(By::Rule(&rule), format!("UPDATE {table} SET id = id"))?;
         attacker.refused(By::Rule(&rule), format!("DELETE FROM {table}"))?;

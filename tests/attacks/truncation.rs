@@ -12,7 +12,7 @@ fn truncate(mut attacker: Actor<'_>) -> Held {
     attacker.refused(By::Rule("orders_append_only"), all)?;
     attacker.refused(By::Rule("orders_append_only"), "TRUNCATE orders CASCADE")?;
     attacker.refused(By::Rule("breaks_append_only"), "TRUNCATE breaks CASCADE")?;
-    attacker.refused(By::Rule("orders_append_only"), "TRUNCATE traders CASCADE")?;
+    attacker.refused(By::Rule("traders_append_only"), "TRUNCATE traders CASCADE")?;
     // PostgreSQL checks foreign keys before it fires the guards.
     let referenced = By::Words("cannot truncate a table referenced in a foreign key constraint");
     attacker.refused(referenced, "TRUNCATE orders")?;

@@ -132,6 +132,23 @@ fn every_migration_is_undone_byte_for_byte() {
 }
 
 #[test]
+fn create_on_the_schema_is_revoked_from_public_and_granted_again_by_a_revert() {
+    let database = Database::empty();
+    let conn = &mut database.owner();
+    conn.batch_execute("GRANT CREATE ON SCHEMA public TO PUBLIC").unwrap();
+    revert(conn, Extent::All);
+    let before = dump(&database);
+    migrations::run(conn).unwrap();
+    let granted = "SELECT has_schema_privilege('public', 'public', 'CREATE')::text AS text";
+    assert_eq!(texts(conn, granted), ["false"]);
+    assert_eq!(catalog::differences(conn).unwrap(), []);
+    migrations::redo(conn, Extent::All, Records::Keep, |_| ()).unwrap();
+    assert_eq!(texts(conn, granted), ["false"]);
+    revert(conn, Extent::All);
+    assert_same(&dump(&database), &before, "after revert");
+}
+
+#[test]
 fn redo_of_all_restores_the_dump_byte_for_byte() {
     let database = Database::migrated();
     let conn = &mut database.owner();

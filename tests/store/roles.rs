@@ -134,6 +134,25 @@ fn an_owner_that_may_not_create_roles_is_told_what_an_administrator_has_to_run()
     assert_eq!(catalog::differences(owner).unwrap(), []);
 }
 
+/// As in the schema public before PostgreSQL 15: it belongs to a superuser, and everybody may create in it.
+#[test]
+fn a_schema_in_which_everybody_may_create_is_refused_until_an_administrator_has_closed_it() {
+    let cluster = Cluster::with("CREATEROLE", &["a"]);
+    let open = "ALTER SCHEMA public OWNER TO postgres; GRANT CREATE ON SCHEMA public TO PUBLIC";
+    cluster.admin("a").batch_execute(open).unwrap();
+    let owner = &mut cluster.owner("a");
+    let refused = migrations::run(owner).unwrap_err();
+    assert!(refused.is_migration_failure());
+    let words = "every role may create objects in the schema public";
+    assert!(refused.to_string().contains(words), "{refused}");
+    follow_instructions(&cluster, &refused);
+    migrations::run(owner).unwrap();
+    assert_eq!(catalog::differences(owner).unwrap(), []);
+    revert(owner);
+    let granted = "SELECT has_schema_privilege('public', 'public', 'CREATE')::text AS text";
+    assert_eq!(texts(owner, granted), ["false"]);
+}
+
 /// Runs the statements that stand indented in the message.
 fn follow_instructions(cluster: &Cluster, error: &Error) {
     let text = error.to_string();

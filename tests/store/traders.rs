@@ -1,5 +1,6 @@
 //! Traders: which can be registered, and how they are found.
 
+use diesel::connection::SimpleConnection;
 use tradeblotter::Error;
 use uuid::Uuid;
 
@@ -39,6 +40,17 @@ fn traders_are_listed_by_name_and_those_of_one_name_by_id() {
         .unwrap();
     let listed: Vec<_> = listed.iter().map(|t| (t.name.as_str(), t.id.as_u128())).collect();
     assert_eq!(listed, [("Ada", 2), ("Barbara", 4), ("Grace", 1), ("Grace", 3)]);
+}
+
+#[test]
+fn a_rename_is_refused_and_the_hint_says_what_to_do_instead() {
+    let db = Database::migrated();
+    trader(&db.blotter(), "Ada");
+    let refused = db.admin().batch_execute("UPDATE traders SET name = 'Grace'").unwrap_err();
+    let diesel::result::Error::DatabaseError(_, info) = &refused else { panic!("{refused}") };
+    assert!(info.hint().unwrap().contains("Register another trader"), "{:?}", info.hint());
+    let refused = Error::from(refused);
+    assert_refused(&refused, Error::is_immutable, Some("traders_append_only"));
 }
 
 #[test]
