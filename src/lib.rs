@@ -176,7 +176,7 @@ pub use database::login::Login;
 pub use database::pool::connect;
 pub use database::session::Session;
 pub use database::transaction::{Tx, snapshot_on, transaction_on};
-pub use database::{catalog, migrations, role};
+pub use database::{catalog, harden, migrations, role};
 pub use error::{Error, ErrorKind};
 pub use execution_logs::{Ended, ExecutionLog, ExecutionLogs, NewAction, NewExecutionLog};
 pub use fills::{Fill, Fills, NewBust, NewCorrection, NewFill};

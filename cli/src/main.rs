@@ -8,6 +8,7 @@ mod demo;
 mod expire;
 mod failure;
 mod fills;
+mod harden;
 mod ingest;
 mod key;
 mod list_options;
@@ -81,7 +82,17 @@ Examples:
     /// Check the schema of the database
     #[command(subcommand)]
     Schema(schema::Schema),
-    /// Show the login of the connection, and what it may do
+    /// Refuse changes of the schema to everybody, the owner of the tables included
+    ///
+    /// Installs event triggers that refuse every command which alters, drops or shadows an object of the
+    /// blotter; other objects in the same schema are not concerned. Before a
+    /// migration, or to widen prices, run --lift, and harden again afterwards. Idempotent. Needs a superuser, and so cannot be undone by the owner.
+    #[command(after_long_help = "\
+Examples:
+  blotter harden
+  blotter harden --lift && DATABASE_URL=$OWNER blotter migrate run && blotter harden")]
+    Harden(harden::Harden),
+    /// Show the login of the connection, what it may do, and whether the schema is hardened
     ///
     /// Warns on standard error if a backend should not use this login, for example a superuser.
     Whoami,
@@ -218,6 +229,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Migrate(command) => command.run(&database, &mut out),
         Command::Schema(command) => command.run(&database, &mut out),
+        Command::Harden(command) => command.run(&database, &mut out),
         Command::Whoami => whoami::run(&database, &mut out),
         Command::Demo => demo::run(&database, &mut out),
         Command::Orders(command) => command.run(&database, &mut out),

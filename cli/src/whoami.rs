@@ -3,13 +3,15 @@
 use std::io::Write;
 
 use tradeblotter::Login;
+use tradeblotter::harden::{self, Hardening};
 
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::output;
 
 pub fn run(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
-    let login = Login::of(&mut database.connect()?)?;
+    let conn = &mut database.connect()?;
+    let login = Login::of(conn)?;
     writeln!(out, "{}", login.name)?;
     let powers = [
         (
@@ -28,6 +30,14 @@ pub fn run(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
     if login.roles.is_empty() {
         writeln!(out, "  may act as none of the blotter roles: cannot begin a session")?;
     }
+    let hardened = match harden::state(conn)? {
+        Hardening::Off => "no; the owner of the tables may change the schema",
+        Hardening::On => "yes; changes of the schema are refused to everybody",
+        Hardening::Partial(_) => {
+            "in part; see `blotter schema check`, then run `blotter harden` again"
+        }
+    };
+    writeln!(out, "hardened: {hardened}")?;
     out.flush()?;
     output::warn_about(&login);
     Ok(())

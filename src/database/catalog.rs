@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Text};
 
+use crate::database::harden::{self, Hardening};
 use crate::database::login::ROLES;
 use crate::error::Error;
 use crate::types::price::{LEAST_SCALE, MAX_SCALE};
@@ -20,7 +21,7 @@ const QUERY: &str = include_str!("catalog.sql");
 /// The facts of a freshly migrated database.
 const EXPECTED: &str = include_str!("catalog.expected");
 
-const TABLES: [&str; 8] = [
+pub(crate) const TABLES: [&str; 8] = [
     "break_resolutions",
     "breaks",
     "execution_logs",
@@ -30,9 +31,9 @@ const TABLES: [&str; 8] = [
     "seals",
     "traders",
 ];
-const ENUMS: [&str; 5] =
+pub(crate) const ENUMS: [&str; 5] =
     ["action_enum", "break_reason_enum", "order_status_enum", "order_type_enum", "side_enum"];
-const FUNCTIONS: [&str; 26] = [
+pub(crate) const FUNCTIONS: [&str; 26] = [
     "blotter_count_amendment",
     "blotter_count_fills",
     "blotter_end_replaced",
@@ -160,7 +161,17 @@ pub fn differences(conn: &mut PgConnection) -> Result<Vec<SchemaDifference>, Err
         found.forget_traders();
         expected.forget_traders();
     }
-    Ok(expected.compare(&found))
+    let mut differences = expected.compare(&found);
+    if let Hardening::Partial(parts) = harden::state(conn)? {
+        differences.extend(parts);
+        differences.sort();
+    }
+    Ok(differences)
+}
+
+/// Returns the comment by which a table `traders` of this schema is recognised.
+pub(crate) fn expected_comment_on_traders() -> String {
+    Facts::parse(EXPECTED).comment_on_traders().cloned().unwrap_or_default()
 }
 
 /// Returns the facts of the live database in the format of `catalog.expected`: one fact a line, object,

@@ -14,6 +14,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use crate::database::harden;
 use crate::database::postgres::{
     __diesel_schema_migrations, pg_advisory_unlock, pg_try_advisory_lock, set_config, to_regclass,
 };
@@ -115,7 +116,7 @@ impl fmt::Display for Direction {
 /// # Errors
 ///
 /// [`Error::is_migration_failure`], which names the migration: it is rolled back, those before it stay.
-/// Also when another process holds the migration lock for ten minutes, and when the connection is in a
+/// Also while the schema is hardened ([`harden`](crate::harden)), when another process holds the migration lock for ten minutes, or when the connection is in a
 /// transaction, which would hide the migrations from the process that takes the lock next.
 pub fn run(conn: &mut PgConnection) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
@@ -222,12 +223,18 @@ type BoxedMigration = Box<dyn Migration<Pg>>;
 
 fn up(conn: &mut PgConnection, note: &mut dyn FnMut(&Step)) -> Result<(), Error> {
     let applied = applied(conn)?;
-    for migration in known()? {
-        if applied.iter().all(|(applied, _)| *applied != version(&migration)) {
-            step(conn, Direction::Up, &migration, note)?;
-        }
+    let mut pending = known()?;
+    pending.retain(|migration| applied.iter().all(|(applied, _)| *applied != version(migration)));
+    refuse_if_hardened(conn, &pending)?;
+    pending.iter().try_for_each(|migration| step(conn, Direction::Up, migration, note))
+}
+
+/// Says what to do before the first of these migrations fails on an event trigger.
+fn refuse_if_hardened(conn: &mut PgConnection, migrations: &[BoxedMigration]) -> Result<(), Error> {
+    match migrations.first() {
+        Some(first) => harden::refuse_migration(conn, &first.name().to_string()),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Reverts migrations, and returns them in the order in which they were reverted.
@@ -253,6 +260,7 @@ fn down(
             return Err(Error::ahead(unknown));
         }
     }
+    refuse_if_hardened(conn, &steps)?;
     permit_discarding(conn, records)?;
     let reverted =
         steps.iter().try_for_each(|migration| step(conn, Direction::Down, migration, note));

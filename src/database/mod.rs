@@ -1,11 +1,12 @@
-//! Access to PostgreSQL below the tables: pool, sessions, roles and transactions; migrations and the schema
-//! check; the private server.
+//! Access to PostgreSQL below the tables: pool, sessions, roles and transactions; migrations, the schema
+//! check and hardening; the private server.
 
 pub(crate) mod bisect;
 pub(crate) mod blotter;
 pub mod catalog;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+pub mod harden;
 pub(crate) mod login;
 pub mod migrations;
 pub(crate) mod pool;

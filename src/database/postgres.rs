@@ -19,6 +19,11 @@ diesel::define_sql_function! {
 }
 
 diesel::define_sql_function! {
+    /// Returns a server parameter.
+    fn current_setting(name: Text) -> Text;
+}
+
+diesel::define_sql_function! {
     /// Returns the table of this name on the search path; NULL if there is none.
     fn to_regclass(name: Text) -> Nullable<Oid>;
 }

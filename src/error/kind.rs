@@ -78,7 +78,9 @@ impl Error {
             }
             Repr::Rule { .. } => ErrorKind::RuleViolation,
             Repr::Mismatch { .. } => ErrorKind::Mismatch,
-            Repr::Denied { .. } | Repr::RoleDenied { .. } => ErrorKind::PermissionDenied,
+            Repr::Denied { .. } | Repr::RoleDenied { .. } | Repr::SuperuserNeeded(_) => {
+                ErrorKind::PermissionDenied
+            }
             Repr::Conflict(_) | Repr::LostRace { .. } => ErrorKind::Conflict,
             Repr::Aborted(_) => ErrorKind::Aborted,
             Repr::Exhausted(_) => ErrorKind::Exhausted,

@@ -49,6 +49,7 @@ impl fmt::Display for Error {
                 f,
                 "{source}; GRANT {role} to the login, or connect as a login that is a member of it"
             ),
+            Repr::SuperuserNeeded(why) => f.write_str(why),
             Repr::Conflict(source) => write!(
                 f,
                 "conflict with another transaction ({source}); nothing was stored; try again"

@@ -63,6 +63,7 @@ pub(super) enum Repr {
         role: &'static str,
         source: DieselError,
     },
+    SuperuserNeeded(&'static str),
     Conflict(DieselError),
     LostRace {
         noun: &'static str,
@@ -138,6 +139,10 @@ impl Error {
         differing: Vec<Difference>,
     ) -> Self {
         Self::new(Repr::Mismatch { noun, id, key, differing })
+    }
+
+    pub(crate) fn superuser_needed(why: &'static str) -> Self {
+        Self::new(Repr::SuperuserNeeded(why))
     }
 
     pub(crate) fn in_transaction() -> Self {

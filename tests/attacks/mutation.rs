@@ -12,8 +12,8 @@ use diesel::sql_types::Text;
 
 use super::scene::{Attack, Scene};
 use super::{
-    amendments, breaks, catalog, functions, history, identity, impersonation, oracles, plans, pool,
-    queries, roles, seals, truncation,
+    amendments, breaks, catalog, functions, history, identity, impersonation, oracles, owner,
+    plans, pool, queries, roles, seals, truncation,
 };
 
 /// The policies, which of them are restrictive, and row-level security itself.
@@ -843,6 +843,143 @@ const WIDENED: &[(&str, &[Named])] = &[
     ),
 ];
 
+/// Replaces a part of the function that hardens the schema.
+macro_rules! harden_with {
+    ($part:literal => $other:literal) => {
+        concat!(
+            "DO $harden$ BEGIN EXECUTE replace(
+                 pg_get_functiondef('blotter_harden.refuse_public()'::regprocedure), $part$",
+            $part,
+            "$part$, $part$",
+            $other,
+            "$part$); END $harden$"
+        )
+    };
+}
+
+/// Defences of a hardened schema that are removed or weakened.
+const HARDENED: &[(&str, &[Named])] = &[
+    (
+        "DROP EVENT TRIGGER blotter_harden_end_public",
+        attacks_of![
+            owner::the_owner_alters_nothing_of_a_hardened_schema,
+            owner::the_owner_adds_nothing_to_a_hardened_table,
+            owner::the_owner_renames_and_moves_nothing_of_a_hardened_schema,
+            owner::the_owner_plants_nothing_that_the_functions_of_a_hardened_schema_would_call,
+            owner::the_owner_gives_a_hardened_schema_to_nobody,
+        ],
+    ),
+    (
+        "ALTER EVENT TRIGGER blotter_harden_end_public DISABLE",
+        attacks_of![owner::the_owner_alters_nothing_of_a_hardened_schema],
+    ),
+    (
+        "DROP EVENT TRIGGER blotter_harden_drop_public",
+        attacks_of![owner::the_owner_drops_nothing_of_a_hardened_schema],
+    ),
+    (
+        "DROP EVENT TRIGGER blotter_harden_rewrite_public",
+        attacks_of![owner::the_owner_rewrites_no_column_of_a_hardened_schema],
+    ),
+    (
+        "DROP EVENT TRIGGER blotter_harden_start_public",
+        attacks_of![
+            owner::the_owner_builds_and_drops_no_index_of_a_hardened_schema_outside_of_a_transaction
+        ],
+    ),
+    (
+        "ALTER EVENT TRIGGER blotter_harden_end_public ENABLE",
+        attacks_of![owner::a_superuser_in_replica_mode_alters_no_hardened_schema],
+    ),
+    (
+        "ALTER EVENT TRIGGER blotter_harden_drop_public ENABLE",
+        attacks_of![owner::a_superuser_in_replica_mode_alters_no_hardened_schema],
+    ),
+    (
+        "ALTER EVENT TRIGGER blotter_harden_rewrite_public ENABLE",
+        attacks_of![owner::a_superuser_in_replica_mode_alters_no_hardened_schema],
+    ),
+    (
+        "ALTER SCHEMA blotter_harden OWNER TO blotter",
+        attacks_of![owner::the_owner_lifts_no_hardening],
+    ),
+    (
+        harden_with!("current_query() ~* 'u&' OR" => ""),
+        attacks_of![
+            owner::the_owner_builds_and_drops_no_index_of_a_hardened_schema_outside_of_a_transaction
+        ],
+    ),
+    (
+        harden_with!("WHERE indexrelid = objid" => "WHERE false"),
+        attacks_of![owner::the_owner_adds_nothing_to_a_hardened_table],
+    ),
+    (
+        harden_with!("(inhrelid = objid AND inhparent = ANY (ours))" => "false"),
+        attacks_of![owner::the_owner_adds_nothing_to_a_hardened_table],
+    ),
+    (
+        harden_with!("FROM pg_trigger WHERE" => "FROM pg_trigger WHERE false AND"),
+        attacks_of![owner::the_owner_adds_nothing_to_a_hardened_table],
+    ),
+    (
+        harden_with!("FROM pg_policy WHERE" => "FROM pg_policy WHERE false AND"),
+        attacks_of![owner::the_owner_adds_nothing_to_a_hardened_table],
+    ),
+    (
+        harden_with!("FROM pg_rewrite WHERE" => "FROM pg_rewrite WHERE false AND"),
+        attacks_of![owner::the_owner_adds_nothing_to_a_hardened_table],
+    ),
+    (
+        harden_with!("THEN objid = ANY (types)" => "THEN false"),
+        attacks_of![owner::the_owner_alters_nothing_of_a_hardened_schema],
+    ),
+    (
+        harden_with!("THEN objid = ANY (types)" => "THEN true"),
+        attacks_of![owner::other_objects_in_a_hardened_schema_are_altered_and_dropped_as_before],
+    ),
+    (
+        harden_with!("FROM pg_cast WHERE" => "FROM pg_cast WHERE false AND"),
+        attacks_of![
+            owner::the_owner_plants_nothing_that_the_functions_of_a_hardened_schema_would_call
+        ],
+    ),
+    (
+        harden_with!("planted.proname = ANY (routines) OR" => ""),
+        attacks_of![
+            owner::the_owner_alters_nothing_of_a_hardened_schema,
+            owner::the_owner_plants_nothing_that_the_functions_of_a_hardened_schema_would_call,
+        ],
+    ),
+    (
+        harden_with!("own.proname = planted.proname" => "false"),
+        attacks_of![
+            owner::the_owner_plants_nothing_that_the_functions_of_a_hardened_schema_would_call
+        ],
+    ),
+    (
+        harden_with!("own.oprname = planted.oprname" => "false"),
+        attacks_of![
+            owner::the_owner_plants_nothing_that_the_functions_of_a_hardened_schema_would_call
+        ],
+    ),
+    (
+        harden_with!("object <> ALL (present)" => "false"),
+        attacks_of![owner::the_owner_renames_and_moves_nothing_of_a_hardened_schema],
+    ),
+    (
+        harden_with!("address_names[2] = ANY (tables)" => "false"),
+        attacks_of![owner::the_owner_drops_nothing_of_a_hardened_schema],
+    ),
+    (
+        harden_with!("WHERE object_identity = ANY (objects)" => "WHERE false"),
+        attacks_of![owner::the_owner_drops_nothing_of_a_hardened_schema],
+    ),
+    (
+        harden_with!("!~ '^\"RI_ConstraintTrigger_'" => "<> ''"),
+        attacks_of![owner::other_objects_in_a_hardened_schema_are_altered_and_dropped_as_before],
+    ),
+];
+
 /// The attacks that open their own connections, which do not see an uncommitted rehearsal.
 const SHARING: &[Named] = attacks_of![
     identity::after_a_set_local_the_identity_is_gone_and_asking_is_no_error,
@@ -922,9 +1059,24 @@ fn no_defence_could_be_wider() {
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
+#[test]
+fn no_part_of_the_hardening_could_be_missing() {
+    let mut scene = Scene::for_rehearsals();
+    let mut missed = Vec::new();
+    for (weakening, attacks) in HARDENED {
+        for (name, attack) in *attacks {
+            if scene.rehearse_hardened(weakening, *attack).is_ok() {
+                missed.push(format!("{weakening}: not noticed by {name}"));
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
 /// The attacks that are listed for a defence which a rehearsal removes or weakens.
 fn rehearsed(scene: &Scene) -> Vec<Named> {
-    let mut named: Vec<Named> = WIDENED.iter().flat_map(|(_, attacks)| *attacks).copied().collect();
+    let listed = WIDENED.iter().chain(HARDENED);
+    let mut named: Vec<Named> = listed.flat_map(|(_, attacks)| *attacks).copied().collect();
     for query in [POLICIES, TRIGGERS, FUNCTIONS, GRANTS] {
         let defences = defences(scene, query);
         named.extend(defences.iter().flat_map(|d| noticed_by(&d.kind, &d.name)));
@@ -973,6 +1125,7 @@ fn every_attack_is_one_that_can_fail() {
         identity,
         impersonation,
         oracles,
+        owner,
         plans,
         pool,
         queries,

@@ -7,7 +7,7 @@ use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionMa
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::Text;
-use tradeblotter::connect;
+use tradeblotter::{connect, harden};
 
 use tradeblotter_test_support::{Database, texts};
 
@@ -112,6 +112,16 @@ impl Scene {
     /// of the database for each weakening would take too long.
     pub fn rehearse(&mut self, weakening: &str, attack: Attack) -> Held {
         AnsiTransactionManager::begin_transaction(self.conn.get_mut()).unwrap();
+        self.run(weakening);
+        let held = attack(self);
+        AnsiTransactionManager::rollback_transaction(self.conn.get_mut()).unwrap();
+        held
+    }
+
+    /// Like [`Scene::rehearse`], on a hardened schema.
+    pub fn rehearse_hardened(&mut self, weakening: &str, attack: Attack) -> Held {
+        AnsiTransactionManager::begin_transaction(self.conn.get_mut()).unwrap();
+        harden::install(self.superuser().connection()).unwrap();
         self.run(weakening);
         let held = attack(self);
         AnsiTransactionManager::rollback_transaction(self.conn.get_mut()).unwrap();

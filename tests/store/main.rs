@@ -19,6 +19,7 @@ mod export;
 mod failover;
 mod fills;
 mod fix_order_states;
+mod harden;
 mod idempotency;
 mod ingest;
 mod lifecycle;

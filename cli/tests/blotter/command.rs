@@ -223,7 +223,8 @@ fn whoami_prints_what_the_login_may_do_and_warnings() {
     assert_eq!(
         whoami(database.login_url("blotter_trader")),
         "blotter_trader_login\n  may act as blotter_trader: \
-         sees its own rows, submits its own orders and cancels them\n"
+         sees its own rows, submits its own orders and cancels them\n\
+         hardened: no; the owner of the tables may change the schema\n"
     );
     let owner = whoami(database.owner_url());
     assert!(owner.contains("owns the tables") && !owner.contains("warning"), "{owner}");
@@ -232,6 +233,32 @@ fn whoami_prints_what_the_login_may_do_and_warnings() {
     assert!(superuser.contains("warning: postgres is a superuser"), "{superuser}");
     let app = whoami(database.app_url());
     assert!(app.contains("blotter_trader and as blotter_engine and as"), "{app}");
+}
+
+#[test]
+fn harden_refuses_changes_of_the_schema_until_it_is_lifted_and_whoami_tells_which() {
+    let database = Database::migrated();
+    let as_superuser = |arguments: &[&str], code| {
+        text(blotter(arguments).env("DATABASE_URL", database.admin_url()).output().unwrap(), code)
+    };
+    let refused = text(as_owner(&database, &["harden"]), 1);
+    assert!(refused.contains("needs a superuser"), "{refused}");
+    for _ in 0..2 {
+        let done = as_superuser(&["harden"], 0);
+        assert!(done.starts_with("hardened: changes of the schema are refused"), "{done}");
+    }
+    assert!(as_superuser(&["whoami"], 0).contains("hardened: yes"));
+    assert_eq!(text(as_owner(&database, &["schema", "check"]), 0), "");
+    let refused = text(as_owner(&database, &["migrate", "redo"]), 1);
+    assert!(refused.contains("As a superuser run `blotter harden --lift`"), "{refused}");
+
+    database.admin().batch_execute("DROP EVENT TRIGGER blotter_harden_end_public").unwrap();
+    assert!(as_superuser(&["whoami"], 0).contains("hardened: in part"));
+    let told = text(as_owner(&database, &["schema", "check"]), 1);
+    assert_eq!(told, "event trigger blotter_harden_end_public: missing\n");
+
+    assert!(as_superuser(&["harden", "--lift"], 0).starts_with("not hardened"));
+    text(as_owner(&database, &["migrate", "redo"]), 0);
 }
 
 #[test]
