@@ -14,8 +14,10 @@ pub enum Schema {
     /// Compare the schema of the database with the one that this build expects
     ///
     /// Covers tables, columns, enums, constraints, indexes, row security, policies, triggers, functions,
-    /// roles, grants and comments. One line for each difference; nothing if there is none. Warns on
-    /// standard error if a backend should not use this login.
+    /// roles, grants and comments, and what was planted to change or bypass them: overloads, operators,
+    /// casts, event triggers, views, settings of logins. One line for each difference, with the command
+    /// that repairs it where there is one; nothing if there is none. Warns on standard error if a backend
+    /// should not use this login, and notes publications and subscriptions of the tables there.
     #[command(after_long_help = "\
 Exit status:
   0  no difference
@@ -30,6 +32,9 @@ impl Schema {
         let conn = &mut database.connect()?;
         migrations::require(conn)?;
         output::warn_about(&Login::of(conn)?);
+        for note in catalog::notes(conn)? {
+            anstream::eprintln!("note: {note}");
+        }
         let differences = catalog::differences(conn)?;
         if differences.is_empty() {
             return Ok(());

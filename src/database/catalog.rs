@@ -12,11 +12,18 @@ use diesel::sql_types::{Array, Text};
 
 use crate::database::harden::{self, Hardening};
 use crate::database::login::ROLES;
+use crate::database::postgres::to_regclass;
 use crate::error::Error;
 use crate::types::price::{LEAST_SCALE, MAX_SCALE};
 
 /// The query that reads the facts.
 const QUERY: &str = include_str!("catalog.sql");
+
+/// The query of the roles that may switch off triggers, for PostgreSQL 15 and later.
+const PARAMETERS: &str = include_str!("catalog_parameters.sql");
+
+/// The query of what [`notes`] returns.
+const NOTES: &str = include_str!("catalog_notes.sql");
 
 /// The facts of a freshly migrated database.
 const EXPECTED: &str = include_str!("catalog.expected");
@@ -108,11 +115,36 @@ impl fmt::Display for SchemaDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.object)?;
         match &self.change {
-            Change::Missing => f.write_str("missing"),
-            Change::Unexpected => f.write_str("not expected"),
+            Change::Missing => f.write_str("missing")?,
+            Change::Unexpected => f.write_str("not expected")?,
             Change::Property { name, expected, found } => {
-                write!(f, "{name} is {found}, expected {expected}")
+                write!(f, "{name} is {found}, expected {expected}")?;
             }
+        }
+        self.repair().map_or(Ok(()), |repair| write!(f, "; repair: {repair}"))
+    }
+}
+
+impl SchemaDifference {
+    /// Returns the command that repairs the difference, where there is one that loses nothing: for a trigger or for
+    /// row-level security that is not in the state which this build expects. A restore with
+    /// `pg_restore --disable-triggers` leaves guards at ORIGIN, where they do not fire for a replica.
+    pub fn repair(&self) -> Option<String> {
+        let Change::Property { name, expected, .. } = &self.change else { return None };
+        let (kind, object) = self.object.split_once(' ')?;
+        match (kind, name.as_str(), expected.as_str()) {
+            ("trigger", "enabled", "always" | "origin") => {
+                let (table, trigger) = object.split_once('.')?;
+                let always = if expected == "always" { "ALWAYS " } else { "" };
+                Some(format!("ALTER TABLE {table} ENABLE {always}TRIGGER {trigger}"))
+            }
+            ("table", "row security", "enabled") => {
+                Some(format!("ALTER TABLE {object} ENABLE ROW LEVEL SECURITY"))
+            }
+            ("table", "force row security", "enabled") => {
+                Some(format!("ALTER TABLE {object} FORCE ROW LEVEL SECURITY"))
+            }
+            _ => None,
         }
     }
 }
@@ -122,10 +154,21 @@ impl fmt::Display for SchemaDifference {
 ///
 /// Compares tables, columns, types, nullability, defaults, comments, enums and the order of their labels,
 /// constraints, indexes, row-level security, policies, triggers, rules, functions with their owners and
-/// EXECUTE privileges, roles with their attributes, and the privileges on the tables.
+/// EXECUTE privileges, roles with their attributes, and the privileges on the tables; and whether the
+/// hardening is whole, if the schema is [hardened](crate::harden).
 ///
-/// Ignores objects that do not belong to this schema. Of a `traders` table that the application brought
-/// itself, recognised by a comment that is not this schema's, only the type of `id` is compared.
+/// Reports what was planted to change or to bypass this schema:
+///
+/// - functions, aggregates and operators in it that would be called in the place of PostgreSQL's own; casts and
+///   operator classes of its types;
+/// - event triggers, objects of `blotter_ledger`, and views of superusers over its tables that others may read;
+/// - default privileges of the owner, and the right to set `session_replication_role`;
+/// - settings of databases, and of logins in one of the five roles, by which a session begins as another role or
+///   trader, without triggers, or with other tables first on its search path.
+///
+/// Ignores other objects that do not belong to this schema, and what a superuser installed with an extension. Of a
+/// `traders` table that the application brought itself, recognised by a comment that is not this schema's, only
+/// the type of `id` is compared.
 ///
 /// # Errors
 ///
@@ -169,6 +212,18 @@ pub fn differences(conn: &mut PgConnection) -> Result<Vec<SchemaDifference>, Err
     Ok(differences)
 }
 
+/// Returns, in a sentence each, what is legitimate and leads around row-level security or the deriving triggers
+/// all the same: publications and subscriptions of the tables. Changes nothing.
+///
+/// # Errors
+///
+/// [`Error::is_connection`].
+pub fn notes(conn: &mut PgConnection) -> Result<Vec<String>, Error> {
+    let notes: Vec<Note> =
+        diesel::sql_query(NOTES).bind::<Array<Text>, _>(TABLES.as_slice()).load(conn)?;
+    Ok(notes.into_iter().map(|row| row.note).collect())
+}
+
 /// Returns the comment by which a table `traders` of this schema is recognised.
 pub(crate) fn expected_comment_on_traders() -> String {
     Facts::parse(EXPECTED).comment_on_traders().cloned().unwrap_or_default()
@@ -196,13 +251,26 @@ struct Fact {
     value: String,
 }
 
+/// One line of [`notes`].
+#[derive(QueryableByName)]
+struct Note {
+    #[diesel(sql_type = Text)]
+    note: String,
+}
+
 fn read(conn: &mut PgConnection) -> Result<Vec<Fact>, Error> {
-    Ok(diesel::sql_query(QUERY)
+    let mut facts: Vec<Fact> = diesel::sql_query(QUERY)
         .bind::<Array<Text>, _>(TABLES.as_slice())
         .bind::<Array<Text>, _>(ENUMS.as_slice())
         .bind::<Array<Text>, _>(FUNCTIONS.as_slice())
         .bind::<Array<Text>, _>(ROLES.map(|(role, _)| role).as_slice())
-        .load(conn)?)
+        .load(conn)?;
+    let has_grants: bool = diesel::select(to_regclass("pg_catalog.pg_parameter_acl").is_not_null())
+        .get_result(conn)?;
+    if has_grants {
+        facts.extend(diesel::sql_query(PARAMETERS).load::<Fact>(conn)?);
+    }
+    Ok(facts)
 }
 
 /// The properties of each object.

@@ -543,11 +543,11 @@ fn a_changed_constraint_is_told_in_one_line() {
                 "constraint fills.fk_fills_amends: enforced is no, expected yes",
                 "constraint fills.fk_fills_break_id: enforced is no, expected yes",
                 "constraint fills.fk_fills_order_id: enforced is no, expected yes",
-                "trigger fills.fills_derive: enabled is disabled, expected origin",
-                "trigger fills.fills_keep_all: enabled is disabled, expected always",
-                "trigger fills.fills_keep_row: enabled is disabled, expected always",
-                "trigger fills.fills_keep_values: enabled is disabled, expected always",
-                "trigger fills.fills_stamp: enabled is disabled, expected origin",
+                "trigger fills.fills_derive: enabled is disabled, expected origin; repair: ALTER TABLE fills ENABLE TRIGGER fills_derive",
+                "trigger fills.fills_keep_all: enabled is disabled, expected always; repair: ALTER TABLE fills ENABLE ALWAYS TRIGGER fills_keep_all",
+                "trigger fills.fills_keep_row: enabled is disabled, expected always; repair: ALTER TABLE fills ENABLE ALWAYS TRIGGER fills_keep_row",
+                "trigger fills.fills_keep_values: enabled is disabled, expected always; repair: ALTER TABLE fills ENABLE ALWAYS TRIGGER fills_keep_values",
+                "trigger fills.fills_stamp: enabled is disabled, expected origin; repair: ALTER TABLE fills ENABLE TRIGGER fills_stamp",
             ],
         ),
         (
@@ -587,15 +587,21 @@ fn changed_row_security_is_told_in_one_line() {
     tells(&[
         (
             "ALTER TABLE orders DISABLE ROW LEVEL SECURITY",
-            &["table orders: row security is disabled, expected enabled"],
+            &[
+                "table orders: row security is disabled, expected enabled; repair: ALTER TABLE orders ENABLE ROW LEVEL SECURITY",
+            ],
         ),
         (
             "ALTER TABLE orders NO FORCE ROW LEVEL SECURITY",
-            &["table orders: force row security is disabled, expected enabled"],
+            &[
+                "table orders: force row security is disabled, expected enabled; repair: ALTER TABLE orders FORCE ROW LEVEL SECURITY",
+            ],
         ),
         (
             "ALTER TABLE traders DISABLE ROW LEVEL SECURITY",
-            &["table traders: row security is disabled, expected enabled"],
+            &[
+                "table traders: row security is disabled, expected enabled; repair: ALTER TABLE traders ENABLE ROW LEVEL SECURITY",
+            ],
         ),
     ]);
 }
@@ -646,7 +652,9 @@ fn a_trigger_or_a_rule_is_told_in_one_line() {
         ("DROP TRIGGER fills_derive ON fills", &["trigger fills.fills_derive: missing"]),
         (
             "ALTER TABLE orders ENABLE TRIGGER orders_keep_all",
-            &["trigger orders.orders_keep_all: enabled is origin, expected always"],
+            &[
+                "trigger orders.orders_keep_all: enabled is origin, expected always; repair: ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_keep_all",
+            ],
         ),
         (
             "CREATE TRIGGER quiet BEFORE UPDATE ON orders FOR EACH ROW
@@ -694,12 +702,6 @@ fn a_changed_function_is_told_in_one_line() {
         (
             "CREATE FUNCTION fills_stamp(integer) RETURNS integer LANGUAGE sql RETURN 1",
             &["function fills_stamp(integer): not expected"],
-        ),
-        (
-            "DO $$ BEGIN EXECUTE format(
-                'ALTER DATABASE %I SET session_replication_role = replica', current_database()
-             ); END $$",
-            &["schema of the tables: settings is session_replication_role=replica, expected none"],
         ),
         (
             "ALTER PROCEDURE blotter_lend_ledger() SECURITY DEFINER",
@@ -762,6 +764,184 @@ fn a_changed_grant_or_role_is_told_in_one_line() {
             &["role blotter_ledger: acted as by is helper, expected nobody"],
         ),
     ]);
+}
+
+/// An expression that runs a statement on the database of the test, whose name is generated.
+fn on_this_database(change: &str) -> String {
+    format!("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {change}', current_database()); END $$")
+}
+
+#[test]
+fn what_would_be_called_in_the_place_of_postgresqls_own_is_told() {
+    let operator = "CREATE FUNCTION yes(order_status_enum, order_status_enum) RETURNS boolean
+                        LANGUAGE sql RETURN true;
+                    CREATE OPERATOR <> (
+                        LEFTARG = order_status_enum, RIGHTARG = order_status_enum, FUNCTION = yes
+                    )";
+    let class = "CREATE OPERATOR CLASS reversed FOR TYPE side_enum USING hash AS
+                     OPERATOR 1 = (anyenum, anyenum), FUNCTION 1 hashenum(anyenum)";
+    tells(&[
+        (
+            "CREATE FUNCTION cardinality(fills[]) RETURNS integer LANGUAGE sql RETURN 0",
+            &["function cardinality(fills[]): not expected"],
+        ),
+        (
+            "CREATE FUNCTION concat_ws(text, text) RETURNS text LANGUAGE sql RETURN 'x'",
+            &["function concat_ws(text, text): not expected"],
+        ),
+        (
+            "CREATE AGGREGATE array_agg(orders) (SFUNC = array_append, STYPE = orders[])",
+            &["function array_agg(orders): not expected"],
+        ),
+        (operator, &["operator <> (order_status_enum, order_status_enum): not expected"]),
+        (class, &["operator class reversed for side_enum: not expected"]),
+        (
+            "CREATE CAST (action_enum AS text) WITH INOUT AS ASSIGNMENT",
+            &["cast from action_enum to text: not expected"],
+        ),
+        (
+            "CREATE FUNCTION days(date) RETURNS integer LANGUAGE sql RETURN 1;
+             CREATE CAST (date AS integer) WITH FUNCTION days(date) AS IMPLICIT",
+            &["cast from date to integer: not expected"],
+        ),
+    ]);
+}
+
+#[test]
+fn what_leads_around_the_schema_is_told() {
+    let cluster = on_this_database("SET session_replication_role = replica");
+    let first = "CREATE SCHEMA first; CREATE TABLE first.fills (id integer);";
+    let path = format!("{first} {}", on_this_database("SET search_path = first, public"));
+    let login = "CREATE ROLE desk LOGIN IN ROLE blotter_engine; ALTER ROLE desk SET";
+    let paths = format!("{first} {login} search_path = first, public");
+    let (role, trader) =
+        (format!("{login} role = blotter_engine"), format!("{login} app.user_id = '1'"));
+    let session = "CREATE ROLE quiet; ALTER ROLE quiet SET row_security = off";
+    tells(&[
+        (
+            "CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+             CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION watch()",
+            &["event trigger watch: not expected"],
+        ),
+        (
+            "CREATE SCHEMA app;
+             CREATE FUNCTION app.f() RETURNS integer LANGUAGE sql RETURN 1;
+             ALTER FUNCTION app.f() OWNER TO blotter_ledger;
+             CREATE FUNCTION app.fills_derive() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END';
+             ALTER FUNCTION app.fills_derive() OWNER TO blotter_ledger",
+            &[
+                "function app.f() of blotter_ledger: not expected",
+                "function app.fills_derive() of blotter_ledger: not expected",
+            ],
+        ),
+        (
+            "CREATE VIEW everything AS SELECT * FROM orders;
+             GRANT SELECT ON everything TO PUBLIC",
+            &["view everything of postgres, who sees every row: not expected"],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW kept AS SELECT id FROM fills;
+             GRANT SELECT (id) ON kept TO blotter_trader",
+            &["view kept of postgres, who sees every row: not expected"],
+        ),
+        (
+            "ALTER DEFAULT PRIVILEGES FOR ROLE blotter GRANT SELECT ON TABLES TO PUBLIC;
+             ALTER DEFAULT PRIVILEGES FOR ROLE blotter IN SCHEMA public
+                 GRANT EXECUTE ON FUNCTIONS TO blotter_trader",
+            &[
+                "default privilege EXECUTE on functions, granted by owner of the tables to \
+                 blotter_trader: not expected",
+                "default privilege SELECT on tables, granted by owner of the tables to public: \
+                 not expected",
+            ],
+        ),
+        (&cluster, &["setting session_replication_role=replica of this database: not expected"]),
+        (&path, &["setting search_path=first, public of this database: not expected"]),
+        (&paths, &["setting search_path=first, public of desk: not expected"]),
+        (&role, &["setting role=blotter_engine of desk: not expected"]),
+        (&trader, &["setting app.user_id=1 of desk: not expected"]),
+        (session, &["setting row_security=off of quiet: not expected"]),
+    ]);
+}
+
+#[test]
+fn a_login_that_may_switch_off_triggers_is_told() {
+    let database = Database::migrated();
+    let conn = &mut database.admin();
+    let has_grants =
+        "SELECT 1::text AS text WHERE current_setting('server_version_num')::integer >= 150000";
+    if !texts(conn, has_grants).is_empty() {
+        tells(&[(
+            "GRANT SET ON PARAMETER session_replication_role TO blotter_engine",
+            &["parameter session_replication_role granted to blotter_engine: not expected"],
+        )]);
+    }
+}
+
+#[test]
+fn what_a_host_application_has_beside_the_schema_is_not_told() {
+    let host = on_this_database("SET search_path = app, public");
+    let host = format!(
+        "CREATE SCHEMA app;
+         CREATE TABLE baskets (id uuid PRIMARY KEY, order_id uuid REFERENCES orders, status order_status_enum);
+         CREATE TABLE app.baskets (LIKE baskets);
+         CREATE FUNCTION notional_of(orders) RETURNS numeric LANGUAGE sql RETURN $1.filled_notional;
+         CREATE FUNCTION length(baskets) RETURNS integer LANGUAGE sql RETURN 1;
+         CREATE FUNCTION gen_random_uuid() RETURNS uuid LANGUAGE sql RETURN NULL::uuid;
+         CREATE FUNCTION same(baskets, baskets) RETURNS boolean LANGUAGE sql RETURN true;
+         CREATE OPERATOR = (LEFTARG = baskets, RIGHTARG = baskets, FUNCTION = same);
+         CREATE VIEW own AS SELECT * FROM orders;
+         ALTER VIEW own OWNER TO blotter;
+         GRANT SELECT ON own TO blotter_trader;
+         CREATE VIEW mine AS SELECT * FROM orders;
+         ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;
+         CREATE ROLE desk LOGIN IN ROLE blotter_trader;
+         ALTER ROLE desk SET search_path = \"$user\", public;
+         ALTER ROLE desk SET lock_timeout = '2s';
+         CREATE ROLE admin SUPERUSER;
+         ALTER ROLE admin SET search_path = app;
+         {host}"
+    );
+    tells(&[(&host, &[])]);
+}
+
+/// A restore with `pg_restore --disable-triggers` ends like this.
+#[test]
+fn guards_that_a_restore_left_at_origin_are_told_and_each_is_repaired_by_the_command_that_is_told()
+{
+    let database = Database::migrated();
+    let conn = &mut database.admin();
+    for table in ["orders", "fills", "execution_logs", "breaks", "break_resolutions", "traders"] {
+        let restored = format!(
+            "ALTER TABLE {table} DISABLE TRIGGER ALL; ALTER TABLE {table} ENABLE TRIGGER ALL"
+        );
+        conn.batch_execute(&restored).unwrap();
+    }
+    let told = catalog::differences(conn).unwrap();
+    assert!(told.len() >= 18, "{told:?}");
+    for difference in told {
+        assert!(difference.to_string().contains("enabled is origin, expected always; repair: "));
+        conn.batch_execute(&difference.repair().unwrap()).unwrap();
+    }
+    assert_eq!(catalog::differences(conn).unwrap(), []);
+}
+
+#[test]
+fn a_publication_of_the_tables_is_noted_and_is_no_difference() {
+    let database = Database::migrated();
+    let conn = &mut database.admin();
+    conn.batch_execute(
+        "CREATE TABLE baskets (id integer); CREATE PUBLICATION baskets FOR TABLE baskets",
+    )
+    .unwrap();
+    assert_eq!(catalog::notes(conn).unwrap(), [""; 0]);
+    conn.batch_execute("CREATE PUBLICATION feed FOR TABLE orders, fills").unwrap();
+    assert_eq!(
+        catalog::notes(&mut database.owner()).unwrap(),
+        ["publication feed sends every row of fills, orders to its subscribers: \
+          row-level security does not apply to them"]
+    );
+    assert_eq!(catalog::differences(conn).unwrap(), []);
 }
 
 #[test]

@@ -400,8 +400,15 @@ fn schema_check_prints_a_line_for_each_difference_and_fails() {
     assert_eq!(
         lines,
         "index fills.idx_fills_order: missing\n\
-         table orders: force row security is disabled, expected enabled\n"
+         table orders: force row security is disabled, expected enabled; \
+         repair: ALTER TABLE orders FORCE ROW LEVEL SECURITY\n"
     );
+    let repaired = "CREATE INDEX idx_fills_order ON fills (order_id);
+                    ALTER TABLE orders FORCE ROW LEVEL SECURITY";
+    database.owner().batch_execute(repaired).unwrap();
+    database.admin().batch_execute("CREATE PUBLICATION feed FOR ALL TABLES").unwrap();
+    let noted = text(as_owner(&database, &["schema", "check"]), 0);
+    assert!(noted.starts_with("note: publication feed sends every row of"), "{noted}");
 }
 
 #[test]
