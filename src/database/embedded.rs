@@ -164,7 +164,8 @@ impl Server {
     }
 
     /// Returns the URL of the database for a login that is a member of this role and has no other privilege,
-    /// as in production; creates the login if needed. The database must be migrated.
+    /// as in production; creates the login if needed, with the timeouts that a trader's should have. The
+    /// database must be migrated.
     ///
     /// # Errors
     ///
@@ -174,7 +175,11 @@ impl Server {
         let name = format!("{role}_login");
         connect(&self.admin_url())?.batch_execute(&format!(
             "DO $$ BEGIN
-                 IF to_regrole('{name}') IS NULL THEN CREATE ROLE {name} LOGIN IN ROLE {role}; END IF;
+                 IF to_regrole('{name}') IS NULL THEN
+                     CREATE ROLE {name} LOGIN IN ROLE {role};
+                     ALTER ROLE {name} SET idle_in_transaction_session_timeout = '5min';
+                     ALTER ROLE {name} SET lock_timeout = '1min';
+                 END IF;
              EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
              END $$"
         ))?;

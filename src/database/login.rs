@@ -48,6 +48,16 @@ pub struct Login {
     /// `blotter_compliance`, `blotter_auditor`, `blotter_ledger`.
     #[diesel(sql_type = Array<Text>)]
     pub roles: Vec<String>,
+    /// The settings with which a session of this login begins and that a backend does not expect, such as
+    /// `ALTER ROLE desk SET role = blotter_engine`: of `role`, `session_authorization`, `app.user_id`,
+    /// `search_path` (where another schema comes before that of the tables), `session_replication_role`,
+    /// `row_security`, `event_triggers`, and `default_transaction_*`.
+    #[diesel(sql_type = Array<Text>)]
+    pub settings: Vec<String>,
+    /// Those of `idle_in_transaction_session_timeout` and `lock_timeout` that a session of this login begins
+    /// without.
+    #[diesel(sql_type = Array<Text>)]
+    pub missing_timeouts: Vec<String>,
 }
 
 impl Login {
@@ -137,6 +147,23 @@ impl Login {
                     self.powers.join(", ")
                 ));
             }
+            for setting in &self.settings {
+                let (command, parameter) = setting.split_once(" SET ").unwrap_or_default();
+                let (parameter, _) = parameter.split_once(" = ").unwrap_or_default();
+                warnings.push(format!(
+                    "sessions of {name} begin with a setting that a backend does not expect ({setting}); \
+                     {command} RESET {parameter}"
+                ));
+            }
+        }
+        if self.has(Trader::NAME) && !self.missing_timeouts.is_empty() {
+            warnings.push(format!(
+                "{name} may act as {} and has no {}, so a client that dies keeps its locks on orders; \
+                 ALTER ROLE {name} SET {} = '30s'",
+                Trader::NAME,
+                self.missing_timeouts.join(" and no "),
+                self.missing_timeouts.join(&format!(" = '30s'; ALTER ROLE {name} SET "))
+            ));
         }
         warnings
     }

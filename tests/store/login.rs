@@ -21,6 +21,11 @@ impl Own {
         Self { name, database }
     }
 
+    fn set(&self, setting: &str) {
+        let alter = format!("ALTER ROLE {} SET {setting}", self.name);
+        self.database.admin().batch_execute(&alter).unwrap();
+    }
+
     fn login(&self) -> Login {
         let url = self.database.owner_url().replace("//blotter@", &format!("//{}@", self.name));
         Blotter::connect(&url).unwrap().login().unwrap()
@@ -37,12 +42,78 @@ impl Drop for Own {
 fn a_login_with_one_role_has_that_role_and_nothing_wrong_with_it() {
     for role in ["blotter_trader", "blotter_engine", "blotter_compliance", "blotter_auditor"] {
         let own = Own::with(&format!("IN ROLE {role}"));
+        own.set("lock_timeout = '2s'");
+        own.set("idle_in_transaction_session_timeout = '30s'");
         let login = own.login();
         assert_eq!(login.name, own.name);
         assert_eq!(login.roles, [role]);
         assert!(!login.superuser && !login.bypasses_row_security && !login.owns_tables);
         assert_eq!(login.warnings(), [""; 0]);
     }
+}
+
+#[test]
+fn a_login_that_may_act_as_a_trader_is_told_the_timeouts_that_it_lacks() {
+    let own = Own::with("IN ROLE blotter_trader");
+    let name = &own.name;
+    let said = format!(
+        "{name} may act as blotter_trader and has no idle_in_transaction_session_timeout and no \
+         lock_timeout, so a client that dies keeps its locks on orders; ALTER ROLE {name} SET \
+         idle_in_transaction_session_timeout = '30s'; ALTER ROLE {name} SET lock_timeout = '30s'"
+    );
+    assert_eq!(own.login().warnings(), [said]);
+    own.set("idle_in_transaction_session_timeout = '30s'");
+    assert_eq!(own.login().missing_timeouts, ["lock_timeout"]);
+    own.set("lock_timeout = '30s'");
+    assert_eq!(own.login().warnings(), [""; 0]);
+    assert_eq!(Own::with("IN ROLE blotter_engine").login().warnings(), [""; 0]);
+}
+
+#[test]
+fn a_setting_with_which_the_sessions_of_a_login_begin_is_told_with_the_command_that_undoes_it() {
+    for setting in [
+        "role = blotter_engine",
+        "app.user_id = 1",
+        "row_security = off",
+        "session_replication_role = replica",
+        "search_path = first, public",
+        "default_transaction_isolation = serializable",
+        "default_transaction_read_only = on",
+    ] {
+        let own = Own::with("IN ROLE blotter_engine");
+        own.database.owner().batch_execute("CREATE SCHEMA first").unwrap();
+        own.set(setting);
+        let name = &own.name;
+        let (parameter, _) = setting.split_once(" = ").unwrap();
+        assert_eq!(
+            own.login().warnings(),
+            [format!(
+                "sessions of {name} begin with a setting that a backend does not expect (ALTER ROLE {name} SET \
+                 {setting}); ALTER ROLE {name} RESET {parameter}"
+            )]
+        );
+    }
+}
+
+#[test]
+fn settings_of_the_database_count_and_harmless_ones_do_not() {
+    let own = Own::with("IN ROLE blotter_engine");
+    let on_database = |change: &str| {
+        let name = &own.name;
+        let change = format!(
+            "DO $$ BEGIN EXECUTE format('ALTER {change}', current_database(), '{name}'); END $$"
+        );
+        own.database.admin().batch_execute(&change).unwrap();
+    };
+    own.set("search_path = nowhere, public, pg_catalog");
+    own.set("row_security = on");
+    own.set("statement_timeout = '1min'");
+    assert_eq!(own.login().settings, [""; 0]);
+    on_database("DATABASE %1$I SET default_transaction_isolation = serializable");
+    on_database("ROLE %2$I IN DATABASE %1$I SET app.user_id = 1");
+    let database = own.login().settings.concat();
+    assert!(database.contains("ALTER DATABASE test_"), "{database}");
+    assert!(database.contains(" IN DATABASE test_"), "{database}");
 }
 
 #[test]
