@@ -32,6 +32,7 @@ mod identity;
 mod impersonation;
 mod mutation;
 mod oracles;
+mod overloads;
 mod owner;
 mod plans;
 mod pool;

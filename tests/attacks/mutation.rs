@@ -12,8 +12,8 @@ use diesel::sql_types::Text;
 
 use super::scene::{Attack, Scene};
 use super::{
-    amendments, breaks, catalog, functions, history, identity, impersonation, oracles, owner,
-    plans, pool, queries, roles, seals, truncation,
+    amendments, breaks, catalog, functions, history, identity, impersonation, oracles, overloads,
+    owner, plans, pool, queries, roles, seals, truncation,
 };
 
 /// The policies, which of them are restrictive, and row-level security itself.
@@ -789,6 +789,10 @@ const WIDENED: &[(&str, &[Named])] = &[
         attacks_of![catalog::the_grants_are_those_that_are_promised],
     ),
     (
+        "GRANT CREATE ON SCHEMA public TO PUBLIC",
+        attacks_of![overloads::nobody_but_the_owner_creates_an_object_in_the_schema],
+    ),
+    (
         "CREATE TABLE notes (note text)",
         attacks_of![catalog::row_security_is_on_and_forced_on_every_table],
     ),
@@ -1125,6 +1129,7 @@ fn every_attack_is_one_that_can_fail() {
         identity,
         impersonation,
         oracles,
+        overloads,
         owner,
         plans,
         pool,
