@@ -1,5 +1,5 @@
--- Refuses every command that changes an object of this blotter; the body of an event trigger function of a superuser.
--- Written by src/database/harden.rs, which puts in the names. The search path is pg_catalog alone.
+-- Refuses every command that changes an object of one blotter: the body of the function of its event triggers, which belongs
+-- to a superuser. src/database/harden.rs puts in the names. The search path is pg_catalog alone.
 DECLARE
     here CONSTANT oid := to_regnamespace(quote_ident({schema}));
     -- Identities as pg_identify_object gives them, as they were when the schema was hardened.
@@ -9,6 +9,8 @@ DECLARE
     ours oid[];
     types oid[];
     present text[];
+    -- Unknown in some background workers; then every index that is built or dropped is refused.
+    query CONSTANT text := coalesce(lower(current_query()), 'concurrently u&');
     what text;
 BEGIN
     ours := ARRAY(SELECT oid FROM pg_class WHERE relnamespace = here AND relname = ANY (tables));
@@ -20,14 +22,14 @@ BEGIN
     types := types || ARRAY(SELECT typarray FROM pg_type WHERE oid = ANY (types) AND typarray <> 0);
 
     IF TG_EVENT = 'ddl_command_start' THEN
-        -- CREATE and DROP INDEX CONCURRENTLY have committed most of their work before a later event could refuse them, so
-        -- the text must do. U& could spell a name in another way.
-        IF current_query() ~* 'concurrently' AND (
-            current_query() ~* 'u&' OR EXISTS (
+        -- CREATE and DROP INDEX CONCURRENTLY have committed most of their work before a later event could refuse it, so the
+        -- text must do. U& could spell a name in another way.
+        IF query ~ 'concurrently' AND (
+            query ~ 'u&' OR EXISTS (
                 SELECT FROM pg_class AS c
                 WHERE c.relnamespace = here
                     AND (c.relname = ANY (tables) OR format('%I.%I', {schema}, c.relname) = ANY (objects))
-                    AND strpos(lower(current_query()), lower(c.relname)) > 0
+                    AND strpos(query, lower(c.relname)) > 0
             )
         ) THEN
             what := format('%s CONCURRENTLY', TG_TAG);

@@ -908,7 +908,7 @@ const HARDENED: &[(&str, &[Named])] = &[
         attacks_of![owner::the_owner_lifts_no_hardening],
     ),
     (
-        harden_with!("current_query() ~* 'u&' OR" => ""),
+        harden_with!("query ~ 'u&' OR" => ""),
         attacks_of![
             owner::the_owner_builds_and_drops_no_index_of_a_hardened_schema_outside_of_a_transaction
         ],
