@@ -69,13 +69,28 @@ BEGIN
                 THEN EXISTS (SELECT FROM pg_cast WHERE oid = objid AND (castsource = ANY (types) OR casttarget = ANY (types)))
             WHEN 'pg_opclass'::regclass::oid
                 THEN EXISTS (SELECT FROM pg_opclass WHERE oid = objid AND opcintype = ANY (types))
-            -- One of the blotter's, or one that its functions would call in the place of PostgreSQL's own.
+            WHEN 'pg_constraint'::regclass::oid
+                THEN EXISTS (SELECT FROM pg_constraint WHERE oid = objid AND conrelid = ANY (ours))
+            -- One of the blotter's, or one that its functions would call in the place of PostgreSQL's own: of the same name,
+            -- for types that they handle. One with the same types as PostgreSQL's is hidden behind it.
             WHEN 'pg_proc'::regclass::oid THEN EXISTS (
                 SELECT FROM pg_proc AS planted
                 WHERE planted.oid = objid AND planted.pronamespace = here AND (
-                    planted.proname = ANY (routines) OR EXISTS (
-                        SELECT FROM pg_proc AS own
-                        WHERE own.pronamespace = 'pg_catalog'::regnamespace AND own.proname = planted.proname
+                    planted.proname = ANY (routines) OR (
+                        NOT EXISTS (
+                            SELECT FROM unnest(planted.proargtypes) AS argument (type)
+                            JOIN pg_type ON pg_type.oid = type
+                            WHERE typnamespace <> 'pg_catalog'::regnamespace AND type <> ALL (types)
+                        )
+                        AND EXISTS (
+                            SELECT FROM pg_proc AS own
+                            WHERE own.pronamespace = 'pg_catalog'::regnamespace AND own.proname = planted.proname
+                        )
+                        AND NOT EXISTS (
+                            SELECT FROM pg_proc AS own
+                            WHERE own.pronamespace = 'pg_catalog'::regnamespace AND own.proname = planted.proname
+                                AND own.proargtypes = planted.proargtypes
+                        )
                     )
                 )
             ) AND NOT in_extension
@@ -83,7 +98,11 @@ BEGIN
                 SELECT FROM pg_operator AS planted
                 JOIN pg_operator AS own
                     ON own.oprname = planted.oprname AND own.oprnamespace = 'pg_catalog'::regnamespace
-                WHERE planted.oid = objid AND planted.oprnamespace = here
+                WHERE planted.oid = objid AND planted.oprnamespace = here AND NOT EXISTS (
+                    SELECT FROM pg_type
+                    WHERE oid IN (planted.oprleft, planted.oprright)
+                        AND typnamespace <> 'pg_catalog'::regnamespace AND oid <> ALL (types)
+                )
             ) AND NOT in_extension
             ELSE false
         END

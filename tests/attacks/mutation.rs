@@ -934,6 +934,18 @@ const HARDENED: &[(&str, &[Named])] = &[
         attacks_of![owner::the_owner_adds_nothing_to_a_hardened_table],
     ),
     (
+        harden_with!("FROM pg_constraint WHERE" => "FROM pg_constraint WHERE false AND"),
+        attacks_of![owner::the_owner_renames_and_moves_nothing_of_a_hardened_schema],
+    ),
+    (
+        harden_with!("AND type <> ALL (types)" => "AND false"),
+        attacks_of![owner::other_objects_in_a_hardened_schema_are_altered_and_dropped_as_before],
+    ),
+    (
+        harden_with!("AND oid <> ALL (types)" => "AND false"),
+        attacks_of![owner::other_objects_in_a_hardened_schema_are_altered_and_dropped_as_before],
+    ),
+    (
         harden_with!("THEN objid = ANY (types)" => "THEN false"),
         attacks_of![owner::the_owner_alters_nothing_of_a_hardened_schema],
     ),
@@ -955,7 +967,7 @@ const HARDENED: &[(&str, &[Named])] = &[
         ],
     ),
     (
-        harden_with!("own.proname = planted.proname" => "false"),
+        harden_with!("AND own.proname = planted.proname" => "AND false"),
         attacks_of![
             owner::the_owner_plants_nothing_that_the_functions_of_a_hardened_schema_would_call
         ],

@@ -119,6 +119,8 @@ pub fn the_owner_renames_and_moves_nothing_of_a_hardened_schema(scene: &Scene) -
     [
         "ALTER TABLE fills RENAME TO filled",
         "ALTER TABLE fills SET SCHEMA elsewhere",
+        "ALTER TABLE fills RENAME CONSTRAINT ck_fills_quantity_positive TO checked",
+        "ALTER TABLE fills RENAME venue TO place",
         "ALTER INDEX idx_fills_order RENAME TO idx_filled",
         "ALTER TRIGGER fills_keep_row ON fills RENAME TO kept",
         "ALTER TYPE action_enum RENAME TO actions",
@@ -236,6 +238,12 @@ pub fn other_objects_in_a_hardened_schema_are_altered_and_dropped_as_before(scen
          DROP TRIGGER touch ON baskets;
          DROP FUNCTION baskets_touch();
          DROP FUNCTION notional_of(orders);
+         CREATE FUNCTION length(baskets) RETURNS integer LANGUAGE sql RETURN 1;
+         CREATE FUNCTION gen_random_uuid() RETURNS uuid LANGUAGE sql RETURN NULL::uuid;
+         CREATE FUNCTION same(baskets, baskets) RETURNS boolean LANGUAGE sql RETURN true;
+         CREATE OPERATOR = (LEFTARG = baskets, RIGHTARG = baskets, FUNCTION = same);
+         DROP OPERATOR = (baskets, baskets);
+         DROP FUNCTION length(baskets), same(baskets, baskets), public.gen_random_uuid();
          DROP VIEW own_orders;
          DROP TABLE baskets;
          DROP TYPE mood;
