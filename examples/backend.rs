@@ -103,6 +103,8 @@ fn half_fill<'a>(order: &Order, execution_id: &'a str) -> Result<NewFill<'a>, Er
         price_at_fill: "229.95".parse()?,
         venue: "XNAS",
         commission: Commission::default(),
+        rebate: Commission::default(),
+        source: None,
         execution_id: Some(execution_id),
     })
 }

@@ -55,6 +55,8 @@
 //!         price_at_fill: "229.87".parse()?,
 //!         venue: "XNAS",
 //!         commission: Commission::default(),
+//!         rebate: Commission::default(),
+//!         source: None,
 //!         execution_id: None,
 //!     };
 //!     engine.transaction(|tx| tx.fills().record(&fill))?;
@@ -185,8 +187,9 @@ pub use orders::totals::Totals;
 pub use orders::{NewOrder, Order, OrderHistory, Orders};
 pub use traders::{Trader, Traders};
 pub use types::difference::Difference;
-pub use types::enums::{Action, BreakReason, OrderStatus, OrderType, Side};
+pub use types::enums::{Action, BreakReason, OrderStatus, OrderType, Side, TimeInForce};
 pub use types::filter::Filter;
+pub use types::instructions::Instructions;
 pub use types::page::{Cursor, Listing, Page};
 pub use types::precision;
 pub use types::price::{Commission, Price};

@@ -20,6 +20,10 @@ pub mod sql_types {
     #[derive(diesel::query_builder::QueryId, diesel::sql_types::SqlType)]
     #[diesel(postgres_type(name = "side_enum"))]
     pub struct SideEnum;
+
+    #[derive(diesel::query_builder::QueryId, diesel::sql_types::SqlType)]
+    #[diesel(postgres_type(name = "time_in_force_enum"))]
+    pub struct TimeInForceEnum;
 }
 
 diesel::table! {
@@ -52,7 +56,7 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::sql_types::BreakReasonEnum;
 
-    /// Executions that could not be applied, and reported totals that differ from the store's
+    /// Executions that could not be applied, orders that could not be stored, and reported totals that differ from the store's
     breaks (id) {
         /// Unique break identifier
         id -> Uuid,
@@ -62,11 +66,17 @@ diesel::table! {
         detail -> Text,
         /// The order that the report names, if any; it may not exist
         order_id -> Nullable<Uuid>,
-        /// Trader of the order if it exists, set by the database
+        /// Trader of the order: set by the database if the order exists, else as the report names it
         trader_id -> Nullable<Uuid>,
+        /// The client's id of the order that the report names (FIX tag 11, ClOrdID)
+        #[max_length = 64]
+        client_order_id -> Nullable<Varchar>,
         /// Venue of the execution (FIX tag 30, LastMkt)
         #[max_length = 50]
         venue -> Varchar,
+        /// Who assigned the execution id; by default the venue
+        #[max_length = 50]
+        source -> Varchar,
         /// The venue's id of the execution (FIX tag 17, ExecID)
         #[max_length = 64]
         execution_id -> Nullable<Varchar>,
@@ -79,10 +89,12 @@ diesel::table! {
         timestamp -> Timestamptz,
         /// Shares, as reported; for totals, the cumulative filled quantity
         quantity -> Numeric,
-        /// Price per share, as reported; for totals, the average price
+        /// Price per share, as reported; for totals, the average price; 0 if there is none
         price -> Numeric,
         /// Commission, as reported
         commission -> Numeric,
+        /// Rebate, as reported
+        rebate -> Numeric,
         /// The message as received
         raw -> Nullable<Text>,
         /// Recorded
@@ -122,7 +134,7 @@ diesel::table! {
         error_code -> Nullable<Varchar>,
         /// Recorded
         created_at -> Timestamptz,
-        /// Number of the entry in the whole log; entries of one order are numbered in the order in which they happened
+        /// Number of the entry in the whole log, from 1; entries of one order are numbered in the order in which they happened
         sequence -> Int8,
         /// The fill, bust or correction that was booked
         fill_id -> Nullable<Uuid>,
@@ -135,6 +147,8 @@ diesel::table! {
         acted_as -> Text,
         /// When it happened, as the venue reports it (FIX tag 60, TransactTime)
         reported_at -> Nullable<Timestamptz>,
+        /// Id of the report that the action was read from, unique per order: the same report adds no second entry
+        report_id -> Nullable<Uuid>,
         /// The break that was recorded, booked or dismissed
         break_id -> Nullable<Uuid>,
     }
@@ -162,13 +176,20 @@ diesel::table! {
         created_at -> Timestamptz,
         /// Trader of the order, set by the database
         trader_id -> Uuid,
-        /// The venue's id of the execution, unique per order and venue (FIX tag 17, ExecID)
+        /// Id of the execution, unique per order chain, source and kind (FIX tag 17, ExecID)
         #[max_length = 64]
         execution_id -> Nullable<Varchar>,
         /// The fill that this row supersedes: a correction counts instead of it, a bust cancels it (FIX tag 19, ExecRefID)
         amends -> Nullable<Uuid>,
         /// True: cancels the amended fill entirely, and this row does not count either (FIX 150=H)
         is_bust -> Bool,
+        /// First order of the order chain, set by the database
+        root_id -> Uuid,
+        /// Who assigned the execution id, such as a broker; by default the venue
+        #[max_length = 50]
+        source -> Varchar,
+        /// What the venue paid for this fill: a negative commission (FIX tag 12 below 0)
+        rebate -> Numeric,
         /// The break that this fill was booked from
         break_id -> Nullable<Uuid>,
     }
@@ -179,6 +200,7 @@ diesel::table! {
     use super::sql_types::OrderTypeEnum;
     use super::sql_types::OrderStatusEnum;
     use super::sql_types::SideEnum;
+    use super::sql_types::TimeInForceEnum;
 
     /// Orders: the terms as submitted, and the status and totals derived from fills and actions
     orders (id) {
@@ -213,9 +235,9 @@ diesel::table! {
         expires_at -> Nullable<Timestamptz>,
         /// Sum of quantity x price of the fills that count, exact (FIX tag 381, GrossTradeAmt)
         filled_notional -> Numeric,
-        /// BUY / SELL (FIX tag 54, Side); null in rows inserted with base columns only
+        /// BUY / SELL / SELL_SHORT / SELL_SHORT_EXEMPT (FIX tag 54, Side); null in rows inserted with base columns only
         side -> Nullable<SideEnum>,
-        /// The client's id of the order, unique per trader (FIX tag 11, ClOrdID)
+        /// The client's id of the order, unique per trader and trading day (FIX tag 11, ClOrdID)
         #[max_length = 64]
         client_order_id -> Nullable<Varchar>,
         /// The venue's id of the order, taken from the log (FIX tag 37, OrderID)
@@ -223,6 +245,26 @@ diesel::table! {
         venue_order_id -> Nullable<Varchar>,
         /// The order that this one replaces and so cancels (FIX tag 41, OrigClOrdID)
         replaces -> Nullable<Uuid>,
+        /// First order of the order chain, set by the database: of a replacement, the root of the replaced order; else its own id
+        root_id -> Uuid,
+        /// How many breaks name the order, counted by the database
+        break_count -> Int4,
+        /// Trading day of the client order id, where ids start again each day; else null (FIX tag 75, TradeDate)
+        trading_day -> Nullable<Date>,
+        /// Account that the order trades for (FIX tag 1, Account)
+        #[max_length = 64]
+        account -> Nullable<Varchar>,
+        /// How long the order stays open (FIX tag 59, TimeInForce); null if not stated, which FIX reads as DAY
+        time_in_force -> Nullable<TimeInForceEnum>,
+        /// Limit price of a stop-limit order; its price is the trigger (FIX tag 44, Price, of 40=4)
+        limit_price -> Nullable<Numeric>,
+        /// Currency of the prices, ISO 4217 (FIX tag 15, Currency)
+        #[max_length = 3]
+        currency -> Nullable<Varchar>,
+        /// When the order was received from the customer (FIX tag 60, TransactTime, of 35=D)
+        received_at -> Nullable<Timestamptz>,
+        /// Further terms of the order, an object of strings: FIX tag or name -> value (e.g. 18, 21, 110)
+        instructions -> Nullable<Jsonb>,
     }
 }
 

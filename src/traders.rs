@@ -51,7 +51,7 @@ pub struct Traders<'c, R> {
 impl<R: Role> Tx<'_, R> {
     /// Returns the repository of traders, on this transaction.
     pub fn traders(&mut self) -> Traders<'_, R> {
-        Traders { conn: self.connection(), role: PhantomData }
+        Traders { conn: self.conn(), role: PhantomData }
     }
 }
 

@@ -196,6 +196,8 @@ impl Execution {
             price_at_fill: self.price.parse()?,
             venue: "XNAS",
             commission: self.commission.parse()?,
+            rebate: tradeblotter::Commission::default(),
+            source: None,
             execution_id: Some(&self.id),
         })
     }

@@ -124,6 +124,8 @@ fn through_library(
                 price_at_fill,
                 venue: "XNAS",
                 commission,
+                rebate: tradeblotter::Commission::default(),
+                source: None,
                 execution_id: Some(&execution_id),
             })
         })?;

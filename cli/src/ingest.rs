@@ -288,5 +288,6 @@ fn meaning(reason: BreakReason) -> &'static str {
         BreakReason::Mismatch => "same execution id as a different execution",
         BreakReason::Invalid => "execution that is not valid",
         BreakReason::Totals => "the venue's totals differ from the store's",
+        BreakReason::InvalidOrder => "order that cannot be stored",
     }
 }

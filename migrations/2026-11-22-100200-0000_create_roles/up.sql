@@ -88,8 +88,14 @@ EXCEPTION
 END
 $$;
 
--- Makes blotter_ledger the owner of these functions, gives them a search path on which no object of a caller
--- comes first, and revokes what blotter_lend_ledger granted.
+-- Makes blotter_ledger the owner of these functions, gives those that run for a caller a search path on which
+-- no object of a caller comes first, and revokes what blotter_lend_ledger granted.
+--
+-- The path names this schema alone, so pg_catalog is searched before it: for a session whose path leads to the
+-- same schema it is the same path, and PostgreSQL keeps the plans of its foreign-key checks; between two
+-- different paths it plans them again at every change. These functions also plan without sequential scans: a
+-- plan made while a table is empty would read the whole table once it has grown. A function that only these
+-- functions call has no settings of its own, which would cost each call.
 CREATE PROCEDURE blotter_settle_ledger(VARIADIC functions text[]) LANGUAGE plpgsql AS $$
 DECLARE
     here CONSTANT regnamespace := (
@@ -101,10 +107,16 @@ BEGIN
     FOR function IN
         SELECT oid FROM pg_proc WHERE pronamespace = here AND proname = ANY (functions)
     LOOP
-        EXECUTE format(
-            'ALTER FUNCTION %s SET search_path = pg_catalog, %s, pg_temp', function, here
-        );
-        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function);
+        PERFORM FROM pg_proc WHERE oid = function AND (prosecdef OR prorettype = 'trigger'::regtype);
+        IF FOUND THEN
+            EXECUTE format('ALTER FUNCTION %s SET search_path = %s, pg_temp', function, here);
+            EXECUTE format('ALTER FUNCTION %s SET enable_seqscan = off', function);
+        END IF;
+        -- An immutable function reads nothing and writes nothing.
+        PERFORM FROM pg_proc WHERE oid = function AND provolatile = 'i';
+        IF NOT FOUND THEN
+            EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function);
+        END IF;
         EXECUTE format('ALTER FUNCTION %s OWNER TO blotter_ledger', function);
     END LOOP;
     IF lent LIKE '%schema%' THEN
@@ -158,7 +170,7 @@ BEGIN
     ]
     LOOP
         EXECUTE format(
-            'ALTER PROCEDURE %s SET search_path = pg_catalog, %I, pg_temp',
+            'ALTER PROCEDURE %s SET search_path = %I, pg_temp',
             procedure, current_schema()
         );
         EXECUTE format('REVOKE EXECUTE ON PROCEDURE %s FROM PUBLIC', procedure);

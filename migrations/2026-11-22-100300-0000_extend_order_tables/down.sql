@@ -17,8 +17,7 @@ $$;
 
 -- With the columns go their constraints, their indexes and the sequence.
 ALTER TABLE execution_logs
-    DROP CONSTRAINT ck_execution_logs_retry_attempt_nonnegative,
-    DROP CONSTRAINT ck_execution_logs_reason_short,
+    DROP COLUMN report_id,
     DROP COLUMN reported_at,
     DROP COLUMN acted_as,
     DROP COLUMN acted_by,
@@ -26,27 +25,28 @@ ALTER TABLE execution_logs
     DROP COLUMN fill_id,
     DROP COLUMN sequence;
 ALTER TABLE fills
-    DROP CONSTRAINT ck_fills_timestamp_readable,
-    DROP CONSTRAINT ck_fills_money_in_range,
-    DROP CONSTRAINT ck_fills_commission_not_nan,
-    DROP CONSTRAINT ck_fills_price_not_nan,
-    DROP CONSTRAINT ck_fills_venue_not_blank,
+    DROP COLUMN rebate,
+    DROP COLUMN source,
+    DROP COLUMN root_id,
     DROP COLUMN is_bust,
     DROP COLUMN amends,
     DROP COLUMN execution_id,
     DROP COLUMN trader_id;
 ALTER TABLE orders
-    DROP CONSTRAINT ck_orders_expires_at_readable,
-    DROP CONSTRAINT ck_orders_money_in_range,
-    DROP CONSTRAINT ck_orders_average_fill_price_positive,
-    DROP CONSTRAINT ck_orders_take_profit_positive,
-    DROP CONSTRAINT ck_orders_stop_loss_positive,
-    DROP CONSTRAINT ck_orders_price_not_nan,
-    DROP CONSTRAINT ck_orders_symbol_not_blank,
+    DROP COLUMN instructions,
+    DROP COLUMN received_at,
+    DROP COLUMN currency,
+    DROP COLUMN limit_price,
+    DROP COLUMN time_in_force,
+    DROP COLUMN account,
+    DROP COLUMN trading_day,
+    DROP COLUMN break_count,
+    DROP COLUMN root_id,
     DROP COLUMN replaces,
     DROP COLUMN venue_order_id,
     DROP COLUMN client_order_id,
     DROP COLUMN side,
     DROP COLUMN filled_notional;
 
+DROP TYPE time_in_force_enum;
 DROP TYPE side_enum;

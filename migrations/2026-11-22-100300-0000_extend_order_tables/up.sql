@@ -1,17 +1,21 @@
--- Promises the columns, constraints and indexes that the base schema lacks.
+-- Promises the columns, keys and indexes that the base schema lacks. Each column is nullable or set by the
+-- database: an INSERT that names only base columns works as before.
 --
--- Idempotent writes: the ids that clients and venues give to orders, executions and corrections are stored and
+-- The order's terms in full: side, time in force, stop limit, currency, account, trading day and instructions.
+-- Order chains: an order that replaces another one has its root.
+-- Idempotent writes: the ids that clients and venues give to orders, executions and reports are stored and
 -- unique, so a message that arrives twice is one row. Each log entry names its fill, its number in the whole
--- log, and who acted. Each column is nullable or set by the database: an INSERT that names only base columns
--- works as before.
+-- log, and who acted.
 --
--- Readable rows: prices are positive; no amount is NaN, which PostgreSQL treats as greater than 0; no text that
--- must say something is blank; the latest timestamp is the latest that chrono can hold (PostgreSQL allows the
--- year 294276 and infinity). Rows are never removed, so one unreadable row would break every page that contains
--- it.
+-- Rules that only an INSERT can break have no CHECK here: PostgreSQL parses a CHECK again for each statement,
+-- also for the UPDATE of every fill. They are in the insert triggers (derive_orders, derive_fills,
+-- derive_log), under the names of constraints.
 
-CREATE TYPE side_enum AS ENUM ('BUY', 'SELL');
-COMMENT ON TYPE side_enum IS 'Which way an order trades (FIX tag 54, Side)';
+CREATE TYPE side_enum AS ENUM ('BUY', 'SELL', 'SELL_SHORT', 'SELL_SHORT_EXEMPT');
+COMMENT ON TYPE side_enum IS 'Which way an order trades (FIX tag 54, Side: 1, 2, 5, 6)';
+
+CREATE TYPE time_in_force_enum AS ENUM ('DAY', 'GTC', 'OPG', 'IOC', 'FOK', 'GTX', 'GTD', 'CLS');
+COMMENT ON TYPE time_in_force_enum IS 'How long an order stays open (FIX tag 59, TimeInForce: 0 to 7)';
 
 ALTER TABLE orders
     ADD COLUMN filled_notional numeric NOT NULL DEFAULT 0,
@@ -19,53 +23,61 @@ ALTER TABLE orders
     ADD COLUMN client_order_id varchar(64),
     ADD COLUMN venue_order_id varchar(64),
     ADD COLUMN replaces uuid CONSTRAINT fk_orders_replaces REFERENCES orders (id),
-    ADD CONSTRAINT ck_orders_symbol_not_blank CHECK (symbol ~ '[^[:space:]]'),
-    ADD CONSTRAINT ck_orders_client_order_id_not_blank CHECK (client_order_id ~ '[^[:space:]]'),
-    ADD CONSTRAINT ck_orders_venue_order_id_not_blank CHECK (venue_order_id ~ '[^[:space:]]'),
-    ADD CONSTRAINT ck_orders_price_not_nan CHECK (price <> 'NaN'),
-    ADD CONSTRAINT ck_orders_stop_loss_positive CHECK (stop_loss > 0 AND stop_loss <> 'NaN'),
-    ADD CONSTRAINT ck_orders_take_profit_positive CHECK (take_profit > 0 AND take_profit <> 'NaN'),
-    ADD CONSTRAINT ck_orders_average_fill_price_positive
-        CHECK (average_fill_price > 0 AND average_fill_price <> 'NaN'),
-    -- What clients can read, however wide the columns are. NaN has the constraints above.
-    ADD CONSTRAINT ck_orders_money_in_range CHECK (
-        nullif(greatest(price, stop_loss, take_profit, average_fill_price), 'NaN') < 100000000
-    ),
-    ADD CONSTRAINT ck_orders_expires_at_readable
-        CHECK (expires_at > '-infinity' AND expires_at < '262143-01-01 00:00:00+00');
+    ADD COLUMN root_id uuid NOT NULL,
+    ADD COLUMN break_count integer NOT NULL DEFAULT 0,
+    ADD COLUMN trading_day date,
+    ADD COLUMN account varchar(64),
+    ADD COLUMN time_in_force time_in_force_enum,
+    ADD COLUMN limit_price numeric(10, 2),
+    ADD COLUMN currency varchar(3),
+    ADD COLUMN received_at timestamptz,
+    ADD COLUMN instructions jsonb;
 
 COMMENT ON COLUMN orders.filled_notional IS
     'Sum of quantity x price of the fills that count, exact (FIX tag 381, GrossTradeAmt)';
-COMMENT ON COLUMN orders.side IS 'BUY / SELL (FIX tag 54, Side); null in rows inserted with base columns only';
+COMMENT ON COLUMN orders.side IS
+    'BUY / SELL / SELL_SHORT / SELL_SHORT_EXEMPT (FIX tag 54, Side); null in rows inserted with base columns only';
 COMMENT ON COLUMN orders.client_order_id IS
-    'The client''s id of the order, unique per trader (FIX tag 11, ClOrdID)';
+    'The client''s id of the order, unique per trader and trading day (FIX tag 11, ClOrdID)';
 COMMENT ON COLUMN orders.venue_order_id IS
     'The venue''s id of the order, taken from the log (FIX tag 37, OrderID)';
 COMMENT ON COLUMN orders.replaces IS
     'The order that this one replaces and so cancels (FIX tag 41, OrigClOrdID)';
+COMMENT ON COLUMN orders.root_id IS
+    'First order of the order chain, set by the database: of a replacement, the root of the replaced order; else its own id';
+COMMENT ON COLUMN orders.break_count IS 'How many breaks name the order, counted by the database';
+COMMENT ON COLUMN orders.trading_day IS
+    'Trading day of the client order id, where ids start again each day; else null (FIX tag 75, TradeDate)';
+COMMENT ON COLUMN orders.account IS 'Account that the order trades for (FIX tag 1, Account)';
+COMMENT ON COLUMN orders.time_in_force IS
+    'How long the order stays open (FIX tag 59, TimeInForce); null if not stated, which FIX reads as DAY';
+COMMENT ON COLUMN orders.limit_price IS
+    'Limit price of a stop-limit order; its price is the trigger (FIX tag 44, Price, of 40=4)';
+COMMENT ON COLUMN orders.currency IS 'Currency of the prices, ISO 4217 (FIX tag 15, Currency)';
+COMMENT ON COLUMN orders.received_at IS
+    'When the order was received from the customer (FIX tag 60, TransactTime, of 35=D)';
+COMMENT ON COLUMN orders.instructions IS
+    'Further terms of the order, an object of strings: FIX tag or name -> value (e.g. 18, 21, 110)';
 
 ALTER TABLE fills
     ADD COLUMN trader_id uuid NOT NULL,
     ADD COLUMN execution_id varchar(64),
     ADD COLUMN amends uuid CONSTRAINT fk_fills_amends REFERENCES fills (id),
     ADD COLUMN is_bust boolean NOT NULL DEFAULT false,
-    ADD CONSTRAINT ck_fills_venue_not_blank CHECK (venue ~ '[^[:space:]]'),
-    ADD CONSTRAINT ck_fills_execution_id_not_blank CHECK (execution_id ~ '[^[:space:]]'),
-    ADD CONSTRAINT ck_fills_bust_amends CHECK (amends IS NOT NULL OR NOT is_bust),
-    ADD CONSTRAINT ck_fills_price_not_nan CHECK (price_at_fill <> 'NaN'),
-    ADD CONSTRAINT ck_fills_commission_not_nan CHECK (commission <> 'NaN'),
-    ADD CONSTRAINT ck_fills_money_in_range
-        CHECK (nullif(greatest(price_at_fill, commission), 'NaN') < 100000000),
-    ADD CONSTRAINT ck_fills_timestamp_readable
-        CHECK (timestamp > '-infinity' AND timestamp < '262143-01-01 00:00:00+00');
+    ADD COLUMN root_id uuid NOT NULL,
+    ADD COLUMN source varchar(50) NOT NULL,
+    ADD COLUMN rebate numeric(10, 2) NOT NULL DEFAULT 0;
 
 COMMENT ON COLUMN fills.trader_id IS 'Trader of the order, set by the database';
 COMMENT ON COLUMN fills.execution_id IS
-    'The venue''s id of the execution, unique per order and venue (FIX tag 17, ExecID)';
+    'Id of the execution, unique per order chain, source and kind (FIX tag 17, ExecID)';
 COMMENT ON COLUMN fills.amends IS
     'The fill that this row supersedes: a correction counts instead of it, a bust cancels it (FIX tag 19, ExecRefID)';
 COMMENT ON COLUMN fills.is_bust IS
     'True: cancels the amended fill entirely, and this row does not count either (FIX 150=H)';
+COMMENT ON COLUMN fills.root_id IS 'First order of the order chain, set by the database';
+COMMENT ON COLUMN fills.source IS 'Who assigned the execution id, such as a broker; by default the venue';
+COMMENT ON COLUMN fills.rebate IS 'What the venue paid for this fill: a negative commission (FIX tag 12 below 0)';
 
 -- No foreign key on fill_id: only the database writes it, from the row in its hands; the key would lock, and
 -- so rewrite, each fill that has just been stored.
@@ -76,16 +88,13 @@ ALTER TABLE execution_logs
     ADD COLUMN acted_by text NOT NULL DEFAULT session_user,
     ADD COLUMN acted_as text NOT NULL DEFAULT coalesce(nullif(current_setting('role'), 'none'), session_user),
     ADD COLUMN reported_at timestamptz,
-    ADD CONSTRAINT ck_execution_logs_reason_short CHECK (char_length(reason) <= 1000),
-    ADD CONSTRAINT ck_execution_logs_retry_attempt_nonnegative CHECK (retry_attempt >= 0),
-    ADD CONSTRAINT ck_execution_logs_venue_order_id_not_blank
-        CHECK (venue_order_id ~ '[^[:space:]]'),
-    ADD CONSTRAINT ck_execution_logs_reported_at_readable CHECK (
-        reported_at > '-infinity' AND reported_at < '262143-01-01 00:00:00+00'
-    );
+    ADD COLUMN report_id uuid,
+    -- A CHECK, because it also bounds what the sequence itself gives: a number that no scan reaches would be an
+    -- entry that nobody sees. The largest is the largest integer that a JSON number holds exactly, 2^53 - 1.
+    ADD CONSTRAINT ck_execution_logs_sequence_bounded CHECK (sequence BETWEEN 1 AND 9007199254740991);
 
 COMMENT ON COLUMN execution_logs.sequence IS
-    'Number of the entry in the whole log; entries of one order are numbered in the order in which they happened';
+    'Number of the entry in the whole log, from 1; entries of one order are numbered in the order in which they happened';
 COMMENT ON COLUMN execution_logs.fill_id IS 'The fill, bust or correction that was booked';
 COMMENT ON COLUMN execution_logs.venue_order_id IS
     'The venue''s id of the order, where the action reports it (FIX tag 37, OrderID)';
@@ -93,6 +102,8 @@ COMMENT ON COLUMN execution_logs.acted_by IS 'Login that acted';
 COMMENT ON COLUMN execution_logs.acted_as IS 'Database role it acted as';
 COMMENT ON COLUMN execution_logs.reported_at IS
     'When it happened, as the venue reports it (FIX tag 60, TransactTime)';
+COMMENT ON COLUMN execution_logs.report_id IS
+    'Id of the report that the action was read from, unique per order: the same report adds no second entry';
 
 -- A gap is no proof of a missing entry: refused and rolled-back statements leave gaps.
 CREATE SEQUENCE execution_logs_sequence OWNED BY execution_logs.sequence;
@@ -109,14 +120,21 @@ BEGIN
 END
 $$;
 
-CREATE UNIQUE INDEX uq_orders_client_order_id ON orders (trader_id, client_order_id)
+-- Without a trading day, ids are unique for ever.
+CREATE UNIQUE INDEX uq_orders_client_order_id
+    ON orders (trader_id, client_order_id, coalesce(trading_day, '-infinity'))
     WHERE client_order_id IS NOT NULL;
 CREATE UNIQUE INDEX uq_orders_replaces ON orders (replaces) WHERE replaces IS NOT NULL;
+CREATE INDEX idx_orders_root ON orders (root_id) WHERE replaces IS NOT NULL;
 CREATE INDEX idx_orders_venue_order ON orders (venue_order_id) WHERE venue_order_id IS NOT NULL;
-CREATE UNIQUE INDEX uq_fills_execution_id ON fills (order_id, venue, execution_id)
+-- A bust or a correction may carry the execution id of the fill that it amends, so the kind is part of the key.
+CREATE UNIQUE INDEX uq_fills_execution_id
+    ON fills (root_id, source, execution_id, is_bust, (amends IS NOT NULL))
     WHERE execution_id IS NOT NULL;
 CREATE UNIQUE INDEX uq_fills_amends ON fills (amends) WHERE amends IS NOT NULL;
 CREATE UNIQUE INDEX uq_execution_logs_sequence ON execution_logs (sequence);
+CREATE UNIQUE INDEX uq_execution_logs_report_id ON execution_logs (order_id, report_id)
+    WHERE report_id IS NOT NULL;
 
 -- For a trader's most frequent reads under row-level security. Comparison of enums is not leakproof, so
 -- PostgreSQL evaluates it only on rows that the policies have let through: of idx_orders_trader_status it can

@@ -1,13 +1,16 @@
 -- Promises that an execution that cannot be applied is not lost: it is kept as a break, with the venue's
--- report and the reason for the refusal, until somebody resolves it. The resolution is kept too. So are
--- totals of an order that the venue reports and that differ from the store's. Both tables are append-only.
+-- report and the reason for the refusal, until somebody resolves it. The resolution is kept too. So are an
+-- order that cannot be stored, and totals of an order that the venue reports and that differ from the store's.
+-- Both tables are append-only.
+--
+-- Here the rules are CHECKs: breaks are few, and their rows are never updated.
 
 CREATE TYPE break_reason_enum AS ENUM (
     'UNKNOWN_ORDER', 'UNKNOWN_FILL', 'OVER_FILL', 'ORDER_ENDED', 'PRECISION', 'MISMATCH', 'INVALID',
-    'TOTALS'
+    'TOTALS', 'INVALID_ORDER'
 );
 COMMENT ON TYPE break_reason_enum IS
-    'Why a break was recorded; TOTALS: the venue reports other totals of an order than the store has';
+    'Why a break was recorded; TOTALS: the venue reports other totals of an order than the store has; INVALID_ORDER: the order cannot be stored';
 
 -- No foreign key on order_id: the order may not exist, which is then the reason for the break.
 CREATE TABLE breaks (
@@ -16,7 +19,9 @@ CREATE TABLE breaks (
     detail text NOT NULL,
     order_id uuid,
     trader_id uuid CONSTRAINT fk_breaks_trader_id REFERENCES traders (id),
+    client_order_id varchar(64),
     venue varchar(50) NOT NULL,
+    source varchar(50) NOT NULL,
     execution_id varchar(64),
     refers_to varchar(64),
     is_bust boolean NOT NULL DEFAULT false,
@@ -24,6 +29,7 @@ CREATE TABLE breaks (
     quantity numeric NOT NULL,
     price numeric NOT NULL,
     commission numeric NOT NULL DEFAULT 0,
+    rebate numeric NOT NULL DEFAULT 0,
     raw text,
     created_at timestamptz NOT NULL DEFAULT now(),
     acted_by text NOT NULL DEFAULT session_user,
@@ -32,6 +38,8 @@ CREATE TABLE breaks (
     ),
     CONSTRAINT ck_breaks_detail_short CHECK (char_length(detail) <= 1000),
     CONSTRAINT ck_breaks_venue_not_blank CHECK (venue ~ '[^[:space:]]'),
+    CONSTRAINT ck_breaks_client_order_id_not_blank CHECK (client_order_id ~ '[^[:space:]]'),
+    CONSTRAINT ck_breaks_source_not_blank CHECK (source ~ '[^[:space:]]'),
     CONSTRAINT ck_breaks_execution_id_not_blank CHECK (execution_id ~ '[^[:space:]]'),
     CONSTRAINT ck_breaks_refers_to_not_blank CHECK (refers_to ~ '[^[:space:]]'),
     CONSTRAINT ck_breaks_bust_refers CHECK (refers_to IS NOT NULL OR NOT is_bust),
@@ -42,25 +50,36 @@ CREATE TABLE breaks (
     CONSTRAINT ck_breaks_price_readable CHECK (abs(price) < 1e20 AND scale(price) <= 20),
     CONSTRAINT ck_breaks_commission_readable
         CHECK (abs(commission) < 1e20 AND scale(commission) <= 20),
+    CONSTRAINT ck_breaks_rebate_readable CHECK (abs(rebate) < 1e20 AND scale(rebate) <= 20),
+    CONSTRAINT ck_breaks_order_not_stored
+        CHECK (reason <> 'INVALID_ORDER' OR order_id IS NULL AND execution_id IS NULL AND refers_to IS NULL),
+    CONSTRAINT ck_breaks_no_control_characters CHECK (
+        venue || source || coalesce(client_order_id, '') || coalesce(execution_id, '')
+            || coalesce(refers_to, '') !~ '[\u0001-\u001F\u007F-\u009F]'
+    ),
     CONSTRAINT ck_breaks_raw_short CHECK (char_length(raw) <= 65536)
 );
 
 COMMENT ON TABLE breaks IS
-    'Executions that could not be applied, and reported totals that differ from the store''s';
+    'Executions that could not be applied, orders that could not be stored, and reported totals that differ from the store''s';
 COMMENT ON COLUMN breaks.id IS 'Unique break identifier';
 COMMENT ON COLUMN breaks.reason IS 'Kind of rule that refused the execution';
 COMMENT ON COLUMN breaks.detail IS 'What refused the execution, in words';
 COMMENT ON COLUMN breaks.order_id IS 'The order that the report names, if any; it may not exist';
-COMMENT ON COLUMN breaks.trader_id IS 'Trader of the order if it exists, set by the database';
+COMMENT ON COLUMN breaks.trader_id IS
+    'Trader of the order: set by the database if the order exists, else as the report names it';
+COMMENT ON COLUMN breaks.client_order_id IS 'The client''s id of the order that the report names (FIX tag 11, ClOrdID)';
 COMMENT ON COLUMN breaks.venue IS 'Venue of the execution (FIX tag 30, LastMkt)';
+COMMENT ON COLUMN breaks.source IS 'Who assigned the execution id; by default the venue';
 COMMENT ON COLUMN breaks.execution_id IS 'The venue''s id of the execution (FIX tag 17, ExecID)';
 COMMENT ON COLUMN breaks.refers_to IS
     'For a bust or a correction: execution id of the fill that it amends (FIX tag 19, ExecRefID)';
 COMMENT ON COLUMN breaks.is_bust IS 'True for a bust (FIX 150=H); a row with refers_to that is no bust is a correction';
 COMMENT ON COLUMN breaks.timestamp IS 'When it occurred, by the venue''s clock (FIX tag 60, TransactTime)';
 COMMENT ON COLUMN breaks.quantity IS 'Shares, as reported; for totals, the cumulative filled quantity';
-COMMENT ON COLUMN breaks.price IS 'Price per share, as reported; for totals, the average price';
+COMMENT ON COLUMN breaks.price IS 'Price per share, as reported; for totals, the average price; 0 if there is none';
 COMMENT ON COLUMN breaks.commission IS 'Commission, as reported';
+COMMENT ON COLUMN breaks.rebate IS 'Rebate, as reported';
 COMMENT ON COLUMN breaks.raw IS 'The message as received';
 COMMENT ON COLUMN breaks.created_at IS 'Recorded';
 COMMENT ON COLUMN breaks.acted_by IS 'Login that recorded it';
@@ -102,9 +121,15 @@ COMMENT ON COLUMN break_resolutions.acted_as IS 'Database role it acted as';
 
 -- An execution that is reported again is the same break. Without an execution id that cannot be decided.
 CREATE UNIQUE INDEX uq_breaks_execution ON breaks (
-    venue, execution_id, coalesce(order_id, '00000000-0000-0000-0000-000000000000'::uuid),
-    coalesce(refers_to, ''), is_bust, timestamp, quantity, price, commission, (reason = 'TOTALS')
+    source, execution_id, coalesce(order_id, '00000000-0000-0000-0000-000000000000'::uuid),
+    coalesce(refers_to, ''), is_bust, timestamp, quantity, price, commission, rebate, (reason = 'TOTALS')
 ) WHERE execution_id IS NOT NULL;
+-- So is an order that is reported again.
+CREATE UNIQUE INDEX uq_breaks_order ON breaks (
+    coalesce(trader_id, '00000000-0000-0000-0000-000000000000'::uuid), client_order_id, venue, timestamp,
+    quantity, price
+) WHERE reason = 'INVALID_ORDER' AND client_order_id IS NOT NULL;
+CREATE INDEX idx_breaks_client_order ON breaks (client_order_id) WHERE client_order_id IS NOT NULL;
 CREATE INDEX idx_breaks_created ON breaks (created_at DESC);
 CREATE INDEX idx_breaks_trader_created ON breaks (trader_id, created_at DESC);
 CREATE INDEX idx_breaks_order ON breaks (order_id);

@@ -21,20 +21,25 @@ $$;
 DO $$
 BEGIN
     EXECUTE format(
-        'ALTER FUNCTION blotter_refuse_change() SET search_path = pg_catalog, %I, pg_temp',
+        'ALTER FUNCTION blotter_refuse_change() SET search_path = %I, pg_temp',
         current_schema()
     );
 END
 $$;
 REVOKE EXECUTE ON FUNCTION blotter_refuse_change() FROM PUBLIC;
 
+-- The guards of an order's UPDATE fire AFTER: for a BEFORE row trigger PostgreSQL locks the row once more, in
+-- every fill. They are row triggers, because a statement trigger does not fire for an UPDATE of a table that
+-- this one was made to inherit from.
+--
 -- Prevents a change of an order's terms or of its trader after submission.
-CREATE TRIGGER orders_keep_terms BEFORE UPDATE OF
+CREATE TRIGGER orders_keep_terms AFTER UPDATE OF
     id, trader_id, symbol, quantity, order_type, price, stop_loss, take_profit, created_at, expires_at,
-    side, client_order_id, replaces
+    side, client_order_id, replaces, root_id, trading_day, account, time_in_force, limit_price, currency,
+    received_at, instructions
     ON orders FOR EACH ROW EXECUTE FUNCTION blotter_refuse_change();
 -- Prevents a status or a total that no action and no fill explains.
-CREATE TRIGGER orders_keep_derived BEFORE UPDATE ON orders
+CREATE TRIGGER orders_keep_derived AFTER UPDATE ON orders
     FOR EACH ROW WHEN (current_user <> 'blotter_ledger') EXECUTE FUNCTION blotter_refuse_change();
 -- Prevents the deletion of an order, which would cascade to its fills and its log.
 CREATE TRIGGER orders_keep_row BEFORE DELETE ON orders

@@ -1,8 +1,8 @@
 -- Promises the privileges of each role.
 --
 --              | trader                 | engine        | compliance | auditor       | ledger
---   orders     | own: read, insert      | read, insert  | read       | read          | read, derived columns
---   fills      | own: read              | read, insert  | read       | read          | read, insert booked breaks
+--   orders     | own: read, insert      | read, insert  | read       | read          | read, insert, derived columns
+--   fills      | own: read              | read, insert  | read       | read          | read, insert
 --   log        | own: read, CANCELLED   | read, insert  | read       | read          | read, insert
 --   breaks     | own: read              | read, insert  | read       | read          | read
 --   resolutions| own: read              | read, insert  | read       | read          | read
@@ -49,7 +49,7 @@ CREATE POLICY execution_logs_trader_cancels ON execution_logs AS RESTRICTIVE
     FOR INSERT TO blotter_trader
     WITH CHECK (
         action = 'CANCELLED' AND error_code IS NULL AND retry_attempt IS NULL AND venue_order_id IS NULL
-        AND reported_at IS NULL
+        AND reported_at IS NULL AND report_id IS NULL
     );
 GRANT SELECT ON orders, fills, execution_logs, breaks, break_resolutions TO blotter_trader;
 GRANT INSERT ON orders, execution_logs TO blotter_trader;
@@ -106,8 +106,8 @@ GRANT SELECT, INSERT ON seals TO blotter_auditor;
 CREATE POLICY orders_ledger_reads ON orders FOR SELECT TO blotter_ledger USING (true);
 CREATE POLICY orders_ledger_derives ON orders FOR UPDATE TO blotter_ledger USING (true);
 CREATE POLICY fills_ledger_reads ON fills FOR SELECT TO blotter_ledger USING (true);
-CREATE POLICY fills_ledger_books ON fills FOR INSERT TO blotter_ledger
-    WITH CHECK (break_id IS NOT NULL);
+CREATE POLICY orders_ledger_submits ON orders FOR INSERT TO blotter_ledger WITH CHECK (true);
+CREATE POLICY fills_ledger_records ON fills FOR INSERT TO blotter_ledger WITH CHECK (true);
 CREATE POLICY execution_logs_ledger_reads ON execution_logs FOR SELECT TO blotter_ledger
     USING (true);
 CREATE POLICY execution_logs_ledger_logs ON execution_logs FOR INSERT TO blotter_ledger
@@ -115,8 +115,8 @@ CREATE POLICY execution_logs_ledger_logs ON execution_logs FOR INSERT TO blotter
 CREATE POLICY breaks_ledger_reads ON breaks FOR SELECT TO blotter_ledger USING (true);
 CREATE POLICY break_resolutions_ledger_reads ON break_resolutions FOR SELECT TO blotter_ledger
     USING (true);
-GRANT SELECT, UPDATE (
-    status, filled_quantity, filled_notional, average_fill_price, venue_order_id, updated_at
+GRANT SELECT, INSERT, UPDATE (
+    status, filled_quantity, filled_notional, average_fill_price, venue_order_id, break_count, updated_at
 ) ON orders TO blotter_ledger;
 GRANT SELECT, INSERT ON fills, execution_logs TO blotter_ledger;
 GRANT SELECT ON breaks, break_resolutions TO blotter_ledger;

@@ -3,24 +3,6 @@
 
 CALL blotter_lend_ledger();
 
--- Cancels an order that another one has replaced. The caller has locked it.
-CREATE FUNCTION blotter_end_replaced(replaced uuid, by uuid) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    ended orders;
-BEGIN
-    UPDATE orders SET
-        status = 'CANCELLED',
-        updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
-    WHERE id = replaced RETURNING * INTO ended;
-    INSERT INTO execution_logs (
-        sequence, order_id, trader_id, action, status, timestamp, created_at, reason
-    ) VALUES (
-        nextval('execution_logs_sequence'), replaced, ended.trader_id, 'CANCELLED', 'CANCELLED',
-        ended.updated_at, ended.updated_at, 'replaced by order ' || by
-    );
-END
-$$;
-
 -- Refuses a fill whose execution was resolved as a break: one that was dismissed, or booked to another order,
 -- must not be counted by recording it again.
 CREATE FUNCTION blotter_refuse_resolved(fill fills) RETURNS void LANGUAGE plpgsql AS $$
@@ -29,29 +11,53 @@ DECLARE
 BEGIN
     SELECT breaks.id, is_booked, break_resolutions.order_id INTO resolved
     FROM breaks JOIN break_resolutions ON break_id = breaks.id
-    WHERE breaks.venue = fill.venue AND breaks.execution_id = fill.execution_id
+    WHERE breaks.source::text = fill.source::text AND breaks.execution_id::text = fill.execution_id::text
         AND breaks.order_id = fill.order_id AND breaks.timestamp = fill.timestamp
         AND breaks.is_bust = fill.is_bust
         AND (breaks.refers_to IS NOT NULL) = (fill.amends IS NOT NULL)
-        AND breaks.reason <> 'TOTALS'
+        AND breaks.reason::text <> 'TOTALS'
         AND (
-            fill.is_bust OR breaks.quantity = fill.quantity_filled
+            fill.is_bust OR breaks.quantity = fill.quantity_filled::numeric
             AND breaks.price = fill.price_at_fill AND breaks.commission = fill.commission
+            AND breaks.rebate = fill.rebate
         );
     IF FOUND THEN
         RAISE EXCEPTION 'order %: execution % of % was break %, which was %', fill.order_id,
-            fill.execution_id, fill.venue, resolved.id,
-            CASE WHEN resolved.is_booked THEN 'booked to order ' || resolved.order_id ELSE 'dismissed' END
+            fill.execution_id, fill.source, resolved.id,
+            CASE
+                WHEN resolved.is_booked THEN 'booked to order ' || resolved.order_id::text
+                ELSE 'dismissed'
+            END
             USING ERRCODE = 'check_violation', TABLE = 'fills', CONSTRAINT = 'fills_resolved_break';
     END IF;
 END
 $$;
+
+-- Returns the rule that a new fill breaks; null if it breaks none. Rows must be readable, as in
+-- blotter_order_rule.
+CREATE FUNCTION blotter_fill_rule(
+    venue text, source text, execution_id text, is_amendment boolean, is_bust boolean, price numeric,
+    commission numeric, rebate numeric, at timestamptz
+) RETURNS text LANGUAGE sql IMMUTABLE RETURN CASE
+    WHEN venue !~ '[^[:space:]]' THEN 'ck_fills_venue_not_blank'
+    WHEN source !~ '[^[:space:]]' THEN 'ck_fills_source_not_blank'
+    WHEN execution_id !~ '[^[:space:]]' THEN 'ck_fills_execution_id_not_blank'
+    WHEN venue || source || coalesce(execution_id, '') ~ '[\u0001-\u001F\u007F-\u009F]'
+    THEN 'ck_fills_no_control_characters'
+    WHEN is_bust AND NOT is_amendment THEN 'ck_fills_bust_amends'
+    WHEN price = 'NaN' THEN 'ck_fills_price_not_nan'
+    WHEN commission = 'NaN' THEN 'ck_fills_commission_not_nan'
+    WHEN rebate < 0 OR rebate = 'NaN' THEN 'ck_fills_rebate_nonnegative'
+    WHEN greatest(price, commission, rebate) >= 100000000 THEN 'ck_fills_money_in_range'
+    WHEN NOT (at > '-infinity' AND at < '262143-01-01 00:00:00+00') THEN 'ck_fills_timestamp_readable'
+END;
 
 -- Runs with the caller's privileges: an order that the caller may not see and an order that does not exist
 -- give the same error.
 CREATE FUNCTION fills_stamp() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     amended fills;
+    broken text;
 BEGIN
     IF NEW.break_id IS NOT NULL AND current_user <> 'blotter_ledger' THEN
         RAISE EXCEPTION 'order %: a fill does not book break % by naming it; resolve the break',
@@ -62,7 +68,8 @@ BEGIN
         SELECT * INTO amended FROM fills
         WHERE id = NEW.amends AND order_id = coalesce(NEW.order_id, order_id);
         IF NOT FOUND THEN
-            RAISE EXCEPTION 'there is no fill %', NEW.amends || coalesce(' of order ' || NEW.order_id, '')
+            RAISE EXCEPTION 'there is no fill %',
+                NEW.amends::text || coalesce(' of order ' || NEW.order_id::text, '')
                 USING ERRCODE = 'foreign_key_violation', TABLE = 'fills',
                 CONSTRAINT = 'fk_fills_amends';
         END IF;
@@ -73,11 +80,12 @@ BEGIN
         END IF;
         NEW.order_id := amended.order_id;
         NEW.venue := coalesce(NEW.venue, amended.venue);
+        NEW.source := coalesce(NEW.source, amended.source);
         IF NEW.is_bust THEN
             NEW.quantity_filled := coalesce(NEW.quantity_filled, amended.quantity_filled);
             NEW.price_at_fill := coalesce(NEW.price_at_fill, amended.price_at_fill);
-            IF (NEW.quantity_filled, NEW.price_at_fill)
-                <> (amended.quantity_filled, amended.price_at_fill)
+            IF NEW.quantity_filled <> amended.quantity_filled
+                OR NEW.price_at_fill <> amended.price_at_fill
             THEN
                 RAISE EXCEPTION 'fill % is of % at %, and a bust takes back the whole of it and not % at '
                     '%; leave quantity and price out, or correct the fill',
@@ -88,88 +96,24 @@ BEGIN
             END IF;
         END IF;
     END IF;
-    SELECT trader_id INTO NEW.trader_id FROM orders WHERE id = NEW.order_id;
+    NEW.source := coalesce(NEW.source, NEW.venue);
+    broken := blotter_fill_rule(
+        NEW.venue, NEW.source, NEW.execution_id, NEW.amends IS NOT NULL, NEW.is_bust, NEW.price_at_fill,
+        NEW.commission, NEW.rebate, NEW.timestamp
+    );
+    IF broken IS NOT NULL THEN
+        RAISE EXCEPTION 'new row for relation "fills" violates check constraint "%"', broken
+            USING ERRCODE = 'check_violation', TABLE = 'fills', CONSTRAINT = broken,
+            DETAIL = 'Failing row contains ' || NEW::text || '.';
+    END IF;
+    SELECT trader_id, root_id INTO NEW.trader_id, NEW.root_id FROM orders WHERE id = NEW.order_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no order %', NEW.order_id
             USING ERRCODE = 'foreign_key_violation', TABLE = 'fills',
             CONSTRAINT = 'fk_fills_order_id';
     END IF;
-    NEW.created_at := clock_timestamp();
+    NEW.created_at := pg_catalog.clock_timestamp();
     RETURN NEW;
-END
-$$;
-
--- Counts all these fills at once if each order is open and none is over-filled; returns whether it did.
--- Counting them one by one costs several times as much: PostgreSQL reads the constraints of a table again
--- for each statement in a function. Locks by id alone: with the status in the condition, a plan could scan
--- every open order.
-CREATE FUNCTION blotter_count_fills(recorded fills[]) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    order_ids uuid[];
-    shares bigint[];
-    able bigint;
-BEGIN
-    PERFORM FROM unnest(recorded) WHERE amends IS NOT NULL OR break_id IS NOT NULL;
-    IF FOUND THEN
-        RETURN false;
-    END IF;
-    SELECT array_agg(order_id), array_agg(quantity_filled) INTO order_ids, shares FROM (
-        SELECT order_id, sum(quantity_filled) AS quantity_filled FROM unnest(recorded) GROUP BY order_id
-    ) AS each;
-    -- Orders are locked in the order of their ids, so concurrent statements cannot deadlock.
-    SELECT count(*) INTO able FROM (
-        SELECT status, quantity - filled_quantity AS open, filled.shares
-        FROM unnest(order_ids, shares) AS filled (order_id, shares)
-        JOIN orders ON id = order_id
-        ORDER BY id FOR NO KEY UPDATE OF orders
-    ) AS locked
-    WHERE status IN ('PENDING', 'PARTIAL') AND locked.shares <= open;
-    IF able < cardinality(order_ids) THEN
-        RETURN false;
-    END IF;
-    -- An order with a resolved break: its fills are checked one by one.
-    PERFORM FROM breaks JOIN break_resolutions ON break_id = breaks.id
-    WHERE breaks.order_id = ANY (order_ids);
-    IF FOUND THEN
-        RETURN false;
-    END IF;
-    WITH moved AS (
-        UPDATE orders SET
-            filled_quantity = filled_quantity + filled.shares,
-            filled_notional = filled_notional + filled.notional,
-            average_fill_price = (filled_notional + filled.notional + 0.000000000000000000000000000000)
-                / (filled_quantity + filled.shares),
-            status = CASE
-                WHEN filled_quantity + filled.shares = quantity THEN 'FILLED' ELSE 'PARTIAL'
-            END::order_status_enum,
-            -- One microsecond per fill keeps their log entries in order.
-            updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
-                + (cardinality(filled.fill_ids) - 1) * interval '1 microsecond'
-        FROM (
-            SELECT order_id, sum(quantity_filled) AS shares,
-                sum(quantity_filled * price_at_fill) AS notional,
-                array_agg(id ORDER BY ordinality) AS fill_ids,
-                array_agg(quantity_filled ORDER BY ordinality) AS parts
-            FROM unnest(recorded) WITH ORDINALITY GROUP BY order_id
-        ) AS filled
-        WHERE orders.id = filled.order_id
-        RETURNING orders.id, trader_id, quantity, filled_quantity - filled.shares AS filled_before,
-            updated_at, fill_ids, parts
-    )
-    INSERT INTO execution_logs (
-        sequence, order_id, trader_id, action, status, timestamp, created_at, fill_id
-    )
-    SELECT nextval('execution_logs_sequence'), id, trader_id, 'FILLED',
-        CASE WHEN filled_before + filled = quantity THEN 'FILLED' ELSE 'PARTIAL' END::order_status_enum,
-        at, at, fill_id
-    FROM (
-        SELECT moved.id, trader_id, quantity, filled_before, fill_id, ordinality,
-            sum(part) OVER (PARTITION BY moved.id ORDER BY ordinality) AS filled,
-            updated_at - (cardinality(fill_ids) - ordinality) * interval '1 microsecond' AS at
-        FROM moved, unnest(fill_ids, parts) WITH ORDINALITY AS fill (fill_id, part)
-        ORDER BY moved.id, ordinality
-    ) AS entries;
-    RETURN true;
 END
 $$;
 
@@ -192,38 +136,38 @@ BEGIN
             USING ERRCODE = 'check_violation', TABLE = 'orders',
             CONSTRAINT = 'ck_orders_filled_lte_quantity';
     END IF;
-    IF amendment.execution_id IS NOT NULL AND amendment.break_id IS NULL THEN
+    IF changed.break_count > 0 AND amendment.execution_id IS NOT NULL AND amendment.break_id IS NULL THEN
         PERFORM blotter_refuse_resolved(amendment);
     END IF;
     filled := changed.filled_quantity - amended.quantity_filled + counts;
-    notional := changed.filled_notional - amended.quantity_filled * amended.price_at_fill
-        + counts * amendment.price_at_fill;
+    notional := changed.filled_notional - amended.quantity_filled::numeric * amended.price_at_fill
+        + counts::numeric * amendment.price_at_fill;
     UPDATE orders SET
         filled_quantity = filled,
         filled_notional = notional,
         average_fill_price = CASE
-            WHEN filled > 0 THEN (notional + 0.000000000000000000000000000000) / filled
+            WHEN filled > 0 THEN (notional + 0.000000000000000000000000000000) / filled::numeric
         END,
         status = CASE
-            WHEN status IN ('REJECTED', 'CANCELLED') THEN status
+            WHEN status::text IN ('REJECTED', 'CANCELLED') THEN status
             WHEN filled = quantity THEN 'FILLED'
             WHEN filled > 0 THEN 'PARTIAL'
             ELSE 'PENDING'
         END,
-        updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
+        updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
     WHERE id = amendment.order_id RETURNING * INTO changed;
     INSERT INTO execution_logs (
         sequence, order_id, trader_id, action, status, timestamp, created_at, fill_id, break_id, reason
     ) VALUES (
-        nextval('execution_logs_sequence'), amendment.order_id, amendment.trader_id, 'RECOVERED',
-        changed.status, changed.updated_at, changed.updated_at, amendment.id, amendment.break_id,
-        CASE WHEN amendment.is_bust THEN 'bust' ELSE 'correction' END || ' of fill ' || amendment.amends
-            || coalesce(', break booked: ' || (
-                SELECT reason FROM break_resolutions WHERE break_id = amendment.break_id
-            ), '')
+        pg_catalog.nextval('execution_logs_sequence'::regclass), amendment.order_id, amendment.trader_id,
+        'RECOVERED', changed.status, changed.updated_at, changed.updated_at, amendment.id,
+        amendment.break_id,
+        CASE WHEN amendment.is_bust THEN 'bust' ELSE 'correction' END
+            || ' of fill ' || amendment.amends::text
+            || coalesce(', ' || blotter_booked_reason(amendment.break_id), '')
     );
     -- A bust would reopen an order that was filled and then replaced: it stays closed.
-    IF changed.status IN ('PENDING', 'PARTIAL') THEN
+    IF changed.status::text IN ('PENDING', 'PARTIAL') THEN
         SELECT id INTO replacement FROM orders WHERE replaces = amendment.order_id;
         IF FOUND THEN
             PERFORM blotter_end_replaced(amendment.order_id, replacement);
@@ -232,93 +176,97 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION fills_derive() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
-DECLARE
-    new_fills fills[];
-    fill fills;
-    filled orders;
-    booked text;
+-- Returns what the log says about a fill that was booked from this break; null without a break.
+CREATE FUNCTION blotter_booked_reason(booked uuid) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-    SELECT array_agg(recorded) INTO new_fills FROM recorded;
-    IF cardinality(new_fills) > 1 AND blotter_count_fills(new_fills) THEN
+    IF booked IS NULL THEN
         RETURN NULL;
     END IF;
-    FOREACH fill IN ARRAY coalesce(new_fills, '{}') LOOP
-        IF fill.amends IS NOT NULL THEN
-            PERFORM blotter_count_amendment(fill);
-            CONTINUE;
-        END IF;
-        FOR attempt IN 1..2 LOOP
-            -- The column rounds the average, halves away from zero. The extra zeros give the division enough
-            -- digits that it does not round first, whatever the column's scale.
-            UPDATE orders SET
-                filled_quantity = filled_quantity + fill.quantity_filled,
-                filled_notional = filled_notional + fill.quantity_filled * fill.price_at_fill,
-                average_fill_price =
-                    (filled_notional + fill.quantity_filled * fill.price_at_fill + 0.000000000000000000000000000000)
-                    / (filled_quantity + fill.quantity_filled),
-                status = CASE
-                    WHEN status NOT IN ('PENDING', 'PARTIAL') THEN status
-                    WHEN filled_quantity + fill.quantity_filled = quantity THEN 'FILLED'
-                    ELSE 'PARTIAL'
-                END,
-                -- Timestamps of one order increase even if the server's clock is set back.
-                updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
-            WHERE id = fill.order_id
-                -- A fill booked from a break may come after the end of its order.
-                AND (status IN ('PENDING', 'PARTIAL') OR fill.break_id IS NOT NULL)
-                AND fill.quantity_filled <= quantity - filled_quantity
-            RETURNING * INTO filled;
-            EXIT WHEN FOUND;
-            -- Read the order again under its lock, so that the error names its present state: a bust may have
-            -- made room.
-            SELECT * INTO filled FROM orders WHERE id = fill.order_id FOR NO KEY UPDATE;
-            CONTINUE WHEN attempt = 1;
-            IF filled.status NOT IN ('PENDING', 'PARTIAL') AND fill.break_id IS NULL THEN
-                PERFORM blotter_refuse_transition(fill.order_id, filled.status, 'FILLED');
-            END IF;
-            RAISE EXCEPTION 'order %: a fill of % would take it beyond its quantity, % of % are filled',
-                fill.order_id, fill.quantity_filled, filled.filled_quantity, filled.quantity
-                USING ERRCODE = 'check_violation', TABLE = 'orders',
-                CONSTRAINT = 'ck_orders_filled_lte_quantity';
-        END LOOP;
-        IF fill.break_id IS NOT NULL THEN
-            -- Not a sub-select in the INSERT: PostgreSQL would plan it again for each fill, and few need it.
-            SELECT 'break booked: ' || reason INTO booked
-            FROM break_resolutions WHERE break_id = fill.break_id;
-        ELSIF fill.execution_id IS NOT NULL THEN
-            -- Under the order's lock, which resolving a break of this order takes too.
-            PERFORM blotter_refuse_resolved(fill);
-        END IF;
-        INSERT INTO execution_logs (
-            sequence, order_id, trader_id, action, status, timestamp, created_at, fill_id, break_id, reason
-        ) VALUES (
-            nextval('execution_logs_sequence'), fill.order_id, fill.trader_id,
-            CASE WHEN fill.break_id IS NULL THEN 'FILLED' ELSE 'RECOVERED' END::action_enum,
-            filled.status, filled.updated_at, filled.updated_at, fill.id, fill.break_id, booked
-        );
+    RETURN (SELECT 'break booked: ' || reason FROM break_resolutions WHERE break_id = booked);
+END
+$$;
+
+-- Refuses a fill for which its order has no room or which comes after its end. Locks the order, so that the
+-- error names its present state; returns if a bust has made room meanwhile.
+CREATE FUNCTION blotter_refuse_fill(fill fills) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    filled record;
+BEGIN
+    SELECT status, quantity, filled_quantity INTO filled
+    FROM orders WHERE id = fill.order_id FOR NO KEY UPDATE;
+    IF filled.status::text NOT IN ('PENDING', 'PARTIAL') AND fill.break_id IS NULL THEN
+        PERFORM blotter_refuse_transition(fill.order_id, filled.status, 'FILLED');
+    ELSIF fill.quantity_filled > filled.quantity - filled.filled_quantity THEN
+        RAISE EXCEPTION 'order %: a fill of % would take it beyond its quantity, % of % are filled',
+            fill.order_id, fill.quantity_filled, filled.filled_quantity, filled.quantity
+            USING ERRCODE = 'check_violation', TABLE = 'orders',
+            CONSTRAINT = 'ck_orders_filled_lte_quantity';
+    END IF;
+END
+$$;
+
+CREATE FUNCTION fills_derive() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    notional CONSTANT numeric := NEW.quantity_filled::numeric * NEW.price_at_fill;
+    filled record;
+BEGIN
+    IF NEW.amends IS NOT NULL THEN
+        PERFORM blotter_count_amendment(NEW);
+        RETURN NULL;
+    END IF;
+    LOOP
+        -- The column rounds the average, halves away from zero. The extra zeros give the division enough
+        -- digits that it does not round first, whatever the column's scale.
+        UPDATE orders SET
+            filled_quantity = filled_quantity + NEW.quantity_filled,
+            filled_notional = filled_notional + notional,
+            average_fill_price = (filled_notional + notional + 0.000000000000000000000000000000)
+                / (filled_quantity + NEW.quantity_filled)::numeric,
+            status = CASE
+                WHEN status::text NOT IN ('PENDING', 'PARTIAL') THEN status
+                WHEN filled_quantity + NEW.quantity_filled = quantity THEN 'FILLED'
+                ELSE 'PARTIAL'
+            END,
+            -- Timestamps of one order increase even if the server's clock is set back.
+            updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+        WHERE id = NEW.order_id
+            -- A fill booked from a break may come after the end of its order.
+            AND (status::text IN ('PENDING', 'PARTIAL') OR NEW.break_id IS NOT NULL)
+            AND NEW.quantity_filled <= quantity - filled_quantity
+        RETURNING status, updated_at, break_count INTO filled;
+        EXIT WHEN FOUND;
+        -- Returns at most once: it has locked the order.
+        PERFORM blotter_refuse_fill(NEW);
     END LOOP;
+    IF filled.break_count > 0 AND NEW.break_id IS NULL AND NEW.execution_id IS NOT NULL THEN
+        -- Under the order's lock, which resolving a break of this order takes too.
+        PERFORM blotter_refuse_resolved(NEW);
+    END IF;
+    INSERT INTO execution_logs (
+        sequence, order_id, trader_id, action, status, timestamp, created_at, fill_id, break_id, reason
+    ) VALUES (
+        pg_catalog.nextval('execution_logs_sequence'::regclass), NEW.order_id, NEW.trader_id,
+        CASE WHEN NEW.break_id IS NULL THEN 'FILLED' ELSE 'RECOVERED' END::action_enum,
+        filled.status, filled.updated_at, filled.updated_at, NEW.id, NEW.break_id,
+        CASE WHEN NEW.break_id IS NOT NULL THEN blotter_booked_reason(NEW.break_id) END
+    );
     RETURN NULL;
 END
 $$;
 
--- Prevents a fill that carries another trader than its order.
+-- Prevents a fill that carries another trader or order chain than its order, or values that cannot be read. A
+-- batch function of blotter_ledger has made the same checks; a fill that it books from a break it has not.
 CREATE TRIGGER fills_stamp BEFORE INSERT ON fills
-    FOR EACH ROW EXECUTE FUNCTION fills_stamp();
+    FOR EACH ROW WHEN (current_user <> 'blotter_ledger' OR NEW.break_id IS NOT NULL)
+    EXECUTE FUNCTION fills_stamp();
 
 -- Prevents a fill, a bust or a correction that its order's totals do not count, an over-fill, and a fill of an
 -- order that has ended.
 CREATE TRIGGER fills_derive AFTER INSERT ON fills
-    REFERENCING NEW TABLE AS recorded
-    FOR EACH STATEMENT EXECUTE FUNCTION fills_derive();
+    FOR EACH ROW WHEN (current_user <> 'blotter_ledger' OR NEW.break_id IS NOT NULL)
+    EXECUTE FUNCTION fills_derive();
 
 CALL blotter_settle_ledger(
-    'blotter_end_replaced', 'blotter_refuse_resolved', 'fills_stamp', 'blotter_count_fills',
-    'blotter_count_amendment', 'fills_derive'
+    'blotter_refuse_resolved', 'blotter_fill_rule', 'fills_stamp', 'blotter_count_amendment',
+    'blotter_booked_reason', 'blotter_refuse_fill', 'fills_derive'
 );
-
--- A plan cached while a table is empty reads the whole table once it has grown. These settings come after
--- the search path, which must be the first setting of each function.
-CALL blotter_lend_ledger();
-ALTER FUNCTION fills_derive() SET enable_seqscan = off;
-CALL blotter_settle_ledger('fills_derive');

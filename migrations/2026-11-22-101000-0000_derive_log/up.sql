@@ -1,5 +1,6 @@
 -- Promises that an action in the log moves its order, that only possible actions are logged, and that each
--- entry has a number, a time later than the previous one of its order, and the login that acted.
+-- entry has an id and a number of the database's choice, a time later than the previous one of its order, and
+-- the login that acted.
 
 CALL blotter_lend_ledger();
 
@@ -17,13 +18,79 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION execution_logs_stamp() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- Returns the rule that a new action breaks; null if it breaks none. Rows must be readable, as in
+-- blotter_order_rule.
+CREATE FUNCTION blotter_action_rule(
+    reason text, retry_attempt integer, error_code text, venue_order_id text, reported_at timestamptz
+) RETURNS text LANGUAGE sql IMMUTABLE RETURN CASE
+    WHEN length(reason) > 1000 THEN 'ck_execution_logs_reason_short'
+    WHEN retry_attempt < 0 THEN 'ck_execution_logs_retry_attempt_nonnegative'
+    WHEN venue_order_id !~ '[^[:space:]]' THEN 'ck_execution_logs_venue_order_id_not_blank'
+    WHEN coalesce(venue_order_id, '') || coalesce(error_code, '') ~ '[\u0001-\u001F\u007F-\u009F]'
+    THEN 'ck_execution_logs_no_control_characters'
+    WHEN NOT (reported_at > '-infinity' AND reported_at < '262143-01-01 00:00:00+00')
+    THEN 'ck_execution_logs_reported_at_readable'
+END;
+
+-- Refuses an action that its order does not allow. Locks the order, so that the error names its present state;
+-- returns if the order allows the action by now.
+CREATE FUNCTION blotter_refuse_action(entry execution_logs) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    acted_upon orders;
-    derived order_status_enum;
+    acted_upon record;
+    derived text;
 BEGIN
-    IF NEW.action IN ('SUBMITTED', 'FILLED') THEN
+    SELECT trader_id, status, venue_order_id INTO acted_upon
+    FROM orders WHERE id = entry.order_id FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no order %', entry.order_id
+            USING ERRCODE = 'foreign_key_violation', TABLE = 'execution_logs',
+            CONSTRAINT = 'fk_execution_logs_order_id';
+    ELSIF entry.trader_id <> acted_upon.trader_id THEN
+        RAISE EXCEPTION 'order % is not an order of trader %', entry.order_id, entry.trader_id
+            USING ERRCODE = 'foreign_key_violation', TABLE = 'execution_logs',
+            CONSTRAINT = 'execution_logs_same_trader';
+    ELSIF entry.action::text <> 'RECOVERED' AND acted_upon.status::text NOT IN ('PENDING', 'PARTIAL') THEN
+        PERFORM blotter_refuse_transition(entry.order_id, acted_upon.status, entry.action);
+    ELSIF entry.venue_order_id::text <> acted_upon.venue_order_id::text THEN
+        RAISE EXCEPTION 'order % is known at the venue as %, and not as %',
+            entry.order_id, acted_upon.venue_order_id, entry.venue_order_id
+            USING ERRCODE = 'check_violation', TABLE = 'execution_logs',
+            CONSTRAINT = 'execution_logs_one_venue_order';
+    END IF;
+    derived := CASE
+        WHEN entry.action::text IN ('REJECTED', 'CANCELLED') THEN entry.action::text
+        ELSE acted_upon.status::text
+    END;
+    -- A RECOVERED entry may end an order whose rejection or cancel was missed.
+    IF entry.status::text <> derived AND NOT (
+        entry.action::text = 'RECOVERED' AND entry.status::text IN ('REJECTED', 'CANCELLED')
+        AND acted_upon.status::text IN ('PENDING', 'PARTIAL')
+    ) THEN
+        RAISE EXCEPTION 'order % is % after %, and not %; leave the status out',
+            entry.order_id, derived, entry.action, entry.status
+            USING ERRCODE = 'check_violation', TABLE = 'execution_logs',
+            CONSTRAINT = 'execution_logs_status_derived';
+    END IF;
+END
+$$;
+
+-- Moves the order, and completes the entry with what the move returns. It does so BEFORE the entry is stored,
+-- since the entry states the result. No ON CONFLICT can skip an entry whose order has moved: id and number are
+-- new, and an entry with the same report id is looked for under the lock of its order.
+CREATE FUNCTION execution_logs_derive() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    broken CONSTANT text := blotter_action_rule(
+        NEW.reason, NEW.retry_attempt, NEW.error_code, NEW.venue_order_id, NEW.reported_at
+    );
+    stored execution_logs;
+    moved record;
+BEGIN
+    IF broken IS NOT NULL THEN
+        RAISE EXCEPTION 'new row for relation "execution_logs" violates check constraint "%"', broken
+            USING ERRCODE = 'check_violation', TABLE = 'execution_logs', CONSTRAINT = broken,
+            DETAIL = 'Failing row contains ' || NEW::text || '.';
+    END IF;
+    IF NEW.action::text IN ('SUBMITTED', 'FILLED') THEN
         RAISE EXCEPTION 'order %: % is logged by the database itself, when an order is submitted or a '
             'fill recorded', NEW.order_id, NEW.action
             USING ERRCODE = 'check_violation', TABLE = 'execution_logs',
@@ -36,131 +103,73 @@ BEGIN
             USING ERRCODE = 'check_violation', TABLE = 'execution_logs',
             CONSTRAINT = 'execution_logs_automatic';
     END IF;
-    SELECT * INTO acted_upon FROM orders WHERE id = NEW.order_id FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no order %', NEW.order_id
-            USING ERRCODE = 'foreign_key_violation', TABLE = 'execution_logs',
-            CONSTRAINT = 'fk_execution_logs_order_id';
+    IF NEW.report_id IS NOT NULL THEN
+        PERFORM FROM orders WHERE id = NEW.order_id FOR NO KEY UPDATE;
+        SELECT * INTO stored FROM execution_logs
+        WHERE order_id = NEW.order_id AND report_id = NEW.report_id;
+        IF FOUND THEN
+            -- The order has moved already. This row meets uq_execution_logs_report_id and is not stored.
+            stored.id := pg_catalog.gen_random_uuid();
+            stored.sequence := pg_catalog.nextval('execution_logs_sequence'::regclass);
+            RETURN stored;
+        END IF;
     END IF;
-    IF NEW.trader_id <> acted_upon.trader_id THEN
-        RAISE EXCEPTION 'order % is not an order of trader %', NEW.order_id, NEW.trader_id
-            USING ERRCODE = 'foreign_key_violation', TABLE = 'execution_logs',
-            CONSTRAINT = 'execution_logs_same_trader';
-    END IF;
-    IF NEW.action <> 'RECOVERED' AND acted_upon.status NOT IN ('PENDING', 'PARTIAL') THEN
-        PERFORM blotter_refuse_transition(NEW.order_id, acted_upon.status, NEW.action);
-    END IF;
-    derived := CASE
-        WHEN NEW.action IN ('REJECTED', 'CANCELLED') THEN NEW.action::text::order_status_enum
-        -- A RECOVERED entry may end an order whose rejection or cancel was missed.
-        WHEN NEW.action = 'RECOVERED' AND NEW.status IN ('REJECTED', 'CANCELLED')
-            AND acted_upon.status IN ('PENDING', 'PARTIAL')
-        THEN NEW.status
-        ELSE acted_upon.status
-    END;
-    IF NEW.status <> derived THEN
-        RAISE EXCEPTION 'order % is % after %, and not %; leave the status out',
-            NEW.order_id, derived, NEW.action, NEW.status
-            USING ERRCODE = 'check_violation', TABLE = 'execution_logs',
-            CONSTRAINT = 'execution_logs_status_derived';
-    END IF;
-    IF NEW.venue_order_id <> acted_upon.venue_order_id THEN
-        RAISE EXCEPTION 'order % is known at the venue as %, and not as %',
-            NEW.order_id, acted_upon.venue_order_id, NEW.venue_order_id
-            USING ERRCODE = 'check_violation', TABLE = 'execution_logs',
-            CONSTRAINT = 'execution_logs_one_venue_order';
-    END IF;
-    NEW.sequence := nextval('execution_logs_sequence');
-    NEW.trader_id := acted_upon.trader_id;
-    NEW.status := derived;
-    NEW.timestamp := greatest(
-        clock_timestamp(), acted_upon.updated_at + interval '1 microsecond'
-    );
-    NEW.created_at := NEW.timestamp;
+    LOOP
+        UPDATE orders SET
+            status = CASE
+                WHEN NEW.action::text IN ('REJECTED', 'CANCELLED') THEN NEW.action::text::order_status_enum
+                WHEN NEW.action::text = 'RECOVERED' THEN coalesce(NEW.status, status)
+                ELSE status
+            END,
+            venue_order_id = coalesce(venue_order_id, NEW.venue_order_id),
+            updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+        WHERE id = NEW.order_id
+            AND (trader_id = NEW.trader_id) IS NOT FALSE
+            AND (status::text IN ('PENDING', 'PARTIAL') OR NEW.action::text = 'RECOVERED')
+            AND (venue_order_id::text = NEW.venue_order_id::text) IS NOT FALSE
+            AND (
+                NEW.status IS NULL OR NEW.status::text = CASE
+                    WHEN NEW.action::text IN ('REJECTED', 'CANCELLED') THEN NEW.action::text
+                    -- A RECOVERED entry may end an order whose rejection or cancel was missed.
+                    WHEN NEW.action::text = 'RECOVERED' AND NEW.status::text IN ('REJECTED', 'CANCELLED')
+                        AND status::text IN ('PENDING', 'PARTIAL')
+                    THEN NEW.status::text
+                    ELSE status::text
+                END
+            )
+        RETURNING trader_id, status, updated_at INTO moved;
+        EXIT WHEN FOUND;
+        -- Returns at most once: it has locked the order.
+        PERFORM blotter_refuse_action(NEW);
+    END LOOP;
+    NEW.id := pg_catalog.gen_random_uuid();
+    NEW.sequence := pg_catalog.nextval('execution_logs_sequence'::regclass);
+    NEW.trader_id := moved.trader_id;
+    NEW.status := moved.status;
+    NEW.timestamp := moved.updated_at;
+    NEW.created_at := moved.updated_at;
     NEW.acted_by := session_user;
-    NEW.acted_as := coalesce(nullif(current_setting('role'), 'none'), session_user);
+    NEW.acted_as := coalesce(nullif(pg_catalog.current_setting('role'), 'none'), session_user);
     RETURN NEW;
 END
 $$;
 
-CREATE FUNCTION execution_logs_derive() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER AS $$
-DECLARE
-    entries execution_logs[];
-    most bigint := 1;
-    moved bigint;
-    left_over bigint;
-    refused record;
-BEGIN
-    SELECT array_agg(logged), count(*) INTO entries, left_over FROM logged;
-    IF left_over > 1 THEN
-        SELECT max(entries_of_order) INTO most FROM (
-            SELECT count(*) AS entries_of_order FROM unnest(entries) GROUP BY order_id
-        ) AS each;
-    END IF;
-    -- Round 1 applies the first entry of each order, round 2 the second, and so on.
-    FOR round IN 1..most LOOP
-        UPDATE orders SET
-            status = entry.status,
-            venue_order_id = coalesce(orders.venue_order_id, entry.venue_order_id),
-            updated_at = entry.timestamp
-        FROM (
-            SELECT order_id, action, status, venue_order_id, timestamp,
-                row_number() OVER (PARTITION BY order_id ORDER BY sequence) AS place
-            FROM unnest(entries)
-        ) AS entry
-        WHERE orders.id = entry.order_id AND place = round
-            -- Locked since the entry was stamped, so only another row of this statement can have changed it.
-            AND orders.updated_at < entry.timestamp
-            AND (orders.venue_order_id = entry.venue_order_id) IS NOT FALSE
-            AND (
-                orders.status = entry.status AND action NOT IN ('REJECTED', 'CANCELLED')
-                OR orders.status IN ('PENDING', 'PARTIAL') AND entry.status IN ('REJECTED', 'CANCELLED')
-            );
-        GET DIAGNOSTICS moved = ROW_COUNT;
-        left_over := left_over - moved;
-    END LOOP;
-    IF left_over > 0 THEN
-        SELECT order_id, action INTO refused FROM unnest(entries) AS entry
-        JOIN orders ON orders.id = order_id
-        WHERE NOT EXISTS (
-            SELECT FROM unnest(entries) AS last
-            WHERE last.order_id = orders.id AND last.timestamp = orders.updated_at
-        );
-        RAISE EXCEPTION 'order %: another row of the same statement moves it before %; use a '
-            'statement for each', refused.order_id, refused.action
-            USING ERRCODE = 'check_violation', TABLE = 'orders', CONSTRAINT = 'orders_transition';
-    END IF;
-    RETURN NULL;
-END
-$$;
-
 -- Prevents a trader from probing another trader's order by logging an action on it. Triggers fire in the
--- order of their names: this one comes before execution_logs_stamp, whose errors mention the order's status.
-CREATE TRIGGER execution_logs_require_order BEFORE INSERT ON execution_logs
+-- order of their names: the name puts this one before execution_logs_derive, whose errors mention the order's
+-- status.
+CREATE TRIGGER execution_logs_admit BEFORE INSERT ON execution_logs
     FOR EACH ROW WHEN (
         current_user <> 'blotter_ledger' AND NOT pg_has_role('blotter_engine', 'USAGE')
     )
     EXECUTE FUNCTION execution_logs_require_order();
 
--- Prevents an entry that the database alone writes, one with another trader or time than the order's, and
--- one that claims another outcome than the action has.
-CREATE TRIGGER execution_logs_stamp BEFORE INSERT ON execution_logs
+-- Prevents an order that stays open after a REJECTED or CANCELLED entry, an entry that the database alone
+-- writes, one with another id, number, author, trader or time than the database's, and one that claims another
+-- outcome than the action has.
+CREATE TRIGGER execution_logs_derive BEFORE INSERT ON execution_logs
     FOR EACH ROW WHEN (current_user <> 'blotter_ledger')
-    EXECUTE FUNCTION execution_logs_stamp();
-
--- Prevents an order that stays open after a REJECTED or CANCELLED entry.
-CREATE TRIGGER execution_logs_derive AFTER INSERT ON execution_logs
-    REFERENCING NEW TABLE AS logged
-    FOR EACH STATEMENT WHEN (current_user <> 'blotter_ledger')
     EXECUTE FUNCTION execution_logs_derive();
 
 CALL blotter_settle_ledger(
-    'execution_logs_require_order', 'execution_logs_stamp', 'execution_logs_derive'
+    'execution_logs_require_order', 'blotter_action_rule', 'blotter_refuse_action', 'execution_logs_derive'
 );
-
--- A plan cached while a table is empty reads the whole table once it has grown. These settings come after
--- the search path, which must be the first setting of each function.
-CALL blotter_lend_ledger();
-ALTER FUNCTION execution_logs_derive() SET enable_seqscan = off;
-CALL blotter_settle_ledger('execution_logs_derive');

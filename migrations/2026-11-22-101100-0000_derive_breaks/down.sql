@@ -11,6 +11,6 @@ CALL blotter_lend_ledger();
 DROP FUNCTION break_resolutions_book();
 DROP FUNCTION break_resolutions_stamp();
 DROP FUNCTION breaks_log();
-DROP FUNCTION blotter_log_break(uuid, uuid, text);
+DROP FUNCTION blotter_log_break(uuid, uuid, integer, text);
 DROP FUNCTION breaks_stamp();
 CALL blotter_settle_ledger(VARIADIC '{}');

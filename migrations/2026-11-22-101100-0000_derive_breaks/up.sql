@@ -4,36 +4,45 @@
 CALL blotter_lend_ledger();
 
 CREATE FUNCTION breaks_stamp() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    owner uuid;
 BEGIN
-    SELECT trader_id INTO NEW.trader_id FROM orders WHERE id = NEW.order_id;
-    NEW.created_at := clock_timestamp();
+    SELECT trader_id INTO owner FROM orders WHERE id = NEW.order_id;
+    NEW.trader_id := coalesce(owner, NEW.trader_id);
+    NEW.source := coalesce(NEW.source, NEW.venue);
+    NEW.created_at := pg_catalog.clock_timestamp();
     NEW.acted_by := session_user;
-    NEW.acted_as := coalesce(nullif(current_setting('role'), 'none'), session_user);
+    NEW.acted_as := coalesce(nullif(pg_catalog.current_setting('role'), 'none'), session_user);
     RETURN NEW;
 END
 $$;
 
--- Logs, for an order, what was done about a break that names it.
-CREATE FUNCTION blotter_log_break(order_id uuid, break_id uuid, says text) RETURNS void
+-- Logs, for an order, what was done about a break that names it, and counts the break if it is new.
+CREATE FUNCTION blotter_log_break(order_id uuid, break_id uuid, new_breaks integer, says text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    concerned orders;
+    concerned record;
 BEGIN
     UPDATE orders SET
-        updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
-    WHERE id = $1 RETURNING * INTO concerned;
+        -- At least 1: a break that was recorded while its order was being submitted has not been counted.
+        break_count = greatest(break_count + new_breaks, 1),
+        updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+    WHERE id = $1 RETURNING trader_id, status, updated_at INTO concerned;
     INSERT INTO execution_logs (
         sequence, order_id, trader_id, action, status, timestamp, created_at, break_id, reason
     ) VALUES (
-        nextval('execution_logs_sequence'), $1, concerned.trader_id, 'RECOVERED', concerned.status,
-        concerned.updated_at, concerned.updated_at, $2, left(says, 1000)
+        pg_catalog.nextval('execution_logs_sequence'::regclass), $1, concerned.trader_id, 'RECOVERED',
+        concerned.status, concerned.updated_at, concerned.updated_at, $2, pg_catalog.left(says, 1000)
     );
 END
 $$;
 
 CREATE FUNCTION breaks_log() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    PERFORM blotter_log_break(NEW.order_id, NEW.id, 'break: ' || NEW.detail);
+    PERFORM FROM orders WHERE id = NEW.order_id;
+    IF FOUND THEN
+        PERFORM blotter_log_break(NEW.order_id, NEW.id, 1, 'break: ' || NEW.detail);
+    END IF;
     RETURN NULL;
 END
 $$;
@@ -54,10 +63,13 @@ BEGIN
             USING ERRCODE = 'check_violation', TABLE = 'break_resolutions',
             CONSTRAINT = 'break_resolutions_order';
     END IF;
-    IF NEW.is_booked AND resolved.reason = 'TOTALS' THEN
-        RAISE EXCEPTION 'break % is of the totals of order %, and no execution to book; record what is '
-            'missing, and dismiss it',
-            NEW.break_id, resolved.order_id
+    IF NEW.is_booked AND resolved.reason::text IN ('TOTALS', 'INVALID_ORDER') THEN
+        RAISE EXCEPTION 'break % is %, and no execution to book; record what is missing, and dismiss it',
+            NEW.break_id,
+            CASE resolved.reason::text
+                WHEN 'TOTALS' THEN 'of the totals of order ' || resolved.order_id::text
+                ELSE 'an order that cannot be stored'
+            END
             USING ERRCODE = 'check_violation', TABLE = 'break_resolutions',
             CONSTRAINT = 'break_resolutions_execution';
     END IF;
@@ -83,14 +95,14 @@ BEGIN
     IF NEW.is_booked THEN
         -- The execution may have been recorded meanwhile: by another feed, or when its order arrived.
         SELECT id INTO NEW.fill_id FROM fills
-        WHERE order_id = NEW.order_id AND venue = resolved.venue
-            AND execution_id = resolved.execution_id AND timestamp = resolved.timestamp
+        WHERE order_id = NEW.order_id AND source::text = resolved.source::text
+            AND execution_id::text = resolved.execution_id::text AND timestamp = resolved.timestamp
             AND is_bust = resolved.is_bust
             AND CASE WHEN resolved.refers_to IS NULL THEN amends IS NULL ELSE amends IN (
                 WITH RECURSIVE chain AS (
                     SELECT id FROM fills
-                    WHERE order_id = NEW.order_id AND venue = resolved.venue
-                        AND execution_id = resolved.refers_to
+                    WHERE order_id = NEW.order_id AND source::text = resolved.source::text
+                        AND execution_id::text = resolved.refers_to::text
                     UNION ALL
                     SELECT fills.id FROM fills JOIN chain ON fills.amends = chain.id
                 )
@@ -98,14 +110,14 @@ BEGIN
             ) END
             AND (
                 is_bust
-                OR quantity_filled = resolved.quantity AND price_at_fill = resolved.price
-                AND commission = resolved.commission
+                OR quantity_filled::numeric = resolved.quantity AND price_at_fill = resolved.price
+                AND commission = resolved.commission AND rebate = resolved.rebate
             );
-        NEW.fill_id := coalesce(NEW.fill_id, gen_random_uuid());
+        NEW.fill_id := coalesce(NEW.fill_id, pg_catalog.gen_random_uuid());
     END IF;
-    NEW.created_at := clock_timestamp();
+    NEW.created_at := pg_catalog.clock_timestamp();
     NEW.acted_by := session_user;
-    NEW.acted_as := coalesce(nullif(current_setting('role'), 'none'), session_user);
+    NEW.acted_as := coalesce(nullif(pg_catalog.current_setting('role'), 'none'), session_user);
     RETURN NEW;
 END
 $$;
@@ -119,7 +131,7 @@ BEGIN
     SELECT * INTO resolved FROM breaks WHERE id = NEW.break_id;
     IF NOT NEW.is_booked THEN
         IF NEW.order_id IS NOT NULL THEN
-            PERFORM blotter_log_break(NEW.order_id, NEW.break_id, 'break dismissed: ' || NEW.reason);
+            PERFORM blotter_log_break(NEW.order_id, NEW.break_id, 0, 'break dismissed: ' || NEW.reason);
         END IF;
         RETURN NULL;
     END IF;
@@ -130,14 +142,14 @@ BEGIN
         PERFORM FROM orders WHERE id = resolved.order_id AND trader_id = NEW.trader_id;
         IF FOUND THEN
             PERFORM blotter_log_break(
-                resolved.order_id, NEW.break_id, 'break booked to another order: ' || NEW.reason
+                resolved.order_id, NEW.break_id, 0, 'break booked to another order: ' || NEW.reason
             );
         END IF;
     END IF;
     PERFORM FROM fills WHERE id = NEW.fill_id;
     IF FOUND THEN
         PERFORM blotter_log_break(
-            NEW.order_id, NEW.break_id, 'break was recorded already: ' || NEW.reason
+            NEW.order_id, NEW.break_id, 0, 'break was recorded already: ' || NEW.reason
         );
         RETURN NULL;
     END IF;
@@ -145,16 +157,18 @@ BEGIN
     SELECT (atttypmod - 4) & 2047 INTO scale FROM pg_attribute
     WHERE attrelid = 'fills'::regclass AND attname = 'price_at_fill';
     IF NOT resolved.is_bust AND NOT (
-        resolved.quantity = trunc(resolved.quantity)
-        AND resolved.quantity BETWEEN 1 AND 2147483647
-        AND resolved.price = round(resolved.price, scale)
-        AND resolved.price > 0 AND resolved.price < 100000000
-        AND resolved.commission = round(resolved.commission, scale)
-        AND resolved.commission >= 0 AND resolved.commission < 100000000
+        resolved.quantity = pg_catalog.trunc(resolved.quantity)
+        AND resolved.quantity BETWEEN 1.0 AND 2147483647.0
+        AND resolved.price = pg_catalog.round(resolved.price, scale)
+        AND resolved.price > 0.0 AND resolved.price < 100000000.0
+        AND resolved.commission = pg_catalog.round(resolved.commission, scale)
+        AND resolved.commission >= 0.0 AND resolved.commission < 100000000.0
+        AND resolved.rebate = pg_catalog.round(resolved.rebate, scale)
+        AND resolved.rebate >= 0.0 AND resolved.rebate < 100000000.0
     ) THEN
-        RAISE EXCEPTION 'break %: % shares at % with a commission of % can''t be booked, nothing is '
-            'rounded; dismiss it with the reason',
-            NEW.break_id, resolved.quantity, resolved.price, resolved.commission
+        RAISE EXCEPTION 'break %: % shares at % with a commission of % and a rebate of % can''t be booked, '
+            'nothing is rounded; dismiss it with the reason',
+            NEW.break_id, resolved.quantity, resolved.price, resolved.commission, resolved.rebate
             USING ERRCODE = 'check_violation', TABLE = 'break_resolutions',
             CONSTRAINT = 'break_resolutions_exact';
     END IF;
@@ -162,8 +176,8 @@ BEGIN
         -- The last amendment of the fill, which is the row that counts.
         WITH RECURSIVE chain AS (
             SELECT id FROM fills
-            WHERE order_id = NEW.order_id AND venue = resolved.venue
-                AND execution_id = resolved.refers_to
+            WHERE order_id = NEW.order_id AND source::text = resolved.source::text
+                AND execution_id::text = resolved.refers_to::text
             UNION ALL
             SELECT fills.id FROM fills JOIN chain ON fills.amends = chain.id
         )
@@ -171,20 +185,21 @@ BEGIN
         WHERE NOT EXISTS (SELECT FROM fills WHERE amends = chain.id);
         IF NOT FOUND THEN
             RAISE EXCEPTION 'break %: order % has no fill % at %', NEW.break_id, NEW.order_id,
-                resolved.refers_to, resolved.venue
+                resolved.refers_to, resolved.source
                 USING ERRCODE = 'foreign_key_violation', TABLE = 'fills',
                 CONSTRAINT = 'fk_fills_amends';
         END IF;
     END IF;
     INSERT INTO fills (
-        id, order_id, timestamp, quantity_filled, price_at_fill, venue, commission,
-        execution_id, amends, is_bust, break_id
+        id, order_id, timestamp, quantity_filled, price_at_fill, venue, commission, rebate,
+        source, execution_id, amends, is_bust, break_id
     ) VALUES (
         NEW.fill_id, NEW.order_id, resolved.timestamp,
         CASE WHEN NOT resolved.is_bust THEN resolved.quantity END,
         CASE WHEN NOT resolved.is_bust THEN resolved.price END,
         resolved.venue, CASE WHEN resolved.is_bust THEN 0 ELSE resolved.commission END,
-        resolved.execution_id, amended, resolved.is_bust,
+        CASE WHEN resolved.is_bust THEN 0 ELSE resolved.rebate END,
+        resolved.source, resolved.execution_id, amended, resolved.is_bust,
         NEW.break_id
     );
     RETURN NULL;
@@ -197,7 +212,7 @@ CREATE TRIGGER breaks_stamp BEFORE INSERT ON breaks
 
 -- Prevents a refused execution that is missing from the log of its order.
 CREATE TRIGGER breaks_log AFTER INSERT ON breaks
-    FOR EACH ROW WHEN (NEW.trader_id IS NOT NULL) EXECUTE FUNCTION breaks_log();
+    FOR EACH ROW WHEN (NEW.order_id IS NOT NULL) EXECUTE FUNCTION breaks_log();
 
 -- Prevents a resolution that carries another author or time than the true one, or a fill of another execution.
 CREATE TRIGGER break_resolutions_stamp BEFORE INSERT ON break_resolutions

@@ -9,27 +9,33 @@ CALL blotter_lend_ledger();
 -- Cancels up to `at_most` open orders that expire at `now` or before, earliest expiry first, and returns
 -- their ids. A SECURITY DEFINER function, because locking an order requires the UPDATE privilege.
 CREATE FUNCTION blotter_expire_due(now timestamptz, at_most integer) RETURNS uuid[]
-LANGUAGE sql SECURITY DEFINER AS $$
-    WITH due AS (
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    due CONSTANT uuid[] := ARRAY(
+        -- The operator is qualified, and not the column cast to text, so that idx_orders_expires serves.
         SELECT id FROM orders
-        WHERE status IN ('PENDING', 'PARTIAL') AND expires_at <= $1
-        ORDER BY expires_at, id LIMIT $2
+        WHERE status OPERATOR(pg_catalog.=) ANY ('{PENDING, PARTIAL}'::order_status_enum[])
+            AND expires_at <= now
+        ORDER BY expires_at, id LIMIT at_most
         FOR NO KEY UPDATE SKIP LOCKED
-    ), ended AS (
+    );
+    expired uuid;
+    ended record;
+BEGIN
+    FOREACH expired IN ARRAY due LOOP
         UPDATE orders SET
             status = 'CANCELLED',
-            updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
-        FROM due WHERE orders.id = due.id
-        RETURNING orders.id, orders.trader_id, orders.updated_at
-    ), logged AS (
+            updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+        WHERE id = expired RETURNING trader_id, updated_at INTO ended;
         INSERT INTO execution_logs (
             sequence, order_id, trader_id, action, status, timestamp, created_at, reason
-        )
-        SELECT nextval('execution_logs_sequence'), id, trader_id, 'CANCELLED', 'CANCELLED',
-            updated_at, updated_at, 'expired'
-        FROM ended
-    )
-    SELECT coalesce(array_agg(id), '{}') FROM ended
+        ) VALUES (
+            pg_catalog.nextval('execution_logs_sequence'::regclass), expired, ended.trader_id, 'CANCELLED',
+            'CANCELLED', ended.updated_at, ended.updated_at, 'expired'
+        );
+    END LOOP;
+    RETURN due;
+END
 $$;
 
 GRANT EXECUTE ON FUNCTION blotter_expire_due(timestamptz, integer) TO blotter_engine;

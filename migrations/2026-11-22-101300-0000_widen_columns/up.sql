@@ -57,7 +57,7 @@ $$;
 DO $$
 BEGIN
     EXECUTE format(
-        'ALTER FUNCTION blotter_precision(integer) SET search_path = pg_catalog, %I, pg_temp',
+        'ALTER FUNCTION blotter_precision(integer) SET search_path = %I, pg_temp',
         current_schema()
     );
 END

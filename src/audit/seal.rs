@@ -119,7 +119,7 @@ pub struct Seals<'c, R> {
 impl<R: Audits> Tx<'_, R> {
     /// Returns the repository of the seals of the log.
     pub fn seals(&mut self) -> Seals<'_, R> {
-        Seals { _role: self.role(), conn: self.connection() }
+        Seals { _role: self.role(), conn: self.conn() }
     }
 }
 

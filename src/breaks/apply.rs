@@ -208,13 +208,15 @@ impl Breaks<'_, Engine> {
             }
             ExecutionKind::Correction { of } => {
                 let amends = self.find_fill_to_amend(order_id, execution, of)?;
-                let (quantity_filled, price_at_fill, commission) = self.fill_terms(execution)?;
+                let FillTerms { quantity_filled, price_at_fill, commission, rebate } =
+                    self.fill_terms(execution)?;
                 let new = NewCorrection {
                     amends,
                     timestamp,
                     quantity_filled,
                     price_at_fill,
                     commission,
+                    rebate,
                     execution_id,
                 };
                 Ok(self.fills().correct_as(id, &new)?)
@@ -228,8 +230,9 @@ impl Breaks<'_, Engine> {
         order_id: Uuid,
         execution: &Execution<'a>,
     ) -> Result<NewFill<'a>, NotApplied> {
-        let (quantity_filled, price_at_fill, commission) = self.fill_terms(execution)?;
-        let Execution { timestamp, venue, execution_id, .. } = *execution;
+        let FillTerms { quantity_filled, price_at_fill, commission, rebate } =
+            self.fill_terms(execution)?;
+        let Execution { timestamp, venue, source, execution_id, .. } = *execution;
         Ok(NewFill {
             order_id,
             timestamp,
@@ -237,27 +240,31 @@ impl Breaks<'_, Engine> {
             price_at_fill,
             venue,
             commission,
+            rebate,
+            source,
             execution_id,
         })
     }
 
-    /// Converts quantity, price and commission to the types of a fill, and refuses them if the columns would
+    /// Converts quantity, price, commission and rebate to the types of a fill, and refuses them if the columns would
     /// round them.
-    fn fill_terms(
-        &mut self,
-        execution: &Execution<'_>,
-    ) -> Result<(i32, Price, Commission), NotApplied> {
-        let (shares, price) = (execution.shares()?, execution.price()?);
-        let commission = execution.commission()?;
+    fn fill_terms(&mut self, execution: &Execution<'_>) -> Result<FillTerms, NotApplied> {
+        let terms = FillTerms {
+            quantity_filled: execution.shares()?,
+            price_at_fill: execution.price()?,
+            commission: execution.commission()?,
+            rebate: execution.rebate()?,
+        };
         let scales = ScaleCheck::of(|scales| {
-            scales.price("price", Some(price));
-            scales.commission(commission);
+            scales.price("price", Some(terms.price_at_fill));
+            scales.commission("commission", terms.commission);
+            scales.commission("rebate", terms.rebate);
         });
         match scales.check(self.conn) {
             Err(why) if why.is_invalid_input() => {
                 Err(NotApplied::Refused(BreakReason::Precision, why.to_string()))
             }
-            checked => Ok(checked.map(|()| (shares, price, commission))?),
+            checked => Ok(checked.map(|()| terms)?),
         }
     }
 
@@ -274,7 +281,7 @@ impl Breaks<'_, Engine> {
         let fills = self.fills().of_order(order_id)?;
         let by_execution_id = |id: &str| {
             let has_id = |fill: &&Fill| fill.execution_id.as_deref() == Some(id);
-            fills.iter().filter(has_id).find(|fill| fill.venue == execution.venue)
+            fills.iter().filter(has_id).find(|fill| fill.source == execution.source())
         };
         let stored = execution.execution_id.and_then(by_execution_id);
         // A fill without an execution id is referred to by its own id.
@@ -301,7 +308,8 @@ impl Breaks<'_, Engine> {
             return Err(mismatch(stored, id, comparison.differences()).into());
         }
         last.map(|last| last.id).ok_or_else(|| {
-            let detail = format!("order {order_id} has no fill {refers_to} at {}", execution.venue);
+            let detail =
+                format!("order {order_id} has no fill {refers_to} at {}", execution.source());
             NotApplied::Refused(BreakReason::UnknownFill, detail)
         })
     }
@@ -332,4 +340,12 @@ impl Breaks<'_, Engine> {
     fn fills(&mut self) -> Fills<'_, Engine> {
         Fills { conn: self.conn, role: self.role }
     }
+}
+
+/// The numbers of an execution as a fill holds them.
+struct FillTerms {
+    quantity_filled: i32,
+    price_at_fill: Price,
+    commission: Commission,
+    rebate: Commission,
 }

@@ -34,6 +34,9 @@ pub struct Execution<'a> {
     pub kind: ExecutionKind<'a>,
     /// The order that was executed; `None` if it is not known.
     pub order_id: Option<Uuid>,
+    /// The client's id of the order that the report names, 1 to 64 characters (FIX tag 11, ClOrdID). Stored
+    /// only with a break.
+    pub client_order_id: Option<&'a str>,
     /// When the execution occurred at the venue (FIX tag 60, TransactTime); stored to the microsecond.
     pub timestamp: DateTime<Utc>,
     /// Number of shares (FIX tag 32, LastQty).
@@ -44,6 +47,10 @@ pub struct Execution<'a> {
     pub venue: &'a str,
     /// Commission in currency units (FIX tag 12).
     pub commission: BigDecimal,
+    /// What the venue paid, in currency units: a commission below 0 (FIX tag 12).
+    pub rebate: BigDecimal,
+    /// Who assigned the execution id, 1 to 50 characters; `None` for the venue.
+    pub source: Option<&'a str>,
     /// The venue's identifier of this execution report (FIX tag 17, ExecID), 1 to 64 characters. Makes
     /// recording idempotent.
     pub execution_id: Option<&'a str>,
@@ -119,17 +126,26 @@ impl From<DieselError> for NotApplied {
     }
 }
 
-impl Execution<'_> {
+impl<'a> Execution<'a> {
+    /// Returns who assigned the execution id: the venue, if nobody is named.
+    pub(crate) fn source(&self) -> &'a str {
+        self.source.unwrap_or(self.venue)
+    }
+
     /// Refuses an execution that does not even fit the columns of a break.
     pub(super) fn check(&self) -> Result<(), Error> {
-        text::check("venue", self.venue, 50)?;
+        text::check_name("venue", self.venue, 50)?;
+        text::check_name("source", self.source(), 50)?;
         check_execution_id(self.execution_id)?;
+        if let Some(id) = self.client_order_id {
+            text::check_name("client order id", id, text::MAX_ID)?;
+        }
         if self.order_id.is_some_and(|id| id.is_nil()) {
             let nil = Uuid::nil().to_string();
             return Err(Error::invalid("order id", &nil, "is the nil UUID, which no order has"));
         }
         if let Some(id) = self.kind.refers_to() {
-            text::check("execution id referred to", id, text::MAX_ID)?;
+            text::check_name("execution id referred to", id, text::MAX_ID)?;
         }
         if self.timestamp.year() < FIRST_YEAR {
             let at = self.timestamp.to_rfc3339();
@@ -138,9 +154,12 @@ impl Execution<'_> {
         if let Some(raw) = self.raw {
             text::check("raw message", raw, MAX_RAW)?;
         }
-        for (what, value) in
-            [("quantity", &self.quantity), ("price", &self.price), ("commission", &self.commission)]
-        {
+        for (what, value) in [
+            ("quantity", &self.quantity),
+            ("price", &self.price),
+            ("commission", &self.commission),
+            ("rebate", &self.rebate),
+        ] {
             if !fits_a_break(value) {
                 let why = "has more than 20 digits before or after the point";
                 return Err(Error::invalid(what, &value.to_scientific_notation(), why));
@@ -164,6 +183,10 @@ impl Execution<'_> {
 
     pub(super) fn commission(&self) -> Result<Commission, NotApplied> {
         money(&self.commission)
+    }
+
+    pub(super) fn rebate(&self) -> Result<Commission, NotApplied> {
+        money(&self.rebate)
     }
 }
 

@@ -22,7 +22,9 @@ struct NewBreak<'a> {
     reason: BreakReason,
     detail: &'a str,
     order_id: Option<Uuid>,
+    client_order_id: Option<&'a str>,
     venue: &'a str,
+    source: &'a str,
     execution_id: Option<&'a str>,
     refers_to: Option<&'a str>,
     is_bust: bool,
@@ -30,6 +32,7 @@ struct NewBreak<'a> {
     quantity: &'a BigDecimal,
     price: &'a BigDecimal,
     commission: &'a BigDecimal,
+    rebate: &'a BigDecimal,
     raw: Option<&'a str>,
 }
 
@@ -64,12 +67,15 @@ impl Breaks<'_, Engine> {
         let quantity = execution.quantity.normalized();
         let price = execution.price.normalized();
         let commission = execution.commission.normalized();
+        let rebate = execution.rebate.normalized();
         let new = NewBreak {
             id: Uuid::now_v7(),
             reason,
             detail: &detail,
             order_id: execution.order_id,
+            client_order_id: execution.client_order_id,
             venue: execution.venue,
+            source: execution.source(),
             execution_id: execution.execution_id,
             refers_to: execution.kind.refers_to(),
             is_bust: execution.kind.is_bust(),
@@ -77,6 +83,7 @@ impl Breaks<'_, Engine> {
             quantity: &quantity,
             price: &price,
             commission: &commission,
+            rebate: &rebate,
             raw: execution.raw,
         };
         Ok(diesel::insert_into(breaks::table)
@@ -94,8 +101,8 @@ impl Breaks<'_, Engine> {
     ) -> Result<Option<BreakHistory>, Error> {
         let found = breaks::table
             .left_join(break_resolutions::table)
-            .filter(breaks::reason.ne(BreakReason::Totals))
-            .filter(breaks::venue.eq(execution.venue))
+            .filter(breaks::reason.ne_all([BreakReason::Totals, BreakReason::InvalidOrder]))
+            .filter(breaks::source.eq(execution.source()))
             .filter(breaks::execution_id.is_not_distinct_from(execution.execution_id))
             .filter(breaks::order_id.is_not_distinct_from(execution.order_id))
             .filter(breaks::refers_to.is_not_distinct_from(execution.kind.refers_to()))
@@ -104,6 +111,7 @@ impl Breaks<'_, Engine> {
             .filter(breaks::quantity.eq(&execution.quantity))
             .filter(breaks::price.eq(&execution.price))
             .filter(breaks::commission.eq(&execution.commission))
+            .filter(breaks::rebate.eq(&execution.rebate))
             .select((Break::as_select(), Option::<BreakResolution>::as_select()))
             .first(self.conn)
             .optional()?;

@@ -47,7 +47,7 @@ pub struct Breaks<'c, R> {
 impl<R: Role> Tx<'_, R> {
     /// Returns the repository of breaks.
     pub fn breaks(&mut self) -> Breaks<'_, R> {
-        Breaks { role: self.role(), conn: self.connection() }
+        Breaks { role: self.role(), conn: self.conn() }
     }
 }
 

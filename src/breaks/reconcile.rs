@@ -60,11 +60,14 @@ impl Totals<'_> {
         Execution {
             kind: ExecutionKind::Fill,
             order_id: Some(self.order_id),
+            client_order_id: None,
             timestamp: self.timestamp,
             quantity: self.filled_quantity.clone(),
             price: self.average_price.clone().unwrap_or_default(),
             venue: self.venue,
             commission: BigDecimal::zero(),
+            rebate: BigDecimal::zero(),
+            source: None,
             execution_id: self.execution_id,
             raw: self.raw,
         }

@@ -11,8 +11,9 @@ use crate::types::enums::BreakReason;
 
 /// A break: an execution that could not be applied, as it was reported.
 ///
-/// A break of the reason [`BreakReason::Totals`] is no execution: it holds the totals of an order that a
-/// venue reports and that differ from the store's. Rows are append-only.
+/// Two kinds of break are no executions. One of the reason [`BreakReason::Totals`] holds the totals of an order
+/// that a venue reports and that differ from the store's; one of the reason [`BreakReason::InvalidOrder`] holds
+/// an order that cannot be stored. Rows are append-only.
 #[derive(HasQuery, Identifiable, Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[diesel(table_name = breaks)]
@@ -26,10 +27,14 @@ pub struct Break {
     pub detail: String,
     /// The order that the report names, whether or not it is stored; `None` if the report names none.
     pub order_id: Option<Uuid>,
-    /// The trader of that order, if the order was stored when the break was.
+    /// The trader of that order: of the stored order if there is one, otherwise as the report names it.
     pub trader_id: Option<Uuid>,
+    /// The client's id of the order that the report names (FIX tag 11, ClOrdID).
+    pub client_order_id: Option<String>,
     /// Venue of the execution (FIX tag 30, LastMkt).
     pub venue: String,
+    /// Who assigned the execution id; by default the venue.
+    pub source: String,
     /// The venue's identifier of the execution report (FIX tag 17, ExecID).
     pub execution_id: Option<String>,
     /// Execution id of the fill to amend (FIX tag 19, ExecRefID); only of a bust or a correction.
@@ -48,6 +53,9 @@ pub struct Break {
     /// Reported commission in currency units.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::types::text::plain"))]
     pub commission: BigDecimal,
+    /// Reported rebate in currency units.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::types::text::plain"))]
+    pub rebate: BigDecimal,
     /// The message as received.
     pub raw: Option<String>,
     /// When the break was stored.
@@ -59,10 +67,10 @@ pub struct Break {
 }
 
 impl Break {
-    /// Returns the kind of execution that was reported; `None` if this break holds totals
-    /// ([`BreakReason::Totals`]).
+    /// Returns the kind of execution that was reported; `None` if this break is no execution
+    /// ([`BreakReason::Totals`], [`BreakReason::InvalidOrder`]).
     pub fn kind(&self) -> Option<ExecutionKind<'_>> {
-        let is_execution = self.reason != BreakReason::Totals;
+        let is_execution = !matches!(self.reason, BreakReason::Totals | BreakReason::InvalidOrder);
         let kind = ExecutionKind::of_columns(self.refers_to.as_deref(), self.is_bust);
         is_execution.then_some(kind)
     }

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use diesel::r2d2::ConnectionManager;
 use r2d2::{Pool, PooledConnection};
 
+use crate::database::retry::StatementWatch;
 use crate::database::role::Role;
 use crate::database::transaction::{Mode, begin};
 use crate::error::Error;
@@ -83,13 +84,15 @@ impl ConnectionPool {
     ///
     /// The server may have closed an idle connection since its last use; nothing has happened in the
     /// transaction then, so the next connection is tried.
-    pub fn begin(&self, mode: Mode, role: impl Role) -> Result<Pooled, Error> {
+    pub fn begin(&self, mode: Mode, role: impl Role) -> Result<(Pooled, StatementWatch), Error> {
         let mut lost_left = self.0.max_size();
         loop {
             let mut conn = self.checkout()?;
+            let watch = StatementWatch::of(&mut conn);
+            watch.reset();
             match begin(&mut conn, mode, role) {
                 Err(lost) if lost.is_connection() && lost_left > 0 => lost_left -= 1,
-                begun => return begun.map(|()| conn),
+                begun => return begun.map(|()| (conn, watch)),
             }
         }
     }

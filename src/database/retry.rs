@@ -1,7 +1,7 @@
-//! The one bounded retry loop of the store, and the watch that tells a session to retry.
+//! The one bounded retry loop of the store, and the watch that tells a session what its statements met.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use diesel::connection::{
     Connection, Instrumentation, InstrumentationEvent, get_default_instrumentation,
@@ -28,15 +28,21 @@ pub(crate) fn retry<T, E>(
     }
 }
 
-/// Notes on a pooled connection that a statement has failed because of a conflict with another
-/// transaction.
+/// Notes what the statements on a pooled connection have met since the transaction began.
 ///
-/// The note is taken where Diesel reports the statement, because a closure may return the error as
-/// any type, or wrapped in one of its own.
+/// The note is taken where Diesel reports the statement, because a closure may return an error as any type,
+/// wrapped in one of its own, or not at all.
 #[derive(Clone, Default)]
-pub(crate) struct ConflictWatch(Arc<AtomicBool>);
+pub(crate) struct StatementWatch(Arc<AtomicU8>);
 
-impl ConflictWatch {
+/// A statement has been reported: nobody has replaced the watch.
+const SEEN: u8 = 1;
+/// A statement has failed.
+const FAILED: u8 = 2;
+/// A statement has failed because of a conflict with another transaction.
+const CONFLICT: u8 = 4;
+
+impl StatementWatch {
     /// Returns the watch of this connection; installs it at the connection's first use.
     pub(crate) fn of(conn: &mut PooledConnection<ConnectionManager<PgConnection>>) -> Self {
         if let Some(watch) = PooledConnection::extensions(conn).get::<Self>() {
@@ -51,29 +57,37 @@ impl ConflictWatch {
         watch
     }
 
-    /// Forgets earlier conflicts.
+    /// Forgets earlier statements.
     pub(crate) fn reset(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.store(0, Ordering::Relaxed);
     }
 
     /// Returns whether a statement has met a conflict since the last reset.
     pub(crate) fn has_seen_conflict(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed) & CONFLICT != 0
+    }
+
+    /// Returns whether every statement since the last reset was reported and has succeeded.
+    pub(crate) fn has_seen_only_successes(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == SEEN
     }
 }
 
 /// Takes the note, and passes every event on to the application's own instrumentation.
 struct WatchingInstrumentation {
-    watch: ConflictWatch,
+    watch: StatementWatch,
     inner: Option<Box<dyn Instrumentation>>,
 }
 
 impl Instrumentation for WatchingInstrumentation {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
-        if let InstrumentationEvent::FinishQuery { error: Some(error), .. } = &event
-            && is_conflict(error)
-        {
-            self.watch.0.store(true, Ordering::Relaxed);
+        if let InstrumentationEvent::FinishQuery { error, .. } = &event {
+            let met = match error {
+                None => SEEN,
+                Some(error) if is_conflict(error) => SEEN | FAILED | CONFLICT,
+                Some(_) => SEEN | FAILED,
+            };
+            self.watch.0.fetch_or(met, Ordering::Relaxed);
         }
         self.inner.on_connection_event(event);
     }

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::database::pool::ConnectionPool;
-use crate::database::retry::{ConflictWatch, retry};
+use crate::database::retry::retry;
 use crate::database::role::{DatabaseRole, Reader, Role};
 use crate::database::transaction::{Mode, Tx, begin, finish};
 use crate::error::Error;
@@ -133,16 +133,15 @@ impl<R: Role> Session<R> {
         F: FnMut(&mut Tx<'_, R>) -> Result<T, E>,
         E: From<Error>,
     {
-        let mut conn = self.pool.begin(mode, self.role)?;
-        let watch = ConflictWatch::of(&mut conn);
+        let (mut conn, watch) = self.pool.begin(mode, self.role)?;
         let retryable = |_: &E| watch.has_seen_conflict();
         retry(MAX_ATTEMPTS, retryable, |attempt| {
-            watch.reset();
             if attempt > 1 {
                 thread::sleep(PAUSE * (attempt - 1));
+                watch.reset();
                 begin(&mut conn, mode, self.role)?;
             }
-            finish(&mut conn, self.role, &mut work)
+            finish(&mut conn, self.role, Some(&watch), &mut work)
         })
     }
 }

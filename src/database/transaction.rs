@@ -10,6 +10,7 @@ use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
 use diesel::query_dsl::LoadQuery;
 
+use crate::database::retry::StatementWatch;
 use crate::database::role::Role;
 use crate::error::Error;
 
@@ -54,7 +55,7 @@ where
     E: From<Error>,
 {
     begin(conn, Mode::Write, role)?;
-    finish(conn, role, work)
+    finish(conn, role, None, work)
 }
 
 /// Runs `work` in one read-only transaction on a connection that the application manages itself; every
@@ -72,20 +73,31 @@ where
     E: From<Error>,
 {
     begin(conn, Mode::Snapshot, role)?;
-    finish(conn, role, work)
+    finish(conn, role, None, work)
 }
 
-/// Runs `work` in a transaction that has begun, and commits it or rolls it back.
-pub(crate) fn finish<R, T, E, F>(conn: &mut PgConnection, role: R, work: F) -> Result<T, E>
+/// Runs `work` in a transaction that has begun, and commits it or rolls it back. `watch` has seen the
+/// transaction begin.
+pub(crate) fn finish<R, T, E, F>(
+    conn: &mut PgConnection,
+    role: R,
+    watch: Option<&StatementWatch>,
+    work: F,
+) -> Result<T, E>
 where
     R: Role,
     F: FnOnce(&mut Tx<'_, R>) -> Result<T, E>,
     E: From<Error>,
 {
+    let mut tx = Tx { conn: &mut *conn, role, is_lent: false };
     // Unwind safety: after a panic only the connection is used, and it is rolled back.
-    let result = catch_unwind(AssertUnwindSafe(|| work(&mut Tx { conn: &mut *conn, role })));
+    let result = catch_unwind(AssertUnwindSafe(|| work(&mut tx)));
+    let is_untouched = !tx.is_lent && watch.is_some_and(StatementWatch::has_seen_only_successes);
     match result {
-        Ok(Ok(done)) => commit(conn, role).map(|()| done).map_err(E::from),
+        Ok(Ok(done)) if is_untouched => {
+            conn.batch_execute("COMMIT").map(|()| done).map_err(|error| E::from(error.into()))
+        }
+        Ok(Ok(done)) => check_and_commit(conn, role).map(|()| done).map_err(E::from),
         Ok(Err(error)) => {
             roll_back(conn);
             Err(error)
@@ -131,7 +143,10 @@ pub(crate) fn begin(conn: &mut PgConnection, mode: Mode, role: impl Role) -> Res
 }
 
 /// Commits, unless the transaction is aborted, or its role or identity is not the one it began with.
-fn commit(conn: &mut PgConnection, role: impl Role) -> Result<(), Error> {
+///
+/// A plain COMMIT, which is cheaper, serves where neither can be: no statement has failed, and nobody but the
+/// store has had the connection.
+fn check_and_commit(conn: &mut PgConnection, role: impl Role) -> Result<(), Error> {
     if is_in_transaction(conn) {
         // PostgreSQL answers the COMMIT of an aborted transaction with a rollback and no error. This
         // SELECT fails in an aborted transaction, and by dividing by zero in one whose role or identity
@@ -139,11 +154,11 @@ fn commit(conn: &mut PgConnection, role: impl Role) -> Result<(), Error> {
         // libpq whether the transaction is over.
         let name = role.name();
         let trader = identity(role);
-        let check_and_commit = format!(
+        let sql = format!(
             "SELECT 1 / (current_setting('role') = '{name}'
                 AND current_setting('app.user_id') = '{trader}')::int; COMMIT"
         );
-        let Err(error) = conn.batch_execute(&check_and_commit) else {
+        let Err(error) = conn.batch_execute(&sql) else {
             return Ok(());
         };
         if !is_in_transaction(conn) {
@@ -184,12 +199,21 @@ where
 pub struct Tx<'c, R> {
     conn: &'c mut PgConnection,
     role: R,
+    /// Whether the application has had the connection.
+    is_lent: bool,
 }
 
 impl<R: Role> Tx<'_, R> {
     /// Returns the connection, for the application's own queries on [`schema`](crate::schema) in this
     /// transaction, under its role and identity.
     pub fn connection(&mut self) -> &mut PgConnection {
+        self.is_lent = true;
+        self.conn
+    }
+
+    /// Returns the connection for queries of the store itself, which leave role, identity and the transaction
+    /// alone.
+    pub(crate) fn conn(&mut self) -> &mut PgConnection {
         self.conn
     }
 

@@ -3,21 +3,22 @@
 //! The database writes an entry when an order is submitted, a fill recorded or amended, or a break stored or
 //! resolved. Clients log the other actions: [`ExecutionLogs::append`] and [`ExecutionLogs::cancel`].
 
+mod append;
 mod rows;
-
-use std::collections::HashMap;
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use uuid::Uuid;
 
+#[cfg(feature = "ingest")]
+pub(crate) use self::append::Logged;
+#[cfg(feature = "ingest")]
 pub(crate) use self::rows::EntryRow;
 #[cfg(feature = "ingest")]
 pub(crate) use self::rows::MAX_REASON;
 pub use self::rows::{Ended, ExecutionLog, NewAction, NewExecutionLog};
-use crate::database::role::{Engine, Role, Trades};
+use crate::database::role::Role;
 use crate::database::transaction::{Tx, stream};
-use crate::database::unnest;
 use crate::error::Error;
 use crate::schema::{execution_logs, orders};
 use crate::types::filter::Filter;
@@ -32,101 +33,7 @@ pub struct ExecutionLogs<'c, R> {
 impl<R: Role> Tx<'_, R> {
     /// Returns the repository of the execution log.
     pub fn execution_logs(&mut self) -> ExecutionLogs<'_, R> {
-        ExecutionLogs { role: self.role(), conn: self.connection() }
-    }
-}
-
-impl ExecutionLogs<'_, Engine> {
-    /// Logs an action, and derives the status of its order.
-    ///
-    /// REJECTED and CANCELLED end the order, and so does a RECOVERED that says how it ended; other actions
-    /// leave the status as it is. RECOVERED may be logged on an order in any status, other actions only while
-    /// it is PENDING or PARTIAL.
-    ///
-    /// # Errors
-    ///
-    /// - [`Error::is_not_found`]: no order has this id.
-    /// - [`Error::is_illegal_transition`]: the order is FILLED, REJECTED or CANCELLED.
-    /// - [`Error::is_invalid_input`]: the reason is blank or longer than 1000 characters, the error code
-    ///   blank or longer than 50, or the venue's order id blank or longer than 64; the number of the retry is
-    ///   negative.
-    /// - [`Error::is_rule_violation`]: a RECOVERED says that an order ended which has ended otherwise
-    ///   (`execution_logs_status_derived`); the order has another id at the venue
-    ///   (`execution_logs_one_venue_order`).
-    pub fn append(&mut self, new: &NewExecutionLog<'_>) -> Result<ExecutionLog, Error> {
-        insert(self.conn, new)
-    }
-
-    /// Logs actions, at most one for each order, all of them or none; returns the entries in the same order.
-    ///
-    /// Each is logged as [`ExecutionLogs::append`] does. The orders are locked in the sequence of their ids,
-    /// so that concurrent batches cannot deadlock.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`ExecutionLogs::append`], for the first action that is refused. Two actions on one order are
-    /// [`Error::is_illegal_transition`].
-    pub fn append_batch(
-        &mut self,
-        new: &[NewExecutionLog<'_>],
-    ) -> Result<Vec<ExecutionLog>, Error> {
-        let rows: Vec<_> = new.iter().map(|new| new.row(Uuid::now_v7())).collect();
-        self.append_rows(&rows)
-    }
-
-    /// Inserts entries under their ids, as [`ExecutionLogs::append_batch`] does.
-    pub(crate) fn append_rows(
-        &mut self,
-        rows: &[EntryRow<'_>],
-    ) -> Result<Vec<ExecutionLog>, Error> {
-        rows.iter().try_for_each(EntryRow::check)?;
-        let mut sorted: Vec<_> = rows.iter().collect();
-        sorted.sort_by_key(|row| row.order_id);
-        // Savepoint: if the caller continues after an error, nothing of the batch remains.
-        self.conn.transaction(|conn| {
-            let mut stored = HashMap::with_capacity(rows.len());
-            for batch in sorted.chunks(unnest::ROWS) {
-                let entries: Vec<ExecutionLog> = unnest::insert_into(execution_logs::table)
-                    .column(execution_logs::id, batch.iter().map(|row| row.id))
-                    .column(execution_logs::order_id, batch.iter().map(|row| row.order_id))
-                    .column(execution_logs::action, batch.iter().map(|row| row.action))
-                    .column(execution_logs::status, batch.iter().map(|row| row.status))
-                    .column(execution_logs::reason, batch.iter().map(|row| row.reason))
-                    .column(
-                        execution_logs::retry_attempt,
-                        batch.iter().map(|row| row.retry_attempt),
-                    )
-                    .column(execution_logs::error_code, batch.iter().map(|row| row.error_code))
-                    .column(
-                        execution_logs::venue_order_id,
-                        batch.iter().map(|row| row.venue_order_id),
-                    )
-                    .column(execution_logs::reported_at, batch.iter().map(|row| row.reported_at))
-                    .returning(ExecutionLog::as_returning())
-                    .load(conn)
-                    .map_err(|error| {
-                        let orders = batch.iter().map(|row| row.order_id);
-                        let key = "fk_execution_logs_order_id";
-                        Error::from(error).not_found_if_among(key, "order", orders)
-                    })?;
-                stored.extend(entries.into_iter().map(|entry| (entry.id, entry)));
-            }
-            Ok(rows.iter().filter_map(|row| stored.remove(&row.id)).collect())
-        })
-    }
-}
-
-impl<R: Trades> ExecutionLogs<'_, R> {
-    /// Cancels an order: logs CANCELLED, which ends the order. Its fills stay.
-    ///
-    /// # Errors
-    ///
-    /// - [`Error::is_not_found`]: no order has this id, or it is another trader's.
-    /// - [`Error::is_illegal_transition`]: the order is FILLED, REJECTED or CANCELLED.
-    /// - [`Error::is_invalid_input`]: the reason is blank or longer than 1000 characters.
-    pub fn cancel(&mut self, order_id: Uuid, reason: Option<&str>) -> Result<ExecutionLog, Error> {
-        let new = NewExecutionLog::new(order_id, NewAction::Cancelled);
-        insert(self.conn, &NewExecutionLog { reason, ..new })
+        ExecutionLogs { role: self.role(), conn: self.conn() }
     }
 }
 
@@ -229,20 +136,6 @@ impl<R: Role> ExecutionLogs<'_, R> {
         let rows = query.load(self.conn)?;
         Ok(page.listing(rows, |entry: &ExecutionLog| Cursor { at: entry.timestamp, id: entry.id }))
     }
-}
-
-fn insert(conn: &mut PgConnection, new: &NewExecutionLog<'_>) -> Result<ExecutionLog, Error> {
-    let row = new.row(Uuid::now_v7());
-    row.check()?;
-    diesel::insert_into(execution_logs::table)
-        .values(row)
-        .returning(ExecutionLog::as_returning())
-        .get_result(conn)
-        .map_err(|error| {
-            Error::from(error)
-                .not_found_if("fk_execution_logs_order_id", "order", new.order_id)
-                .with_row("log of order", new.order_id)
-        })
 }
 
 /// Returns the query of the entries that match the filter and that this role may see.

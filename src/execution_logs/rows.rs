@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::schema::execution_logs;
+use crate::types::difference::{Comparison, Difference};
 use crate::types::enums::{Action, OrderStatus};
 use crate::types::text;
 
@@ -55,6 +56,8 @@ pub struct ExecutionLog {
     pub break_id: Option<Uuid>,
     /// When the action happened, by the venue's clock (FIX tag 60, TransactTime).
     pub reported_at: Option<DateTime<Utc>>,
+    /// Identifier of the report that the action was read from.
+    pub report_id: Option<Uuid>,
 }
 
 /// An action to log with [`ExecutionLogs::append`](crate::ExecutionLogs::append).
@@ -80,6 +83,10 @@ pub struct NewExecutionLog<'a> {
     /// When the action happened, by the venue's clock (FIX tag 60, TransactTime); stored to the
     /// microsecond, beside the time at which the database logs it.
     pub reported_at: Option<DateTime<Utc>>,
+    /// Identifier of the report that the action was read from, unique per order; chosen by the caller, for
+    /// example a UUID of version 5 of the report's own key. It makes logging idempotent; without one, every
+    /// call logs another entry.
+    pub report_id: Option<Uuid>,
 }
 
 /// An action that a client may log.
@@ -125,11 +132,13 @@ pub enum Ended {
     Cancelled,
 }
 
-/// The columns of an entry that a client writes.
+/// The order of an entry, and the report that it was read from.
+pub(super) type EntryKey = (Uuid, Option<Uuid>);
+
+/// The columns of an entry that a client writes. The database chooses the entry's id.
 #[derive(Insertable, Clone, Copy, Debug)]
 #[diesel(table_name = execution_logs, treat_none_as_default_value = false)]
 pub(crate) struct EntryRow<'a> {
-    pub id: Uuid,
     pub order_id: Uuid,
     pub action: Action,
     pub status: Option<OrderStatus>,
@@ -138,18 +147,18 @@ pub(crate) struct EntryRow<'a> {
     pub error_code: Option<&'a str>,
     pub venue_order_id: Option<&'a str>,
     pub reported_at: Option<DateTime<Utc>>,
+    pub report_id: Option<Uuid>,
 }
 
 impl<'a> NewExecutionLog<'a> {
-    /// Creates an action without a reason and without the venue's time.
+    /// Creates an action without a reason, the venue's time and a report.
     pub fn new(order_id: Uuid, action: NewAction<'a>) -> Self {
-        Self { order_id, action, reason: None, reported_at: None }
+        Self { order_id, action, reason: None, reported_at: None, report_id: None }
     }
 
-    /// Returns the row to insert under this id.
-    pub(crate) fn row(&self, id: Uuid) -> EntryRow<'a> {
+    /// Returns the row to insert.
+    pub(crate) fn row(&self) -> EntryRow<'a> {
         let row = EntryRow {
-            id,
             order_id: self.order_id,
             action: self.action.action(),
             status: None,
@@ -158,6 +167,7 @@ impl<'a> NewExecutionLog<'a> {
             error_code: None,
             venue_order_id: None,
             reported_at: self.reported_at,
+            report_id: self.report_id,
         };
         match self.action {
             NewAction::Approved | NewAction::Cancelled => row,
@@ -199,14 +209,45 @@ impl EntryRow<'_> {
             text::check("reason", reason, MAX_REASON)?;
         }
         if let Some(code) = self.error_code {
-            text::check("error code", code, 50)?;
+            text::check_name("error code", code, 50)?;
         }
         if let Some(id) = self.venue_order_id {
-            text::check("venue order id", id, text::MAX_ID)?;
+            text::check_name("venue order id", id, text::MAX_ID)?;
         }
         if let Some(attempt) = self.retry_attempt.filter(|attempt| *attempt < 0) {
             return Err(Error::invalid("retry attempt", &attempt.to_string(), "is less than 0"));
         }
         Ok(())
+    }
+
+    /// Returns what identifies the entry.
+    pub(super) fn key(&self) -> EntryKey {
+        (self.order_id, self.report_id)
+    }
+
+    /// Returns the stored entry of the same report, or the error that it has other content.
+    pub(super) fn known(&self, stored: ExecutionLog) -> Result<ExecutionLog, Error> {
+        let differing = self.compare(&stored);
+        if differing.is_empty() {
+            return Ok(stored);
+        }
+        let key = format!("report id {}", self.report_id.unwrap_or_default());
+        Err(Error::mismatch("log entry", stored.id, key, differing))
+    }
+
+    /// Returns the fields in which a stored entry of the same report differs from this one.
+    fn compare(&self, stored: &ExecutionLog) -> Vec<Difference> {
+        let mut comparison = Comparison::default();
+        comparison.field("action", stored.action, self.action);
+        comparison.optional("reason", stored.reason.as_deref(), self.reason);
+        comparison.optional("retry attempt", stored.retry_attempt, self.retry_attempt);
+        comparison.optional("error code", stored.error_code.as_deref(), self.error_code);
+        comparison.optional(
+            "venue order id",
+            stored.venue_order_id.as_deref(),
+            self.venue_order_id,
+        );
+        comparison.moment("reported at", stored.reported_at, self.reported_at);
+        comparison.differences()
     }
 }

@@ -13,8 +13,8 @@ use crate::types::difference::{Comparison, Difference};
 use crate::types::precision::ScaleCheck;
 use crate::types::price::{Commission, Price};
 
-/// The row of a bust or a correction. The database copies order, trader and venue from the amended fill, and
-/// for a bust also quantity and price.
+/// The row of a bust or a correction. The database copies order, trader, venue and source from the amended fill,
+/// and for a bust also quantity and price.
 #[derive(Insertable)]
 #[diesel(table_name = fills)]
 struct Amendment<'a> {
@@ -24,6 +24,7 @@ struct Amendment<'a> {
     quantity_filled: Option<i32>,
     price_at_fill: Option<Price>,
     commission: Commission,
+    rebate: Commission,
     execution_id: Option<&'a str>,
 }
 
@@ -38,6 +39,7 @@ impl Amendment<'_> {
             comparison.optional("quantity", Some(stored.quantity_filled), self.quantity_filled);
             comparison.optional("price", Some(stored.price_at_fill), self.price_at_fill);
             comparison.field("commission", stored.commission, self.commission);
+            comparison.field("rebate", stored.rebate, self.rebate);
         }
         comparison.differences()
     }
@@ -50,8 +52,8 @@ impl Fills<'_, Engine> {
     /// order may become PARTIAL or PENDING again; a REJECTED or CANCELLED order keeps its status. A FILLED
     /// order that has been replaced becomes CANCELLED instead of open.
     ///
-    /// Recording is idempotent by order, venue and the execution id of the bust (FIX tag 17, ExecID). Without
-    /// an execution id, a second bust of the fill is refused.
+    /// Recording is idempotent by order chain, source and the execution id of the bust (FIX tag 17, ExecID).
+    /// Without an execution id, a second bust of the fill is refused.
     ///
     /// # Errors
     ///
@@ -80,6 +82,7 @@ impl Fills<'_, Engine> {
                 quantity_filled: None,
                 price_at_fill: None,
                 commission: Commission::default(),
+                rebate: Commission::default(),
                 execution_id: new.execution_id,
             },
         )
@@ -115,6 +118,7 @@ impl Fills<'_, Engine> {
                 quantity_filled: Some(new.quantity_filled),
                 price_at_fill: Some(new.price_at_fill),
                 commission: new.commission,
+                rebate: new.rebate,
                 execution_id: new.execution_id,
             },
         )
@@ -124,7 +128,8 @@ impl Fills<'_, Engine> {
         check_execution_id(new.execution_id)?;
         ScaleCheck::of(|scales| {
             scales.price("price", new.price_at_fill);
-            scales.commission(new.commission);
+            scales.commission("commission", new.commission);
+            scales.commission("rebate", new.rebate);
         })
         .check(self.conn)?;
         let insert_error = |error: DieselError| {
@@ -145,7 +150,9 @@ impl Fills<'_, Engine> {
         }
         if let Some(id) = new.execution_id {
             let amended = self.get(new.amends)?;
-            if let Some(stored) = self.of_execution(amended.order_id, &amended.venue, id)? {
+            let stored =
+                self.find_execution(amended.order_id, &amended.source, id, true, new.is_bust)?;
+            if let Some(stored) = stored {
                 let differing = new.compare(&stored);
                 return stored_or_mismatch(stored, id, differing);
             }

@@ -43,7 +43,8 @@ pub struct Fill {
     pub commission: Commission,
     /// When the fill was recorded, by the database's clock.
     pub created_at: DateTime<Utc>,
-    /// The venue's id of the execution (FIX tag 17, ExecID), unique per order and venue.
+    /// Id of the execution (FIX tag 17, ExecID), unique per order chain, source and kind: fill, bust or
+    /// correction.
     pub execution_id: Option<String>,
     /// The fill that this one busts or corrects, and which no longer counts (FIX tag 19, ExecRefID); `None`
     /// for a fill that is no amendment.
@@ -53,6 +54,12 @@ pub struct Fill {
     pub is_bust: bool,
     /// The break that was booked as this fill.
     pub break_id: Option<Uuid>,
+    /// The first order of the order chain.
+    pub root_id: Uuid,
+    /// Who assigned the execution id, such as a broker; by default the venue.
+    pub source: String,
+    /// What the venue paid for this fill, in currency units: a commission below 0 (FIX tag 12).
+    pub rebate: Commission,
 }
 
 /// A fill to record with [`Fills::record`] or [`Fills::record_batch`].
@@ -72,9 +79,55 @@ pub struct NewFill<'a> {
     pub venue: &'a str,
     /// Commission for this fill in currency units (FIX tag 12, Commission); `Commission::default()` is 0.
     pub commission: Commission,
-    /// The venue's id of the execution, 1 to 64 characters, unique per order and venue (FIX tag 17, ExecID).
-    /// It makes recording idempotent; without one, every call records another fill.
+    /// What the venue paid for this fill, in currency units: a commission below 0 (FIX tag 12).
+    pub rebate: Commission,
+    /// Who assigned the execution id, 1 to 50 characters; `None` for the venue. Name the broker if one feed
+    /// reports executions at several venues.
+    #[diesel(skip_insertion)]
+    pub source: Option<&'a str>,
+    /// Id of the execution, 1 to 64 characters, unique per order chain and source (FIX tag 17, ExecID). It
+    /// makes recording idempotent; without one, every call records another fill.
     pub execution_id: Option<&'a str>,
+}
+
+impl<'a> NewFill<'a> {
+    /// Returns a fill without commission, rebate and execution id. Set these with struct update syntax.
+    ///
+    /// ```
+    /// use tradeblotter::NewFill;
+    /// # let order_id = uuid::Uuid::from_u128(1);
+    ///
+    /// let fill = NewFill {
+    ///     commission: "0.40".parse()?,
+    ///     execution_id: Some("E-4711"),
+    ///     ..NewFill::new(order_id, chrono::Utc::now(), 100, "229.87".parse()?, "XNAS")
+    /// };
+    /// # Ok::<(), tradeblotter::Error>(())
+    /// ```
+    pub fn new(
+        order_id: Uuid,
+        timestamp: DateTime<Utc>,
+        quantity_filled: i32,
+        price_at_fill: Price,
+        venue: &'a str,
+    ) -> Self {
+        Self {
+            order_id,
+            timestamp,
+            quantity_filled,
+            price_at_fill,
+            venue,
+            commission: Commission::default(),
+            rebate: Commission::default(),
+            source: None,
+            execution_id: None,
+        }
+    }
+
+    /// Returns who assigned the execution id: the venue, if nobody is named.
+    pub(crate) fn source(&self) -> &'a str {
+        self.source.unwrap_or(self.venue)
+    }
 }
 
 /// A bust to record with [`Fills::bust`]: the venue cancels a fill (FIX 150=H, Trade Cancel).
@@ -105,6 +158,8 @@ pub struct NewCorrection<'a> {
     pub price_at_fill: Price,
     /// The right commission in currency units (FIX tag 12, Commission).
     pub commission: Commission,
+    /// The right rebate in currency units: a commission below 0 (FIX tag 12).
+    pub rebate: Commission,
     /// The venue's id of the correction itself, 1 to 64 characters (FIX tag 17, ExecID). It makes recording
     /// idempotent.
     pub execution_id: Option<&'a str>,
@@ -122,13 +177,13 @@ pub struct Fills<'c, R> {
 impl<R: Role> Tx<'_, R> {
     /// Returns the repository of fills, on this transaction.
     pub fn fills(&mut self) -> Fills<'_, R> {
-        Fills { role: self.role(), conn: self.connection() }
+        Fills { role: self.role(), conn: self.conn() }
     }
 }
 
-/// Refuses an execution id that is blank or longer than 64 characters.
+/// Refuses an execution id that is blank, longer than 64 characters, or contains a control character.
 pub(crate) fn check_execution_id(id: Option<&str>) -> Result<(), Error> {
-    id.map_or(Ok(()), |id| text::check("execution id", id, text::MAX_ID))
+    id.map_or(Ok(()), |id| text::check_name("execution id", id, text::MAX_ID))
 }
 
 /// Returns the stored fill, or [`Error::is_mismatch`] if it differs from the one that was to be stored under
@@ -146,6 +201,6 @@ fn stored_or_mismatch(
 
 /// Returns the error for other content under the execution id of a stored fill.
 pub(crate) fn mismatch(stored: &Fill, execution_id: &str, differing: Vec<Difference>) -> Error {
-    let key = format!("execution id {execution_id:?} of {}", stored.venue);
+    let key = format!("execution id {execution_id:?} of {}", stored.source);
     Error::mismatch("fill", stored.id, key, differing)
 }

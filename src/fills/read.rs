@@ -8,7 +8,7 @@ use super::{Fill, Fills};
 use crate::database::role::Role;
 use crate::database::transaction::stream;
 use crate::error::Error;
-use crate::schema::fills;
+use crate::schema::{fills, orders};
 use crate::types::filter::Filter;
 use crate::types::page::{Cursor, Listing, Page};
 
@@ -27,8 +27,8 @@ impl<R: Role> Fills<'_, R> {
             .ok_or_else(|| Error::not_found("fill", id))
     }
 
-    /// Returns an order's fill, bust or correction with this execution id of a venue (FIX tag 17, ExecID);
-    /// `None` if there is none.
+    /// Returns the fill with this execution id of a source (FIX tag 17, ExecID) in the order chain of an
+    /// order; `None` if there is none. If a bust or a correction has the same id, the fill comes first.
     ///
     /// # Errors
     ///
@@ -36,13 +36,30 @@ impl<R: Role> Fills<'_, R> {
     pub fn of_execution(
         &mut self,
         order_id: Uuid,
-        venue: &str,
+        source: &str,
         execution_id: &str,
     ) -> Result<Option<Fill>, Error> {
-        Ok(Fill::query()
-            .filter(fills::order_id.eq(order_id))
-            .filter(fills::venue.eq(venue))
-            .filter(fills::execution_id.eq(execution_id))
+        Ok(of_execution(order_id, source, execution_id)
+            .order((fills::is_bust, fills::amends.is_not_null()))
+            .select(Fill::as_select())
+            .first(self.conn)
+            .optional()?)
+    }
+
+    /// Returns the stored row of the same kind with this execution id of a source in the order chain of an
+    /// order.
+    pub(super) fn find_execution(
+        &mut self,
+        order_id: Uuid,
+        source: &str,
+        execution_id: &str,
+        is_amendment: bool,
+        is_bust: bool,
+    ) -> Result<Option<Fill>, Error> {
+        Ok(of_execution(order_id, source, execution_id)
+            .filter(fills::is_bust.eq(is_bust))
+            .filter(fills::amends.is_not_null().eq(is_amendment))
+            .select(Fill::as_select())
             .first(self.conn)
             .optional()?)
     }
@@ -120,4 +137,15 @@ fn matching<'f>(filter: &Filter<'f>, role: impl Role) -> fills::BoxedQuery<'f, P
         query = query.filter(fills::timestamp.lt(until));
     }
     query
+}
+
+/// Returns the query of the rows with this execution id of a source in the order chain of an order.
+#[diesel::dsl::auto_type]
+fn of_execution<'q>(order_id: Uuid, source: &'q str, execution_id: &'q str) -> _ {
+    let root: diesel::dsl::Select<diesel::dsl::Find<orders::table, Uuid>, orders::root_id> =
+        orders::table.find(order_id).select(orders::root_id);
+    fills::table
+        .filter(fills::root_id.eq_any(root))
+        .filter(fills::source.eq(source))
+        .filter(fills::execution_id.eq(execution_id))
 }

@@ -7,28 +7,33 @@ use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
 use super::{Fill, Fills, NewFill, check_execution_id, stored_or_mismatch};
+use crate::database::batch::{self, blotter_record_fills};
 use crate::database::bisect::bisect;
 use crate::database::role::Engine;
 use crate::database::unnest;
 use crate::error::Error;
-use crate::schema::fills;
+use crate::schema::{fills, orders};
 use crate::types::difference::{Comparison, Difference};
 use crate::types::precision::ScaleCheck;
 use crate::types::text;
 
-/// Characters that a venue may have.
+/// Characters that a venue or a source may have.
 const MAX_VENUE: usize = 50;
 
 impl NewFill<'_> {
     /// Adds price and commission to the values whose decimal places are to be checked.
     fn add_money_to(&self, scales: &mut ScaleCheck) {
         scales.price("price", Some(self.price_at_fill));
-        scales.commission(self.commission);
+        scales.commission("commission", self.commission);
+        scales.commission("rebate", self.rebate);
     }
 
     /// Refuses texts that the columns would cut or store as a blank.
     fn check(&self) -> Result<(), Error> {
-        text::check("venue", self.venue, MAX_VENUE)?;
+        text::check_name("venue", self.venue, MAX_VENUE)?;
+        if let Some(source) = self.source {
+            text::check_name("source", source, MAX_VENUE)?;
+        }
         check_execution_id(self.execution_id)
     }
 
@@ -46,7 +51,7 @@ impl NewFill<'_> {
         comparison.field("quantity", stored.quantity_filled, self.quantity_filled);
         comparison.field("price", stored.price_at_fill, self.price_at_fill);
         comparison.field("commission", stored.commission, self.commission);
-        comparison.optional("fill amended", stored.amends, None);
+        comparison.field("rebate", stored.rebate, self.rebate);
         comparison.differences()
     }
 }
@@ -58,14 +63,14 @@ impl Fills<'_, Engine> {
     /// fill price, moves it to PARTIAL or FILLED and logs FILLED. The order stays locked until the transaction
     /// ends, so if two fills race for the last shares, one of them is refused.
     ///
-    /// Recording is idempotent by order, venue and execution id (FIX tag 17, ExecID): the first call counts,
+    /// Recording is idempotent by order chain, source and execution id (FIX tag 17, ExecID): the first call counts,
     /// and each further one returns the stored fill, whatever has become of the order since. A fill without
     /// an execution id counts each time.
     ///
     /// # Errors
     ///
     /// - [`Error::is_not_found`]: no order with this id is stored.
-    /// - [`Error::is_mismatch`]: the order has another fill with this venue and execution id;
+    /// - [`Error::is_mismatch`]: the order chain has another fill with this source and execution id;
     ///   [`Error::differing_fields`] names the fields that differ.
     /// - [`Error::is_illegal_transition`]: the order is FILLED, REJECTED or CANCELLED.
     /// - [`Error::is_over_fill`]: the fill would exceed the order's quantity.
@@ -93,7 +98,7 @@ impl Fills<'_, Engine> {
         new.check()?;
         ScaleCheck::of(|scales| new.add_money_to(scales)).check(self.conn)?;
         let stored = diesel::insert_into(fills::table)
-            .values((fills::id.eq(id), new))
+            .values((fills::id.eq(id), fills::source.eq(new.source()), new))
             .on_conflict_do_nothing()
             .returning(Fill::as_returning())
             .get_result(self.conn)
@@ -103,7 +108,8 @@ impl Fills<'_, Engine> {
             return Ok(fill);
         }
         if let Some(execution_id) = new.execution_id
-            && let Some(stored) = self.of_execution(new.order_id, new.venue, execution_id)?
+            && let Some(stored) =
+                self.find_execution(new.order_id, new.source(), execution_id, false, false)?
         {
             let differing = new.compare(&stored);
             return stored_or_mismatch(stored, execution_id, differing);
@@ -128,17 +134,20 @@ impl Fills<'_, Engine> {
     /// Records fills as [`Fills::record_batch`] does, under ids that the caller has chosen. A fill is
     /// deduplicated by its id too.
     pub(crate) fn record_rows(&mut self, rows: &[(Uuid, NewFill<'_>)]) -> Result<Vec<Fill>, Error> {
-        rows.iter().try_for_each(|(_, new)| new.check())?;
-        let add_money = |scales: &mut _| rows.iter().for_each(|(_, new)| new.add_money_to(scales));
-        ScaleCheck::of(add_money).check(self.conn)?;
+        self.check(rows)?;
         // Rows are locked in one global order, so concurrent batches cannot deadlock. Duplicates sort to the
         // same place in every batch, because their times are the same too.
         let mut sorted: Vec<_> = rows.iter().collect();
-        sorted.sort_by_key(|(_, new)| (new.order_id, new.timestamp, new.venue, new.execution_id));
+        sorted
+            .sort_by_key(|(_, new)| (new.order_id, new.timestamp, new.source(), new.execution_id));
         // Savepoint: if the caller continues after an error, nothing of the batch remains.
         let role = self.role;
         self.conn.transaction(|conn| {
-            let mut stored = HashMap::with_capacity(rows.len());
+            let mut stored = match sorted.len() {
+                0 | 1 => HashMap::new(),
+                _ => Fills { conn, role }.record_clean(&sorted)?,
+            };
+            sorted.retain(|(id, _)| !stored.contains_key(id));
             for batch in sorted.chunks(unnest::ROWS) {
                 let new = || batch.iter().map(|(_, new)| new);
                 let fills: Vec<Fill> = unnest::insert_into(fills::table)
@@ -149,6 +158,8 @@ impl Fills<'_, Engine> {
                     .column(fills::price_at_fill, new().map(|new| new.price_at_fill))
                     .column(fills::venue, new().map(|new| new.venue))
                     .column(fills::commission, new().map(|new| new.commission))
+                    .column(fills::rebate, new().map(|new| new.rebate))
+                    .column(fills::source, new().map(|new| new.source()))
                     .column(fills::execution_id, new().map(|new| new.execution_id))
                     .on_conflict_do_nothing()
                     .returning(Fill::as_returning())
@@ -168,8 +179,8 @@ impl Fills<'_, Engine> {
 
     /// Records as many of these fills as the rules allow, and returns for each the fill or its refusal.
     ///
-    /// It tries all of them in one batch and bisects a batch that is refused, so that a few refused fills
-    /// among many cost few statements.
+    /// It records those that nothing speaks against, and bisects the others, so that a few refused fills among
+    /// many cost few statements.
     ///
     /// # Errors
     ///
@@ -179,7 +190,55 @@ impl Fills<'_, Engine> {
         &mut self,
         rows: &[(Uuid, NewFill<'_>)],
     ) -> Result<Vec<Result<Fill, Error>>, Error> {
-        bisect(rows, &mut |rows| self.record_rows(rows))
+        let mut sorted: Vec<_> = rows.iter().collect();
+        sorted
+            .sort_by_key(|(_, new)| (new.order_id, new.timestamp, new.source(), new.execution_id));
+        let mut clean = match self.check(rows) {
+            Ok(()) => self.record_clean(&sorted)?,
+            Err(error) if error.is_refusal() => HashMap::new(),
+            Err(error) => return Err(error),
+        };
+        let remaining: Vec<_> =
+            rows.iter().filter(|(id, _)| !clean.contains_key(id)).copied().collect();
+        let mut others = bisect(&remaining, &mut |rows| self.record_rows(rows))?.into_iter();
+        Ok(rows
+            .iter()
+            .filter_map(|(id, _)| clean.remove(id).map(Ok).or_else(|| others.next()))
+            .collect())
+    }
+
+    /// Refuses fills whose texts or decimal places do not fit the columns.
+    fn check(&mut self, rows: &[(Uuid, NewFill<'_>)]) -> Result<(), Error> {
+        rows.iter().try_for_each(|(_, new)| new.check())?;
+        let add_money = |scales: &mut _| rows.iter().for_each(|(_, new)| new.add_money_to(scales));
+        ScaleCheck::of(add_money).check(self.conn)
+    }
+
+    /// Records those of the fills that nothing speaks against, by the batch function of the database.
+    fn record_clean(
+        &mut self,
+        rows: &[&(Uuid, NewFill<'_>)],
+    ) -> Result<HashMap<Uuid, Fill>, Error> {
+        let mut stored = HashMap::with_capacity(rows.len());
+        for batch in rows.chunks(unnest::ROWS) {
+            let new: Vec<_> = batch.iter().map(|(_, new)| new).collect();
+            let record = diesel::select(blotter_record_fills(
+                batch.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+                new.iter().map(|new| new.order_id).collect::<Vec<_>>(),
+                new.iter().map(|new| new.timestamp).collect::<Vec<_>>(),
+                new.iter().map(|new| new.quantity_filled).collect::<Vec<_>>(),
+                new.iter().map(|new| new.price_at_fill).collect::<Vec<_>>(),
+                new.iter().map(|new| new.venue).collect::<Vec<_>>(),
+                new.iter().map(|new| new.commission).collect::<Vec<_>>(),
+                new.iter().map(|new| new.rebate).collect::<Vec<_>>(),
+                new.iter().map(|new| new.source()).collect::<Vec<_>>(),
+                new.iter().map(|new| new.execution_id).collect::<Vec<_>>(),
+            ));
+            let ids: Vec<Uuid> = batch::call(self.conn, |conn| record.get_result(conn))?;
+            let fills: Vec<Fill> = Fill::query().filter(fills::id.eq_any(ids)).load(self.conn)?;
+            stored.extend(fills.into_iter().map(|fill| (fill.id, fill)));
+        }
+        Ok(stored)
     }
 
     /// Returns the stored fill for each of the fills that ON CONFLICT left out, by the id of the new one.
@@ -194,11 +253,14 @@ impl Fills<'_, Engine> {
         if new.is_empty() {
             return Ok(HashMap::new());
         }
-        let orders: Vec<_> = new.iter().map(|(_, new)| new.order_id).collect();
+        let order_ids: Vec<_> = new.iter().map(|(_, new)| new.order_id).collect();
         let ids: Vec<_> = new.iter().map(|(id, _)| *id).collect();
         let executions: Vec<_> = new.iter().filter_map(|(_, new)| new.execution_id).collect();
+        let roots = orders::table.filter(orders::id.eq_any(order_ids));
+        let roots: HashMap<Uuid, Uuid> =
+            roots.select((orders::id, orders::root_id)).load(self.conn)?.into_iter().collect();
         let stored: Vec<Fill> = Fill::query()
-            .filter(fills::order_id.eq_any(orders))
+            .filter(fills::root_id.eq_any(roots.values()))
             .filter(fills::execution_id.eq_any(executions).or(fills::id.eq_any(ids)))
             .load(self.conn)?;
         let mut duplicates = HashMap::new();
@@ -207,8 +269,9 @@ impl Fills<'_, Engine> {
             let is_duplicate = |fill: &&Fill| {
                 let by_execution = new.execution_id.is_some()
                     && fill.execution_id.as_deref() == new.execution_id
-                    && fill.venue == new.venue;
-                fill.order_id == new.order_id && (by_execution || fill.id == *id)
+                    && fill.source == new.source()
+                    && fill.amends.is_none();
+                roots.get(&new.order_id) == Some(&fill.root_id) && (by_execution || fill.id == *id)
             };
             let fill = match stored.iter().find(is_duplicate) {
                 Some(fill) => stored_or_mismatch(fill.clone(), execution_id, new.compare(fill))?,
@@ -229,7 +292,7 @@ fn insert_or_name_conflict(
 ) -> Result<Fill, Error> {
     // ON CONFLICT hides which constraint was hit; insert again without it so that PostgreSQL names it.
     diesel::insert_into(fills::table)
-        .values((fills::id.eq(id), new))
+        .values((fills::id.eq(id), fills::source.eq(new.source()), new))
         .returning(Fill::as_returning())
         .get_result(conn)
         .optional()

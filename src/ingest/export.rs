@@ -76,7 +76,7 @@ impl Page {
                 Some((*id, ChainTotals::of(chains.get(id)?, &chains).shares.to_string()))
             })
             .collect();
-        let conn = tx.connection();
+        let conn = tx.conn();
         let fill_ids: Vec<Uuid> = entries.iter().filter_map(|entry| entry.fill_id).collect();
         let mut loaded: Vec<Fill> = Fill::query().filter(fills::id.eq_any(&fill_ids)).load(conn)?;
         let amended: Vec<Uuid> = loaded.iter().filter_map(|fill| fill.amends).collect();
@@ -198,7 +198,7 @@ impl ExportedEntry<'_> {
         Event {
             id: match fill {
                 _ if is_new => Some(order.id),
-                _ if is_action => Some(entry.id),
+                _ if is_action => Some(entry.report_id.unwrap_or(entry.id)),
                 Some(fill) if kind == Kind::Fill && fill.break_id.is_none() => Some(fill.id),
                 _ => None,
             },

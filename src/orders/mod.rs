@@ -11,7 +11,7 @@ mod submit;
 pub(crate) mod totals;
 
 use bigdecimal::BigDecimal;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -20,7 +20,8 @@ use crate::database::transaction::Tx;
 use crate::execution_logs::ExecutionLog;
 use crate::fills::Fill;
 use crate::schema::orders;
-use crate::types::enums::{OrderStatus, OrderType, Side};
+use crate::types::enums::{OrderStatus, OrderType, Side, TimeInForce};
+use crate::types::instructions::Instructions;
 use crate::types::price::Price;
 
 /// A stored order: its terms, which never change, and its status and totals, which the database derives.
@@ -66,9 +67,9 @@ pub struct Order {
     /// GrossTradeAmt).
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::types::text::plain"))]
     pub filled_notional: BigDecimal,
-    /// Buy or sell (FIX tag 54, Side); `None` if a client of the base schema left it out.
+    /// Buy, sell or sell short (FIX tag 54, Side); `None` if a client of the base schema left it out.
     pub side: Option<Side>,
-    /// The client's id of the order, unique per trader (FIX tag 11, ClOrdID).
+    /// The client's id of the order, unique per trader and trading day (FIX tag 11, ClOrdID).
     pub client_order_id: Option<String>,
     /// The venue's id of the order (FIX tag 37, OrderID): the first one that an entry of the execution log
     /// names.
@@ -76,6 +77,26 @@ pub struct Order {
     /// The order that this one replaces (FIX tag 41, OrigClOrdID). If the replaced order was open, it was
     /// cancelled when this order was submitted.
     pub replaces: Option<Uuid>,
+    /// The first order of the order chain: of a replacement the root of the order that it replaces, otherwise
+    /// [`id`](Self::id).
+    pub root_id: Uuid,
+    /// How many breaks name the order, whether open or resolved.
+    pub break_count: i32,
+    /// Trading day of the client order id, where ids start again each day (FIX tag 75, TradeDate).
+    pub trading_day: Option<NaiveDate>,
+    /// Account that the order trades for (FIX tag 1, Account).
+    pub account: Option<String>,
+    /// How long the order stays open (FIX tag 59, TimeInForce); `None` if not stated, which FIX reads as DAY.
+    pub time_in_force: Option<TimeInForce>,
+    /// Limit price of a stop-limit order in currency units (FIX tag 44, Price, of 40=4); its
+    /// [`price`](Self::price) is the trigger.
+    pub limit_price: Option<Price>,
+    /// Currency of the prices, ISO 4217 (FIX tag 15, Currency).
+    pub currency: Option<String>,
+    /// When the order was received from the customer (FIX tag 60, TransactTime, of 35=D).
+    pub received_at: Option<DateTime<Utc>>,
+    /// Further terms of the order.
+    pub instructions: Option<Instructions>,
 }
 
 /// An order to submit with [`Orders::submit`] or [`Orders::submit_batch`].
@@ -101,7 +122,7 @@ pub struct Order {
 pub struct NewOrder<'a> {
     /// The trader who owns the order.
     pub trader_id: Uuid,
-    /// Buy or sell (FIX tag 54, Side).
+    /// Buy, sell or sell short (FIX tag 54, Side).
     pub side: Side,
     /// Stock symbol, 1 to 10 characters (FIX tag 55, Symbol).
     pub symbol: &'a str,
@@ -118,8 +139,8 @@ pub struct NewOrder<'a> {
     pub take_profit: Option<Price>,
     /// When the order expires; `None` for no timeout. Cut to microseconds.
     pub expires_at: Option<DateTime<Utc>>,
-    /// The client's id of the order, 1 to 64 characters, unique per trader (FIX tag 11, ClOrdID). It makes
-    /// the submission idempotent; without one, every submission is another order.
+    /// The client's id of the order, 1 to 64 characters, unique per trader and trading day (FIX tag 11,
+    /// ClOrdID). It makes the submission idempotent; without one, every submission is another order.
     pub client_order_id: Option<&'a str>,
     /// The order to replace (FIX 35=G, tag 41, OrigClOrdID): a PENDING, PARTIAL or FILLED order of the same
     /// trader that has not been replaced yet.
@@ -128,6 +149,22 @@ pub struct NewOrder<'a> {
     /// what is still to be filled. The store does not restrict which terms may differ; that is up to the
     /// venue.
     pub replaces: Option<Uuid>,
+    /// Trading day of the client order id, where ids start again each day (FIX tag 75, TradeDate), from year 1
+    /// to 9999. Without one, client order ids are unique for ever.
+    pub trading_day: Option<NaiveDate>,
+    /// Account that the order trades for, 1 to 64 characters (FIX tag 1, Account).
+    pub account: Option<&'a str>,
+    /// How long the order stays open (FIX tag 59, TimeInForce). The store does not act on it: it cancels an
+    /// order only by its [`expires_at`](Self::expires_at).
+    pub time_in_force: Option<TimeInForce>,
+    /// Limit price of a stop-limit order in currency units (FIX tag 44, Price, of 40=4); only with STOP.
+    pub limit_price: Option<Price>,
+    /// Currency of the prices: three capital letters, as in ISO 4217 (FIX tag 15, Currency).
+    pub currency: Option<&'a str>,
+    /// When the order was received from the customer (FIX tag 60, TransactTime, of 35=D); cut to microseconds.
+    pub received_at: Option<DateTime<Utc>>,
+    /// Further terms of the order.
+    pub instructions: Option<&'a Instructions>,
 }
 
 impl<'a> NewOrder<'a> {
@@ -145,6 +182,13 @@ impl<'a> NewOrder<'a> {
             expires_at: None,
             client_order_id: None,
             replaces: None,
+            trading_day: None,
+            account: None,
+            time_in_force: None,
+            limit_price: None,
+            currency: None,
+            received_at: None,
+            instructions: None,
         }
     }
 
@@ -203,6 +247,6 @@ pub struct Orders<'c, R> {
 impl<R: Role> Tx<'_, R> {
     /// Returns the repository of orders, on this transaction.
     pub fn orders(&mut self) -> Orders<'_, R> {
-        Orders { role: self.role(), conn: self.connection() }
+        Orders { role: self.role(), conn: self.conn() }
     }
 }

@@ -1,5 +1,6 @@
 //! Reads orders: by key, in pages and as streams.
 
+use chrono::NaiveDate;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -34,25 +35,33 @@ impl<R: Role> Orders<'_, R> {
             .ok_or_else(|| Error::not_found("order", id))
     }
 
-    /// Returns the trader's order with this client order id (FIX tag 11, ClOrdID).
+    /// Returns the trader's order with this client order id (FIX tag 11, ClOrdID), of this trading day if the
+    /// order has one.
     ///
     /// # Errors
     ///
     /// [`Error::is_not_found`]: there is no such order, or it belongs to another trader than the session's.
-    pub fn by_client_order_id(&mut self, trader_id: Uuid, id: &str) -> Result<Order, Error> {
-        self.find_by_client_order_id(trader_id, id)?
+    pub fn by_client_order_id(
+        &mut self,
+        trader_id: Uuid,
+        id: &str,
+        trading_day: Option<NaiveDate>,
+    ) -> Result<Order, Error> {
+        self.find_by_client_order_id(trader_id, id, trading_day)?
             .ok_or_else(|| Error::not_found_by("order of this trader with the client order id", id))
     }
 
-    /// Returns the trader's order with this client order id, if it is stored.
+    /// Returns the trader's order with this client order id and trading day, if it is stored.
     pub(super) fn find_by_client_order_id(
         &mut self,
         trader_id: Uuid,
         id: &str,
+        trading_day: Option<NaiveDate>,
     ) -> Result<Option<Order>, Error> {
         Ok(Order::query()
             .filter(orders::trader_id.eq(trader_id))
             .filter(orders::client_order_id.eq(id))
+            .filter(orders::trading_day.is_not_distinct_from(trading_day))
             .first(self.conn)
             .optional()?)
     }

@@ -2,18 +2,21 @@
 
 use std::collections::HashMap;
 
+use chrono::Datelike;
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
 use super::{NewOrder, Order, Orders};
+use crate::database::batch::{self, blotter_submit_orders};
 use crate::database::retry::retry;
-use crate::database::role::Trades;
+use crate::database::role::{DatabaseRole, Engine, Trades};
 use crate::database::unnest;
 use crate::error::{Error, OVER_FILL};
 use crate::schema::orders;
 use crate::types::difference::{Comparison, Difference};
 use crate::types::enums::OrderType;
+use crate::types::instructions::Instructions;
 use crate::types::precision::ScaleCheck;
 use crate::types::text;
 
@@ -29,10 +32,39 @@ const QUANTITY_POSITIVE: &str = "ck_orders_quantity_positive";
 impl NewOrder<'_> {
     /// Refuses what the columns would cut or store as a blank, and a MARKET order with a price.
     fn check(&self) -> Result<(), Error> {
-        text::check("symbol", self.symbol, MAX_SYMBOL)?;
+        text::check_name("symbol", self.symbol, MAX_SYMBOL)?;
         if let Some(id) = self.client_order_id {
-            text::check("client order id", id, text::MAX_ID)?;
+            text::check_name("client order id", id, text::MAX_ID)?;
         }
+        if let Some(account) = self.account {
+            text::check_name("account", account, text::MAX_ID)?;
+        }
+        if let Some(code) = self.currency
+            && !(code.len() == 3 && code.bytes().all(|letter| letter.is_ascii_uppercase()))
+        {
+            return Err(Error::invalid(
+                "currency",
+                code,
+                "is not three capital letters, such as USD",
+            ));
+        }
+        if let Some(day) = self.trading_day
+            && !(1..=9999).contains(&day.year())
+        {
+            return Err(Error::invalid(
+                "trading day",
+                &day.to_string(),
+                "is not in the years 1 to 9999",
+            ));
+        }
+        if let Some(limit) = self.limit_price
+            && self.order_type != OrderType::Stop
+        {
+            let why =
+                "is set on an order that is no STOP order; the limit of a LIMIT order is its price";
+            return Err(Error::invalid("limit price", &limit.to_string(), why));
+        }
+        self.instructions.map_or(Ok(()), Instructions::check)?;
         if let (OrderType::Market, Some(price)) = (self.order_type, self.price) {
             return Err(Error::invalid(
                 "price",
@@ -48,6 +80,7 @@ impl NewOrder<'_> {
         scales.price("price", self.price);
         scales.price("stop loss", self.stop_loss);
         scales.price("take profit", self.take_profit);
+        scales.price("limit price", self.limit_price);
     }
 
     /// Turns the error of an insert into one that names the rule and the order or trader.
@@ -73,6 +106,13 @@ impl NewOrder<'_> {
         comparison.optional("take profit", stored.take_profit, self.take_profit);
         comparison.moment("expires at", stored.expires_at, self.expires_at);
         comparison.optional("replaces", stored.replaces, self.replaces);
+        comparison.optional("trading day", stored.trading_day, self.trading_day);
+        comparison.optional("account", stored.account.as_deref(), self.account);
+        comparison.optional("time in force", stored.time_in_force, self.time_in_force);
+        comparison.optional("limit price", stored.limit_price, self.limit_price);
+        comparison.optional("currency", stored.currency.as_deref(), self.currency);
+        comparison.moment("received at", stored.received_at, self.received_at);
+        comparison.optional("instructions", stored.instructions.as_ref(), self.instructions);
         comparison.differences()
     }
 }
@@ -193,8 +233,9 @@ impl<R: Trades> Orders<'_, R> {
         rows: &[(Uuid, NewOrder<'_>)],
         sorted: &[&(Uuid, NewOrder<'_>)],
     ) -> Result<Vec<Order>, BatchError> {
-        let mut stored = HashMap::with_capacity(rows.len());
-        for batch in sorted.chunks(unnest::ROWS) {
+        let mut stored = self.submit_clean(sorted)?;
+        let remaining: Vec<_> = sorted.iter().filter(|(id, _)| !stored.contains_key(id)).collect();
+        for batch in remaining.chunks(unnest::ROWS) {
             let new = || batch.iter().map(|(_, new)| new);
             let orders: Vec<Order> = unnest::insert_into(orders::table)
                 .column(orders::id, batch.iter().map(|(id, _)| *id))
@@ -209,6 +250,13 @@ impl<R: Trades> Orders<'_, R> {
                 .column(orders::expires_at, new().map(|new| new.expires_at))
                 .column(orders::client_order_id, new().map(|new| new.client_order_id))
                 .column(orders::replaces, new().map(|new| new.replaces))
+                .column(orders::trading_day, new().map(|new| new.trading_day))
+                .column(orders::account, new().map(|new| new.account))
+                .column(orders::time_in_force, new().map(|new| new.time_in_force))
+                .column(orders::limit_price, new().map(|new| new.limit_price))
+                .column(orders::currency, new().map(|new| new.currency))
+                .column(orders::received_at, new().map(|new| new.received_at))
+                .column(orders::instructions, new().map(|new| new.instructions))
                 .on_conflict_do_nothing()
                 .returning(Order::as_returning())
                 .load(self.conn)
@@ -224,6 +272,46 @@ impl<R: Trades> Orders<'_, R> {
             .collect()
     }
 
+    /// Submits those of the orders that nothing speaks against, by the batch function of the database, which
+    /// only the engine may call.
+    fn submit_clean(
+        &mut self,
+        rows: &[&(Uuid, NewOrder<'_>)],
+    ) -> Result<HashMap<Uuid, Order>, Error> {
+        let mut stored = HashMap::with_capacity(rows.len());
+        if self.role.name() != Engine::NAME || rows.len() < 2 {
+            return Ok(stored);
+        }
+        for batch in rows.chunks(unnest::ROWS) {
+            let new: Vec<_> = batch.iter().map(|(_, new)| new).collect();
+            let submit = diesel::select(blotter_submit_orders(
+                batch.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+                new.iter().map(|new| new.trader_id).collect::<Vec<_>>(),
+                new.iter().map(|new| new.side).collect::<Vec<_>>(),
+                new.iter().map(|new| new.symbol).collect::<Vec<_>>(),
+                new.iter().map(|new| new.quantity).collect::<Vec<_>>(),
+                new.iter().map(|new| new.order_type).collect::<Vec<_>>(),
+                new.iter().map(|new| new.price).collect::<Vec<_>>(),
+                new.iter().map(|new| new.stop_loss).collect::<Vec<_>>(),
+                new.iter().map(|new| new.take_profit).collect::<Vec<_>>(),
+                new.iter().map(|new| new.expires_at).collect::<Vec<_>>(),
+                new.iter().map(|new| new.client_order_id).collect::<Vec<_>>(),
+                new.iter().map(|new| new.trading_day).collect::<Vec<_>>(),
+                new.iter().map(|new| new.account).collect::<Vec<_>>(),
+                new.iter().map(|new| new.time_in_force).collect::<Vec<_>>(),
+                new.iter().map(|new| new.limit_price).collect::<Vec<_>>(),
+                new.iter().map(|new| new.currency).collect::<Vec<_>>(),
+                new.iter().map(|new| new.received_at).collect::<Vec<_>>(),
+                new.iter().map(|new| new.instructions).collect::<Vec<_>>(),
+            ));
+            let ids: Vec<Uuid> = batch::call(self.conn, |conn| submit.get_result(conn))?;
+            let orders: Vec<Order> =
+                Order::query().filter(orders::id.eq_any(ids)).load(self.conn)?;
+            stored.extend(orders.into_iter().map(|order| (order.id, order)));
+        }
+        Ok(stored)
+    }
+
     /// Returns the stored order that this one duplicates: the one with its client order id, or with its id if
     /// it has none.
     ///
@@ -232,7 +320,7 @@ impl<R: Trades> Orders<'_, R> {
     /// [`Error::is_mismatch`]: the stored order has other terms.
     fn find_duplicate(&mut self, id: Uuid, new: &NewOrder<'_>) -> Result<Option<Order>, Error> {
         let stored = match new.client_order_id {
-            Some(id) => self.find_by_client_order_id(new.trader_id, id)?,
+            Some(id) => self.find_by_client_order_id(new.trader_id, id, new.trading_day)?,
             None => Order::query()
                 .find(id)
                 .filter(orders::trader_id.eq(new.trader_id))

@@ -69,7 +69,7 @@ impl References {
         first: i64,
         last: i64,
     ) -> QueryResult<Self> {
-        let conn = tx.connection();
+        let conn = tx.conn();
         let mut order_ids: Vec<Uuid> = entries.iter().map(|entry| entry.order_id).collect();
         order_ids.sort_unstable();
         order_ids.dedup();

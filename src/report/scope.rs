@@ -32,7 +32,7 @@ pub(super) struct Scope {
 impl Scope {
     pub fn load(tx: &mut Tx<'_, Compliance>, filter: &Filter<'_>) -> QueryResult<Self> {
         let role = tx.role();
-        let conn = tx.connection();
+        let conn = tx.conn();
         let taken_at = diesel::select(now.into_sql::<Timestamptz>()).get_result(conn)?;
         let numbers = (min(execution_logs::sequence), max(execution_logs::sequence));
         let (rows, (first_sequence, last_sequence)): (i64, _) =

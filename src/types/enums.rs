@@ -47,6 +47,35 @@ pub enum Side {
     Buy,
     /// Sells (FIX 54=2).
     Sell,
+    /// Sells borrowed shares (FIX 54=5).
+    SellShort,
+    /// Sells borrowed shares, exempt from the price test (FIX 54=6; SEC Rule 201 of Regulation SHO).
+    SellShortExempt,
+}
+
+/// How long an order stays open (FIX tag 59, TimeInForce). FIX reads a missing one as DAY.
+#[derive(DbEnum, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "SCREAMING_SNAKE_CASE"))]
+#[ExistingTypePath = "crate::schema::sql_types::TimeInForceEnum"]
+#[DbValueStyle = "SCREAMING_SNAKE_CASE"]
+pub enum TimeInForce {
+    /// For the trading day (FIX 59=0).
+    Day,
+    /// Good till cancelled (FIX 59=1).
+    Gtc,
+    /// At the opening (FIX 59=2).
+    Opg,
+    /// Immediate or cancel: fill at once what can be filled, cancel the rest (FIX 59=3).
+    Ioc,
+    /// Fill or kill: fill the whole order at once, or cancel it (FIX 59=4).
+    Fok,
+    /// Good till crossing (FIX 59=5).
+    Gtx,
+    /// Good till the order's date of expiry (FIX 59=6).
+    Gtd,
+    /// At the close (FIX 59=7).
+    Cls,
 }
 
 /// The status of an order (FIX tag 39, OrdStatus), which the database derives from fills and actions.
@@ -115,6 +144,8 @@ pub enum BreakReason {
     Invalid,
     /// Not an execution: the totals of the order that the venue reports differ from the store's.
     Totals,
+    /// Not an execution: an order that cannot be stored, such as one for a fraction of a share.
+    InvalidOrder,
 }
 
 impl OrderStatus {
@@ -170,7 +201,26 @@ macro_rules! labels {
 pub(crate) use labels;
 
 labels!(OrderType, "order type", Market = "MARKET", Limit = "LIMIT", Stop = "STOP");
-labels!(Side, "side", Buy = "BUY", Sell = "SELL");
+labels!(
+    Side,
+    "side",
+    Buy = "BUY",
+    Sell = "SELL",
+    SellShort = "SELL_SHORT",
+    SellShortExempt = "SELL_SHORT_EXEMPT"
+);
+labels!(
+    TimeInForce,
+    "time in force",
+    Day = "DAY",
+    Gtc = "GTC",
+    Opg = "OPG",
+    Ioc = "IOC",
+    Fok = "FOK",
+    Gtx = "GTX",
+    Gtd = "GTD",
+    Cls = "CLS"
+);
 labels!(
     OrderStatus,
     "order status",
@@ -201,5 +251,6 @@ labels!(
     Precision = "PRECISION",
     Mismatch = "MISMATCH",
     Invalid = "INVALID",
-    Totals = "TOTALS"
+    Totals = "TOTALS",
+    InvalidOrder = "INVALID_ORDER"
 );

@@ -4,6 +4,7 @@ pub(crate) mod currency;
 pub(crate) mod difference;
 pub(crate) mod enums;
 pub(crate) mod filter;
+pub(crate) mod instructions;
 pub(crate) mod page;
 pub mod precision;
 pub(crate) mod price;

@@ -97,8 +97,8 @@ impl ScaleCheck {
         }
     }
 
-    pub fn commission(&mut self, commission: Commission) {
-        self.add("commission", commission.decimal_places(), || commission.to_string());
+    pub fn commission(&mut self, what: &'static str, commission: Commission) {
+        self.add(what, commission.decimal_places(), || commission.to_string());
     }
 
     fn add(&mut self, what: &'static str, places: u8, shown: impl FnOnce() -> String) {

@@ -5,6 +5,17 @@ use crate::error::Error;
 /// The most characters that an id of a client or a venue may have.
 pub(crate) const MAX_ID: usize = 64;
 
+/// Refuses an id, a symbol, an account, a venue or a source that is blank, contains a control character, or is
+/// longer than `max` characters, with [`Error::is_invalid_input`].
+// In a log with printable separators, a control character in an id can forge fields of the message.
+pub(crate) fn check_name(what: &'static str, text: &str, max: usize) -> Result<(), Error> {
+    check(what, text, max)?;
+    if text.contains(char::is_control) {
+        return Err(Error::invalid(what, text, "contains a control character"));
+    }
+    Ok(())
+}
+
 /// Refuses text that is blank, holds a NUL, or is longer than `max` characters, with
 /// [`Error::is_invalid_input`].
 // PostgreSQL would refuse most of it too, but its "value too long" does not name the column.

@@ -172,7 +172,7 @@ pub fn every_repository_shows_a_stranger_nothing(scene: &Scene) -> Held {
             assert!(tx.traders().get(ada).unwrap_err().is_not_found());
             assert!(tx.orders().get(order).unwrap_err().is_not_found());
             assert!(tx.orders().history(order).unwrap_err().is_not_found());
-            assert!(tx.orders().by_client_order_id(ada, "A-2").unwrap_err().is_not_found());
+            assert!(tx.orders().by_client_order_id(ada, "A-2", None).unwrap_err().is_not_found());
             assert_eq!(tx.orders().open(ada, ALL)?.rows, []);
             assert!(tx.fills().get(order).unwrap_err().is_not_found());
             assert_eq!(tx.fills().of_order(order)?, []);

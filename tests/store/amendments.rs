@@ -24,6 +24,7 @@ fn correct(blotter: &Blotter, amends: Uuid, quantity: i32, at: &str) -> Result<F
         quantity_filled: quantity,
         price_at_fill: price(at),
         commission: Commission::default(),
+        rebate: Commission::default(),
         execution_id: None,
     };
     blotter.engine().transaction(|tx| tx.fills().correct(&new))

@@ -32,6 +32,9 @@ fn execution<'a>(order: &Order, quantity: i32, at: &str, id: &'a str) -> Executi
         price: at.parse().unwrap(),
         venue: "NASDAQ",
         commission: 0.into(),
+        rebate: 0.into(),
+        source: None,
+        client_order_id: None,
         execution_id: Some(id),
         raw: Some("8=FIX.4.4|35=8|…"),
     }
@@ -152,6 +155,9 @@ fn what_can_t_be_applied_is_kept_with_its_reason_and_as_it_was_reported() {
             price: kept.price.clone(),
             venue: &kept.venue,
             commission: kept.commission.clone(),
+            rebate: 0.into(),
+            source: None,
+            client_order_id: None,
             execution_id: kept.execution_id.as_deref(),
             raw: kept.raw.as_deref(),
         };
@@ -645,6 +651,9 @@ fn executions(orders: Vec<Uuid>) -> impl Strategy<Value = Vec<Execution<'static>
             price: price.parse().unwrap(),
             venue: "NASDAQ",
             commission: 0.into(),
+            rebate: 0.into(),
+            source: None,
+            client_order_id: None,
             execution_id,
             raw: None,
         }

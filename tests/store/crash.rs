@@ -85,6 +85,8 @@ impl Client {
                 price_at_fill: price("10.01"),
                 venue: "NYSE",
                 commission: Commission::default(),
+                rebate: Commission::default(),
+                source: None,
                 execution_id: Some(&execution_id),
             };
             self.engine.transaction(|tx| tx.fills().record(&fill))?;

@@ -11,8 +11,8 @@ use diesel::prelude::*;
 use diesel::sql_types::Numeric;
 use tradeblotter::schema::fills;
 use tradeblotter::{
-    Action, Blotter, Error, Fill, Filter, NewAction, NewExecutionLog, NewFill, NewOrder, Order,
-    OrderStatus, Page, Price, Side,
+    Action, Blotter, Commission, Error, Fill, Filter, NewAction, NewExecutionLog, NewFill,
+    NewOrder, Order, OrderStatus, Page, Price, Side,
 };
 use uuid::Uuid;
 
@@ -40,6 +40,8 @@ fn a_fill_is_stored_as_it_was_reported() {
         price_at_fill: fill.price_at_fill,
         venue: &fill.venue,
         commission: fill.commission,
+        rebate: Commission::default(),
+        source: None,
         execution_id: fill.execution_id.as_deref(),
     };
     assert_eq!(stored, new);

@@ -318,6 +318,9 @@ impl<'a> Desk<'a> {
                 price: message.last_px.unwrap_or_else(|| price("50")).into(),
                 venue: "NASDAQ",
                 commission: BigDecimal::default(),
+                rebate: 0.into(),
+                source: None,
+                client_order_id: None,
                 execution_id: Some(&execution_id),
                 raw: None,
             })?;

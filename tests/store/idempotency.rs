@@ -64,7 +64,10 @@ fn an_order_that_is_submitted_again_is_the_stored_one_as_it_stands() {
     assert_eq!(blotter.engine().transaction(|tx| tx.orders().submit(&new)).unwrap(), again);
     assert_eq!(db.contents(), before);
     assert_eq!(
-        blotter.engine().transaction(|tx| tx.orders().by_client_order_id(ada.id, "C-1")).unwrap(),
+        blotter
+            .engine()
+            .transaction(|tx| tx.orders().by_client_order_id(ada.id, "C-1", None))
+            .unwrap(),
         again
     );
 }
@@ -121,7 +124,7 @@ fn a_client_order_id_is_one_traders_and_says_nothing_of_anothers() {
     let graces = submit(&blotter, &of(grace.id, 200)).unwrap();
     assert_ne!(adas.id, graces.id);
     let as_grace = blotter.trader(grace.id).unwrap();
-    let hidden = as_grace.transaction(|tx| tx.orders().by_client_order_id(ada.id, "C-1"));
+    let hidden = as_grace.transaction(|tx| tx.orders().by_client_order_id(ada.id, "C-1", None));
     assert_refused(&hidden.unwrap_err(), Error::is_not_found, None);
 }
 
@@ -205,6 +208,7 @@ fn a_bust_or_a_correction_that_comes_again_is_the_stored_one_and_another_is_refu
         quantity_filled: 40,
         price_at_fill: price("10.00"),
         commission: Commission::default(),
+        rebate: Commission::default(),
         execution_id: Some("E-3"),
     };
     let amend = || {
@@ -436,6 +440,9 @@ fn execution_of(order_id: Option<Uuid>) -> Execution<'static> {
         price: 10.into(),
         venue: "NASDAQ",
         commission: 0.into(),
+        rebate: 0.into(),
+        source: None,
+        client_order_id: None,
         execution_id: Some("E-1"),
         raw: None,
     }

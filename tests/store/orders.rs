@@ -305,6 +305,13 @@ fn terms(order: &Order) -> NewOrder<'_> {
         expires_at: order.expires_at,
         client_order_id: order.client_order_id.as_deref(),
         replaces: order.replaces,
+        trading_day: order.trading_day,
+        account: order.account.as_deref(),
+        time_in_force: order.time_in_force,
+        limit_price: order.limit_price,
+        currency: order.currency.as_deref(),
+        received_at: order.received_at,
+        instructions: order.instructions.as_ref(),
     }
 }
 

@@ -456,6 +456,7 @@ fn amend(
         quantity_filled,
         price_at_fill,
         commission,
+        rebate: Commission::default(),
         execution_id,
     })
 }
@@ -468,6 +469,8 @@ fn new_fill(new: &Fill) -> NewFill<'static> {
         price_at_fill: Price::try_from(BigDecimal::new(new.cents.into(), 2)).unwrap(),
         venue: new.venue,
         commission: Commission::try_from(BigDecimal::new(new.fee.into(), 2)).unwrap(),
+        rebate: Commission::default(),
+        source: None,
         execution_id: new.id,
     }
 }
@@ -485,6 +488,9 @@ fn new_execution(new: &Execution) -> store::Execution<'static> {
         price: BigDecimal::new(new.mills.into(), 3),
         venue: new.venue,
         commission: BigDecimal::new(new.fee.into(), 3),
+        rebate: 0.into(),
+        source: None,
+        client_order_id: None,
         execution_id: new.id,
         raw: None,
     }
@@ -515,10 +521,6 @@ fn order(row: &store::Order, log: Vec<Entry>) -> Order {
     let average = row.average_fill_price.map(|price| scaled(&price.into(), 2));
     Order {
         terms: NewOrder {
-            trader_id: row.trader_id,
-            side: row.side.unwrap(),
-            symbol: text(&row.symbol),
-            quantity: row.quantity,
             order_type: row.order_type,
             price: row.price,
             stop_loss: row.stop_loss,
@@ -526,6 +528,7 @@ fn order(row: &store::Order, log: Vec<Entry>) -> Order {
             expires_at: row.expires_at,
             client_order_id: row.client_order_id.as_deref().map(text),
             replaces: row.replaces,
+            ..NewOrder::market(row.trader_id, row.side.unwrap(), text(&row.symbol), row.quantity)
         },
         status: row.status,
         filled: row.filled_quantity,

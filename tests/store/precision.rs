@@ -24,6 +24,9 @@ fn execution_at(fill: &NewFill<'static>, at: &str) -> Execution<'static> {
         price: at.parse().unwrap(),
         venue: fill.venue,
         commission: 0.into(),
+        rebate: 0.into(),
+        source: None,
+        client_order_id: None,
         execution_id: Some("E-1"),
         raw: None,
     }
@@ -48,6 +51,7 @@ fn what_is_finer_than_a_cent_is_refused_on_every_road_and_nothing_of_it_is_store
         quantity_filled: 10,
         price_at_fill: price("10.0001"),
         commission: Commission::default(),
+        rebate: Commission::default(),
         execution_id: None,
     };
     let good = NewOrder::market(order.trader_id, Side::Buy, "AAPL", 1);
@@ -118,6 +122,7 @@ fn once_widened_the_columns_keep_finer_prices_exactly_and_all_that_follows_from_
         quantity_filled: 10,
         price_at_fill: price("10.0006"),
         commission: Commission::default(),
+        rebate: Commission::default(),
         execution_id: None,
     };
     engine.transaction(|tx| tx.fills().correct(&correction)).unwrap();

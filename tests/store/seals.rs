@@ -14,8 +14,9 @@ use tradeblotter::audit::{
 };
 use tradeblotter::role::Auditor;
 use tradeblotter::{
-    Action, Blotter, Error, Execution, ExecutionKind, NewAction, NewBreakResolution, NewBust,
-    NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, Outcome, Session, Side, precision,
+    Action, Blotter, Commission, Error, Execution, ExecutionKind, NewAction, NewBreakResolution,
+    NewBust, NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, Outcome, Session, Side,
+    precision,
 };
 
 use tradeblotter_test_support::raw::RawEntry;
@@ -100,6 +101,7 @@ impl Sealed {
             quantity_filled: 21,
             price_at_fill: price("10.43"),
             commission: "0.20".parse().unwrap(),
+            rebate: Commission::default(),
             execution_id: None,
         };
         let engine = blotter.engine();
@@ -154,6 +156,9 @@ fn late<'a>(order: Option<&Order>, id: &'a str) -> Execution<'a> {
         price: "10.50".parse().unwrap(),
         venue: "NASDAQ",
         commission: "0.10".parse().unwrap(),
+        rebate: 0.into(),
+        source: None,
+        client_order_id: None,
         execution_id: Some(id),
         raw: Some("8=FIX.4.4|35=8|"),
     }

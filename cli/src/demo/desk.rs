@@ -2,8 +2,9 @@
 
 use chrono::Utc;
 use tradeblotter::{
-    Blotter, Break, Error, Execution, ExecutionKind, Fill, NewAction, NewBreakResolution,
-    NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, Outcome, Session, Trader, role,
+    Blotter, Break, Commission, Error, Execution, ExecutionKind, Fill, NewAction,
+    NewBreakResolution, NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, Outcome, Session,
+    Trader, role,
 };
 
 use crate::failure::Failure;
@@ -59,6 +60,8 @@ impl Desk {
             price_at_fill: price.parse()?,
             venue,
             commission: "0.35".parse()?,
+            rebate: Commission::default(),
+            source: None,
             execution_id: Some(execution_id),
         };
         self.engine.transaction(|tx| tx.fills().record(&fill))
@@ -72,6 +75,7 @@ impl Desk {
             quantity_filled: fill.quantity_filled,
             price_at_fill: price.parse()?,
             commission: fill.commission,
+            rebate: Commission::default(),
             execution_id: Some(execution_id),
         };
         self.engine.transaction(|tx| tx.fills().correct(&correction))
@@ -93,6 +97,9 @@ impl Desk {
             price: price.parse().map_err(|why| Failure::Failed(Some(format!("{price}: {why}"))))?,
             venue: "XNAS",
             commission: 0.into(),
+            rebate: 0.into(),
+            source: None,
+            client_order_id: None,
             execution_id: Some(execution_id),
             raw: None,
         };

@@ -528,6 +528,9 @@ fn late_fill(store: &Blotter) -> (Order, Uuid) {
         price: "10.5".parse().unwrap(),
         venue: "NASDAQ",
         commission: 0.into(),
+        rebate: 0.into(),
+        source: None,
+        client_order_id: None,
         execution_id: Some("E-1"),
         raw: Some("8=FIX.4.4"),
     };

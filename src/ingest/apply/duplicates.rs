@@ -19,7 +19,7 @@ use crate::schema::{execution_logs, fills};
 
 /// What is stored of the orders of a batch, and what the batch has added to it so far.
 struct Stored<'o> {
-    entry_ids: HashSet<Uuid>,
+    report_ids: HashSet<(Uuid, Uuid)>,
     fill_ids: HashSet<Uuid>,
     executions: KnownExecutions<'o>,
 }
@@ -65,7 +65,7 @@ impl<'o> Stored<'o> {
         options: &'o Options,
     ) -> Result<Self, Error> {
         let mut stored = Self {
-            entry_ids: HashSet::new(),
+            report_ids: HashSet::new(),
             fill_ids: HashSet::new(),
             executions: KnownExecutions::new(&options.venue),
         };
@@ -74,7 +74,7 @@ impl<'o> Stored<'o> {
             return Ok(stored);
         }
         let steps = || queues.values().flatten();
-        let entry_ids: Vec<Uuid> = steps()
+        let report_ids: Vec<Uuid> = steps()
             .filter_map(|planned| match planned.step {
                 Step::Log(ref id, _) => Some(id.for_order(planned.order_id?)),
                 _ => None,
@@ -88,12 +88,13 @@ impl<'o> Stored<'o> {
                 _ => None,
             })
             .collect();
-        let conn = tx.connection();
-        let entries: Vec<Uuid> = execution_logs::table
-            .filter(execution_logs::id.eq_any(entry_ids))
-            .select(execution_logs::id)
+        let conn = tx.conn();
+        let logged: Vec<(Uuid, Uuid)> = execution_logs::table
+            .filter(execution_logs::order_id.eq_any(&stored_orders))
+            .filter(execution_logs::report_id.eq_any(report_ids))
+            .select((execution_logs::order_id, execution_logs::report_id.assume_not_null()))
             .load(conn)?;
-        stored.entry_ids.extend(entries);
+        stored.report_ids.extend(logged);
         let fills: Vec<Fill> = Fill::query()
             .filter(fills::order_id.eq_any(stored_orders))
             .filter(fills::execution_id.eq_any(execution_ids).or(fills::id.eq_any(fill_ids)))
@@ -109,10 +110,12 @@ impl<'o> Stored<'o> {
     /// Compares a step with what is stored, and adds it if it is new.
     fn classify(&mut self, root: Uuid, planned: &PlannedStep<'_>) -> Classification {
         match &planned.step {
-            Step::Log(id, _)
-                if !self.entry_ids.insert(id.for_order(planned.order_id.unwrap_or_default())) =>
-            {
-                Classification::Duplicate
+            Step::Log(id, _) => {
+                let order_id = planned.order_id.unwrap_or_default();
+                match self.report_ids.insert((order_id, id.for_order(order_id))) {
+                    true => Classification::New,
+                    false => Classification::Duplicate,
+                }
             }
             // An exported fill is recognized by the store's own id.
             Step::Fill(id, _) if planned.event.id.is_some() && !self.fill_ids.insert(*id) => {

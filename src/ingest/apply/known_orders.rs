@@ -89,7 +89,7 @@ impl KnownOrders {
             ids.extend(event.id.filter(|_| event.kind == Kind::NewOrder));
             ids.extend(event.replaces);
         }
-        let conn = tx.connection();
+        let conn = tx.conn();
         let mut found: Vec<Order> = Order::query().filter(orders::id.eq_any(&ids)).load(conn)?;
         if !venue_ids.is_empty() {
             found.extend(
@@ -118,12 +118,12 @@ impl KnownOrders {
         // The loop ends because an order can only replace one that was stored before it.
         while !last.is_empty() {
             let next: Vec<Order> =
-                Order::query().filter(orders::replaces.eq_any(&last)).load(tx.connection())?;
+                Order::query().filter(orders::replaces.eq_any(&last)).load(tx.conn())?;
             last = next.iter().map(|order| order.id).filter(|id| !all.contains_key(id)).collect();
             all.extend(next.into_iter().map(|order| (order.id, order)));
         }
         let replaced: Vec<Uuid> = all.values().filter_map(|order| order.replaces).collect();
-        let mut orders = Orders { role: tx.role(), conn: tx.connection() };
+        let mut orders = Orders { role: tx.role(), conn: tx.conn() };
         all.extend(orders.load_chains(&replaced)?);
         for order in all.values() {
             let mut root = order;

@@ -19,7 +19,7 @@ pub(super) fn last_order(tx: &mut Tx<'_, Engine>, id: Uuid) -> Result<Uuid, Erro
     while let Some(next) = orders::table
         .filter(orders::replaces.eq(last))
         .select(orders::id)
-        .first(tx.connection())
+        .first(tx.conn())
         .optional()?
     {
         last = next;
@@ -44,5 +44,5 @@ pub(super) fn has_event_after(
         .filter(execution_logs::order_id.eq_any(&chain))
         .filter(execution_logs::reported_at.gt(time));
     let query = diesel::select(exists(fills).or(exists(entries)));
-    Ok(query.get_result(tx.connection())?)
+    Ok(query.get_result(tx.conn())?)
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::known_orders::{KnownOrder, KnownOrders};
 use super::options::Options;
-use super::step::{EntryId, PlannedStep, Step, execution, step_for, whole_shares};
+use super::step::{PlannedStep, ReportId, Step, execution, step_for, whole_shares};
 use super::tally::Problem;
 use super::venue_totals::ReportedTotals;
 use crate::execution_logs::{NewAction, NewExecutionLog};
@@ -129,7 +129,7 @@ impl<'e> Plan<'e> {
                         reported_at: event.at,
                         ..NewExecutionLog::new(order.id, NewAction::Executed { venue_order_id })
                     };
-                    let id = EntryId::Derived("first seen".to_owned());
+                    let id = ReportId::Derived("first seen".to_owned());
                     self.push(order.root, event, Some(order.id), Step::Log(id, entry));
                 }
                 Ok(Some(order))
@@ -219,11 +219,9 @@ fn new_order<'e>(
     {
         quantity -= shares(filled, "cumulative quantity (tag 14)")?;
     }
+    let side = event.side.ok_or("side (tag 54) is missing")?;
+    let symbol = event.symbol.as_deref().ok_or("symbol (tag 55) is missing")?;
     let new = NewOrder {
-        trader_id,
-        side: event.side.ok_or("side (tag 54) is missing")?,
-        symbol: event.symbol.as_deref().ok_or("symbol (tag 55) is missing")?,
-        quantity,
         order_type: event
             .order_type
             .ok_or("order type (tag 40) is missing, or is none of MARKET, LIMIT and STOP")?,
@@ -233,6 +231,7 @@ fn new_order<'e>(
         expires_at: event.expires_at,
         client_order_id: original.or(event.client_order_id.as_deref()),
         replaces: event.replaces.or(replaced.map(|replaced| replaced.id)),
+        ..NewOrder::market(trader_id, side, symbol, quantity)
     };
     // Some engines report a price with market orders, which must have none.
     Ok(match new.order_type {

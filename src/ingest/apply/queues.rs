@@ -18,11 +18,10 @@ use crate::database::bisect::bisect;
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
 use crate::error::Error;
-use crate::execution_logs::{EntryRow, ExecutionLog, NewExecutionLog};
+use crate::execution_logs::{EntryRow, Logged, NewExecutionLog};
 use crate::fills::NewFill;
 use crate::ingest::event::Number;
 use crate::orders::NewOrder;
-use crate::schema::execution_logs;
 use crate::types::enums::{Action, BreakReason, OrderStatus};
 
 /// Writes queues of steps in the transaction of a batch.
@@ -136,8 +135,8 @@ impl<'w, 'c> QueueWriter<'w, 'c> {
             .iter()
             .filter_map(|planned| match (&planned.step, self.order_of(planned)) {
                 (Step::Log(id, new), Some(order_id)) => {
-                    let new = NewExecutionLog { order_id, ..*new };
-                    let row = new.row(id.for_order(order_id));
+                    let report_id = Some(id.for_order(order_id));
+                    let row = NewExecutionLog { order_id, report_id, ..*new }.row();
                     // The API has no FILLED, which only fills lead to. If a report says so, the
                     // database compares it with the status that the order has.
                     let is_filled = row.action == Action::Recovered
@@ -152,33 +151,27 @@ impl<'w, 'c> QueueWriter<'w, 'c> {
         let logged = bisect(&rows, &mut |rows| self.tx.execution_logs().append_rows(rows))?;
         for ((line, row), entry) in lines.into_iter().zip(&rows).zip(logged) {
             match entry {
-                Ok(ExecutionLog { action: Action::Cancelled, .. }) => {
-                    self.outcome.tally.cancels += 1;
-                }
-                Ok(ExecutionLog { action: Action::Rejected, .. }) => {
-                    self.outcome.tally.rejects += 1;
-                }
-                Ok(_) => self.outcome.tally.actions += 1,
+                // A concurrent session has logged the same report.
+                Ok(Logged::Known(_)) => self.outcome.tally.duplicates += 1,
+                Ok(Logged::New(entry)) => match entry.action {
+                    Action::Cancelled => self.outcome.tally.cancels += 1,
+                    Action::Rejected => self.outcome.tally.rejects += 1,
+                    _ => self.outcome.tally.actions += 1,
+                },
                 Err(error) => self.handle_refused_action(line, row, &error)?,
             }
         }
         Ok(())
     }
 
-    /// Counts a refused action as a duplicate if a concurrent session has logged it, or if the order is
-    /// already in the status that the action leads to; otherwise as a problem.
+    /// Counts a refused action as a duplicate if the order is already in the status that the action leads
+    /// to; otherwise as a problem.
     fn handle_refused_action(
         &mut self,
         line: u64,
         row: &EntryRow<'_>,
         error: &Error,
     ) -> Result<(), Error> {
-        let logged = execution_logs::table.find(row.id).select(execution_logs::order_id);
-        let logged: Option<Uuid> = logged.first(self.tx.connection()).optional()?;
-        if logged == Some(row.order_id) {
-            self.outcome.tally.duplicates += 1;
-            return Ok(());
-        }
         let order = self.tx.orders().get(row.order_id)?;
         let leads_to = match row.action {
             Action::Cancelled => Some(OrderStatus::Cancelled),
@@ -255,7 +248,7 @@ impl<'w, 'c> QueueWriter<'w, 'c> {
             let book = NewBreakResolution::book(kept.id, &reason);
             // Savepoint: if the booking is refused, the break stays open and the batch goes on.
             let role = self.tx.role();
-            let conn = self.tx.connection();
+            let conn = self.tx.conn();
             match conn.transaction(|conn| Breaks { conn, role }.resolve(&book)) {
                 Ok(_) => {
                     self.outcome.tally.fills += 1;

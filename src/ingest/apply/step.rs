@@ -12,17 +12,17 @@ use crate::orders::NewOrder;
 use crate::types::enums::OrderStatus;
 use crate::types::price::{Commission, Price};
 
-/// Namespace of the version 5 UUIDs of entries, so that the same report makes the same entry whichever
+/// Namespace of the version 5 UUIDs of reports, so that the same report makes the same entry whichever
 /// session it comes from.
-const ENTRIES: Uuid = Uuid::from_u128(0x8f1c_5f0e_6d2b_4b7a_9c53_2f6a_1d7e_4c01);
+const REPORTS: Uuid = Uuid::from_u128(0x8f1c_5f0e_6d2b_4b7a_9c53_2f6a_1d7e_4c01);
 
 /// One row to write.
 #[derive(Debug)]
 pub(super) enum Step<'e> {
     /// Submit an order.
     Submit(NewOrder<'e>),
-    /// Log an action under this id.
-    Log(EntryId, NewExecutionLog<'e>),
+    /// Log the action that this report states.
+    Log(ReportId, NewExecutionLog<'e>),
     /// Record a fill under this id.
     Fill(Uuid, NewFill<'e>),
     /// Record an execution on its own, or keep it as a break.
@@ -44,18 +44,18 @@ pub(super) struct PlannedStep<'e> {
     pub step: Step<'e>,
 }
 
-/// The id of an entry in the execution log.
+/// The identity of a report that the execution log has an entry for.
 #[derive(Debug)]
-pub(super) enum EntryId {
-    /// The store's own id, from an export.
+pub(super) enum ReportId {
+    /// The id in an export.
     Exported(Uuid),
     /// An id to derive from this text and the order: the kind of the report with its execution id, or
     /// else with its time.
     Derived(String),
 }
 
-impl EntryId {
-    /// The id of the entry that a report makes.
+impl ReportId {
+    /// The identity of a report.
     fn of_report(event: &Event<'_>) -> Self {
         let kind = event.kind;
         match (event.id, event.execution_id.as_deref(), event.at) {
@@ -67,11 +67,11 @@ impl EntryId {
         }
     }
 
-    /// Returns the id of the entry in the log of this order.
+    /// Returns the report id in the log of this order.
     pub fn for_order(&self, order_id: Uuid) -> Uuid {
         match self {
             Self::Exported(id) => *id,
-            Self::Derived(text) => Uuid::new_v5(&ENTRIES, format!("{order_id} {text}").as_bytes()),
+            Self::Derived(text) => Uuid::new_v5(&REPORTS, format!("{order_id} {text}").as_bytes()),
         }
     }
 }
@@ -90,7 +90,7 @@ pub(super) fn step_for<'e>(
     let log = |action, reason| {
         let new = NewExecutionLog::new(order_id, action);
         let new = NewExecutionLog { reason, reported_at: event.at, ..new };
-        Step::Log(EntryId::of_report(event), new)
+        Step::Log(ReportId::of_report(event), new)
     };
     let reason = event.reason.as_deref().map(shorten_reason);
     let reason = reason.filter(|reason| !reason.trim().is_empty());
@@ -138,6 +138,8 @@ fn fill<'e>(
         price_at_fill: Price::try_from(event.last_price?.value()).ok()?,
         venue: options.venue_of(event),
         commission,
+        rebate: Commission::default(),
+        source: None,
         execution_id: event.execution_id.as_deref(),
     };
     Some((event.id.unwrap_or_else(Uuid::now_v7), new))
@@ -175,6 +177,9 @@ pub(super) fn execution<'e>(
         price: value(event.last_price, "last price (tag 31)")?,
         venue: options.venue_of(event),
         commission: event.commission.map(Number::value).unwrap_or_default(),
+        rebate: 0.into(),
+        source: None,
+        client_order_id: None,
         execution_id: event.execution_id.as_deref(),
         raw: Some(event.raw.as_ref()).filter(|raw| !raw.trim().is_empty()),
     })

@@ -43,7 +43,7 @@ pub(super) fn stored_venue(
         if names_venue {
             query = query.filter(fills::venue.eq_any([execution.venue, default_venue]));
         }
-        let venue: Option<String> = query.first(tx.connection()).optional()?;
+        let venue: Option<String> = query.first(tx.conn()).optional()?;
         if venue.is_some() {
             return Ok(venue);
         }
@@ -64,5 +64,5 @@ pub(super) fn stored_venue(
     if names_venue {
         query = query.filter(breaks::venue.eq(default_venue));
     }
-    Ok(query.first(tx.connection()).optional()?)
+    Ok(query.first(tx.conn()).optional()?)
 }

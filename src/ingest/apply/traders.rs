@@ -55,7 +55,7 @@ fn register_by_name(tx: &mut Tx<'_, Engine>, name: &str) -> Result<Trader, Error
     diesel::insert_into(traders::table)
         .values((traders::id.eq(id), traders::name.eq(name)))
         .on_conflict_do_nothing()
-        .execute(tx.connection())?;
+        .execute(tx.conn())?;
     tx.traders().get(id)
 }
 

@@ -211,7 +211,7 @@ impl Writer {
     /// A plan made while a table was small scans the whole table, and is kept while the table grows. So the
     /// plans are discarded each time that the number of batches has doubled.
     fn force_index_plans(&self, tx: &mut Tx<'_, Engine>) -> Result<(), Error> {
-        let conn = tx.connection();
+        let conn = tx.conn();
         diesel::select((
             set_config("enable_seqscan", "off", true),
             set_config("plan_cache_mode", "force_generic_plan", true),

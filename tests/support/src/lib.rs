@@ -263,6 +263,8 @@ pub fn fill_of(order: &Order, quantity: i32, at: &str) -> NewFill<'static> {
         price_at_fill: price(at),
         venue: "NASDAQ",
         commission: Commission::default(),
+        rebate: Commission::default(),
+        source: None,
         execution_id: None,
     }
 }
@@ -319,6 +321,7 @@ pub fn amended_order() -> (Database, Order) {
         quantity_filled: 200,
         price_at_fill: price("10.02"),
         commission: "0.50".parse().unwrap(),
+        rebate: Commission::default(),
         execution_id: Some("C-1"),
     };
     engine.transaction(|tx| tx.fills().correct(&correction)).unwrap();
