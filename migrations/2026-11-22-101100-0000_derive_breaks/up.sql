@@ -100,9 +100,12 @@ BEGIN
             AND is_bust = resolved.is_bust
             AND CASE WHEN resolved.refers_to IS NULL THEN amends IS NULL ELSE amends IN (
                 WITH RECURSIVE chain AS (
-                    SELECT id FROM fills
-                    WHERE order_id = NEW.order_id AND source::text = resolved.source::text
-                        AND execution_id::text = resolved.refers_to::text
+                    (
+                        SELECT id FROM fills
+                        WHERE order_id = NEW.order_id AND source::text = resolved.source::text
+                            AND execution_id::text = resolved.refers_to::text
+                        ORDER BY amends IS NOT NULL, is_bust LIMIT 1
+                    )
                     UNION ALL
                     SELECT fills.id FROM fills JOIN chain ON fills.amends = chain.id
                 )
@@ -175,9 +178,13 @@ BEGIN
     IF resolved.refers_to IS NOT NULL THEN
         -- The last amendment of the fill, which is the row that counts.
         WITH RECURSIVE chain AS (
-            SELECT id FROM fills
-            WHERE order_id = NEW.order_id AND source::text = resolved.source::text
-                AND execution_id::text = resolved.refers_to::text
+            -- A fill comes before a correction with the same execution id, and that before a bust.
+            (
+                SELECT id FROM fills
+                WHERE order_id = NEW.order_id AND source::text = resolved.source::text
+                    AND execution_id::text = resolved.refers_to::text
+                ORDER BY amends IS NOT NULL, is_bust LIMIT 1
+            )
             UNION ALL
             SELECT fills.id FROM fills JOIN chain ON fills.amends = chain.id
         )

@@ -12,10 +12,11 @@ DECLARE
     finer CONSTANT bigint := (
         SELECT count(*) FROM orders
         WHERE price <> round(price, 2) OR stop_loss <> round(stop_loss, 2)
-            OR take_profit <> round(take_profit, 2)
+            OR take_profit <> round(take_profit, 2) OR limit_price <> round(limit_price, 2)
     ) + (
         SELECT count(*) FROM fills
         WHERE price_at_fill <> round(price_at_fill, 2) OR commission <> round(commission, 2)
+            OR rebate <> round(rebate, 2)
     );
     guard text;
 BEGIN
@@ -30,13 +31,14 @@ BEGIN
         DROP TRIGGER orders_keep_terms ON orders;
         ALTER TABLE orders
             ALTER price TYPE numeric(10, 2), ALTER stop_loss TYPE numeric(10, 2),
-            ALTER take_profit TYPE numeric(10, 2),
+            ALTER take_profit TYPE numeric(10, 2), ALTER limit_price TYPE numeric(10, 2),
             ALTER average_fill_price TYPE numeric(10, 2) USING
                 (filled_notional + 0.000000000000000000000000000000) / nullif(filled_quantity, 0);
         EXECUTE guard;
         ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_keep_terms;
         ALTER TABLE fills
-            ALTER price_at_fill TYPE numeric(10, 2), ALTER commission TYPE numeric(10, 2);
+            ALTER price_at_fill TYPE numeric(10, 2), ALTER commission TYPE numeric(10, 2),
+            ALTER rebate TYPE numeric(10, 2);
     END IF;
 END
 $$;

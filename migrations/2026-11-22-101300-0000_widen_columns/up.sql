@@ -39,7 +39,7 @@ BEGIN
     EXECUTE format(
         'ALTER TABLE orders
             ALTER price TYPE numeric(18, %1$s), ALTER stop_loss TYPE numeric(18, %1$s),
-            ALTER take_profit TYPE numeric(18, %1$s),
+            ALTER take_profit TYPE numeric(18, %1$s), ALTER limit_price TYPE numeric(18, %1$s),
             ALTER average_fill_price TYPE numeric(18, %1$s) USING
                 (filled_notional + 0.000000000000000000000000000000) / nullif(filled_quantity, 0)',
         scale
@@ -48,7 +48,8 @@ BEGIN
     ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_keep_terms;
     EXECUTE format(
         'ALTER TABLE fills
-            ALTER price_at_fill TYPE numeric(18, %1$s), ALTER commission TYPE numeric(18, %1$s)',
+            ALTER price_at_fill TYPE numeric(18, %1$s), ALTER commission TYPE numeric(18, %1$s),
+            ALTER rebate TYPE numeric(18, %1$s)',
         scale
     );
 END

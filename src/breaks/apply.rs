@@ -279,16 +279,23 @@ impl Breaks<'_, Engine> {
         // Fails if the order is not stored, which is another break reason than an unknown fill.
         Orders { conn: self.conn, role: self.role }.get(order_id)?;
         let fills = self.fills().of_order(order_id)?;
-        let by_execution_id = |id: &str| {
-            let has_id = |fill: &&Fill| fill.execution_id.as_deref() == Some(id);
-            fills.iter().filter(has_id).find(|fill| fill.source == execution.source())
+        let has_id = |fill: &&Fill, id: Option<&str>| {
+            id.is_some() && fill.execution_id.as_deref() == id && fill.source == execution.source()
         };
-        let stored = execution.execution_id.and_then(by_execution_id);
+        let is_same_kind =
+            |fill: &&Fill| fill.amends.is_some() && fill.is_bust == execution.kind.is_bust();
+        let stored =
+            fills.iter().filter(is_same_kind).find(|fill| has_id(fill, execution.execution_id));
         // A fill without an execution id is referred to by its own id.
         let has_own_id = |fill: &&Fill| {
             fill.execution_id.is_none() && fill.id.to_string().eq_ignore_ascii_case(refers_to)
         };
-        let mut last = by_execution_id(refers_to).or_else(|| fills.iter().find(has_own_id));
+        // A fill comes before a correction with the same execution id, and that before a bust.
+        let mut last = fills
+            .iter()
+            .filter(|fill| has_id(fill, Some(refers_to)))
+            .min_by_key(|fill| (fill.amends.is_some(), fill.is_bust))
+            .or_else(|| fills.iter().find(has_own_id));
         // The loop ends: an amendment amends a fill stored before it, so there is no cycle.
         while let Some(next) = fills.iter().find(|fill| {
             fill.amends.is_some()
@@ -298,7 +305,7 @@ impl Breaks<'_, Engine> {
             last = Some(next);
         }
         if let Some(stored) = stored
-            && (stored.amends.is_none() || stored.amends != last.map(|last| last.id))
+            && stored.amends != last.map(|last| last.id)
         {
             let amended = fills.iter().find(|fill| Some(fill.id) == stored.amends);
             let amended = amended.and_then(|fill| fill.execution_id.as_deref());

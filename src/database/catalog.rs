@@ -38,23 +38,36 @@ pub(crate) const TABLES: [&str; 8] = [
     "seals",
     "traders",
 ];
-pub(crate) const ENUMS: [&str; 5] =
-    ["action_enum", "break_reason_enum", "order_status_enum", "order_type_enum", "side_enum"];
-pub(crate) const FUNCTIONS: [&str; 26] = [
+pub(crate) const ENUMS: [&str; 6] = [
+    "action_enum",
+    "break_reason_enum",
+    "order_status_enum",
+    "order_type_enum",
+    "side_enum",
+    "time_in_force_enum",
+];
+pub(crate) const FUNCTIONS: [&str; 32] = [
+    "blotter_action_rule",
+    "blotter_booked_reason",
     "blotter_count_amendment",
-    "blotter_count_fills",
     "blotter_end_replaced",
     "blotter_expire_due",
+    "blotter_fill_rule",
     "blotter_lend_ledger",
+    "blotter_log_actions",
     "blotter_log_break",
+    "blotter_order_rule",
     "blotter_permit_revert",
     "blotter_precision",
+    "blotter_record_fills",
+    "blotter_refuse_action",
     "blotter_refuse_change",
+    "blotter_refuse_fill",
     "blotter_refuse_resolved",
     "blotter_refuse_transition",
-    "blotter_replace",
     "blotter_scale",
     "blotter_settle_ledger",
+    "blotter_submit_orders",
     "blotter_trader_id",
     "break_resolutions_book",
     "break_resolutions_stamp",
@@ -62,7 +75,6 @@ pub(crate) const FUNCTIONS: [&str; 26] = [
     "breaks_stamp",
     "execution_logs_derive",
     "execution_logs_require_order",
-    "execution_logs_stamp",
     "fills_derive",
     "fills_stamp",
     "orders_admit",
@@ -70,10 +82,12 @@ pub(crate) const FUNCTIONS: [&str; 26] = [
 ];
 
 /// The columns of money, which may have been widened, all to the same scale.
-const MONEY: [&str; 6] = [
+const MONEY: [&str; 8] = [
     "column fills.commission",
     "column fills.price_at_fill",
+    "column fills.rebate",
     "column orders.average_fill_price",
+    "column orders.limit_price",
     "column orders.price",
     "column orders.stop_loss",
     "column orders.take_profit",

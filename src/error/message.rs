@@ -17,7 +17,7 @@ impl fmt::Display for Error {
                 write!(f, "there is no {noun} {id}, or this session may not see it")
             }
             Repr::Rule { name, row, source } => match rules::find(name) {
-                Some(Rule { source: RuleSource::Constraint, text, .. }) => {
+                Some(Rule { source: RuleSource::Constraint | RuleSource::Insert, text, .. }) => {
                     write_row(f, row)?;
                     write!(f, "{text} (rule {name})")
                 }

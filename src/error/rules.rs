@@ -1,6 +1,6 @@
 //! The named rules of the schema, and what each means in words.
 
-use self::RuleSource::{Constraint, Trigger};
+use self::RuleSource::{Constraint, Insert, Trigger};
 
 /// One named rule of the schema.
 pub(super) struct Rule {
@@ -12,10 +12,12 @@ pub(super) struct Rule {
     pub text: &'static str,
 }
 
-/// The object that enforces a rule, which decides how much the database's own message says.
+/// What enforces a rule, which decides how much the database's own message says.
 pub(super) enum RuleSource {
     /// A constraint of a table: the message repeats its name and little else.
     Constraint,
+    /// The insert trigger of a table, like a constraint: the message repeats the name and little else.
+    Insert,
     /// A trigger of this schema: the message names the row and what is wrong with it.
     Trigger,
 }
@@ -27,6 +29,10 @@ pub(super) fn find(name: &str) -> Option<&'static Rule> {
 
 const fn constraint(name: &'static str, text: &'static str) -> Rule {
     Rule { name, source: Constraint, text }
+}
+
+const fn insert_rule(name: &'static str, text: &'static str) -> Rule {
+    Rule { name, source: Insert, text }
 }
 
 const fn trigger(name: &'static str, text: &'static str) -> Rule {
@@ -52,7 +58,7 @@ const RULES: &[Rule] = &[
     constraint("uq_execution_logs_sequence", "a log entry with this number is already stored"),
     constraint(
         "uq_orders_client_order_id",
-        "an order of this trader with this client order id is already stored",
+        "an order of this trader with this client order id and trading day is already stored",
     ),
     constraint(
         "uq_orders_replaces",
@@ -60,7 +66,7 @@ const RULES: &[Rule] = &[
     ),
     constraint(
         "uq_fills_execution_id",
-        "a fill of this order with this execution id and venue is already stored",
+        "a row of this order chain with this execution id, source and kind is already stored",
     ),
     constraint(
         "uq_fills_amends",
@@ -68,7 +74,10 @@ const RULES: &[Rule] = &[
     ),
     constraint("uq_fills_break_id", "the break is already booked as a fill"),
     constraint("uq_breaks_execution", "this execution is already kept as a break"),
+    constraint("uq_breaks_order", "this order is already kept as a break"),
+    constraint("uq_execution_logs_report_id", "the order has a log entry for this report already"),
     constraint("uq_break_resolutions_break_id", "the break was resolved already"),
+    trigger("ck_orders_replaces_other", "an order can't replace itself"),
     trigger("fk_orders_replaces", "an order can only replace an order of the same trader"),
     trigger("fk_fills_amends", "a bust or a correction can only amend a fill of the same order"),
     constraint("fk_fills_break_id", "no break with this id is stored"),
@@ -94,30 +103,26 @@ const RULES: &[Rule] = &[
     constraint("ck_fills_quantity_positive", "the quantity must be at least one share"),
     constraint("ck_fills_price_positive", "the price must be more than 0"),
     constraint("ck_fills_commission_nonnegative", "the commission can't be less than 0"),
-    constraint("ck_orders_price_not_nan", "the price must be a number"),
-    constraint("ck_orders_stop_loss_positive", "the stop loss must be more than 0"),
-    constraint("ck_orders_take_profit_positive", "the take profit must be more than 0"),
-    constraint(
-        "ck_orders_average_fill_price_positive",
-        "the average fill price must be more than 0",
-    ),
-    constraint("ck_fills_price_not_nan", "the price must be a number"),
-    constraint("ck_fills_commission_not_nan", "the commission must be a number"),
-    constraint("ck_orders_symbol_not_blank", "the symbol must not be blank"),
-    constraint(
+    insert_rule("ck_orders_price_not_nan", "the price must be a number"),
+    insert_rule("ck_orders_stop_loss_positive", "the stop loss must be more than 0"),
+    insert_rule("ck_orders_take_profit_positive", "the take profit must be more than 0"),
+    insert_rule("ck_fills_price_not_nan", "the price must be a number"),
+    insert_rule("ck_fills_commission_not_nan", "the commission must be a number"),
+    insert_rule("ck_orders_symbol_not_blank", "the symbol must not be blank"),
+    insert_rule(
         "ck_orders_expires_at_readable",
         "the expiration must be before the year 262143, and not infinity",
     ),
-    constraint("ck_fills_venue_not_blank", "the venue must not be blank"),
-    constraint(
+    insert_rule("ck_fills_venue_not_blank", "the venue must not be blank"),
+    insert_rule(
         "ck_fills_timestamp_readable",
         "the time of a fill must be before the year 262143, and not infinity",
     ),
-    constraint(
+    insert_rule(
         "ck_execution_logs_reason_short",
         "the reason must have no more than 1000 characters",
     ),
-    constraint(
+    insert_rule(
         "ck_execution_logs_retry_attempt_nonnegative",
         "the retry attempt can't be less than 0",
     ),
@@ -125,22 +130,72 @@ const RULES: &[Rule] = &[
         "ck_traders_created_at_readable",
         "the time must be before the year 262143, and not infinity",
     ),
-    constraint("ck_orders_client_order_id_not_blank", "the client order id must not be blank"),
-    constraint("ck_orders_venue_order_id_not_blank", "the venue order id must not be blank"),
-    constraint(
+    insert_rule("ck_orders_client_order_id_not_blank", "the client order id must not be blank"),
+    insert_rule(
         "ck_execution_logs_venue_order_id_not_blank",
         "the venue order id must not be blank",
     ),
-    constraint("ck_fills_execution_id_not_blank", "the execution id must not be blank"),
-    constraint("ck_fills_bust_amends", "a bust must name the fill that it busts"),
+    insert_rule("ck_fills_execution_id_not_blank", "the execution id must not be blank"),
+    insert_rule("ck_fills_bust_amends", "a bust must name the fill that it busts"),
     constraint("ck_breaks_detail_short", "the detail must have no more than 1000 characters"),
     constraint("ck_breaks_venue_not_blank", "the venue must not be blank"),
     constraint("ck_breaks_execution_id_not_blank", "the execution id must not be blank"),
     constraint("ck_breaks_refers_to_not_blank", "the execution id referred to must not be blank"),
     constraint("ck_breaks_bust_refers", "a bust must name the execution that it busts"),
-    constraint("ck_orders_money_in_range", "prices must be less than 100000000"),
-    constraint("ck_fills_money_in_range", "price and commission must be less than 100000000"),
+    insert_rule("ck_orders_money_in_range", "prices must be less than 100000000"),
+    insert_rule("ck_orders_account_not_blank", "the account must not be blank"),
+    insert_rule(
+        "ck_orders_no_control_characters",
+        "symbol, client order id and account must not contain control characters",
+    ),
+    insert_rule("ck_orders_limit_price_positive", "the limit price must be more than 0"),
+    insert_rule("ck_orders_limit_price_of_stop", "only a STOP order has a limit price of its own"),
+    insert_rule(
+        "ck_orders_currency_iso_4217",
+        "the currency must be three capital letters, such as USD",
+    ),
+    insert_rule(
+        "ck_orders_received_at_readable",
+        "the time of receipt must be before the year 262143, and not infinity",
+    ),
+    insert_rule("ck_orders_trading_day_readable", "the trading day must be in the years 1 to 9999"),
+    insert_rule(
+        "ck_orders_instructions_readable",
+        "the instructions must be a JSON object of strings of at most 65536 characters",
+    ),
+    insert_rule("ck_fills_source_not_blank", "the source must not be blank"),
+    insert_rule(
+        "ck_fills_no_control_characters",
+        "venue, source and execution id must not contain control characters",
+    ),
+    insert_rule("ck_fills_rebate_nonnegative", "the rebate can't be less than 0"),
+    insert_rule(
+        "ck_execution_logs_no_control_characters",
+        "venue order id and error code must not contain control characters",
+    ),
     constraint(
+        "ck_execution_logs_sequence_bounded",
+        "the number of a log entry must be from 1 to 9007199254740991",
+    ),
+    constraint("ck_breaks_client_order_id_not_blank", "the client order id must not be blank"),
+    constraint("ck_breaks_source_not_blank", "the source must not be blank"),
+    constraint(
+        "ck_breaks_no_control_characters",
+        "venue, source and ids must not contain control characters",
+    ),
+    constraint(
+        "ck_breaks_rebate_readable",
+        "the rebate must be less than 1e20, with at most 20 decimal places",
+    ),
+    constraint(
+        "ck_breaks_order_not_stored",
+        "an order that cannot be stored has no id of an order or an execution",
+    ),
+    insert_rule(
+        "ck_fills_money_in_range",
+        "price, commission and rebate must be less than 100000000",
+    ),
+    insert_rule(
         "ck_execution_logs_reported_at_readable",
         "the time reported must be later than -infinity and before the year 262143",
     ),
@@ -221,7 +276,8 @@ const RULES: &[Rule] = &[
     ),
     trigger(
         "break_resolutions_execution",
-        "a TOTALS break is not an execution and can't be booked; record what is missing, then dismiss it",
+        "a TOTALS or INVALID_ORDER break is not an execution and can't be booked; record what is \
+         missing, then dismiss it",
     ),
     trigger(
         "break_resolutions_exact",
@@ -260,7 +316,7 @@ mod tests {
     use std::path::Path;
 
     use super::RULES;
-    use super::RuleSource::{Constraint, Trigger};
+    use super::RuleSource::{Constraint, Insert, Trigger};
 
     /// Returns whether a trigger in the migrations raises this rule.
     fn is_raised(rule: &str) -> bool {
@@ -287,7 +343,7 @@ mod tests {
             let name = rule.name;
             match rule.source {
                 Constraint => assert!(is_in_catalog(name), "{name}"),
-                Trigger => assert!(is_raised(name), "{name}"),
+                Insert | Trigger => assert!(is_raised(name), "{name}"),
             }
         }
     }

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use bigdecimal::{BigDecimal, Zero};
 use chrono::{DateTime, Utc};
+use diesel::dsl::count_star;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -18,7 +19,7 @@ use crate::error::Error;
 use crate::execution_logs::ExecutionLog;
 use crate::fills::Fill;
 use crate::orders::{Order, OrderHistory, Orders};
-use crate::schema::{execution_logs, fills, orders};
+use crate::schema::{breaks, execution_logs, fills, orders};
 use crate::types::difference::{Comparison, Difference};
 use crate::types::enums::{Action, OrderStatus};
 use crate::types::precision;
@@ -77,8 +78,8 @@ impl<R: Role> Orders<'_, R> {
     /// in a [`snapshot`](crate::Session::snapshot), or orders that change between its queries are reported
     /// as differing.
     ///
-    /// It compares status, filled quantity, exact notional, average fill price, the venue's order id and
-    /// `updated_at`, and reports a fill without an entry, an entry without its fill, and an entry with
+    /// It compares status, filled quantity, exact notional, average fill price, the venue's order id,
+    /// `updated_at`, the root of the order chain and the number of breaks, and reports a fill without an entry, an entry without its fill, and an entry with
     /// another trader, with another action or status than the rebuilt one, or not later than the entry
     /// before it. It does not
     /// check the other columns of entries, nor breaks, and it can't notice that an entry which changed
@@ -114,10 +115,12 @@ impl<R: Role> Orders<'_, R> {
         let scale = precision::get(self.conn)?;
         let last = histories.last().map(|history| history.order.id);
         let is_full_page = i64::try_from(histories.len()) == Ok(PAGE);
+        let links = Links::load(self.conn, self.role, &histories)?;
         let mut differing = Vec::new();
         for history in histories {
             let rebuilt = RebuiltOrder::from_history(&history, None, scale);
-            let differences = rebuilt.into_differences(&history.order);
+            let mut differences = rebuilt.into_differences(&history.order);
+            differences.extend(links.differences(&history.order));
             if !differences.is_empty() {
                 differing.push(DifferingOrder { order_id: history.order.id, differences });
             }
@@ -159,6 +162,56 @@ fn group_by_order<T>(rows: Vec<T>, order_id: impl Fn(&T) -> Uuid) -> HashMap<Uui
     groups
 }
 
+/// What the orders of a page are linked to: the orders that they replace, and the breaks that name them.
+struct Links {
+    /// The root of each replaced order.
+    roots: HashMap<Uuid, Uuid>,
+    /// The number of breaks of each order; none for a trader, who does not see breaks from before its order.
+    breaks: Option<HashMap<Uuid, i64>>,
+}
+
+impl Links {
+    fn load(
+        conn: &mut PgConnection,
+        role: impl Role,
+        histories: &[OrderHistory],
+    ) -> Result<Self, Error> {
+        let replaced = histories.iter().filter_map(|history| history.order.replaces);
+        let roots: Vec<(Uuid, Uuid)> = orders::table
+            .filter(orders::id.eq_any(replaced.collect::<Vec<_>>()))
+            .select((orders::id, orders::root_id))
+            .load(conn)?;
+        let ids: Vec<_> = histories.iter().map(|history| history.order.id).collect();
+        let count = |conn: &mut PgConnection| -> Result<Vec<(Uuid, i64)>, Error> {
+            Ok(breaks::table
+                .filter(breaks::order_id.eq_any(ids))
+                .group_by(breaks::order_id)
+                .select((breaks::order_id.assume_not_null(), count_star()))
+                .load(conn)?)
+        };
+        let breaks = match role.trader() {
+            None => Some(count(conn)?.into_iter().collect()),
+            Some(_) => None,
+        };
+        Ok(Self { roots: roots.into_iter().collect(), breaks })
+    }
+
+    /// Returns the columns of an order that contradict its links.
+    fn differences(&self, order: &Order) -> Vec<Difference> {
+        let mut comparison = Comparison::default();
+        let root = match order.replaces {
+            Some(replaced) => self.roots.get(&replaced).copied(),
+            None => Some(order.id),
+        };
+        comparison.optional("root of the order chain", Some(order.root_id), root);
+        if let Some(breaks) = &self.breaks {
+            let count = breaks.get(&order.id).copied().unwrap_or_default();
+            comparison.field("number of breaks", order.break_count.into(), count);
+        }
+        comparison.differences()
+    }
+}
+
 /// An order that is being rebuilt: as submitted at first, then changed by each entry of its log.
 struct RebuiltOrder<'h> {
     /// Decimal places of the average fill price.
@@ -182,6 +235,7 @@ impl<'h> RebuiltOrder<'h> {
         let logged: HashSet<Uuid> = history.log.iter().filter_map(|entry| entry.fill_id).collect();
         for fill in &history.fills {
             rebuilt.check_equal("trader of a fill", fill.trader_id, history.order.trader_id);
+            rebuilt.check_equal("order chain of a fill", fill.root_id, history.order.root_id);
             if logged.contains(&fill.id) {
                 continue;
             }

@@ -282,6 +282,7 @@ impl<R: Trades> Orders<'_, R> {
         if self.role.name() != Engine::NAME || rows.len() < 2 {
             return Ok(stored);
         }
+        let rows: Vec<_> = rows.iter().filter(|(_, new)| new.replaces.is_none()).collect();
         for batch in rows.chunks(unnest::ROWS) {
             let new: Vec<_> = batch.iter().map(|(_, new)| new).collect();
             let submit = diesel::select(blotter_submit_orders(

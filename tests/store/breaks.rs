@@ -171,7 +171,7 @@ fn what_can_t_be_applied_is_kept_with_its_reason_and_as_it_was_reported() {
     // Nothing was applied, and the breaks of a stored order are in its log.
     let after = db.contents();
     let untouched = |mut order: Order| {
-        order.updated_at = noon();
+        (order.updated_at, order.break_count) = (noon(), 0);
         order
     };
     let orders = |orders: Vec<Order>| orders.into_iter().map(untouched).collect::<Vec<_>>();

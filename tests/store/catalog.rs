@@ -137,10 +137,16 @@ fn every_column_that_was_added_to_the_base_may_be_left_out_of_an_insert() {
                             WHEN 'fills'::regclass THEN 8 ELSE 10 END
                         AND NOT attisdropped AND attnotnull AND NOT atthasdef
                     ORDER BY 1";
-    // Triggers set these two columns before the row is checked.
+    // Triggers set these columns before the row is checked.
     assert_eq!(
         texts(&mut Database::migrated().owner(), required),
-        ["execution_logs.sequence", "fills.trader_id"]
+        [
+            "execution_logs.sequence",
+            "fills.root_id",
+            "fills.source",
+            "fills.trader_id",
+            "orders.root_id",
+        ]
     );
 }
 

@@ -227,10 +227,11 @@ fn a_bust_or_a_correction_that_comes_again_is_the_stored_one_and_another_is_refu
     let other = NewBust { timestamp: noon() + TimeDelta::seconds(1), ..bust };
     let error = engine.transaction(|tx| tx.fills().bust(&other)).unwrap_err();
     mismatched(&error, &["timestamp"]);
-    // A bust under the correction's execution id, and a bust of a fill that is already busted.
+    // A bust of a fill that is already corrected, under the execution id of the correction, which is another
+    // kind; and a bust of a fill that is already busted.
     let other = NewBust { amends: two.id, execution_id: Some("E-3"), ..bust };
     let error = engine.transaction(|tx| tx.fills().bust(&other)).unwrap_err();
-    mismatched(&error, &["bust"]);
+    assert_refused(&error, Error::is_duplicate, Some("uq_fills_amends"));
     let other = NewBust { execution_id: Some("E-4"), ..bust };
     let error = engine.transaction(|tx| tx.fills().bust(&other)).unwrap_err();
     assert_refused(&error, Error::is_duplicate, Some("uq_fills_amends"));

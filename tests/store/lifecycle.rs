@@ -112,7 +112,7 @@ fn rows_of_one_statement_move_an_order_in_the_order_in_which_they_happen_or_not_
         (
             "WITH f AS ({fill} VALUES ('{id}', 4, 10, 'X') RETURNING order_id)
              {log} SELECT order_id, 'EXECUTED' FROM f",
-            Some("orders_transition"),
+            None,
         ),
         // No other part of the statement reads the result of the INSERT of the fill, so it runs last.
         (

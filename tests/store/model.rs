@@ -96,8 +96,8 @@ pub struct Fill {
     pub of_break: Option<Uuid>,
 }
 
-/// The venue's identifiers of a fill.
-type Key = (Uuid, &'static str, Option<&'static str>);
+/// The kind of a fill: whether it is a bust, and whether it is an amendment.
+type Kind = (bool, bool);
 
 /// A reported execution, in tenths of shares and tenths of cents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,8 +198,8 @@ impl Fill {
         new == *stored
     }
 
-    fn key(&self) -> Key {
-        (self.order, self.venue, self.id)
+    fn kind(&self) -> Kind {
+        (self.is_bust, self.amends.is_some())
     }
 }
 
@@ -400,9 +400,19 @@ impl Model {
         Ok(())
     }
 
-    fn known(&self, key: Key) -> Option<(Uuid, &Fill)> {
+    /// The first order of the chain of an order.
+    fn root(&self, mut order: Uuid) -> Uuid {
+        while let Some(replaced) = self.orders.get(&order).and_then(|order| order.terms.replaces) {
+            order = replaced;
+        }
+        order
+    }
+
+    /// The stored row of the same kind under the same execution id, in the chain of the order.
+    fn known(&self, new: &Fill) -> Option<(Uuid, &Fill)> {
         let mut fills = self.fills.iter().filter(|(_, fill)| fill.id.is_some());
-        fills.find(|(_, fill)| fill.key() == key).map(|(id, fill)| (*id, fill))
+        let key = |fill: &Fill| (self.root(fill.order), fill.venue, fill.id, fill.kind());
+        fills.find(|(_, fill)| key(fill) == key(new)).map(|(id, fill)| (*id, fill))
     }
 
     fn record(&mut self, new: Fill, name: Uuid) -> Result<Uuid, Refusal> {
@@ -410,7 +420,7 @@ impl Model {
         if new.shares < 1 {
             return rule("ck_fills_quantity_positive");
         }
-        if let Some((id, known)) = self.known(new.key()) {
+        if let Some((id, known)) = self.known(&new) {
             return if new.is(known) { Ok(id) } else { Err(Mismatch) };
         }
         // A fill that books a break may come after the end of the order.
@@ -440,7 +450,7 @@ impl Model {
         if new.shares < 1 {
             return rule("ck_fills_quantity_positive");
         }
-        if let Some((id, known)) = self.known(new.key()) {
+        if let Some((id, known)) = self.known(&new) {
             return if new.is(known) { Ok(id) } else { Err(Mismatch) };
         }
         if self.amendment(amends).is_some() {
@@ -555,9 +565,13 @@ impl Model {
             Some(_) if !self.orders.contains_key(&order) => Err(NotFound),
             Some(_) => {
                 let amends = self.amended(reported, order);
-                let known = self.known((order, reported.venue, reported.id));
-                if known.is_some_and(|(_, known)| known.amends.is_none() || known.amends != amends)
-                {
+                let is_same = |fill: &&Fill| {
+                    fill.order == order
+                        && (fill.venue, fill.id) == (reported.venue, reported.id)
+                        && fill.kind() == (reported.is_bust, true)
+                };
+                let known = self.fills.values().filter(|_| reported.id.is_some()).find(is_same);
+                if known.is_some_and(|known| known.amends != amends) {
                     return Err(BreakReason::Mismatch);
                 }
                 let amends = Some(amends.ok_or(BreakReason::UnknownFill)?);
@@ -577,9 +591,17 @@ impl Model {
     /// The fill that a bust or a correction amends: the last amendment of the one it refers to, but for
     /// what it has amended itself.
     fn amended(&self, reported: &Execution, order: Uuid) -> Option<Uuid> {
-        let (mut last, _) = self.known((order, reported.venue, reported.refers_to))?;
+        let is_meant = |(_, fill): &(&Uuid, &Fill)| {
+            fill.order == order && (fill.venue, fill.id) == (reported.venue, reported.refers_to)
+        };
+        let meant = self.fills.iter().filter(|_| reported.refers_to.is_some()).filter(is_meant);
+        // A fill comes before a correction with the same execution id, and that before a bust.
+        let meant = meant.min_by_key(|(_, fill)| (fill.amends.is_some(), fill.is_bust));
+        let mut last = *meant?.0;
         while let Some((next, fill)) = self.amendment(last)
-            && (fill.id.is_none() || fill.id != reported.id)
+            && (fill.id.is_none()
+                || fill.id != reported.id
+                || fill.kind() != (reported.is_bust, true))
         {
             last = next;
         }
@@ -666,7 +688,7 @@ impl Model {
     ) -> Result<Uuid, Refusal> {
         let Ok(exact) = reported.exactly(order) else { return rule("break_resolutions_exact") };
         let mut new = Fill { of_break, amends: self.amended(reported, order), ..exact };
-        if let Some((id, known)) = self.known(new.key())
+        if let Some((id, known)) = self.known(&new)
             && new.is(known)
             && new.amends.is_some() == reported.refers_to.is_some()
         {

@@ -271,27 +271,36 @@ fn an_amount_that_could_not_be_read_is_not_stored_by_any_client() {
     let ada = trader(&blotter, "Ada");
     let limit = NewOrder::limit(ada.id, Side::Buy, "AAPL", 1, "1.00".parse().unwrap());
     submit(&blotter, &limit).unwrap();
-    let client = &mut db.unguarded();
-    for (column, values) in [
-        ("price", ["'NaN'", "0", "-1"]),
-        ("stop_loss", ["'NaN'", "0", "-1"]),
-        ("take_profit", ["'NaN'", "0", "-1"]),
-        ("average_fill_price", ["'NaN'", "0", "-1"]),
-    ] {
-        for value in values {
-            let set = format!("UPDATE orders SET {column} = {value}");
-            let refused = Error::from(client.batch_execute(&set).unwrap_err());
-            assert!(refused.constraint().unwrap().contains(column), "{set}: {refused}");
+    let client = &mut db.admin();
+    for column in ["price", "stop_loss", "take_profit", "limit_price"] {
+        for value in ["'NaN'", "0", "-1", "100000000"] {
+            let (named, values) = match column {
+                "price" => ("price".to_owned(), value.to_owned()),
+                _ => (format!("price, {column}"), format!("1, {value}")),
+            };
+            let insert = format!(
+                "ALTER TABLE orders ALTER {column} TYPE numeric(18, 2);
+                 INSERT INTO orders (trader_id, symbol, quantity, order_type, {named})
+                 VALUES ('{}', 'AAPL', 1, 'STOP', {values})",
+                ada.id
+            );
+            let refused = Error::from(client.batch_execute(&insert).unwrap_err());
+            let rule = if value == "100000000" { "money_in_range" } else { column };
+            assert!(refused.constraint().unwrap().contains(rule), "{insert}: {refused}");
         }
     }
-    for (price, commission) in [("'NaN'", "0"), ("1", "'NaN'")] {
+    for (price, commission, rebate, rule) in [
+        ("'NaN'", "0", "0", "ck_fills_price_not_nan"),
+        ("1", "'NaN'", "0", "ck_fills_commission_not_nan"),
+        ("1", "0", "'NaN'", "ck_fills_rebate_nonnegative"),
+        ("1", "0", "-0.01", "ck_fills_rebate_nonnegative"),
+    ] {
         let insert = format!(
-            "INSERT INTO fills
-                 (order_id, trader_id, quantity_filled, price_at_fill, venue, commission)
-             SELECT id, trader_id, 1, {price}, 'NYSE', {commission} FROM orders"
+            "INSERT INTO fills (order_id, quantity_filled, price_at_fill, venue, commission, rebate)
+             SELECT id, 1, {price}, 'NYSE', {commission}, {rebate} FROM orders"
         );
         let refused = Error::from(client.batch_execute(&insert).unwrap_err());
-        assert!(refused.constraint().unwrap().ends_with("_not_nan"), "{insert}: {refused}");
+        assert_eq!(refused.constraint(), Some(rule), "{insert}: {refused}");
     }
 }
 
@@ -303,8 +312,6 @@ fn a_stored_value_that_is_no_price_is_an_error_and_no_panic() {
     let order = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
     let session = blotter.trader(ada.id).unwrap();
     let client = &mut db.unguarded();
-    let unchecked = "ALTER TABLE orders DROP CONSTRAINT ck_orders_stop_loss_positive";
-    client.batch_execute(unchecked).unwrap();
     for stored in ["'NaN'", "0", "-1"] {
         let set = format!("UPDATE orders SET stop_loss = {stored}");
         client.batch_execute(&set).unwrap();

@@ -110,8 +110,11 @@ impl Database {
         for table in texts(&mut admin, tables) {
             admin.batch_execute(&format!("ALTER TABLE {table} DISABLE TRIGGER USER")).unwrap();
         }
-        // A trigger assigns the sequence numbers of the log.
-        let number = "ALTER TABLE execution_logs ALTER COLUMN sequence
+        // A trigger assigns these.
+        let number = "ALTER TABLE orders ALTER COLUMN root_id SET DEFAULT gen_random_uuid();
+                      ALTER TABLE fills ALTER COLUMN root_id SET DEFAULT gen_random_uuid(),
+                          ALTER COLUMN source SET DEFAULT 'X';
+                      ALTER TABLE execution_logs ALTER COLUMN sequence
                       SET DEFAULT nextval('execution_logs_sequence');
                       GRANT USAGE ON SEQUENCE execution_logs_sequence TO PUBLIC";
         admin.batch_execute(number).unwrap();
