@@ -7,7 +7,7 @@ DROP TRIGGER fills_stamp ON fills;
 
 CALL blotter_lend_ledger();
 DROP FUNCTION fills_derive();
-DROP FUNCTION blotter_refuse_fill(fills);
+DROP FUNCTION blotter_refuse_fill(fills, integer);
 DROP FUNCTION blotter_booked_reason(uuid);
 DROP FUNCTION blotter_count_amendment(fills);
 DROP FUNCTION fills_stamp();

@@ -187,8 +187,8 @@ END
 $$;
 
 -- Refuses a fill for which its order has no room or which comes after its end. Locks the order, so that the
--- error names its present state; returns if a bust has made room meanwhile.
-CREATE FUNCTION blotter_refuse_fill(fill fills) RETURNS void LANGUAGE plpgsql AS $$
+-- error names its present state; returns at the first attempt if a bust has made room meanwhile.
+CREATE FUNCTION blotter_refuse_fill(fill fills, attempt integer) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     filled record;
 BEGIN
@@ -201,6 +201,9 @@ BEGIN
             fill.order_id, fill.quantity_filled, filled.filled_quantity, filled.quantity
             USING ERRCODE = 'check_violation', TABLE = 'orders',
             CONSTRAINT = 'ck_orders_filled_lte_quantity';
+    ELSIF attempt > 1 THEN
+        RAISE EXCEPTION 'order %: blotter_ledger cannot update it', fill.order_id
+            USING ERRCODE = 'insufficient_privilege';
     END IF;
 END
 $$;
@@ -214,7 +217,7 @@ BEGIN
         PERFORM blotter_count_amendment(NEW);
         RETURN NULL;
     END IF;
-    LOOP
+    FOR attempt IN 1..2 LOOP
         -- The column rounds the average, halves away from zero. The extra zeros give the division enough
         -- digits that it does not round first, whatever the column's scale.
         UPDATE orders SET
@@ -235,8 +238,7 @@ BEGIN
             AND NEW.quantity_filled <= quantity - filled_quantity
         RETURNING status, updated_at, break_count INTO filled;
         EXIT WHEN FOUND;
-        -- Returns at most once: it has locked the order.
-        PERFORM blotter_refuse_fill(NEW);
+        PERFORM blotter_refuse_fill(NEW, attempt);
     END LOOP;
     IF filled.break_count > 0 AND NEW.break_id IS NULL AND NEW.execution_id IS NOT NULL THEN
         -- Under the order's lock, which resolving a break of this order takes too.

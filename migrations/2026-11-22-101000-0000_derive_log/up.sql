@@ -33,8 +33,9 @@ CREATE FUNCTION blotter_action_rule(
 END;
 
 -- Refuses an action that its order does not allow. Locks the order, so that the error names its present state;
--- returns if the order allows the action by now.
-CREATE FUNCTION blotter_refuse_action(entry execution_logs) RETURNS void LANGUAGE plpgsql AS $$
+-- returns at the first attempt if the order allows the action by now.
+CREATE FUNCTION blotter_refuse_action(entry execution_logs, attempt integer) RETURNS void
+LANGUAGE plpgsql AS $$
 DECLARE
     acted_upon record;
     derived text;
@@ -70,6 +71,9 @@ BEGIN
             entry.order_id, derived, entry.action, entry.status
             USING ERRCODE = 'check_violation', TABLE = 'execution_logs',
             CONSTRAINT = 'execution_logs_status_derived';
+    ELSIF attempt > 1 THEN
+        RAISE EXCEPTION 'order %: blotter_ledger cannot update it', entry.order_id
+            USING ERRCODE = 'insufficient_privilege';
     END IF;
 END
 $$;
@@ -114,7 +118,7 @@ BEGIN
             RETURN stored;
         END IF;
     END IF;
-    LOOP
+    FOR attempt IN 1..2 LOOP
         UPDATE orders SET
             status = CASE
                 WHEN NEW.action::text IN ('REJECTED', 'CANCELLED') THEN NEW.action::text::order_status_enum
@@ -139,8 +143,7 @@ BEGIN
             )
         RETURNING trader_id, status, updated_at INTO moved;
         EXIT WHEN FOUND;
-        -- Returns at most once: it has locked the order.
-        PERFORM blotter_refuse_action(NEW);
+        PERFORM blotter_refuse_action(NEW, attempt);
     END LOOP;
     NEW.id := pg_catalog.gen_random_uuid();
     NEW.sequence := pg_catalog.nextval('execution_logs_sequence'::regclass);
