@@ -10,7 +10,7 @@ DROP FUNCTION orders_log_submitted();
 DROP FUNCTION blotter_end_replaced(uuid, uuid);
 DROP FUNCTION orders_admit();
 DROP FUNCTION blotter_order_rule(
-    text, text, text, order_type_enum, numeric, numeric, numeric, numeric, text, timestamptz, timestamptz, date, jsonb
+    text, text, text, text, numeric, numeric, numeric, numeric, text, timestamptz, timestamptz, date, jsonb
 );
 DROP FUNCTION blotter_refuse_transition(uuid, order_status_enum, action_enum);
 CALL blotter_settle_ledger(VARIADIC '{}');

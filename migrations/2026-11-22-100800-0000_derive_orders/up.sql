@@ -32,8 +32,8 @@ $$;
 -- control character; timestamps are ones that clients can hold (PostgreSQL allows the year 294276 and
 -- infinity). Rows are never removed, so one unreadable row would break every page that contains it.
 CREATE FUNCTION blotter_order_rule(
-    symbol text, client_order_id text, account text, order_type order_type_enum, price numeric,
-    stop_loss numeric, take_profit numeric, limit_price numeric, currency text, expires_at timestamptz,
+    symbol text, client_order_id text, account text, order_type text, price numeric, stop_loss numeric,
+    take_profit numeric, limit_price numeric, currency text, expires_at timestamptz,
     received_at timestamptz, trading_day date, instructions jsonb
 ) RETURNS text LANGUAGE sql IMMUTABLE RETURN CASE
     WHEN symbol !~ '[^[:space:]]' THEN 'ck_orders_symbol_not_blank'
@@ -63,7 +63,7 @@ END;
 CREATE FUNCTION orders_admit() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     broken CONSTANT text := blotter_order_rule(
-        NEW.symbol, NEW.client_order_id, NEW.account, NEW.order_type, NEW.price, NEW.stop_loss,
+        NEW.symbol, NEW.client_order_id, NEW.account, NEW.order_type::text, NEW.price, NEW.stop_loss,
         NEW.take_profit, NEW.limit_price, NEW.currency, NEW.expires_at, NEW.received_at, NEW.trading_day,
         NEW.instructions
     );

@@ -7,7 +7,7 @@ DROP TRIGGER execution_logs_admit ON execution_logs;
 
 CALL blotter_lend_ledger();
 DROP FUNCTION execution_logs_derive();
-DROP FUNCTION blotter_refuse_action(execution_logs, integer);
+DROP FUNCTION blotter_refuse_action(uuid, uuid, text, text, text, integer);
 DROP FUNCTION blotter_action_rule(text, integer, text, text, timestamptz);
 DROP FUNCTION execution_logs_require_order();
 CALL blotter_settle_ledger(VARIADIC '{}');

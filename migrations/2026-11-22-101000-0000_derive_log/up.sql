@@ -34,45 +34,46 @@ END;
 
 -- Refuses an action that its order does not allow. Locks the order, so that the error names its present state;
 -- returns at the first attempt if the order allows the action by now.
-CREATE FUNCTION blotter_refuse_action(entry execution_logs, attempt integer) RETURNS void
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION blotter_refuse_action(
+    of_order uuid, trader uuid, action text, status text, venue_order text, attempt integer
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     acted_upon record;
     derived text;
 BEGIN
-    SELECT trader_id, status, venue_order_id INTO acted_upon
-    FROM orders WHERE id = entry.order_id FOR NO KEY UPDATE;
+    SELECT orders.trader_id, orders.status, orders.venue_order_id INTO acted_upon
+    FROM orders WHERE id = of_order FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no order %', entry.order_id
+        RAISE EXCEPTION 'there is no order %', of_order
             USING ERRCODE = 'foreign_key_violation', TABLE = 'execution_logs',
             CONSTRAINT = 'fk_execution_logs_order_id';
-    ELSIF entry.trader_id <> acted_upon.trader_id THEN
-        RAISE EXCEPTION 'order % is not an order of trader %', entry.order_id, entry.trader_id
+    ELSIF trader <> acted_upon.trader_id THEN
+        RAISE EXCEPTION 'order % is not an order of trader %', of_order, trader
             USING ERRCODE = 'foreign_key_violation', TABLE = 'execution_logs',
             CONSTRAINT = 'execution_logs_same_trader';
-    ELSIF entry.action::text <> 'RECOVERED' AND acted_upon.status::text NOT IN ('PENDING', 'PARTIAL') THEN
-        PERFORM blotter_refuse_transition(entry.order_id, acted_upon.status, entry.action);
-    ELSIF entry.venue_order_id::text <> acted_upon.venue_order_id::text THEN
-        RAISE EXCEPTION 'order % is known at the venue as %, and not as %',
-            entry.order_id, acted_upon.venue_order_id, entry.venue_order_id
-            USING ERRCODE = 'check_violation', TABLE = 'execution_logs',
-            CONSTRAINT = 'execution_logs_one_venue_order';
+    ELSIF action <> 'RECOVERED' AND acted_upon.status::text NOT IN ('PENDING', 'PARTIAL') THEN
+        PERFORM blotter_refuse_transition(of_order, acted_upon.status, action::action_enum);
     END IF;
     derived := CASE
-        WHEN entry.action::text IN ('REJECTED', 'CANCELLED') THEN entry.action::text
+        WHEN action IN ('REJECTED', 'CANCELLED') THEN action
         ELSE acted_upon.status::text
     END;
     -- A RECOVERED entry may end an order whose rejection or cancel was missed.
-    IF entry.status::text <> derived AND NOT (
-        entry.action::text = 'RECOVERED' AND entry.status::text IN ('REJECTED', 'CANCELLED')
+    IF status <> derived AND NOT (
+        action = 'RECOVERED' AND status IN ('REJECTED', 'CANCELLED')
         AND acted_upon.status::text IN ('PENDING', 'PARTIAL')
     ) THEN
         RAISE EXCEPTION 'order % is % after %, and not %; leave the status out',
-            entry.order_id, derived, entry.action, entry.status
+            of_order, derived, action, status
             USING ERRCODE = 'check_violation', TABLE = 'execution_logs',
             CONSTRAINT = 'execution_logs_status_derived';
+    ELSIF venue_order <> acted_upon.venue_order_id::text THEN
+        RAISE EXCEPTION 'order % is known at the venue as %, and not as %',
+            of_order, acted_upon.venue_order_id, venue_order
+            USING ERRCODE = 'check_violation', TABLE = 'execution_logs',
+            CONSTRAINT = 'execution_logs_one_venue_order';
     ELSIF attempt > 1 THEN
-        RAISE EXCEPTION 'order %: blotter_ledger cannot update it', entry.order_id
+        RAISE EXCEPTION 'order %: blotter_ledger cannot update it', of_order
             USING ERRCODE = 'insufficient_privilege';
     END IF;
 END
@@ -143,7 +144,9 @@ BEGIN
             )
         RETURNING trader_id, status, updated_at INTO moved;
         EXIT WHEN FOUND;
-        PERFORM blotter_refuse_action(NEW, attempt);
+        PERFORM blotter_refuse_action(
+            NEW.order_id, NEW.trader_id, NEW.action::text, NEW.status::text, NEW.venue_order_id::text, attempt
+        );
     END LOOP;
     NEW.id := pg_catalog.gen_random_uuid();
     NEW.sequence := pg_catalog.nextval('execution_logs_sequence'::regclass);

@@ -3,10 +3,8 @@
 //! They leave out every other row; the caller inserts it as an ordinary row, so that the triggers find it known
 //! or refuse it, with an error that names the rule.
 
-use diesel::prelude::*;
 use diesel::sql_types::{Array, Date, Integer, Jsonb, Nullable, Numeric, Text, Timestamptz, Uuid};
 
-use crate::error::Error;
 use crate::schema::sql_types::{ActionEnum, OrderTypeEnum, SideEnum, TimeInForceEnum};
 
 diesel::define_sql_function! {
@@ -60,20 +58,4 @@ diesel::define_sql_function! {
         reported: Array<Nullable<Timestamptz>>,
         report_ids: Array<Nullable<Uuid>>,
     ) -> Array<Nullable<BigInt>>;
-}
-
-/// Calls a batch function in a savepoint. If a row makes it fail, it has written nothing, and the caller gets the
-/// empty result: inserted one by one, the rows say which of them it was.
-///
-/// # Errors
-///
-/// A lost connection, and a conflict with another transaction such as a deadlock.
-pub(crate) fn call<T: Default>(
-    conn: &mut PgConnection,
-    function: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
-) -> Result<T, Error> {
-    match conn.transaction(function).map_err(Error::from) {
-        Err(error) if error.is_connection() || error.is_conflict() => Err(error),
-        result => Ok(result.unwrap_or_default()),
-    }
 }

@@ -388,7 +388,11 @@ facts (object, property, value) AS (
     SELECT object, 'owner', who FROM functions JOIN owners ON owners.oid = proowner
     UNION ALL
     SELECT object, 'settings', coalesce(
-        replace(pg_catalog.array_to_string(proconfig, ' '), ', ' || here || ',', ', (its schema),'), 'none'
+        replace(
+            pg_catalog.array_to_string(proconfig, ' '),
+            'search_path=' || here || ',', 'search_path=(its schema),'
+        ),
+        'none'
     )
     FROM functions
     UNION ALL

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::rows::{EntryKey, EntryRow};
 use super::{ExecutionLog, ExecutionLogs, NewAction, NewExecutionLog};
-use crate::database::batch::{self, blotter_log_actions};
+use crate::database::batch::blotter_log_actions;
 use crate::database::role::{Engine, Trades};
 use crate::database::unnest;
 use crate::error::Error;
@@ -166,7 +166,7 @@ fn log_clean<'b, 'r>(
         plain.iter().map(|row| row.reported_at).collect::<Vec<_>>(),
         plain.iter().map(|row| row.report_id).collect::<Vec<_>>(),
     ));
-    let mut numbers: Vec<Option<i64>> = batch::call(conn, |conn| log.get_result(conn))?;
+    let mut numbers: Vec<Option<i64>> = log.get_result(conn)?;
     numbers.resize(plain.len(), None);
     let remaining = plain.iter().zip(&numbers).filter(|(_, number)| number.is_none());
     others.extend(remaining.map(|(row, _)| *row));

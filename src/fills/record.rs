@@ -7,7 +7,7 @@ use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
 use super::{Fill, Fills, NewFill, check_execution_id, stored_or_mismatch};
-use crate::database::batch::{self, blotter_record_fills};
+use crate::database::batch::blotter_record_fills;
 use crate::database::bisect::bisect;
 use crate::database::role::Engine;
 use crate::database::unnest;
@@ -234,7 +234,7 @@ impl Fills<'_, Engine> {
                 new.iter().map(|new| new.source()).collect::<Vec<_>>(),
                 new.iter().map(|new| new.execution_id).collect::<Vec<_>>(),
             ));
-            let ids: Vec<Uuid> = batch::call(self.conn, |conn| record.get_result(conn))?;
+            let ids: Vec<Uuid> = record.get_result(self.conn)?;
             let fills: Vec<Fill> = Fill::query().filter(fills::id.eq_any(ids)).load(self.conn)?;
             stored.extend(fills.into_iter().map(|fill| (fill.id, fill)));
         }

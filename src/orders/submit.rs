@@ -8,7 +8,7 @@ use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
 use super::{NewOrder, Order, Orders};
-use crate::database::batch::{self, blotter_submit_orders};
+use crate::database::batch::blotter_submit_orders;
 use crate::database::retry::retry;
 use crate::database::role::{DatabaseRole, Engine, Trades};
 use crate::database::unnest;
@@ -305,7 +305,7 @@ impl<R: Trades> Orders<'_, R> {
                 new.iter().map(|new| new.received_at).collect::<Vec<_>>(),
                 new.iter().map(|new| new.instructions).collect::<Vec<_>>(),
             ));
-            let ids: Vec<Uuid> = batch::call(self.conn, |conn| submit.get_result(conn))?;
+            let ids: Vec<Uuid> = submit.get_result(self.conn)?;
             let orders: Vec<Order> =
                 Order::query().filter(orders::id.eq_any(ids)).load(self.conn)?;
             stored.extend(orders.into_iter().map(|order| (order.id, order)));
