@@ -74,7 +74,7 @@ BEGIN
             USING ERRCODE = 'check_violation', TABLE = 'orders', CONSTRAINT = broken,
             DETAIL = 'Failing row contains ' || NEW::text || '.';
     END IF;
-    IF NEW.status::text <> 'PENDING' OR NEW.filled_quantity <> 0 OR NEW.filled_notional <> 0
+    IF NEW.status::text <> 'PENDING' OR NEW.filled_quantity <> 0 OR NEW.filled_notional <> 0::numeric
         OR NEW.average_fill_price IS NOT NULL OR NEW.venue_order_id IS NOT NULL OR NEW.break_count <> 0
     THEN
         RAISE EXCEPTION 'order % would begin as %, with % shares filled for % (average %), known at the '

@@ -518,6 +518,22 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
     }
 }
 
+/// Replaces a part of a function of the schema.
+macro_rules! function_with {
+    ($function:literal, $part:literal => $other:literal) => {
+        concat!(
+            "DO $with$ BEGIN EXECUTE replace(
+                 pg_get_functiondef('",
+            $function,
+            "'::regproc), $part$",
+            $part,
+            "$part$, $part$",
+            $other,
+            "$part$); END $with$"
+        )
+    };
+}
+
 /// Defences that are weakened instead of removed.
 const WIDENED: &[(&str, &[Named])] = &[
     (
@@ -791,6 +807,23 @@ const WIDENED: &[(&str, &[Named])] = &[
     (
         "GRANT CREATE ON SCHEMA public TO PUBLIC",
         attacks_of![overloads::nobody_but_the_owner_creates_an_object_in_the_schema],
+    ),
+    // An operator over a type of the schema, and one over built-in types that needs a conversion.
+    (
+        function_with!("orders_admit", "NEW.status::text <> 'PENDING'" => "NEW.status <> 'PENDING'"),
+        attacks_of![
+            overloads::no_overload_in_the_schema_is_called_when_a_trader_writes,
+            overloads::no_overload_in_the_schema_is_called_when_the_engine_writes,
+        ],
+    ),
+    (
+        function_with!("orders_admit", "<> 0::numeric" => "<> 0"),
+        attacks_of![overloads::no_overload_in_the_schema_is_called_when_a_trader_writes],
+    ),
+    // A polymorphic function, unqualified.
+    (
+        function_with!("blotter_record_fills", "pg_catalog.array_agg(" => "array_agg("),
+        attacks_of![overloads::no_overload_in_the_schema_is_called_when_the_engine_writes_a_batch],
     ),
     (
         "CREATE TABLE notes (note text)",

@@ -504,6 +504,9 @@ fn a_changed_enum_is_told_in_one_line() {
                 "enum action_enum: labels is none, expected SUBMITTED, APPROVED, EXECUTED, \
                  FILLED, REJECTED, CANCELLED, RECOVERED",
                 "enum action_enum: owner is postgres, expected owner of the tables",
+                "function blotter_log_actions(order_ids uuid[], actions action_enum[], reasons text[], \
+                 error_codes text[], venue_order_ids text[], reported timestamp with time zone[], \
+                 report_ids uuid[]): missing",
                 "function blotter_refuse_transition(order_id uuid, status order_status_enum, action action_enum): missing",
                 "index execution_logs.idx_execution_logs_action: missing",
                 "policy execution_logs.execution_logs_trader_cancels: missing",
