@@ -74,12 +74,14 @@ impl<'o> Stored<'o> {
             return Ok(stored);
         }
         let steps = || queues.values().flatten();
-        let report_ids: Vec<Uuid> = steps()
+        let (order_ids, report_ids): (Vec<Uuid>, Vec<Uuid>) = steps()
             .filter_map(|planned| match planned.step {
-                Step::Log(ref id, _) => Some(id.for_order(planned.order_id?)),
+                Step::Log(ref id, _) => {
+                    planned.order_id.map(|order_id| (order_id, id.for_order(order_id)))
+                }
                 _ => None,
             })
-            .collect();
+            .unzip();
         let execution_ids: HashSet<&str> =
             steps().filter_map(|planned| planned.event.execution_id.as_deref()).collect();
         let fill_ids: Vec<Uuid> = steps()
@@ -89,12 +91,18 @@ impl<'o> Stored<'o> {
             })
             .collect();
         let conn = tx.conn();
-        let logged: Vec<(Uuid, Uuid)> = execution_logs::table
-            .filter(execution_logs::order_id.eq_any(&stored_orders))
-            .filter(execution_logs::report_id.eq_any(report_ids))
-            .select((execution_logs::order_id, execution_logs::report_id.assume_not_null()))
+        // An export of this store itself names its own entries, by their ids.
+        let logged: Vec<(Uuid, Uuid, Option<Uuid>)> = execution_logs::table
+            .filter(
+                (execution_logs::order_id.eq_any(order_ids))
+                    .and(execution_logs::report_id.eq_any(&report_ids))
+                    .or(execution_logs::id.eq_any(&report_ids)),
+            )
+            .select((execution_logs::order_id, execution_logs::id, execution_logs::report_id))
             .load(conn)?;
-        stored.report_ids.extend(logged);
+        for (order_id, id, report_id) in logged {
+            stored.report_ids.insert((order_id, report_id.unwrap_or(id)));
+        }
         let fills: Vec<Fill> = Fill::query()
             .filter(fills::order_id.eq_any(stored_orders))
             .filter(fills::execution_id.eq_any(execution_ids).or(fills::id.eq_any(fill_ids)))
