@@ -16,37 +16,34 @@ END
 $$;
 
 -- With the columns go their constraints, their indexes and the sequence.
-ALTER TABLE execution_logs
-    DROP COLUMN report_id,
-    DROP COLUMN reported_at,
-    DROP COLUMN acted_as,
-    DROP COLUMN acted_by,
-    DROP COLUMN venue_order_id,
-    DROP COLUMN fill_id,
-    DROP COLUMN sequence;
-ALTER TABLE fills
-    DROP COLUMN rebate,
-    DROP COLUMN source,
-    DROP COLUMN root_id,
-    DROP COLUMN is_bust,
-    DROP COLUMN amends,
-    DROP COLUMN execution_id,
-    DROP COLUMN trader_id;
-ALTER TABLE orders
-    DROP COLUMN instructions,
-    DROP COLUMN received_at,
-    DROP COLUMN currency,
-    DROP COLUMN limit_price,
-    DROP COLUMN time_in_force,
-    DROP COLUMN account,
-    DROP COLUMN trading_day,
-    DROP COLUMN break_count,
-    DROP COLUMN root_id,
-    DROP COLUMN replaces,
-    DROP COLUMN venue_order_id,
-    DROP COLUMN client_order_id,
-    DROP COLUMN side,
-    DROP COLUMN filled_notional;
+ALTER TABLE execution_logs DROP COLUMN report_id;
+ALTER TABLE execution_logs DROP COLUMN reported_at;
+ALTER TABLE execution_logs DROP COLUMN acted_as;
+ALTER TABLE execution_logs DROP COLUMN acted_by;
+ALTER TABLE execution_logs DROP COLUMN venue_order_id;
+ALTER TABLE execution_logs DROP COLUMN fill_id;
+ALTER TABLE execution_logs DROP COLUMN sequence;
+ALTER TABLE fills DROP COLUMN rebate;
+ALTER TABLE fills DROP COLUMN source;
+ALTER TABLE fills DROP COLUMN root_id;
+ALTER TABLE fills DROP COLUMN is_bust;
+ALTER TABLE fills DROP COLUMN amends;
+ALTER TABLE fills DROP COLUMN execution_id;
+ALTER TABLE fills DROP COLUMN trader_id;
+ALTER TABLE orders DROP COLUMN instructions;
+ALTER TABLE orders DROP COLUMN received_at;
+ALTER TABLE orders DROP COLUMN currency;
+ALTER TABLE orders DROP COLUMN limit_price;
+ALTER TABLE orders DROP COLUMN time_in_force;
+ALTER TABLE orders DROP COLUMN account;
+ALTER TABLE orders DROP COLUMN trading_day;
+ALTER TABLE orders DROP COLUMN break_count;
+ALTER TABLE orders DROP COLUMN root_id;
+ALTER TABLE orders DROP COLUMN replaces;
+ALTER TABLE orders DROP COLUMN venue_order_id;
+ALTER TABLE orders DROP COLUMN client_order_id;
+ALTER TABLE orders DROP COLUMN side;
+ALTER TABLE orders DROP COLUMN filled_notional;
 
 DROP TYPE time_in_force_enum;
 DROP TYPE side_enum;

@@ -17,21 +17,20 @@ COMMENT ON TYPE side_enum IS 'Which way an order trades (FIX tag 54, Side: 1, 2,
 CREATE TYPE time_in_force_enum AS ENUM ('DAY', 'GTC', 'OPG', 'IOC', 'FOK', 'GTX', 'GTD', 'CLS');
 COMMENT ON TYPE time_in_force_enum IS 'How long an order stays open (FIX tag 59, TimeInForce: 0 to 7)';
 
-ALTER TABLE orders
-    ADD COLUMN filled_notional numeric NOT NULL DEFAULT 0,
-    ADD COLUMN side side_enum,
-    ADD COLUMN client_order_id varchar(64),
-    ADD COLUMN venue_order_id varchar(64),
-    ADD COLUMN replaces uuid CONSTRAINT fk_orders_replaces REFERENCES orders (id),
-    ADD COLUMN root_id uuid NOT NULL,
-    ADD COLUMN break_count integer NOT NULL DEFAULT 0,
-    ADD COLUMN trading_day date,
-    ADD COLUMN account varchar(64),
-    ADD COLUMN time_in_force time_in_force_enum,
-    ADD COLUMN limit_price numeric(10, 2),
-    ADD COLUMN currency varchar(3),
-    ADD COLUMN received_at timestamptz,
-    ADD COLUMN instructions jsonb;
+ALTER TABLE orders ADD COLUMN filled_notional numeric NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN side side_enum;
+ALTER TABLE orders ADD COLUMN client_order_id varchar(64);
+ALTER TABLE orders ADD COLUMN venue_order_id varchar(64);
+ALTER TABLE orders ADD COLUMN replaces uuid CONSTRAINT fk_orders_replaces REFERENCES orders (id);
+ALTER TABLE orders ADD COLUMN root_id uuid NOT NULL;
+ALTER TABLE orders ADD COLUMN break_count integer NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN trading_day date;
+ALTER TABLE orders ADD COLUMN account varchar(64);
+ALTER TABLE orders ADD COLUMN time_in_force time_in_force_enum;
+ALTER TABLE orders ADD COLUMN limit_price numeric(10, 2);
+ALTER TABLE orders ADD COLUMN currency varchar(3);
+ALTER TABLE orders ADD COLUMN received_at timestamptz;
+ALTER TABLE orders ADD COLUMN instructions jsonb;
 
 COMMENT ON COLUMN orders.filled_notional IS
     'Sum of quantity x price of the fills that count, exact (FIX tag 381, GrossTradeAmt)';
@@ -59,14 +58,13 @@ COMMENT ON COLUMN orders.received_at IS
 COMMENT ON COLUMN orders.instructions IS
     'Further terms of the order, an object of strings: FIX tag or name -> value (e.g. 18, 21, 110)';
 
-ALTER TABLE fills
-    ADD COLUMN trader_id uuid NOT NULL,
-    ADD COLUMN execution_id varchar(64),
-    ADD COLUMN amends uuid CONSTRAINT fk_fills_amends REFERENCES fills (id),
-    ADD COLUMN is_bust boolean NOT NULL DEFAULT false,
-    ADD COLUMN root_id uuid NOT NULL,
-    ADD COLUMN source varchar(50) NOT NULL,
-    ADD COLUMN rebate numeric(10, 2) NOT NULL DEFAULT 0;
+ALTER TABLE fills ADD COLUMN trader_id uuid NOT NULL;
+ALTER TABLE fills ADD COLUMN execution_id varchar(64);
+ALTER TABLE fills ADD COLUMN amends uuid CONSTRAINT fk_fills_amends REFERENCES fills (id);
+ALTER TABLE fills ADD COLUMN is_bust boolean NOT NULL DEFAULT false;
+ALTER TABLE fills ADD COLUMN root_id uuid NOT NULL;
+ALTER TABLE fills ADD COLUMN source varchar(50) NOT NULL;
+ALTER TABLE fills ADD COLUMN rebate numeric(10, 2) NOT NULL DEFAULT 0;
 
 COMMENT ON COLUMN fills.trader_id IS 'Trader of the order, set by the database';
 COMMENT ON COLUMN fills.execution_id IS
@@ -81,17 +79,16 @@ COMMENT ON COLUMN fills.rebate IS 'What the venue paid for this fill: a negative
 
 -- No foreign key on fill_id: only the database writes it, from the row in its hands; the key would lock, and
 -- so rewrite, each fill that has just been stored.
-ALTER TABLE execution_logs
-    ADD COLUMN sequence bigint NOT NULL,
-    ADD COLUMN fill_id uuid,
-    ADD COLUMN venue_order_id varchar(64),
-    ADD COLUMN acted_by text NOT NULL DEFAULT session_user,
-    ADD COLUMN acted_as text NOT NULL DEFAULT coalesce(nullif(current_setting('role'), 'none'), session_user),
-    ADD COLUMN reported_at timestamptz,
-    ADD COLUMN report_id uuid,
-    -- A CHECK, because it also bounds what the sequence itself gives: a number that no scan reaches would be an
-    -- entry that nobody sees. The largest is the largest integer that a JSON number holds exactly, 2^53 - 1.
-    ADD CONSTRAINT ck_execution_logs_sequence_bounded CHECK (sequence BETWEEN 1 AND 9007199254740991);
+ALTER TABLE execution_logs ADD COLUMN sequence bigint NOT NULL;
+ALTER TABLE execution_logs ADD COLUMN fill_id uuid;
+ALTER TABLE execution_logs ADD COLUMN venue_order_id varchar(64);
+ALTER TABLE execution_logs ADD COLUMN acted_by text NOT NULL DEFAULT session_user;
+ALTER TABLE execution_logs ADD COLUMN acted_as text NOT NULL DEFAULT coalesce(nullif(current_setting('role'), 'none'), session_user);
+ALTER TABLE execution_logs ADD COLUMN reported_at timestamptz;
+ALTER TABLE execution_logs ADD COLUMN report_id uuid;
+-- A CHECK, because it also bounds what the sequence itself gives: a number that no scan reaches would be an
+-- entry that nobody sees. The largest is the largest integer that a JSON number holds exactly, 2^53 - 1.
+ALTER TABLE execution_logs ADD CONSTRAINT ck_execution_logs_sequence_bounded CHECK (sequence BETWEEN 1 AND 9007199254740991);
 
 COMMENT ON COLUMN execution_logs.sequence IS
     'Number of the entry in the whole log, from 1; entries of one order are numbered in the order in which they happened';

@@ -121,28 +121,22 @@ BEGIN
 END
 $$;
 
-ALTER TABLE orders
-    ENABLE ALWAYS TRIGGER orders_keep_terms,
-    ENABLE ALWAYS TRIGGER orders_keep_derived,
-    ENABLE ALWAYS TRIGGER orders_keep_row,
-    ENABLE ALWAYS TRIGGER orders_keep_all;
-ALTER TABLE fills
-    ENABLE ALWAYS TRIGGER fills_keep_values,
-    ENABLE ALWAYS TRIGGER fills_keep_row,
-    ENABLE ALWAYS TRIGGER fills_keep_all;
-ALTER TABLE execution_logs
-    ENABLE ALWAYS TRIGGER execution_logs_keep_values,
-    ENABLE ALWAYS TRIGGER execution_logs_keep_row,
-    ENABLE ALWAYS TRIGGER execution_logs_keep_all;
-ALTER TABLE breaks
-    ENABLE ALWAYS TRIGGER breaks_keep_values,
-    ENABLE ALWAYS TRIGGER breaks_keep_row,
-    ENABLE ALWAYS TRIGGER breaks_keep_all;
-ALTER TABLE break_resolutions
-    ENABLE ALWAYS TRIGGER break_resolutions_keep_values,
-    ENABLE ALWAYS TRIGGER break_resolutions_keep_row,
-    ENABLE ALWAYS TRIGGER break_resolutions_keep_all;
-ALTER TABLE seals
-    ENABLE ALWAYS TRIGGER seals_keep_values,
-    ENABLE ALWAYS TRIGGER seals_keep_row,
-    ENABLE ALWAYS TRIGGER seals_keep_all;
+ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_keep_terms;
+ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_keep_derived;
+ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_keep_row;
+ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_keep_all;
+ALTER TABLE fills ENABLE ALWAYS TRIGGER fills_keep_values;
+ALTER TABLE fills ENABLE ALWAYS TRIGGER fills_keep_row;
+ALTER TABLE fills ENABLE ALWAYS TRIGGER fills_keep_all;
+ALTER TABLE execution_logs ENABLE ALWAYS TRIGGER execution_logs_keep_values;
+ALTER TABLE execution_logs ENABLE ALWAYS TRIGGER execution_logs_keep_row;
+ALTER TABLE execution_logs ENABLE ALWAYS TRIGGER execution_logs_keep_all;
+ALTER TABLE breaks ENABLE ALWAYS TRIGGER breaks_keep_values;
+ALTER TABLE breaks ENABLE ALWAYS TRIGGER breaks_keep_row;
+ALTER TABLE breaks ENABLE ALWAYS TRIGGER breaks_keep_all;
+ALTER TABLE break_resolutions ENABLE ALWAYS TRIGGER break_resolutions_keep_values;
+ALTER TABLE break_resolutions ENABLE ALWAYS TRIGGER break_resolutions_keep_row;
+ALTER TABLE break_resolutions ENABLE ALWAYS TRIGGER break_resolutions_keep_all;
+ALTER TABLE seals ENABLE ALWAYS TRIGGER seals_keep_values;
+ALTER TABLE seals ENABLE ALWAYS TRIGGER seals_keep_row;
+ALTER TABLE seals ENABLE ALWAYS TRIGGER seals_keep_all;

@@ -66,14 +66,16 @@ DROP POLICY fills_engine_records ON fills;
 DROP POLICY fills_engine_reads ON fills;
 DROP POLICY orders_engine_submits ON orders;
 DROP POLICY orders_engine_reads ON orders;
-DROP POLICY execution_logs_trader_cancels ON execution_logs;
 DROP POLICY fills_trader_records_nothing ON fills;
 DROP POLICY break_resolutions_trader_isolation ON break_resolutions;
 DROP POLICY breaks_trader_isolation ON breaks;
 
-ALTER TABLE seals NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
-ALTER TABLE break_resolutions NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
-ALTER TABLE breaks NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
+ALTER TABLE seals NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE seals DISABLE ROW LEVEL SECURITY;
+ALTER TABLE break_resolutions NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE break_resolutions DISABLE ROW LEVEL SECURITY;
+ALTER TABLE breaks NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE breaks DISABLE ROW LEVEL SECURITY;
 
 ALTER POLICY orders_trader_isolation ON orders
     USING (trader_id = (SELECT NULLIF(current_setting('app.user_id', true), '')::uuid));

@@ -47,7 +47,6 @@ pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
             "execution_logs_immutable_delete: RESTRICTIVE DELETE public",
             "execution_logs_ledger_logs: PERMISSIVE INSERT blotter_ledger",
             "execution_logs_ledger_reads: PERMISSIVE SELECT blotter_ledger",
-            "execution_logs_trader_cancels: RESTRICTIVE INSERT blotter_trader",
             "execution_logs_trader_isolation: PERMISSIVE ALL public",
             "fills_auditor_reads: PERMISSIVE SELECT blotter_auditor",
             "fills_compliance_reads: PERMISSIVE SELECT blotter_compliance",

@@ -113,8 +113,7 @@ pub fn what_the_database_logs_by_itself_is_logged_by_nobody_else(scene: &Scene) 
 
 pub fn a_trader_approves_executes_rejects_and_repairs_none_of_its_orders(scene: &Scene) -> Held {
     for action in ["APPROVED", "EXECUTED", "REJECTED", "RECOVERED"] {
-        let restriction = By::Restriction("execution_logs_trader_cancels");
-        scene.ada().refused(restriction, log_of(ADAS_PENDING, ADA, action))?;
+        scene.ada().refused(By::Policy("execution_logs"), log_of(ADAS_PENDING, ADA, action))?;
     }
     Ok(())
 }
@@ -127,7 +126,7 @@ pub fn a_trader_gives_no_code_of_a_venue_and_counts_no_retry(scene: &Scene) -> H
             "INSERT INTO execution_logs (order_id, action, {column})
              VALUES ('{ADAS_PENDING}', 'CANCELLED', {value})"
         );
-        scene.ada().refused(By::Restriction("execution_logs_trader_cancels"), cancel)?;
+        scene.ada().refused(By::Policy("execution_logs"), cancel)?;
     }
     Ok(())
 }

@@ -220,10 +220,6 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             impersonation::a_trader_records_no_fill_not_even_of_its_own_order,
             amendments::a_trader_amends_no_fill_not_even_its_own,
         ],
-        ("policy" | "restriction", "execution_logs_trader_cancels") => attacks_of![
-            impersonation::a_trader_approves_executes_rejects_and_repairs_none_of_its_orders,
-            impersonation::a_trader_gives_no_code_of_a_venue_and_counts_no_retry,
-        ],
         (
             "policy" | "restriction",
             "orders_compliance_submits_nothing"
@@ -537,13 +533,24 @@ macro_rules! function_with {
 /// Defences that are weakened instead of removed.
 const WIDENED: &[(&str, &[Named])] = &[
     (
-        "ALTER POLICY execution_logs_trader_cancels ON execution_logs
-         WITH CHECK (action = 'CANCELLED')",
+        "ALTER POLICY execution_logs_trader_isolation ON execution_logs
+         WITH CHECK (trader_id = blotter_trader_id())",
+        attacks_of![
+            impersonation::a_trader_approves_executes_rejects_and_repairs_none_of_its_orders,
+            impersonation::a_trader_gives_no_code_of_a_venue_and_counts_no_retry,
+        ],
+    ),
+    (
+        "ALTER POLICY execution_logs_trader_isolation ON execution_logs
+         WITH CHECK (trader_id = blotter_trader_id() AND action = 'CANCELLED')",
         attacks_of![impersonation::a_trader_gives_no_code_of_a_venue_and_counts_no_retry],
     ),
     (
-        "ALTER POLICY execution_logs_trader_cancels ON execution_logs
-         WITH CHECK (action = 'CANCELLED' AND error_code IS NULL AND retry_attempt IS NULL)",
+        "ALTER POLICY execution_logs_trader_isolation ON execution_logs
+         WITH CHECK (
+             trader_id = blotter_trader_id() AND action = 'CANCELLED' AND error_code IS NULL
+             AND retry_attempt IS NULL
+         )",
         attacks_of![impersonation::a_trader_gives_no_code_of_a_venue_and_counts_no_retry],
     ),
     (

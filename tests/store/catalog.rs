@@ -9,7 +9,7 @@ use tradeblotter::catalog;
 use tradeblotter_test_support::{Database, texts};
 
 /// The expression that policies compare a trader's id with.
-const ME: &str = "( SELECT blotter_trader_id() AS blotter_trader_id)";
+const ME: &str = "blotter_trader_id()";
 
 /// The columns of a table, in order: name, type, nullability, default.
 fn columns(table: &str) -> Vec<String> {
@@ -268,7 +268,10 @@ fn the_five_policies_of_the_base_are_there_by_their_names() {
             ),
             format!(
                 "execution_logs_trader_isolation, {log}, PERMISSIVE, ALL, public, \
-                 USING (trader_id = {ME}), CHECK (trader_id = {ME})"
+                 USING (trader_id = {ME}), CHECK ((trader_id = {ME}) \
+                 AND (action = 'CANCELLED'::action_enum) AND (error_code IS NULL) \
+                 AND (retry_attempt IS NULL) AND (venue_order_id IS NULL) \
+                 AND (reported_at IS NULL) AND (report_id IS NULL))"
             ),
             format!(
                 "fills_trader_isolation, fills, PERMISSIVE, ALL, public, USING (trader_id = {ME})"
@@ -325,6 +328,52 @@ fn catalog_expected_is_what_a_fresh_database_says() {
     let conn = &mut database.owner();
     expect_file!["../../src/database/catalog.expected"].assert_eq(&catalog::facts(conn).unwrap());
     assert_eq!(catalog::differences(conn).unwrap(), []);
+}
+
+/// The functions as they are, readable in one place beside the migrations that made them.
+#[test]
+fn functions_sql_holds_every_function_as_a_fresh_database_has_it() {
+    let functions = "SELECT pg_get_functiondef(oid) || ';' AS text FROM pg_proc
+                     WHERE pronamespace = 'public'::regnamespace AND proname !~ '^diesel_'
+                     ORDER BY proname COLLATE \"C\"";
+    let database = Database::migrated();
+    let conn = &mut database.owner();
+    // Versions of PostgreSQL write an expression that they have parsed differently.
+    let version = texts(
+        conn,
+        "SELECT (current_setting('server_version_num')::integer / 10000)::text AS text",
+    );
+    if version == ["15"] {
+        let header = "-- The functions of a migrated database, written by a test; the migrations define them.\n";
+        let all = format!("{header}\n{}\n", texts(conn, functions).join("\n\n"));
+        expect_file!["../../migrations/functions.sql"].assert_eq(&all);
+    }
+}
+
+/// What a table on a shard of Citus may not have or ignores silently.
+#[test]
+fn nothing_in_the_schema_keeps_it_from_being_distributed() {
+    let database = Database::migrated();
+    let conn = &mut database.owner();
+    let found = texts(
+        conn,
+        "SELECT 'policy with a sub-select: ' || policyname AS text FROM pg_policies
+         WHERE concat(qual, with_check) ~* '\\mselect\\M'
+         UNION ALL
+         SELECT 'trigger with a transition table: ' || tgname FROM pg_trigger
+         WHERE coalesce(tgnewtable, tgoldtable) IS NOT NULL
+         UNION ALL
+         -- RESTRICTIVE is dropped: each of these only repeats what no grant and no permissive policy allows.
+         SELECT 'restrictive policy: ' || policyname FROM pg_policies
+         WHERE permissive = 'RESTRICTIVE' AND policyname !~ '_immutable|_nothing$'
+         UNION ALL
+         SELECT 'sub-query in VALUES: ' || proname FROM pg_proc
+         WHERE pronamespace = 'public'::regnamespace AND prosrc ~* 'values \\([^;]*\\mselect\\M'
+         UNION ALL
+         SELECT 'WITH in the function that expires: ' || proname FROM pg_proc
+         WHERE proname = 'blotter_expire_due' AND prosrc ~* '\\mwith\\M'",
+    );
+    assert_eq!(found, [""; 0]);
 }
 
 #[test]
@@ -493,7 +542,7 @@ fn a_changed_enum_is_told_in_one_line() {
                  report_ids uuid[]): missing",
                 "function blotter_refuse_transition(order_id uuid, status order_status_enum, action action_enum): missing",
                 "index execution_logs.idx_execution_logs_action: missing",
-                "policy execution_logs.execution_logs_trader_cancels: missing",
+                "policy execution_logs.execution_logs_trader_isolation: missing",
             ],
         ),
         (
@@ -509,7 +558,7 @@ fn a_changed_enum_is_told_in_one_line() {
                  report_ids uuid[]): missing",
                 "function blotter_refuse_transition(order_id uuid, status order_status_enum, action action_enum): missing",
                 "index execution_logs.idx_execution_logs_action: missing",
-                "policy execution_logs.execution_logs_trader_cancels: missing",
+                "policy execution_logs.execution_logs_trader_isolation: missing",
             ],
         ),
     ]);
