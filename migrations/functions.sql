@@ -1156,7 +1156,7 @@ BEGIN
             USING ERRCODE = 'check_violation', TABLE = 'orders', CONSTRAINT = broken,
             DETAIL = 'Failing row contains ' || NEW::text || '.';
     END IF;
-    IF NEW.status::text <> 'PENDING' OR NEW.filled_quantity <> 0 OR NEW.filled_notional <> 0
+    IF NEW.status::text <> 'PENDING' OR NEW.filled_quantity <> 0 OR NEW.filled_notional <> 0::numeric
         OR NEW.average_fill_price IS NOT NULL OR NEW.venue_order_id IS NOT NULL OR NEW.break_count <> 0
     THEN
         RAISE EXCEPTION 'order % would begin as %, with % shares filled for % (average %), known at the '
@@ -1206,7 +1206,8 @@ BEGIN
     SELECT pg_catalog.nextval('execution_logs_sequence'::regclass), NEW.id, NEW.trader_id, 'SUBMITTED',
         'PENDING', NEW.created_at, NEW.created_at, 'replaces order ' || NEW.replaces::text
     WHERE NOT EXISTS (SELECT FROM execution_logs WHERE order_id = NEW.id)
-    RETURNING EXISTS (SELECT FROM breaks WHERE order_id = NEW.id) INTO has_breaks;
+    -- From PostgreSQL 18 on NEW means another row in RETURNING.
+    RETURNING EXISTS (SELECT FROM breaks WHERE breaks.order_id = execution_logs.order_id) INTO has_breaks;
     IF NOT FOUND THEN
         -- Another row of the same statement has changed the order before SUBMITTED was logged.
         RAISE EXCEPTION 'order %: another row of the same statement moves it before SUBMITTED; use a '
