@@ -317,54 +317,6 @@ END
 $procedure$
 ;
 
-CREATE OR REPLACE FUNCTION public.blotter_precision(scale integer)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-DECLARE
-    kept integer;
-    guard text;
-BEGIN
-    -- Lock first: of two concurrent calls, the second must see the scale that the first has set.
-    LOCK TABLE orders, fills IN ACCESS EXCLUSIVE MODE;
-    kept := blotter_scale();
-    IF scale IS NULL OR scale NOT BETWEEN 2 AND 10 THEN
-        RAISE EXCEPTION 'prices can be kept to 2 to 10 decimal places, and not to %',
-            coalesce(scale::text, 'null')
-            USING ERRCODE = 'invalid_parameter_value';
-    ELSIF scale < kept THEN
-        RAISE EXCEPTION 'prices are kept to % decimal places already, and to % they would be rounded',
-            kept, scale
-            USING ERRCODE = 'invalid_parameter_value';
-    ELSIF scale = kept THEN
-        RETURN;
-    END IF;
-    -- The guard names the columns, so their types cannot change while it exists. The table lock keeps writers
-    -- out until it is back.
-    SELECT pg_get_triggerdef(oid) INTO STRICT guard FROM pg_trigger
-    WHERE tgrelid = 'orders'::regclass AND tgname = 'orders_keep_terms';
-    DROP TRIGGER orders_keep_terms ON orders;
-    EXECUTE format(
-        'ALTER TABLE orders
-            ALTER price TYPE numeric(18, %1$s), ALTER stop_loss TYPE numeric(18, %1$s),
-            ALTER take_profit TYPE numeric(18, %1$s), ALTER limit_price TYPE numeric(18, %1$s),
-            ALTER average_fill_price TYPE numeric(18, %1$s) USING
-                (filled_notional + 0.000000000000000000000000000000) / nullif(filled_quantity, 0)',
-        scale
-    );
-    EXECUTE guard;
-    ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_keep_terms;
-    EXECUTE format(
-        'ALTER TABLE fills
-            ALTER price_at_fill TYPE numeric(18, %1$s), ALTER commission TYPE numeric(18, %1$s),
-            ALTER rebate TYPE numeric(18, %1$s)',
-        scale
-    );
-END
-$function$
-;
-
 CREATE OR REPLACE FUNCTION public.blotter_record_fills(ids uuid[], order_ids uuid[], times timestamp with time zone[], quantities integer[], prices numeric[], venues text[], commissions numeric[], rebates numeric[], sources text[], execution_ids text[])
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -687,11 +639,87 @@ END
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.blotter_symbol_length()
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+RETURN (SELECT (pg_attribute.atttypmod - 4) FROM pg_attribute WHERE ((pg_attribute.attrelid = ('orders'::regclass)::oid) AND (pg_attribute.attname = 'symbol'::name)))
+;
+
 CREATE OR REPLACE FUNCTION public.blotter_trader_id()
  RETURNS uuid
  LANGUAGE sql
  STABLE
 RETURN NULLIF((NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
+;
+
+CREATE OR REPLACE FUNCTION public.blotter_widen(prices integer, symbols integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    scale integer;
+    length integer;
+    finer text;
+    longer text;
+    guard text;
+BEGIN
+    -- Lock first: of two concurrent calls, the second must see the widths that the first has set.
+    LOCK TABLE orders IN ACCESS EXCLUSIVE MODE;
+    IF prices IS NOT NULL THEN
+        LOCK TABLE fills IN ACCESS EXCLUSIVE MODE;
+    END IF;
+    scale := blotter_scale();
+    length := blotter_symbol_length();
+    IF prices NOT BETWEEN 2 AND 10 THEN
+        RAISE EXCEPTION 'prices can be kept to 2 to 10 decimal places, and not to %', prices
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF prices < scale THEN
+        RAISE EXCEPTION 'prices are kept to % decimal places already, and to % they would be rounded',
+            scale, prices
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF symbols NOT BETWEEN 10 AND 64 THEN
+        RAISE EXCEPTION 'symbols can be widened to 10 to 64 characters, and not to %', symbols
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF symbols < length THEN
+        RAISE EXCEPTION 'symbols have up to % characters already, and to % they would be cut',
+            length, symbols
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF prices > scale THEN
+        finer := pg_catalog.format(
+            'ALTER price TYPE numeric(18, %1$s), ALTER stop_loss TYPE numeric(18, %1$s),
+            ALTER take_profit TYPE numeric(18, %1$s), ALTER limit_price TYPE numeric(18, %1$s),
+            ALTER average_fill_price TYPE numeric(18, %1$s) USING
+                (filled_notional + 0.000000000000000000000000000000) / nullif(filled_quantity, 0)',
+            prices
+        );
+    END IF;
+    IF symbols > length THEN
+        longer := pg_catalog.format('ALTER symbol TYPE varchar(%s)', symbols);
+    END IF;
+    IF finer IS NULL AND longer IS NULL THEN
+        RETURN;
+    END IF;
+    -- The guard names the columns, so their types cannot change while it exists. The table lock keeps writers
+    -- out until it is back.
+    SELECT pg_catalog.pg_get_triggerdef(oid) INTO STRICT guard FROM pg_catalog.pg_trigger
+    WHERE tgrelid = 'orders'::regclass AND tgname = 'orders_keep_terms';
+    DROP TRIGGER orders_keep_terms ON orders;
+    EXECUTE 'ALTER TABLE orders ' || pg_catalog.concat_ws(', ', finer, longer);
+    EXECUTE guard;
+    ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_keep_terms;
+    IF prices > scale THEN
+        EXECUTE pg_catalog.format(
+            'ALTER TABLE fills
+                ALTER price_at_fill TYPE numeric(18, %1$s), ALTER commission TYPE numeric(18, %1$s),
+                ALTER rebate TYPE numeric(18, %1$s)',
+            prices
+        );
+    END IF;
+END
+$function$
 ;
 
 CREATE OR REPLACE FUNCTION public.break_resolutions_book()
@@ -732,8 +760,7 @@ BEGIN
         RETURN NULL;
     END IF;
     -- A cast to the column's type would round. For a bust the fill's own numbers count.
-    SELECT (atttypmod - 4) & 2047 INTO scale FROM pg_attribute
-    WHERE attrelid = 'fills'::regclass AND attname = 'price_at_fill';
+    scale := blotter_scale();
     IF NOT resolved.is_bust AND NOT (
         resolved.quantity = pg_catalog.trunc(resolved.quantity)
         AND resolved.quantity BETWEEN 1.0 AND 2147483647.0

@@ -122,8 +122,8 @@
 //! # Operation
 //!
 //! [`migrations`] brings a database up to date, [`catalog`] compares its schema with what this build expects,
-//! [`Login`] lists the privileges of a connection, [`precision`] widens the columns of money, and `embedded`
-//! starts a private server for tests.
+//! [`Login`] lists the privileges of a connection, [`widths`] widens the columns of prices and symbols, and
+//! `embedded` starts a private server for tests.
 //!
 //! # Features
 //!
@@ -191,8 +191,8 @@ pub use types::enums::{Action, BreakReason, OrderStatus, OrderType, Side, TimeIn
 pub use types::filter::Filter;
 pub use types::instructions::Instructions;
 pub use types::page::{Cursor, Listing, Page};
-pub use types::precision;
 pub use types::price::{Commission, Price};
+pub use types::widths;
 
 /// Keeps the program in the README compiling.
 #[cfg(doctest)]

@@ -16,7 +16,6 @@ mod log;
 mod migrate;
 mod orders;
 mod output;
-mod precision;
 mod progress;
 mod prove;
 mod rebuild;
@@ -27,6 +26,7 @@ mod seal;
 mod verify;
 mod verify_proof;
 mod whoami;
+mod widen;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -96,15 +96,17 @@ Examples:
     ///
     /// Warns on standard error if a backend should not use this login, for example a superuser.
     Whoami,
-    /// Show or widen the number of decimal places of prices and commissions
+    /// Widen the columns of prices and commissions, of symbols, or both
     ///
-    /// Without SCALE, prints the present number; it is 2 after the migrations. With SCALE, widens the
-    /// columns in place: orders and fills are locked and rewritten, and clients have to reconnect. The
-    /// number cannot be reduced, because that would round. Widening needs the login that owns the tables.
+    /// Idempotent. Finer prices lock and rewrite orders and fills; longer symbols lock orders for a moment.
+    /// Sessions of this library that are open go on working; other clients may have to reconnect. A column
+    /// cannot be narrowed, because that would round prices or cut symbols. Needs the login that owns the
+    /// tables, and a schema that is not hardened (see `blotter harden`).
     #[command(after_long_help = "\
-Example:
-  blotter precision 6")]
-    Precision(precision::Precision),
+Examples:
+  blotter widen --prices 6
+  blotter widen --prices 4 --symbols 21")]
+    Widen(widen::Widen),
     /// Ingest execution reports from a file
     ///
     /// Ingesting is idempotent: orders, fills and actions that are stored already are recognised by their
@@ -240,7 +242,7 @@ fn main() -> ExitCode {
         Command::Ingest(command) => command.run(&database, &mut out),
         Command::Rebuild(command) => command.run(&database, &mut out),
         Command::Report(command) => command.run(&database, &mut out),
-        Command::Precision(command) => command.run(&database, &mut out),
+        Command::Widen(command) => command.run(&database, &mut out),
         Command::Key(command) => command.run(&mut out),
         Command::Seal(command) => command.run(&database, &mut out),
         Command::Verify(command) => command.run(&database, &mut out),

@@ -139,3 +139,21 @@ CREATE UNIQUE INDEX uq_execution_logs_report_id ON execution_logs (order_id, rep
 CREATE INDEX idx_orders_trader_open ON orders (trader_id, created_at DESC)
     WHERE status IN ('PENDING', 'PARTIAL');
 CREATE INDEX idx_fills_trader_timestamp ON fills (trader_id, timestamp DESC);
+
+-- The widths of the columns that the owner can widen (widen_columns). Callable by everybody: a client that did not
+-- know them would send values that PostgreSQL rounds. The bodies are parsed when the functions are created, so
+-- the caller's search path has no influence.
+
+-- Returns the number of decimal places of the price and commission columns.
+CREATE FUNCTION blotter_scale() RETURNS integer LANGUAGE sql STABLE
+    RETURN (
+        SELECT (atttypmod - 4) & 2047 FROM pg_attribute
+        WHERE attrelid = 'fills'::regclass AND attname = 'price_at_fill'
+    );
+
+-- Returns the number of characters that a symbol may have.
+CREATE FUNCTION blotter_symbol_length() RETURNS integer LANGUAGE sql STABLE
+    RETURN (
+        SELECT atttypmod - 4 FROM pg_attribute
+        WHERE attrelid = 'orders'::regclass AND attname = 'symbol'
+    );

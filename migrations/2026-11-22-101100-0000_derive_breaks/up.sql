@@ -157,8 +157,7 @@ BEGIN
         RETURN NULL;
     END IF;
     -- A cast to the column's type would round. For a bust the fill's own numbers count.
-    SELECT (atttypmod - 4) & 2047 INTO scale FROM pg_attribute
-    WHERE attrelid = 'fills'::regclass AND attname = 'price_at_fill';
+    scale := blotter_scale();
     IF NOT resolved.is_bust AND NOT (
         resolved.quantity = pg_catalog.trunc(resolved.quantity)
         AND resolved.quantity BETWEEN 1.0 AND 2147483647.0

@@ -1,5 +1,5 @@
--- Restores columns with two decimal places. Refuses when a stored price or commission has more, rather than
--- round it.
+-- Restores prices of two decimal places and symbols of ten characters. Refuses when a stored value would not
+-- fit, rather than round or cut it.
 
 CALL blotter_permit_revert();
 
@@ -18,6 +18,7 @@ DECLARE
         WHERE price_at_fill <> round(price_at_fill, 2) OR commission <> round(commission, 2)
             OR rebate <> round(rebate, 2)
     );
+    longer CONSTANT bigint := (SELECT count(*) FROM orders WHERE length(symbol) > 10);
     guard text;
 BEGIN
     IF finer > 0 THEN
@@ -25,11 +26,17 @@ BEGIN
             'be rounded; the columns stay as wide as they are', finer
             USING ERRCODE = 'numeric_value_out_of_range';
     END IF;
-    IF blotter_scale() > 2 THEN
+    IF longer > 0 THEN
+        RAISE EXCEPTION '% orders have a symbol of more than 10 characters, which would be cut; the column stays '
+            'as wide as it is', longer
+            USING ERRCODE = 'string_data_right_truncation';
+    END IF;
+    IF blotter_scale() > 2 OR blotter_symbol_length() > 10 THEN
         SELECT pg_get_triggerdef(oid) INTO STRICT guard FROM pg_trigger
         WHERE tgrelid = 'orders'::regclass AND tgname = 'orders_keep_terms';
         DROP TRIGGER orders_keep_terms ON orders;
         ALTER TABLE orders
+            ALTER symbol TYPE varchar(10),
             ALTER price TYPE numeric(10, 2), ALTER stop_loss TYPE numeric(10, 2),
             ALTER take_profit TYPE numeric(10, 2), ALTER limit_price TYPE numeric(10, 2),
             ALTER average_fill_price TYPE numeric(10, 2) USING
@@ -46,5 +53,4 @@ $$;
 ALTER TABLE orders FORCE ROW LEVEL SECURITY;
 ALTER TABLE fills FORCE ROW LEVEL SECURITY;
 
-DROP FUNCTION blotter_precision(integer);
-DROP FUNCTION blotter_scale();
+DROP FUNCTION blotter_widen(integer, integer);

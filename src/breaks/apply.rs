@@ -15,8 +15,8 @@ use crate::orders::Orders;
 use crate::schema::{break_resolutions, breaks};
 use crate::types::difference::Comparison;
 use crate::types::enums::{BreakReason, OrderStatus};
-use crate::types::precision::ScaleCheck;
 use crate::types::price::{Commission, Price};
+use crate::types::widths::WidthCheck;
 
 /// Attempts before giving up when another session stores the same execution, or amends the same fill, first
 /// each time.
@@ -255,12 +255,12 @@ impl Breaks<'_, Engine> {
             commission: execution.commission()?,
             rebate: execution.rebate()?,
         };
-        let scales = ScaleCheck::of(|scales| {
-            scales.price("price", Some(terms.price_at_fill));
-            scales.commission("commission", terms.commission);
-            scales.commission("rebate", terms.rebate);
+        let widths = WidthCheck::of(|widths| {
+            widths.price("price", Some(terms.price_at_fill));
+            widths.commission("commission", terms.commission);
+            widths.commission("rebate", terms.rebate);
         });
-        match scales.check(self.conn) {
+        match widths.check(self.conn) {
             Err(why) if why.is_invalid_input() => {
                 Err(NotApplied::Refused(BreakReason::Precision, why.to_string()))
             }

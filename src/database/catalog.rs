@@ -15,6 +15,7 @@ use crate::database::login::ROLES;
 use crate::database::postgres::to_regclass;
 use crate::error::Error;
 use crate::types::price::{LEAST_SCALE, MAX_SCALE};
+use crate::types::widths::{LEAST_SYMBOL, MAX_SYMBOL};
 
 /// The query that reads the facts.
 const QUERY: &str = include_str!("catalog.sql");
@@ -46,7 +47,7 @@ pub(crate) const ENUMS: [&str; 6] = [
     "side_enum",
     "time_in_force_enum",
 ];
-pub(crate) const FUNCTIONS: [&str; 32] = [
+pub(crate) const FUNCTIONS: [&str; 33] = [
     "blotter_action_rule",
     "blotter_booked_reason",
     "blotter_count_amendment",
@@ -58,7 +59,6 @@ pub(crate) const FUNCTIONS: [&str; 32] = [
     "blotter_log_break",
     "blotter_order_rule",
     "blotter_permit_revert",
-    "blotter_precision",
     "blotter_record_fills",
     "blotter_refuse_action",
     "blotter_refuse_change",
@@ -68,7 +68,9 @@ pub(crate) const FUNCTIONS: [&str; 32] = [
     "blotter_scale",
     "blotter_settle_ledger",
     "blotter_submit_orders",
+    "blotter_symbol_length",
     "blotter_trader_id",
+    "blotter_widen",
     "break_resolutions_book",
     "break_resolutions_stamp",
     "breaks_log",
@@ -95,6 +97,12 @@ const MONEY: [&str; 8] = [
 
 /// The scales to which the columns of money can be widened.
 const WIDENED_SCALES: RangeInclusive<u8> = LEAST_SCALE + 1..=MAX_SCALE;
+
+/// The column of symbols, which may have been widened.
+const SYMBOL: &str = "column orders.symbol";
+
+/// The lengths to which the column of symbols can be widened.
+const WIDENED_SYMBOLS: RangeInclusive<u16> = LEAST_SYMBOL + 1..=MAX_SYMBOL;
 
 /// One difference between the database and the schema that this build expects; displays as one line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -309,16 +317,31 @@ impl Facts {
         self.0.entry(object).or_default().insert(property, value);
     }
 
-    /// Expects the scale that the columns of money have in the database, if it is legal and the same for
-    /// all.
+    /// Expects the widths that the columns have in the database, where they are legal; of the columns of money, if
+    /// all have the same scale.
     fn widen(&mut self, found: &Self) {
-        let types: BTreeSet<_> = MONEY.map(|column| found.type_of(column)).into_iter().collect();
+        self.widen_columns(
+            found,
+            &MONEY,
+            WIDENED_SCALES.map(|scale| format!("numeric(18,{scale})")),
+        );
+        let lengths = WIDENED_SYMBOLS.map(|length| format!("character varying({length})"));
+        self.widen_columns(found, &[SYMBOL], lengths);
+    }
+
+    fn widen_columns(
+        &mut self,
+        found: &Self,
+        columns: &[&str],
+        mut legal: impl Iterator<Item = String>,
+    ) {
+        let types: BTreeSet<_> = columns.iter().map(|column| found.type_of(column)).collect();
         let Some(Some(wide)) = types.first().filter(|_| types.len() == 1) else { return };
-        if !WIDENED_SCALES.map(|scale| format!("numeric(18,{scale})")).any(|legal| legal == *wide) {
+        if !legal.any(|legal| legal == *wide) {
             return;
         }
-        for column in MONEY {
-            if let Some(properties) = self.0.get_mut(column) {
+        for column in columns {
+            if let Some(properties) = self.0.get_mut(*column) {
                 properties.insert("type".to_owned(), wide.clone());
             }
         }

@@ -10,7 +10,7 @@ use diesel::prelude::PgConnection;
 use diesel::r2d2::ConnectionManager;
 use r2d2::PooledConnection;
 
-use crate::error::is_conflict;
+use crate::error::{is_conflict, is_stale_plan};
 
 /// Calls `attempt` with 1, 2, 3 and so on until it succeeds, fails with an error that is not
 /// `retryable`, or has been called `max_attempts` times; returns its last result.
@@ -41,6 +41,8 @@ const SEEN: u8 = 1;
 const FAILED: u8 = 2;
 /// A statement has failed because of a conflict with another transaction.
 const CONFLICT: u8 = 4;
+/// A statement has failed because the types of columns have changed since it was prepared.
+const STALE_PLAN: u8 = 8;
 
 impl StatementWatch {
     /// Returns the watch of this connection; installs it at the connection's first use.
@@ -67,6 +69,11 @@ impl StatementWatch {
         self.0.load(Ordering::Relaxed) & CONFLICT != 0
     }
 
+    /// Returns whether a statement has met a stale plan since the last reset.
+    pub(crate) fn has_seen_stale_plan(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & STALE_PLAN != 0
+    }
+
     /// Returns whether every statement since the last reset was reported and has succeeded.
     pub(crate) fn has_seen_only_successes(&self) -> bool {
         self.0.load(Ordering::Relaxed) == SEEN
@@ -85,6 +92,7 @@ impl Instrumentation for WatchingInstrumentation {
             let met = match error {
                 None => SEEN,
                 Some(error) if is_conflict(error) => SEEN | FAILED | CONFLICT,
+                Some(error) if is_stale_plan(error) => SEEN | FAILED | STALE_PLAN,
                 Some(_) => SEEN | FAILED,
             };
             self.watch.0.fetch_or(met, Ordering::Relaxed);

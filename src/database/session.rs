@@ -3,10 +3,12 @@
 use std::thread;
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
+
 use crate::database::pool::ConnectionPool;
 use crate::database::retry::retry;
 use crate::database::role::{DatabaseRole, Reader, Role};
-use crate::database::transaction::{Mode, Tx, begin, finish};
+use crate::database::transaction::{Mode, Tx, begin, finish, forget_statements};
 use crate::error::Error;
 
 /// Attempts before giving up when a transaction conflicts with others each time.
@@ -30,6 +32,9 @@ impl<R: Role> Session<R> {
     /// failure), `work` is rolled back and run again from the start, up to five times in all. So it must
     /// be safe to run again: an effect outside the transaction, such as a message sent or a counter
     /// raised, is not rolled back. A deadlock is recognised by the server's message, in English.
+    ///
+    /// When columns have been [widened](crate::widths) since this connection prepared a statement, `work` is rolled
+    /// back too, and runs again on freshly prepared statements.
     ///
     /// Isolation is READ COMMITTED: each query sees what others have committed by then.
     ///
@@ -141,6 +146,15 @@ impl<R: Role> Session<R> {
                 watch.reset();
                 begin(&mut conn, mode, self.role)?;
             }
+            let result = finish(&mut conn, self.role, Some(&watch), &mut work);
+            if result.is_ok() || !watch.has_seen_stale_plan() {
+                return result;
+            }
+            // Once for each attempt, and not counted as one: no other transaction is to be waited for.
+            forget_statements(&mut conn);
+            conn.batch_execute("DEALLOCATE ALL").map_err(Error::from)?;
+            watch.reset();
+            begin(&mut conn, mode, self.role)?;
             finish(&mut conn, self.role, Some(&watch), &mut work)
         })
     }

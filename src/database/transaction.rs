@@ -5,14 +5,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::connection::{AnsiTransactionManager, CacheSize, SimpleConnection, TransactionManager};
 use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
 use diesel::query_dsl::LoadQuery;
 
 use crate::database::retry::StatementWatch;
 use crate::database::role::Role;
-use crate::error::Error;
+use crate::error::{Error, stale_plans};
 
 /// Whether a transaction writes, and its isolation level.
 #[derive(Clone, Copy)]
@@ -25,7 +25,8 @@ pub(crate) enum Mode {
 /// Runs `work` in one transaction of this role on a connection that the application manages itself.
 ///
 /// Like [`Session::transaction`], but `work` runs once: after a conflict ([`Error::is_conflict`]) the
-/// application has to try again itself.
+/// application has to try again itself. So it has after columns were [widened](crate::widths) since the connection
+/// prepared a statement, which is such an error too; the statements are prepared again then.
 ///
 /// # Errors
 ///
@@ -54,8 +55,7 @@ where
     F: FnOnce(&mut Tx<'_, R>) -> Result<T, E>,
     E: From<Error>,
 {
-    begin(conn, Mode::Write, role)?;
-    finish(conn, role, None, work)
+    run_once(conn, Mode::Write, role, work)
 }
 
 /// Runs `work` in one read-only transaction on a connection that the application manages itself; every
@@ -72,8 +72,29 @@ where
     F: FnOnce(&mut Tx<'_, R>) -> Result<T, E>,
     E: From<Error>,
 {
-    begin(conn, Mode::Snapshot, role)?;
-    finish(conn, role, None, work)
+    run_once(conn, Mode::Snapshot, role, work)
+}
+
+fn run_once<R, T, E, F>(conn: &mut PgConnection, mode: Mode, role: R, work: F) -> Result<T, E>
+where
+    R: Role,
+    F: FnOnce(&mut Tx<'_, R>) -> Result<T, E>,
+    E: From<Error>,
+{
+    stale_plans::take();
+    begin(conn, mode, role)?;
+    let result = finish(conn, role, None, work);
+    if stale_plans::take() {
+        forget_statements(conn);
+    }
+    result
+}
+
+/// Makes the connection prepare its statements again, under other names. The server keeps the old ones, because on
+/// the application's own connection it may have prepared some itself.
+pub(crate) fn forget_statements(conn: &mut PgConnection) {
+    conn.set_prepared_statement_cache_size(CacheSize::Disabled);
+    conn.set_prepared_statement_cache_size(CacheSize::Unbounded);
 }
 
 /// Runs `work` in a transaction that has begun, and commits it or rolls it back. `watch` has seen the

@@ -16,6 +16,10 @@ impl From<DieselError> for Error {
         let is_denied = is_denied(kind, info.as_ref());
         Self::new(match constraint {
             _ if is_conflict(&source) => Repr::Conflict(source),
+            None if is_stale_plan(&source) => {
+                stale_plans::note();
+                Repr::StalePlan(source)
+            }
             Some(name) => Repr::Rule { name, row: None, source },
             None if is_denied => Repr::Denied { row: None, source },
             None => Repr::Database(source),
@@ -32,6 +36,38 @@ pub(crate) fn is_conflict(error: &DieselError) -> bool {
             info.message().starts_with("deadlock detected")
         }
         _ => false,
+    }
+}
+
+/// Returns whether a statement returns columns of other types than when the connection prepared it: PostgreSQL
+/// does not run it again until it is prepared anew (SQLSTATE 0A000, which Diesel does not pass on).
+pub(crate) fn is_stale_plan(error: &DieselError) -> bool {
+    matches!(
+        error,
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, info)
+            if info.message().starts_with("cached plan must not change result type")
+    )
+}
+
+/// Notes for this thread that a statement has met a stale plan.
+///
+/// On a connection that the application manages itself, the store may not replace the instrumentation, and the
+/// error that the application's closure returns can be of any type. The conversion to [`Error`] is the one place that
+/// sees each failure of the store's statements.
+pub(crate) mod stale_plans {
+    use std::cell::Cell;
+
+    thread_local! {
+        static IS_NOTED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(super) fn note() {
+        IS_NOTED.set(true);
+    }
+
+    /// Returns whether a stale plan was noted since the last call, and forgets it.
+    pub(crate) fn take() -> bool {
+        IS_NOTED.take()
     }
 }
 

@@ -81,7 +81,7 @@ impl Error {
             Repr::Denied { .. } | Repr::RoleDenied { .. } | Repr::SuperuserNeeded(_) => {
                 ErrorKind::PermissionDenied
             }
-            Repr::Conflict(_) | Repr::LostRace { .. } => ErrorKind::Conflict,
+            Repr::Conflict(_) | Repr::StalePlan(_) | Repr::LostRace { .. } => ErrorKind::Conflict,
             Repr::Aborted(_) => ErrorKind::Aborted,
             Repr::Exhausted(_) => ErrorKind::Exhausted,
             Repr::Connection(_) => ErrorKind::Connection,
@@ -102,7 +102,7 @@ impl Error {
     }
 
     /// Returns whether a value was refused before it reached the database: a price with more decimal
-    /// places than its column keeps, a symbol of eleven characters, an unknown status; or a connection
+    /// places than its column keeps, a symbol longer than its column, an unknown status; or a connection
     /// that already has a transaction open.
     pub fn is_invalid_input(&self) -> bool {
         self.kind() == ErrorKind::InvalidInput
@@ -153,7 +153,7 @@ impl Error {
     }
 
     /// Returns whether another transaction was in conflict with this one: a deadlock, a serialization
-    /// failure, or a lost race for a row. Nothing was stored, and the same may well succeed when it is
+    /// failure, a lost race for a row, or columns that were [widened](crate::widths) meanwhile. Nothing was stored, and the same may well succeed when it is
     /// tried again; [`Session::transaction`](crate::Session::transaction) retries deadlocks and
     /// serialization failures itself.
     pub fn is_conflict(&self) -> bool {

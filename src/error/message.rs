@@ -54,6 +54,11 @@ impl fmt::Display for Error {
                 f,
                 "conflict with another transaction ({source}); nothing was stored; try again"
             ),
+            Repr::StalePlan(source) => write!(
+                f,
+                "a column has another type than when this connection prepared the statement ({source}); \
+                 nothing was stored, and the statement will be prepared again; try again"
+            ),
             Repr::LostRace { noun, id } => write!(
                 f,
                 "{noun} {id} was not stored: conflict with a row that another transaction changed at \
@@ -127,6 +132,7 @@ impl StdError for Error {
             | Repr::Denied { source, .. }
             | Repr::RoleDenied { source, .. }
             | Repr::Conflict(source)
+            | Repr::StalePlan(source)
             | Repr::Database(source) => Some(source),
             _ => None,
         }

@@ -65,6 +65,7 @@ pub(super) enum Repr {
     },
     SuperuserNeeded(&'static str),
     Conflict(DieselError),
+    StalePlan(DieselError),
     LostRace {
         noun: &'static str,
         id: String,

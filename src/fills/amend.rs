@@ -10,8 +10,8 @@ use crate::database::role::Engine;
 use crate::error::Error;
 use crate::schema::fills;
 use crate::types::difference::{Comparison, Difference};
-use crate::types::precision::ScaleCheck;
 use crate::types::price::{Commission, Price};
+use crate::types::widths::WidthCheck;
 
 /// The row of a bust or a correction. The database copies order, trader, venue and source from the amended fill,
 /// and for a bust also quantity and price.
@@ -101,7 +101,7 @@ impl Fills<'_, Engine> {
     /// - [`Error::is_over_fill`]: the corrected quantity would exceed the order's quantity.
     /// - [`Error::is_rule_violation`]: the quantity is not positive (`ck_fills_quantity_positive`).
     /// - [`Error::is_invalid_input`]: price or commission have more decimal places than their columns
-    ///   ([`precision`](crate::precision)).
+    ///   ([`widths`](crate::widths)).
     pub fn correct(&mut self, new: &NewCorrection<'_>) -> Result<Fill, Error> {
         self.correct_as(Uuid::now_v7(), new)
     }
@@ -126,10 +126,10 @@ impl Fills<'_, Engine> {
 
     fn amend(&mut self, id: Uuid, new: &Amendment<'_>) -> Result<Fill, Error> {
         check_execution_id(new.execution_id)?;
-        ScaleCheck::of(|scales| {
-            scales.price("price", new.price_at_fill);
-            scales.commission("commission", new.commission);
-            scales.commission("rebate", new.rebate);
+        WidthCheck::of(|widths| {
+            widths.price("price", new.price_at_fill);
+            widths.commission("commission", new.commission);
+            widths.commission("rebate", new.rebate);
         })
         .check(self.conn)?;
         let insert_error = |error: DieselError| {

@@ -14,18 +14,18 @@ use crate::database::unnest;
 use crate::error::Error;
 use crate::schema::{fills, orders};
 use crate::types::difference::{Comparison, Difference};
-use crate::types::precision::ScaleCheck;
 use crate::types::text;
+use crate::types::widths::WidthCheck;
 
 /// Characters that a venue or a source may have.
 const MAX_VENUE: usize = 50;
 
 impl NewFill<'_> {
     /// Adds price and commission to the values whose decimal places are to be checked.
-    fn add_money_to(&self, scales: &mut ScaleCheck) {
-        scales.price("price", Some(self.price_at_fill));
-        scales.commission("commission", self.commission);
-        scales.commission("rebate", self.rebate);
+    fn add_money_to(&self, widths: &mut WidthCheck) {
+        widths.price("price", Some(self.price_at_fill));
+        widths.commission("commission", self.commission);
+        widths.commission("rebate", self.rebate);
     }
 
     /// Refuses texts that the columns would cut or store as a blank.
@@ -76,7 +76,7 @@ impl Fills<'_, Engine> {
     /// - [`Error::is_over_fill`]: the fill would exceed the order's quantity.
     /// - [`Error::is_invalid_input`]: the venue is blank or longer than 50 characters, the execution id is
     ///   blank or longer than 64, or price or commission have more decimal places than their columns
-    ///   ([`precision`](crate::precision)).
+    ///   ([`widths`](crate::widths)).
     /// - [`Error::is_rule_violation`]: the quantity is not positive (`ck_fills_quantity_positive`), or the
     ///   same execution was a break of this order that has been dismissed, or booked to another order
     ///   (`fills_resolved_break`).
@@ -96,7 +96,7 @@ impl Fills<'_, Engine> {
     /// back, the fill was stored before.
     pub(crate) fn record_as(&mut self, id: Uuid, new: &NewFill<'_>) -> Result<Fill, Error> {
         new.check()?;
-        ScaleCheck::of(|scales| new.add_money_to(scales)).check(self.conn)?;
+        WidthCheck::of(|widths| new.add_money_to(widths)).check(self.conn)?;
         let stored = diesel::insert_into(fills::table)
             .values((fills::id.eq(id), fills::source.eq(new.source()), new))
             .on_conflict_do_nothing()
@@ -210,8 +210,8 @@ impl Fills<'_, Engine> {
     /// Refuses fills whose texts or decimal places do not fit the columns.
     fn check(&mut self, rows: &[(Uuid, NewFill<'_>)]) -> Result<(), Error> {
         rows.iter().try_for_each(|(_, new)| new.check())?;
-        let add_money = |scales: &mut _| rows.iter().for_each(|(_, new)| new.add_money_to(scales));
-        ScaleCheck::of(add_money).check(self.conn)
+        let add_money = |widths: &mut _| rows.iter().for_each(|(_, new)| new.add_money_to(widths));
+        WidthCheck::of(add_money).check(self.conn)
     }
 
     /// Records those of the fills that nothing speaks against, by the batch function of the database.

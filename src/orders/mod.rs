@@ -124,7 +124,8 @@ pub struct NewOrder<'a> {
     pub trader_id: Uuid,
     /// Buy, sell or sell short (FIX tag 54, Side).
     pub side: Side,
-    /// Stock symbol, 1 to 10 characters (FIX tag 55, Symbol).
+    /// Stock symbol, 1 to 10 characters, or more if the column has been [widened](crate::widths) (FIX tag 55,
+    /// Symbol).
     pub symbol: &'a str,
     /// Number of shares to trade, at least 1 (FIX tag 38, OrderQty).
     pub quantity: i32,

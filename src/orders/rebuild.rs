@@ -22,8 +22,8 @@ use crate::orders::{Order, OrderHistory, Orders};
 use crate::schema::{breaks, execution_logs, fills, orders};
 use crate::types::difference::{Comparison, Difference};
 use crate::types::enums::{Action, OrderStatus};
-use crate::types::precision;
 use crate::types::price::average;
+use crate::types::widths;
 
 /// Orders per call of [`Orders::rebuild`].
 const PAGE: i64 = 500;
@@ -68,7 +68,7 @@ impl<R: Role> Orders<'_, R> {
         if moment < history.order.created_at {
             return Err(Error::not_found("order", format_args!("{id} as of {moment}")));
         }
-        let scale = precision::get(self.conn)?;
+        let scale = widths::get(self.conn)?.prices;
         Ok(RebuiltOrder::from_history(&history, Some(moment), scale).order)
     }
 
@@ -112,7 +112,7 @@ impl<R: Role> Orders<'_, R> {
     /// ```
     pub fn rebuild(&mut self, after: Option<Uuid>) -> Result<Rebuilt, Error> {
         let histories = self.load_histories(after)?;
-        let scale = precision::get(self.conn)?;
+        let scale = widths::get(self.conn)?.prices;
         let last = histories.last().map(|history| history.order.id);
         let is_full_page = i64::try_from(histories.len()) == Ok(PAGE);
         let links = Links::load(self.conn, self.role, &histories)?;

@@ -17,22 +17,19 @@ use crate::schema::orders;
 use crate::types::difference::{Comparison, Difference};
 use crate::types::enums::OrderType;
 use crate::types::instructions::Instructions;
-use crate::types::precision::ScaleCheck;
 use crate::types::text;
+use crate::types::widths::{self, WidthCheck};
 
 /// Attempts to submit a batch before giving up, when a conflicting row has vanished each time by the time
 /// we look for it.
 const MAX_ATTEMPTS: u32 = 10;
-
-/// Characters that a symbol may have.
-const MAX_SYMBOL: usize = 10;
 
 const QUANTITY_POSITIVE: &str = "ck_orders_quantity_positive";
 
 impl NewOrder<'_> {
     /// Refuses what the columns would cut or store as a blank, and a MARKET order with a price.
     fn check(&self) -> Result<(), Error> {
-        text::check_name("symbol", self.symbol, MAX_SYMBOL)?;
+        widths::check_symbol(self.symbol)?;
         if let Some(id) = self.client_order_id {
             text::check_name("client order id", id, text::MAX_ID)?;
         }
@@ -75,12 +72,13 @@ impl NewOrder<'_> {
         Ok(())
     }
 
-    /// Adds the prices to those whose decimal places are to be checked.
-    fn add_prices_to(&self, scales: &mut ScaleCheck) {
-        scales.price("price", self.price);
-        scales.price("stop loss", self.stop_loss);
-        scales.price("take profit", self.take_profit);
-        scales.price("limit price", self.limit_price);
+    /// Adds the symbol and the prices to the values whose widths are to be checked.
+    fn add_widths_to(&self, widths: &mut WidthCheck) {
+        widths.symbol(self.symbol);
+        widths.price("price", self.price);
+        widths.price("stop loss", self.stop_loss);
+        widths.price("take profit", self.take_profit);
+        widths.price("limit price", self.limit_price);
     }
 
     /// Turns the error of an insert into one that names the rule and the order or trader.
@@ -128,9 +126,9 @@ impl<R: Trades> Orders<'_, R> {
     ///
     /// # Errors
     ///
-    /// - [`Error::is_invalid_input`]: the symbol is blank or longer than 10 characters, the client order id
-    ///   is blank or longer than 64, a MARKET order has a price, or a price has more decimal places than its
-    ///   column ([`precision`](crate::precision)).
+    /// - [`Error::is_invalid_input`]: the symbol is blank or longer than its column (10 characters), the client
+    ///   order id is blank or longer than 64, a MARKET order has a price, or a price has more decimal places
+    ///   than its column (2). Both columns can be widened ([`widths`](crate::widths)).
     /// - [`Error::is_mismatch`]: the trader has another order with this client order id;
     ///   [`Error::differing_fields`] names the fields that differ.
     /// - [`Error::is_rule_violation`]: the quantity is not positive (`ck_orders_quantity_positive`), a LIMIT
@@ -143,7 +141,7 @@ impl<R: Trades> Orders<'_, R> {
     ///   conflicting order that vanished before it could be read). Nothing is stored; try again.
     pub fn submit(&mut self, new: &NewOrder<'_>) -> Result<Order, Error> {
         new.check()?;
-        ScaleCheck::of(|scales| new.add_prices_to(scales)).check(self.conn)?;
+        WidthCheck::of(|widths| new.add_widths_to(widths)).check(self.conn)?;
         let id = Uuid::now_v7();
         let row = (orders::id.eq(id), new);
         let stored = diesel::insert_into(orders::table)
@@ -190,9 +188,9 @@ impl<R: Trades> Orders<'_, R> {
         rows: &[(Uuid, NewOrder<'_>)],
     ) -> Result<Vec<Order>, Error> {
         rows.iter().try_for_each(|(_, new)| new.check())?;
-        let add_prices =
-            |scales: &mut _| rows.iter().for_each(|(_, new)| new.add_prices_to(scales));
-        ScaleCheck::of(add_prices).check(self.conn)?;
+        let add_widths =
+            |widths: &mut _| rows.iter().for_each(|(_, new)| new.add_widths_to(widths));
+        WidthCheck::of(add_widths).check(self.conn)?;
         // Rows are locked in one global order, so concurrent batches cannot deadlock. The replaced order is
         // first in the key, because every statement locks existing orders by id.
         let mut sorted: Vec<_> = rows.iter().collect();

@@ -6,6 +6,6 @@ pub(crate) mod enums;
 pub(crate) mod filter;
 pub(crate) mod instructions;
 pub(crate) mod page;
-pub mod precision;
 pub(crate) mod price;
 pub(crate) mod text;
+pub mod widths;

@@ -1,7 +1,7 @@
 //! Exact decimals that fit their columns: [`Price`] and [`Commission`].
 //!
 //! Both have at most eight digits before the point and ten after it. Their columns keep two decimal
-//! places, or as many as they have been widened to ([`precision`](crate::precision)). PostgreSQL would
+//! places, or as many as they have been widened to ([`widths`](crate::widths)). PostgreSQL would
 //! silently round 10.005 to 10.01; the store refuses it instead. No float goes in or comes out.
 
 use std::fmt;
@@ -37,7 +37,7 @@ const MAX_TEXT: usize = 40;
 
 /// A price per share in currency units (FIX tags 31 LastPx, 44 Price, 99 StopPx): more than 0, less than
 /// 100000000, with up to ten decimal places. The columns keep two of these, unless they have been
-/// [widened](crate::precision::widen).
+/// [widened](crate::widths::widen).
 ///
 /// ```
 /// use tradeblotter::Price;

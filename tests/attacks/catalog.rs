@@ -79,7 +79,8 @@ pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
     )
 }
 
-/// Only blotter_trader_id, which policies call under every role, and blotter_scale, which is no secret,
+/// Only blotter_trader_id, which policies call under every role, and blotter_scale and
+/// blotter_symbol_length, which are no secrets,
 /// are executable by PUBLIC.
 pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene) -> Held {
     let path = "search_path=pg_catalog, public, pg_temp";
@@ -97,14 +98,15 @@ pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene)
             owners("blotter_lend_ledger"),
             ledgers("blotter_log_break", "invoker"),
             owners("blotter_permit_revert"),
-            owners("blotter_precision"),
             owners("blotter_refuse_change"),
             ledgers("blotter_refuse_resolved", "invoker"),
             ledgers("blotter_refuse_transition", "invoker"),
             ledgers("blotter_replace", "invoker"),
             "blotter_scale of blotter: invoker, for public".to_owned(),
             owners("blotter_settle_ledger"),
+            "blotter_symbol_length of blotter: invoker, for public".to_owned(),
             "blotter_trader_id of blotter: invoker, for public".to_owned(),
+            owners("blotter_widen"),
             ledgers("break_resolutions_book", "definer"),
             ledgers("break_resolutions_stamp", "invoker"),
             ledgers("breaks_log", "definer"),

@@ -67,12 +67,15 @@ attacks! {
     an_operator_of_the_callers_is_not_called_by_the_guards,
     an_operator_of_the_callers_is_not_called_when_the_ledger_is_lent,
     an_operator_of_the_callers_shows_no_other_traders_row,
-    everybody_learns_how_fine_prices_are_kept,
+    everybody_learns_how_wide_the_columns_are,
 }
 
 /// A client that could not query the scale would have to guess it, and its values would be rounded.
-pub fn everybody_learns_how_fine_prices_are_kept(scene: &Scene) -> Held {
-    scene.ada().sees(&["2"], "SELECT blotter_scale()::text AS text")
+pub fn everybody_learns_how_wide_the_columns_are(scene: &Scene) -> Held {
+    scene.ada().sees(
+        &["2, 10"],
+        "SELECT concat_ws(', ', blotter_scale(), blotter_symbol_length()) AS text",
+    )
 }
 
 /// If an attacker could attach these functions to its own table, they would log, fill and cancel for
@@ -102,7 +105,7 @@ pub fn no_function_but_the_one_that_tells_the_identity_is_called_by_a_trader(
         ("blotter_end_replaced", format!("('{id}', '{id}')")),
         ("blotter_refuse_resolved", "(NULL::fills)".to_owned()),
         ("blotter_replace", "('{}')".to_owned()),
-        ("blotter_precision", "(4)".to_owned()),
+        ("blotter_widen", "(4, 20)".to_owned()),
         ("blotter_count_fills", "('{}')".to_owned()),
         ("blotter_count_amendment", "(NULL::fills)".to_owned()),
         ("blotter_log_break", format!("('{id}', '{id}', 'X')")),

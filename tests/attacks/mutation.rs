@@ -284,8 +284,8 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ("executed", "blotter_trader_id") => {
             attacks_of![roles::a_trader_sees_its_own_rows_and_no_others]
         }
-        ("executed", "blotter_scale") => {
-            attacks_of![functions::everybody_learns_how_fine_prices_are_kept]
+        ("executed", "blotter_scale" | "blotter_symbol_length") => {
+            attacks_of![functions::everybody_learns_how_wide_the_columns_are]
         }
         ("trigger" | "definer" | "owner", "fills_derive") => attacks_of![
             roles::the_engine_records_fills_and_what_follows_from_them_is_derived,
@@ -344,7 +344,7 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             "execute",
             "blotter_refuse_transition"
             | "blotter_replace"
-            | "blotter_precision"
+            | "blotter_widen"
             | "blotter_count_fills"
             | "blotter_count_amendment"
             | "blotter_end_replaced"
@@ -412,7 +412,7 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             | "blotter_log_break",
         )
         // Only the owner of the tables may call these, and it could only attack itself.
-        | ("search path", "blotter_precision" | "blotter_permit_revert")
+        | ("search path", "blotter_widen" | "blotter_permit_revert")
         // These do the same under any role: they only raise errors, or read only rows that every role
         // which stores breaks may read, or are called only by the ledger or by their owner.
         | (
@@ -421,7 +421,8 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             | "blotter_refuse_change"
             | "blotter_trader_id"
             | "blotter_scale"
-            | "blotter_precision"
+            | "blotter_symbol_length"
+            | "blotter_widen"
             | "breaks_stamp"
             | "blotter_replace"
             | "blotter_count_fills"

@@ -5,7 +5,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tradeblotter::harden::{self, Hardening};
 use tradeblotter::migrations::{self, Extent, Records};
-use tradeblotter::{Error, NewOrder, Side, catalog, precision};
+use tradeblotter::{Error, NewOrder, Side, catalog, widths};
 
 use tradeblotter_test_support::{
     Database, assert_refused, fill_of, record, submit, texts, with_order_of,
@@ -81,14 +81,15 @@ fn a_hardened_schema_is_migrated_and_reverted_only_after_it_was_lifted() {
 fn the_store_works_on_a_hardened_schema_and_prices_are_widened_after_it_was_lifted() {
     let (database, blotter, order) = with_order_of(100);
     let (admin, owner) = (&mut database.admin(), &mut database.owner());
+    let wide = widths::Widening { prices: Some(4), ..Default::default() };
     harden::install(admin).unwrap();
     record(&blotter, &fill_of(&order, 40, "10.45")).unwrap();
     submit(&blotter, &NewOrder::market(order.trader_id, Side::Sell, "IBM", 7)).unwrap();
-    let refused = precision::widen(owner, 4).unwrap_err();
+    let refused = widths::widen(owner, wide).unwrap_err();
     assert_eq!(refused.constraint(), Some("blotter_hardened"), "{refused}");
     assert!(refused.to_string().contains("`blotter harden --lift`"), "{refused}");
     harden::lift(admin).unwrap();
-    precision::widen(owner, 4).unwrap();
+    widths::widen(owner, wide).unwrap();
 }
 
 #[test]

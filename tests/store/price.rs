@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Numeric, Text};
 use proptest::prelude::*;
 use std::cell::RefCell;
+use tradeblotter::widths::{self, Widening};
 use tradeblotter::{Commission, Error, NewOrder, Price, Side};
 
 use tradeblotter_test_support::{Database, check, submit, trader};
@@ -272,7 +273,8 @@ fn an_amount_that_could_not_be_read_is_not_stored_by_any_client() {
     let limit = NewOrder::limit(ada.id, Side::Buy, "AAPL", 1, "1.00".parse().unwrap());
     submit(&blotter, &limit).unwrap();
     // Wide enough for a price that the range refuses.
-    tradeblotter::precision::widen(&mut db.owner(), 4).unwrap();
+    let wide = Widening { prices: Some(4), ..Widening::default() };
+    widths::widen(&mut db.owner(), wide).unwrap();
     let client = &mut db.admin();
     for column in ["price", "stop_loss", "take_profit", "limit_price"] {
         for value in ["'NaN'", "0", "-1", "100000000"] {

@@ -13,10 +13,10 @@ use tradeblotter::audit::{
     VerifyEvent, VerifyFrom, VerifyOptions,
 };
 use tradeblotter::role::Auditor;
+use tradeblotter::widths::{self, Widening};
 use tradeblotter::{
     Action, Blotter, Commission, Error, Execution, ExecutionKind, NewAction, NewBreakResolution,
     NewBust, NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, Outcome, Session, Side,
-    precision,
 };
 
 use tradeblotter_test_support::raw::RawEntry;
@@ -228,7 +228,8 @@ fn what_is_derived_of_an_order_moves_on_and_is_no_part_of_what_was_sealed() {
 #[test]
 fn columns_that_are_made_finer_change_no_leaf() {
     let sealed = Sealed::day();
-    precision::widen(&mut sealed.db.owner(), 6).unwrap();
+    let wide = Widening { prices: Some(6), ..Widening::default() };
+    widths::widen(&mut sealed.db.owner(), wide).unwrap();
     // A new pool, because open connections have statements prepared for the previous columns.
     let auditor = sealed.db.blotter().auditor();
     assert_eq!(verify(&auditor, &sealed.options()).1, []);

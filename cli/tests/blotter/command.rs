@@ -671,3 +671,28 @@ fn an_order_is_shown_as_of_a_time() {
     assert!(before.contains(&format!("there is no order {id}")), "{before}");
     text(on(&database, &["orders", "--as-of", "2020-01-01"]), 2);
 }
+
+#[test]
+fn columns_are_widened_by_their_owner_and_the_command_says_from_what_to_what() {
+    let database = Database::migrated();
+    let widen = |arguments: &[&str], code| {
+        text(as_owner(&database, &[&["widen"], arguments].concat()), code)
+    };
+    assert!(widen(&[], 2).contains("--prices"));
+    assert_eq!(widen(&["--symbols", "21"], 0), "symbols have up to 21 characters now, 10 before\n");
+    let both = widen(&["--prices", "4", "--symbols", "21"], 0);
+    let (first, second) = both.split_once('\n').unwrap();
+    assert!(
+        first.starts_with("prices and commissions have 4 decimal places now, 2 before"),
+        "{both}"
+    );
+    assert_eq!(second, "symbols have up to 21 characters already; nothing changed\n");
+    assert_eq!(
+        widen(&["--prices", "4"], 0),
+        "prices and commissions have 4 decimal places already; nothing changed\n"
+    );
+    assert!(widen(&["--prices", "3"], 1).contains("less than the current 4"));
+    assert!(widen(&["--symbols", "65"], 2).contains("10..=64"));
+    let denied = text(on(&database, &["widen", "--prices", "6"]), 1);
+    assert!(denied.contains("permission denied"), "{denied}");
+}
