@@ -1,6 +1,8 @@
 //! Prices with more than two decimal places and symbols of more than ten characters: refused until the columns are
 //! widened, then stored exactly, also by sessions that were open before.
 
+use std::thread;
+
 use bigdecimal::BigDecimal;
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::ConnectionManager;
@@ -10,8 +12,8 @@ use tradeblotter::ingest::{FixReader, Options, Reader, Writer};
 use tradeblotter::widths::{self, Widening, Widths};
 use tradeblotter::{Blotter, connect};
 use tradeblotter::{
-    BreakReason, Commission, Error, Execution, ExecutionKind, NewBreakResolution, NewCorrection,
-    NewFill, NewOrder, Outcome, Price, Side, catalog, migrations, role, snapshot_on,
+    BreakReason, Commission, Error, Execution, ExecutionKind, Filter, NewBreakResolution,
+    NewCorrection, NewFill, NewOrder, Outcome, Price, Side, catalog, migrations, role, snapshot_on,
     transaction_on,
 };
 
@@ -413,6 +415,54 @@ fn a_session_that_was_open_before_the_columns_were_widened_goes_on_working() {
         Ok::<_, Error>(left.get_result::<bool>(tx.connection())?)
     });
     assert!(looked.unwrap());
+}
+
+#[test]
+fn a_stream_on_a_connection_that_was_open_before_yields_every_row() {
+    let db = Database::migrated();
+    let blotter = on_one_connection(&db);
+    let ada = trader(&blotter, "Ada");
+    submit(&blotter, &NewOrder::limit(ada.id, Side::Buy, "AAPL", 1, price("10.05"))).unwrap();
+    let engine = blotter.engine();
+    let stream = || {
+        engine.snapshot(|tx| {
+            tx.orders().stream(&Filter::default())?.collect::<Result<Vec<_>, Error>>()
+        })
+    };
+    assert_eq!(stream().unwrap().len(), 1);
+    widths::widen(&mut db.owner(), prices(4)).unwrap();
+    assert_eq!(stream().unwrap().len(), 1);
+}
+
+#[test]
+fn sessions_that_write_while_the_columns_are_widened_lose_nothing() {
+    const ORDERS: i32 = 60;
+    let (db, blotter, order) = with_order_of(i32::MAX);
+    let session = blotter.trader(order.trader_id).unwrap();
+    let work = || {
+        for _ in 0..ORDERS {
+            let new = NewOrder::limit(order.trader_id, Side::Buy, "AAPL", 10, price("10.05"));
+            let own = session.transaction(|tx| tx.orders().submit(&new)).unwrap();
+            record(&blotter, &fill_of(&own, 10, "10.05")).unwrap();
+            let fills = [fill_of(&order, 1, "10.05")];
+            blotter.engine().transaction(|tx| tx.fills().record_batch(&fills)).unwrap();
+        }
+    };
+    thread::scope(|scope| {
+        let writers = [(); 3].map(|()| scope.spawn(work));
+        let mut owner = db.owner();
+        for scale in 3..=5 {
+            let to = Widening { prices: Some(scale), symbols: Some(u16::from(scale) + 10) };
+            // Of two transactions that wait for each other's locks, PostgreSQL ends either one.
+            while let Err(conflict) = widths::widen(&mut owner, to) {
+                assert!(conflict.is_conflict(), "{conflict:?}");
+            }
+        }
+        writers.map(|writer| writer.join().unwrap());
+    });
+    let engine = blotter.engine();
+    assert_eq!(history(&blotter, &order).order.filled_quantity, 3 * ORDERS);
+    assert_eq!(engine.snapshot(|tx| tx.orders().rebuild(None)).unwrap().differing, []);
 }
 
 #[test]
