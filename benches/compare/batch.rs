@@ -1,7 +1,9 @@
-//! Cost of writing many rows at once: through the library, which derives status and totals, and as
-//! INSERT … SELECT FROM unnest into bare tables, which is the most that the server can do.
+//! Cost of writing many rows at once: through the library, which derives status and totals; by a hand-written,
+//! set-based statement that stores the same rows in the same tables; and as INSERT … SELECT FROM unnest into bare
+//! tables, which is the most that the server can do.
 
 use chrono::Utc;
+use postgres::Client;
 use postgres::types::ToSql;
 use tradeblotter::role::Engine;
 use tradeblotter::{NewAction, NewExecutionLog, NewFill, NewOrder, Session, Side};
@@ -42,14 +44,66 @@ const RAW_ACTIONS: &str = "
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[])
         AS new (id, order_id, trader_id, action)";
 
+const SAME_FILLS: &str = "
+    WITH stored AS (
+        INSERT INTO fills (
+            id, order_id, timestamp, quantity_filled, price_at_fill, venue, source, commission, execution_id,
+            trader_id, root_id
+        )
+        SELECT new.id, order_id, timestamp, quantity_filled, price_at_fill::numeric, venue, venue,
+            commission::numeric, execution_id, trader_id, root_id
+        FROM unnest(
+            $1::uuid[], $2::uuid[], $3::timestamptz[], $4::integer[], $5::text[], $6::text[], $7::text[],
+            $8::text[]
+        ) AS new (
+            id, order_id, timestamp, quantity_filled, price_at_fill, venue, commission, execution_id
+        )
+        JOIN orders ON orders.id = order_id
+        ON CONFLICT DO NOTHING
+        RETURNING id, order_id, trader_id, quantity_filled, price_at_fill
+    ), totals AS (
+        SELECT order_id, sum(quantity_filled)::integer AS shares,
+            sum(quantity_filled * price_at_fill) AS notional
+        FROM stored GROUP BY order_id
+    ), moved AS (
+        UPDATE orders SET
+            filled_quantity = filled_quantity + shares,
+            filled_notional = filled_notional + notional,
+            average_fill_price = (filled_notional + notional) / (filled_quantity + shares),
+            status = CASE
+                WHEN filled_quantity + shares = quantity THEN 'FILLED' ELSE 'PARTIAL'
+            END::order_status_enum,
+            updated_at = now()
+        FROM totals
+        WHERE id = order_id AND status IN ('PENDING', 'PARTIAL') AND filled_quantity + shares <= quantity
+    )
+    INSERT INTO execution_logs (sequence, order_id, trader_id, action, status, fill_id)
+    SELECT nextval('execution_logs_sequence'), order_id, trader_id, 'FILLED', 'PARTIAL', id FROM stored";
+
+const SAME_ORDERS: &str = "
+    WITH stored AS (
+        INSERT INTO orders (
+            id, root_id, trader_id, symbol, quantity, order_type, price, side, client_order_id
+        )
+        SELECT id, id, trader_id, symbol, quantity, 'LIMIT', price::numeric, 'BUY', client_order_id
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::text[], $6::text[])
+            AS new (id, trader_id, symbol, quantity, price, client_order_id)
+        ON CONFLICT DO NOTHING
+        RETURNING id, trader_id
+    )
+    INSERT INTO execution_logs (sequence, order_id, trader_id, action, status)
+    SELECT nextval('execution_logs_sequence'), id, trader_id, 'SUBMITTED', 'PENDING' FROM stored";
+
 type Call = Box<dyn FnMut() -> Outcome<()> + Send>;
 
 /// Which rows are written, and by which means.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Work {
     Orders,
+    SameOrders,
     RawOrders,
     Fills,
+    SameFills,
     RawFills,
     /// One call and one transaction for each fill.
     SingleFills,
@@ -58,10 +112,12 @@ enum Work {
 }
 
 impl Work {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Orders,
+        Self::SameOrders,
         Self::RawOrders,
         Self::Fills,
+        Self::SameFills,
         Self::RawFills,
         Self::SingleFills,
         Self::Actions,
@@ -71,8 +127,10 @@ impl Work {
     fn names(self) -> [&'static str; 2] {
         match self {
             Self::Orders => ["orders", "library"],
+            Self::SameOrders => ["orders", "hand-written, same rows"],
             Self::RawOrders => ["orders", "raw UNNEST"],
             Self::Fills => ["fills", "library"],
+            Self::SameFills => ["fills", "hand-written, same rows"],
             Self::RawFills => ["fills", "raw UNNEST"],
             Self::SingleFills => ["fills", "library, one by one"],
             Self::Actions => ["actions", "library"],
@@ -149,7 +207,38 @@ impl Work {
                     Ok(())
                 })
             }
-            Self::RawOrders => raw(databases, RAW_ORDERS, move |insert| {
+            Self::SameOrders => raw(databases.same_rows_client()?, SAME_ORDERS, move |insert| {
+                insert_same_orders(&new_ids(), trader, insert)
+            })?,
+            Self::SameFills => {
+                let mut client = databases.same_rows_client()?;
+                let submit = client.prepare(SAME_ORDERS)?;
+                let mut orders = Vec::new();
+                while orders.len() < calls * ROWS / FILLS.len() {
+                    let ids = new_ids();
+                    insert_same_orders(&ids, trader, &mut |values| {
+                        client.execute(&submit, values)?;
+                        Ok(())
+                    })?;
+                    orders.extend(ids);
+                }
+                let mut batches = batches(executions(orders));
+                raw(client, SAME_FILLS, move |insert| {
+                    let fills = batches.next().ok_or("no orders are left")?;
+                    let each = || fills.iter();
+                    insert(&[
+                        &new_ids(),
+                        &each().map(|fill| fill.order).collect::<Vec<_>>(),
+                        &vec![Utc::now(); ROWS],
+                        &each().map(|fill| fill.quantity).collect::<Vec<_>>(),
+                        &each().map(|fill| fill.price).collect::<Vec<_>>(),
+                        &vec!["XNAS"; ROWS],
+                        &each().map(|fill| fill.commission).collect::<Vec<_>>(),
+                        &each().map(|fill| fill.id.as_str()).collect::<Vec<_>>(),
+                    ])
+                })?
+            }
+            Self::RawOrders => raw(databases.writer_client()?, RAW_ORDERS, move |insert| {
                 insert(&[
                     &new_ids(),
                     &vec![trader; ROWS],
@@ -158,7 +247,7 @@ impl Work {
                     &vec!["150.25"; ROWS],
                 ])
             })?,
-            Self::RawFills => raw(databases, RAW_FILLS, |insert| {
+            Self::RawFills => raw(databases.writer_client()?, RAW_FILLS, |insert| {
                 let fills = executions(new_ids().into_iter().take(ROWS / FILLS.len()).collect());
                 let each = || fills.iter();
                 insert(&[
@@ -171,7 +260,7 @@ impl Work {
                     &each().map(|fill| fill.commission).collect::<Vec<_>>(),
                 ])
             })?,
-            Self::RawActions => raw(databases, RAW_ACTIONS, move |insert| {
+            Self::RawActions => raw(databases.writer_client()?, RAW_ACTIONS, move |insert| {
                 insert(&[&new_ids(), &new_ids(), &vec![trader; ROWS], &vec!["APPROVED"; ROWS]])
             })?,
         })
@@ -241,13 +330,27 @@ fn new_ids() -> Vec<Uuid> {
 
 type Values<'v> = [&'v (dyn ToSql + Sync)];
 
+/// Executes the prepared statement with these values.
+type Insert<'i> = &'i mut dyn FnMut(&Values<'_>) -> Outcome<()>;
+
+fn insert_same_orders(ids: &[Uuid], trader: Uuid, insert: Insert<'_>) -> Outcome<()> {
+    let client_order_ids: Vec<_> = ids.iter().map(|_| next_external_id('S')).collect();
+    insert(&[
+        &ids,
+        &vec![trader; ROWS],
+        &vec!["AAPL"; ROWS],
+        &vec![100; ROWS],
+        &vec!["150.25"; ROWS],
+        &client_order_ids,
+    ])
+}
+
 /// Makes a call that inserts the values that `rows` supplies.
 fn raw(
-    databases: &Databases,
+    mut client: Client,
     sql: &str,
-    rows: impl Fn(&mut dyn FnMut(&Values<'_>) -> Outcome<()>) -> Outcome<()> + Send + 'static,
+    mut rows: impl FnMut(Insert<'_>) -> Outcome<()> + Send + 'static,
 ) -> Outcome<Call> {
-    let mut client = databases.writer_client()?;
     let statement = client.prepare(sql)?;
     Ok(Box::new(move || {
         rows(&mut |values| {
@@ -266,6 +369,8 @@ pub fn compare(databases: &Databases, options: &Options, report: &mut Report) ->
             of_work.map_or(f64::NAN, |(_, rate)| *rate)
         };
         for (work, other, bound) in [
+            (Work::Fills, Work::SameFills, 0.85),
+            (Work::Orders, Work::SameOrders, 0.85),
             (Work::Fills, Work::RawFills, 0.5),
             (Work::Fills, Work::SingleFills, 20.0),
             (Work::Orders, Work::RawOrders, 0.5),

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use postgres::types::ToSql;
 use postgres::{Client, Statement, Transaction};
 use tradeblotter::embedded::Server;
 use tradeblotter::{NewAction, NewExecutionLog, NewFill, NewOrder, Session, Side, role};
@@ -31,14 +32,15 @@ pub const FILLS: [(i32, &str, &str); 2] = [(40, "150.20", "0.40"), (60, "150.25"
 pub enum Contender {
     Library,
     Pgbench,
-    HandWritten,
+    HandWritten(Rows),
     SqlAlchemy,
 }
 
 impl Contender {
     /// Returns the contenders whose programs are installed.
     pub fn available(databases: &Databases) -> Vec<Self> {
-        let mut contenders = vec![Self::Library, Self::HandWritten];
+        let mut contenders =
+            vec![Self::Library, Self::HandWritten(Rows::Same), Self::HandWritten(Rows::Base)];
         contenders.extend(databases.pgbench.is_some().then_some(Self::Pgbench));
         contenders.extend(databases.python.is_some().then_some(Self::SqlAlchemy));
         contenders
@@ -48,7 +50,8 @@ impl Contender {
         match self {
             Self::Library => "library",
             Self::Pgbench => "pgbench",
-            Self::HandWritten => "hand-written",
+            Self::HandWritten(Rows::Same) => "hand-written, same rows",
+            Self::HandWritten(Rows::Base) => "hand-written, base schema",
             Self::SqlAlchemy => "SQLAlchemy",
         }
     }
@@ -72,8 +75,8 @@ impl Contender {
                 })
                 .map(|[run]| run)
             }
-            Self::HandWritten => run_clients(clients, WARM_UP, length, |client| {
-                let mut hand_written = HandWritten::connect(databases)?;
+            Self::HandWritten(rows) => run_clients(clients, WARM_UP, length, |client| {
+                let mut hand_written = HandWritten::connect(databases, rows)?;
                 Ok([move || hand_written.lifecycle(trader(client))])
             })
             .map(|[run]| run),
@@ -133,10 +136,76 @@ fn through_library(
     Ok(())
 }
 
-/// A hand-written, optimized client of the base schema: statements are prepared once, and the UPDATE computes the
-/// totals.
+/// The rows that a hand-written client stores.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// Those of the base schema.
+    Base,
+    /// The same as the library's, in the same tables, with their triggers disabled.
+    Same,
+}
+
+/// The statements of a hand-written client.
+struct Sql {
+    order: &'static str,
+    update: &'static str,
+    fill: &'static str,
+    log: &'static str,
+}
+
+const ROUTE: &str = "UPDATE orders SET updated_at = now()
+    WHERE id = $1 AND status IN ('PENDING', 'PARTIAL') RETURNING status::text";
+
+const BASE_ROWS: Sql = Sql {
+    order: "INSERT INTO orders (id, trader_id, symbol, quantity, order_type, price)
+        VALUES ($1, $2, $3, $4, 'LIMIT', $5::text::numeric)
+        RETURNING status::text, created_at",
+    update: "UPDATE orders SET
+            filled_quantity = filled_quantity + $2,
+            average_fill_price =
+                (coalesce(average_fill_price * filled_quantity, 0) + $2 * $3::text::numeric)
+                / (filled_quantity + $2),
+            status = CASE
+                WHEN filled_quantity + $2 = quantity THEN 'FILLED' ELSE 'PARTIAL'
+            END::order_status_enum,
+            updated_at = now()
+        WHERE id = $1 AND status IN ('PENDING', 'PARTIAL') AND filled_quantity + $2 <= quantity
+        RETURNING status::text",
+    fill: "INSERT INTO fills (id, order_id, timestamp, quantity_filled, price_at_fill, venue, commission)
+        VALUES ($1, $2, $3, $4, $5::text::numeric, $6, $7::text::numeric)",
+    log: "INSERT INTO execution_logs (id, order_id, trader_id, action, status)
+        VALUES ($1, $2, $3, $4::text::action_enum, $5::text::order_status_enum)",
+};
+
+const SAME_ROWS: Sql = Sql {
+    order: "INSERT INTO orders (
+            id, root_id, trader_id, symbol, quantity, order_type, price, side, client_order_id
+        ) VALUES ($1, $1, $2, $3, $4, 'LIMIT', $5::text::numeric, 'BUY', $6)
+        ON CONFLICT DO NOTHING RETURNING status::text, created_at",
+    update: "UPDATE orders SET
+            filled_quantity = filled_quantity + $2,
+            filled_notional = filled_notional + $2 * $3::text::numeric,
+            average_fill_price = (filled_notional + $2 * $3::text::numeric) / (filled_quantity + $2),
+            status = CASE
+                WHEN filled_quantity + $2 = quantity THEN 'FILLED' ELSE 'PARTIAL'
+            END::order_status_enum,
+            updated_at = now()
+        WHERE id = $1 AND status IN ('PENDING', 'PARTIAL') AND filled_quantity + $2 <= quantity
+        RETURNING status::text",
+    fill: "INSERT INTO fills (
+            id, order_id, timestamp, quantity_filled, price_at_fill, venue, commission, root_id, trader_id,
+            source, execution_id
+        ) VALUES ($1, $2, $3, $4, $5::text::numeric, $6, $7::text::numeric, $2, $8, $6, $9)
+        ON CONFLICT DO NOTHING",
+    log: "INSERT INTO execution_logs (id, order_id, trader_id, action, status, sequence, fill_id)
+        VALUES ($1, $2, $3, $4::text::action_enum, $5::text::order_status_enum,
+            nextval('execution_logs_sequence'), $6)",
+};
+
+/// A hand-written, optimized client: statements are prepared once, and the UPDATE computes the totals.
 struct HandWritten {
     client: Client,
+    rows: Rows,
     order: Statement,
     route: Statement,
     update: Statement,
@@ -144,86 +213,77 @@ struct HandWritten {
     log: Statement,
 }
 
+type Values<'v> = Vec<&'v (dyn ToSql + Sync)>;
+
 impl HandWritten {
-    fn connect(databases: &Databases) -> Outcome<Self> {
-        let mut client = databases.writer_client()?;
+    fn connect(databases: &Databases, rows: Rows) -> Outcome<Self> {
+        let (mut client, sql) = match rows {
+            Rows::Base => (databases.writer_client()?, BASE_ROWS),
+            Rows::Same => (databases.same_rows_client()?, SAME_ROWS),
+        };
         Ok(Self {
-            order: client.prepare(
-                "INSERT INTO orders (id, trader_id, symbol, quantity, order_type, price)
-                 VALUES ($1, $2, $3, $4, 'LIMIT', $5::text::numeric)
-                 RETURNING status::text, created_at",
-            )?,
-            route: client.prepare(
-                "UPDATE orders SET updated_at = now()
-                 WHERE id = $1 AND status IN ('PENDING', 'PARTIAL') RETURNING status::text",
-            )?,
-            update: client.prepare(
-                "UPDATE orders SET
-                     filled_quantity = filled_quantity + $2,
-                     average_fill_price =
-                         (coalesce(average_fill_price * filled_quantity, 0) + $2 * $3::text::numeric)
-                         / (filled_quantity + $2),
-                     status = CASE
-                         WHEN filled_quantity + $2 = quantity THEN 'FILLED' ELSE 'PARTIAL'
-                     END::order_status_enum,
-                     updated_at = now()
-                 WHERE id = $1 AND status IN ('PENDING', 'PARTIAL')
-                     AND filled_quantity + $2 <= quantity
-                 RETURNING status::text",
-            )?,
-            fill: client.prepare(
-                "INSERT INTO fills (
-                     id, order_id, timestamp, quantity_filled, price_at_fill, venue, commission
-                 ) VALUES ($1, $2, $3, $4, $5::text::numeric, $6, $7::text::numeric)",
-            )?,
-            log: client.prepare(
-                "INSERT INTO execution_logs (id, order_id, trader_id, action, status)
-                 VALUES ($1, $2, $3, $4::text::action_enum, $5::text::order_status_enum)",
-            )?,
+            rows,
+            order: client.prepare(sql.order)?,
+            route: client.prepare(ROUTE)?,
+            update: client.prepare(sql.update)?,
+            fill: client.prepare(sql.fill)?,
+            log: client.prepare(sql.log)?,
             client,
         })
     }
 
     fn lifecycle(&mut self, trader: Uuid) -> Outcome<()> {
+        let Self { rows, order: submit, route, update, fill, log, client } = self;
+        let is_same = *rows == Rows::Same;
+        let write_log = |tx: &mut Transaction<'_>,
+                         order: Uuid,
+                         action: &str,
+                         status: &str,
+                         of: Option<Uuid>| {
+            let id = Uuid::now_v7();
+            let mut values: Values<'_> = vec![&id, &order, &trader, &action, &status];
+            if is_same {
+                values.push(&of);
+            }
+            tx.execute(&*log, &values).map(drop)
+        };
         let order = Uuid::now_v7();
-        let mut tx = self.client.transaction()?;
-        let row = tx.query_one(&self.order, &[&order, &trader, &"AAPL", &100, &"150.25"])?;
+        let mut tx = client.transaction()?;
+        let client_order_id = next_external_id('S');
+        let mut values: Values<'_> = vec![&order, &trader, &"AAPL", &100, &"150.25"];
+        if is_same {
+            values.push(&client_order_id);
+        }
+        let row = tx.query_one(&*submit, &values)?;
         let status: String = row.try_get(0)?;
         row.try_get::<_, DateTime<Utc>>(1)?;
-        log(&mut tx, &self.log, order, trader, "SUBMITTED", &status)?;
+        write_log(&mut tx, order, "SUBMITTED", &status, None)?;
         tx.commit()?;
-        let mut tx = self.client.transaction()?;
-        let Some(row) = tx.query_opt(&self.route, &[&order])? else {
+        let mut tx = client.transaction()?;
+        let Some(row) = tx.query_opt(&*route, &[&order])? else {
             return Err("the order has ended".into());
         };
         let status: String = row.try_get(0)?;
-        log(&mut tx, &self.log, order, trader, "EXECUTED", &status)?;
+        write_log(&mut tx, order, "EXECUTED", &status, None)?;
         tx.commit()?;
         for (quantity, price, commission) in FILLS {
-            let mut tx = self.client.transaction()?;
-            let Some(row) = tx.query_opt(&self.update, &[&order, &quantity, &price])? else {
+            let mut tx = client.transaction()?;
+            let Some(row) = tx.query_opt(&*update, &[&order, &quantity, &price])? else {
                 return Err("the order does not take this fill".into());
             };
             let status: String = row.try_get(0)?;
-            let (id, at) = (Uuid::now_v7(), Utc::now());
-            tx.execute(&self.fill, &[&id, &order, &at, &quantity, &price, &"XNAS", &commission])?;
-            log(&mut tx, &self.log, order, trader, "FILLED", &status)?;
+            let (id, at, execution_id) = (Uuid::now_v7(), Utc::now(), next_external_id('X'));
+            let mut values: Values<'_> =
+                vec![&id, &order, &at, &quantity, &price, &"XNAS", &commission];
+            if is_same {
+                values.extend([&trader as &(dyn ToSql + Sync), &execution_id]);
+            }
+            tx.execute(&*fill, &values)?;
+            write_log(&mut tx, order, "FILLED", &status, Some(id))?;
             tx.commit()?;
         }
         Ok(())
     }
-}
-
-fn log(
-    tx: &mut Transaction<'_>,
-    statement: &Statement,
-    order: Uuid,
-    trader: Uuid,
-    action: &str,
-    status: &str,
-) -> Outcome<()> {
-    tx.execute(statement, &[&Uuid::now_v7(), &order, &trader, &action, &status])?;
-    Ok(())
 }
 
 fn pgbench(

@@ -19,6 +19,10 @@ pub const MAX_CLIENTS: usize = 32;
 const SCHEMA_WRITER: &str = "base_writer";
 const BASE: &str = "base";
 
+/// A copy of the library's database with the triggers disabled, for a hand-written client that stores the same
+/// rows.
+const SAME_ROWS: &str = "same_rows";
+
 /// The schema of the other contenders: the base schema without row-level security. The bare tables have its
 /// columns, checks and indexes, but no foreign keys.
 const BASE_SCHEMA: [&str; 4] = [
@@ -59,13 +63,17 @@ impl Databases {
             &format!("//{SCHEMA_WRITER}@"),
             1,
         );
-        let admin = &mut connect(&admin_url)?;
+        let mut first = connect(&admin_url)?;
+        let admin = &mut first;
         admin.batch_execute(&format!("CREATE ROLE {SCHEMA_WRITER} LOGIN"))?;
         admin.batch_execute(&format!("CREATE DATABASE {BASE} OWNER {SCHEMA_WRITER}"))?;
         let base = &mut connect(&writer)?;
         BASE_SCHEMA.iter().try_for_each(|sql| base.batch_execute(sql))?;
         insert_traders(admin)?;
         insert_traders(base)?;
+        drop(first);
+        copy_without_triggers(&admin_url)?;
+        let admin = &mut connect(&admin_url)?;
         let programs = text(admin, "SELECT setting AS text FROM pg_config WHERE name = 'BINDIR'")?;
         let directory = text(admin, "SELECT current_setting('unix_socket_directories') AS text")?;
         Ok(Self {
@@ -108,6 +116,11 @@ impl Databases {
         self.client(SCHEMA_WRITER, BASE)
     }
 
+    /// Opens a connection that writes to the tables of the library without their triggers.
+    pub fn same_rows_client(&self) -> Outcome<Client> {
+        self.superuser_client(SAME_ROWS)
+    }
+
     /// Opens a superuser's connection, which bypasses row-level security.
     pub fn superuser_client(&self, database: &str) -> Outcome<Client> {
         self.client("postgres", database)
@@ -118,6 +131,37 @@ impl Databases {
         config.user(user).dbname(database).host_path(&self.directory);
         Ok(config.connect(NoTls)?)
     }
+}
+
+/// Copies the library's database, to which nobody may be connected, and disables the triggers of the copy.
+fn copy_without_triggers(admin_url: &str) -> Outcome<()> {
+    let create = format!("CREATE DATABASE {SAME_ROWS} TEMPLATE blotter");
+    connect(&in_database(admin_url, BASE))?.batch_execute(&create)?;
+    let copy = &mut connect(&in_database(admin_url, SAME_ROWS))?;
+    for table in ["orders", "fills", "execution_logs"] {
+        copy.batch_execute(&format!("ALTER TABLE {table} DISABLE TRIGGER USER"))?;
+    }
+    Ok(())
+}
+
+/// Returns the CPU time that the server's sessions have taken which have ended, in milliseconds; NaN where it is
+/// unknown.
+///
+/// The postmaster counts it when it has reaped them, so a run must have closed its connections before.
+pub fn sessions_cpu(conn: &mut PgConnection) -> Outcome<f64> {
+    let pid = text(conn, "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1) AS text")?;
+    let still_there = "SELECT count(*) AS number FROM pg_stat_activity
+                       WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    while number(conn, still_there)? > 0 {
+        conn.batch_execute("SELECT pg_sleep(0.02)")?;
+    }
+    conn.batch_execute("SELECT pg_sleep(0.05)")?;
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    // After the name in parentheses; children's user and system time are the 16th and 17th field.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(13).take(2);
+    let ticks: Vec<f64> = fields.filter_map(|field| field.parse().ok()).collect();
+    // A tick is a hundredth of a second on every Linux.
+    Ok(if ticks.len() == 2 { ticks.iter().sum::<f64>() * 10.0 } else { f64::NAN })
 }
 
 /// Returns the trader of a client. Each client has its own, because orders of one trader wait for each other's

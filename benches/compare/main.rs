@@ -5,7 +5,8 @@
 //! - `lifecycle`: an order, its routing to the venue and two fills, each in its own transaction. The library
 //!   works as in an application: on the migrated schema, under row-level security, with a session of the trader
 //!   for the order and one of the engine for the rest. pgbench, a hand-written client and SQLAlchemy work on the
-//!   base schema without row-level security, and do by statements what the library leaves to the database. The
+//!   base schema without row-level security, and do by statements what the library leaves to the database; another
+//!   hand-written client stores the same rows as the library, in the same tables without their triggers. The
 //!   contenders take turns of a few seconds, so that other load on the machine affects all of them. That, and
 //!   that two of them are separate programs, is why no usual benchmark harness runs them.
 //! - `batch`: batches of rows, compared with INSERT … SELECT FROM unnest into bare tables.
@@ -26,13 +27,13 @@
 mod batch;
 mod clients;
 mod contenders;
-mod counting_proxy;
 mod databases;
 #[path = "../common/dataset.rs"]
 mod dataset;
 mod growth;
 mod lifecycle;
 mod machine;
+mod proxy;
 #[path = "../common/reads.rs"]
 mod reads;
 mod report;

@@ -77,6 +77,7 @@ impl Default for Report {
                     "p50 ms",
                     "p99 ms",
                     "WAL bytes",
+                    "server CPU µs",
                     "round trips",
                     "library is",
                 ],

@@ -3,6 +3,9 @@
 //! They leave out every other row; the caller inserts it as an ordinary row, so that the triggers find it known
 //! or refuse it, with an error that names the rule.
 
+// One argument for each column.
+#![allow(clippy::too_many_arguments)]
+
 use diesel::sql_types::{Array, Date, Integer, Jsonb, Nullable, Numeric, Text, Timestamptz, Uuid};
 
 use crate::schema::sql_types::{ActionEnum, OrderTypeEnum, SideEnum, TimeInForceEnum};

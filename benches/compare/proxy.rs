@@ -1,4 +1,5 @@
-//! A proxy between clients and the server's socket that counts round trips.
+//! A proxy between clients and the server's socket that counts round trips, and can make them as slow as those of
+//! a network.
 
 use std::fs;
 use std::io::{Read, Result, Write};
@@ -9,20 +10,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// The type of the server's ReadyForQuery message. A client that sends one query at a time makes one round trip
 /// for each.
 const READY_FOR_QUERY: u8 = b'Z';
 
 /// A socket like the server's, in its own directory.
-pub struct CountingProxy {
+pub struct Proxy {
     directory: tempfile::TempDir,
     round_trips: Arc<AtomicUsize>,
 }
 
-impl CountingProxy {
-    /// Starts a proxy for the server whose socket is in this directory.
-    pub fn start(server: &Path) -> Result<Self> {
+impl Proxy {
+    /// Starts a proxy for the server whose socket is in this directory. It holds each message of a client back for
+    /// this time.
+    pub fn start(server: &Path, latency: Duration) -> Result<Self> {
         const SOCKET: &str = ".s.PGSQL.5432";
         let directory = tempfile::Builder::new().prefix("proxy-").tempdir_in("/tmp")?;
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700))?;
@@ -34,7 +37,13 @@ impl CountingProxy {
                 let (client, server) = (client?, UnixStream::connect(&server)?);
                 let (mut up, mut down) = (server.try_clone()?, client.try_clone()?);
                 let counter = Arc::clone(&counter);
-                thread::spawn(move || forward(&client, &mut up, |_| {}));
+                thread::spawn(move || {
+                    forward(&client, &mut up, |_| {
+                        if !latency.is_zero() {
+                            spin(latency);
+                        }
+                    })
+                });
                 thread::spawn(move || {
                     let mut messages = MessageParser::default();
                     forward(&server, &mut down, |bytes| {
@@ -55,6 +64,14 @@ impl CountingProxy {
     /// Returns the round trips since the last call.
     pub fn take_count(&self) -> usize {
         self.round_trips.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// Waits without sleeping, which would take longer than asked for.
+fn spin(time: Duration) {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        std::hint::spin_loop();
     }
 }
 
