@@ -5,6 +5,7 @@
 
 mod amendments;
 mod atomicity;
+mod batches;
 mod breaks;
 mod catalog;
 mod compile;
