@@ -8,6 +8,8 @@ use crate::fills::Fill;
 /// The outcome of a reported execution: recorded, known already, or kept as a break.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+// A caller looks at one value at a time, so its size does not matter.
+#[allow(clippy::large_enum_variant)]
 pub enum Outcome {
     /// The execution was stored as a new fill, bust or correction.
     Recorded(Fill),
