@@ -458,7 +458,9 @@ fn sessions_that_write_while_the_columns_are_widened_lose_nothing() {
                 assert!(conflict.is_conflict(), "{conflict:?}");
             }
         }
-        writers.map(|writer| writer.join().unwrap());
+        for writer in writers {
+            writer.join().unwrap();
+        }
     });
     let engine = blotter.engine();
     assert_eq!(history(&blotter, &order).order.filled_quantity, 3 * ORDERS);
