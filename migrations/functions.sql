@@ -327,6 +327,8 @@ AS $function$
 DECLARE
     done uuid[];
     now timestamptz;
+    -- Totals are of prices as the column keeps them; a finer price is left to the caller.
+    scale CONSTANT integer := blotter_scale();
 BEGIN
     PERFORM FROM orders WHERE id = ANY (order_ids) ORDER BY id FOR NO KEY UPDATE;
     now := pg_catalog.clock_timestamp();
@@ -336,10 +338,11 @@ BEGIN
                 SELECT given.*, trader_id, root_id, orders.quantity AS ordered, filled_quantity,
                     -- The shares and the amount of the order's fills up to this one.
                     sum(given.quantity) OVER up_to AS shares,
-                    sum(given.quantity::numeric * given.price) OVER up_to AS notional,
+                    sum(given.quantity::numeric * pg_catalog.round(given.price, scale)) OVER up_to AS notional,
                     sum(given.quantity) OVER all_of AS all_shares,
                     bool_and(
-                        given.quantity > 0 AND blotter_fill_rule(
+                        given.quantity > 0 AND given.price = pg_catalog.round(given.price, scale)
+                        AND blotter_fill_rule(
                             venue, source, execution_id, false, false, given.price, commission, rebate, at
                         ) IS NULL
                     ) OVER all_of AS are_valid,
