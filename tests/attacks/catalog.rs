@@ -53,8 +53,8 @@ pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
             "fills_compliance_records_nothing: RESTRICTIVE INSERT blotter_compliance",
             "fills_engine_reads: PERMISSIVE SELECT blotter_engine",
             "fills_engine_records: PERMISSIVE INSERT blotter_engine",
-            "fills_ledger_books: PERMISSIVE INSERT blotter_ledger",
             "fills_ledger_reads: PERMISSIVE SELECT blotter_ledger",
+            "fills_ledger_records: PERMISSIVE INSERT blotter_ledger",
             "fills_trader_isolation: PERMISSIVE ALL public",
             "fills_trader_records_nothing: RESTRICTIVE INSERT blotter_trader",
             "orders_auditor_reads: PERMISSIVE SELECT blotter_auditor",
@@ -64,6 +64,7 @@ pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
             "orders_engine_submits: PERMISSIVE INSERT blotter_engine",
             "orders_ledger_derives: PERMISSIVE UPDATE blotter_ledger",
             "orders_ledger_reads: PERMISSIVE SELECT blotter_ledger",
+            "orders_ledger_submits: PERMISSIVE INSERT blotter_ledger",
             "orders_trader_isolation: PERMISSIVE ALL public",
             "seals_auditor_reads: PERMISSIVE SELECT blotter_auditor",
             "seals_auditor_seals: PERMISSIVE INSERT blotter_auditor",
@@ -79,31 +80,43 @@ pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
     )
 }
 
-/// Only blotter_trader_id, which policies call under every role, and blotter_scale and
-/// blotter_symbol_length, which are no secrets,
-/// are executable by PUBLIC.
+/// Executable by PUBLIC are only blotter_trader_id, which policies call under every role, blotter_scale and
+/// blotter_symbol_length, which are no secrets, and the rules of rows, which read nothing.
 pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene) -> Held {
-    let path = "search_path=pg_catalog, public, pg_temp";
+    let path = "search_path=public, pg_temp";
+    // They read and write by keys: see create_roles.
+    let runs = format!("{path}, enable_seqscan=off");
     let ledgers = |name: &str, kind: &str| {
-        format!("{name} of blotter_ledger: {kind}, for nobody else, {path}")
+        format!("{name} of blotter_ledger: {kind}, for nobody else, {runs}")
     };
-    let by_keys = |name: &str| ledgers(name, "definer") + ", enable_seqscan=off";
+    // They run on the path of the function that calls them.
+    let helpers = |name: &str| format!("{name} of blotter_ledger: invoker, for nobody else");
+    let rules = |name: &str| format!("{name} of blotter_ledger: invoker, for public");
+    let engines =
+        |name: &str| format!("{name} of blotter_ledger: definer, for blotter_engine, {runs}");
     let owners = |name: &str| format!("{name} of blotter: invoker, for nobody else, {path}");
     scene.superuser().sees(
         &[
-            ledgers("blotter_count_amendment", "invoker"),
-            ledgers("blotter_count_fills", "invoker"),
-            ledgers("blotter_end_replaced", "invoker"),
-            format!("blotter_expire_due of blotter_ledger: definer, for blotter_engine, {path}"),
+            rules("blotter_action_rule"),
+            helpers("blotter_booked_reason"),
+            helpers("blotter_count_amendment"),
+            helpers("blotter_end_replaced"),
+            engines("blotter_expire_due"),
+            rules("blotter_fill_rule"),
             owners("blotter_lend_ledger"),
-            ledgers("blotter_log_break", "invoker"),
+            engines("blotter_log_actions"),
+            helpers("blotter_log_break"),
+            rules("blotter_order_rule"),
             owners("blotter_permit_revert"),
+            engines("blotter_record_fills"),
+            helpers("blotter_refuse_action"),
             owners("blotter_refuse_change"),
-            ledgers("blotter_refuse_resolved", "invoker"),
-            ledgers("blotter_refuse_transition", "invoker"),
-            ledgers("blotter_replace", "invoker"),
+            helpers("blotter_refuse_fill"),
+            helpers("blotter_refuse_resolved"),
+            helpers("blotter_refuse_transition"),
             "blotter_scale of blotter: invoker, for public".to_owned(),
             owners("blotter_settle_ledger"),
+            engines("blotter_submit_orders"),
             "blotter_symbol_length of blotter: invoker, for public".to_owned(),
             "blotter_trader_id of blotter: invoker, for public".to_owned(),
             owners("blotter_widen"),
@@ -111,13 +124,12 @@ pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene)
             ledgers("break_resolutions_stamp", "invoker"),
             ledgers("breaks_log", "definer"),
             ledgers("breaks_stamp", "invoker"),
-            by_keys("execution_logs_derive"),
+            ledgers("execution_logs_derive", "definer"),
             ledgers("execution_logs_require_order", "invoker"),
-            ledgers("execution_logs_stamp", "definer"),
-            by_keys("fills_derive"),
+            ledgers("fills_derive", "definer"),
             ledgers("fills_stamp", "invoker"),
             ledgers("orders_admit", "invoker"),
-            by_keys("orders_log_submitted"),
+            ledgers("orders_log_submitted", "definer"),
         ],
         r#"SELECT proname || ' of ' || pg_get_userbyid(proowner) || ': ' || concat_ws(', ',
             CASE WHEN prosecdef THEN 'definer' ELSE 'invoker' END,
@@ -164,6 +176,7 @@ pub fn the_grants_are_those_that_are_promised(scene: &Scene) -> Held {
             "fills: blotter_ledger INSERT, SELECT",
             "fills: blotter_trader SELECT",
             "orders.average_fill_price: blotter_ledger UPDATE",
+            "orders.break_count: blotter_ledger UPDATE",
             "orders.filled_notional: blotter_ledger UPDATE",
             "orders.filled_quantity: blotter_ledger UPDATE",
             "orders.status: blotter_ledger UPDATE",
@@ -172,7 +185,7 @@ pub fn the_grants_are_those_that_are_promised(scene: &Scene) -> Held {
             "orders: blotter_auditor SELECT",
             "orders: blotter_compliance SELECT",
             "orders: blotter_engine INSERT, SELECT",
-            "orders: blotter_ledger SELECT",
+            "orders: blotter_ledger INSERT, SELECT",
             "orders: blotter_trader INSERT, SELECT",
             "seals: blotter_auditor INSERT, SELECT",
             "seals: blotter_compliance SELECT",

@@ -6,7 +6,7 @@ use crate::scene::{
     break_of, bust_of, log_of, order_of, replacement_of,
 };
 
-const TRIGGER_FUNCTIONS: [&str; 12] = [
+const TRIGGER_FUNCTIONS: [&str; 11] = [
     "blotter_refuse_change",
     "break_resolutions_book",
     "break_resolutions_stamp",
@@ -14,7 +14,6 @@ const TRIGGER_FUNCTIONS: [&str; 12] = [
     "breaks_stamp",
     "execution_logs_derive",
     "execution_logs_require_order",
-    "execution_logs_stamp",
     "fills_derive",
     "fills_stamp",
     "orders_admit",
@@ -30,6 +29,8 @@ const SHADOW: &str = "
     CREATE OPERATOR shadow.<> (
         LEFTARG = order_status_enum, RIGHTARG = order_status_enum, FUNCTION = shadow.no
     );
+    CREATE FUNCTION shadow.no(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+    CREATE OPERATOR shadow.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = shadow.no);
     CREATE FUNCTION shadow.yes(uuid, uuid) RETURNS boolean LANGUAGE sql AS 'SELECT true';
     CREATE OPERATOR shadow.= (LEFTARG = uuid, RIGHTARG = uuid, FUNCTION = shadow.yes);
     CREATE FUNCTION shadow.fail(text, text) RETURNS boolean
@@ -104,11 +105,15 @@ pub fn no_function_but_the_one_that_tells_the_identity_is_called_by_a_trader(
         ("blotter_refuse_transition", format!("('{id}', 'PENDING', 'FILLED')")),
         ("blotter_end_replaced", format!("('{id}', '{id}')")),
         ("blotter_refuse_resolved", "(NULL::fills)".to_owned()),
-        ("blotter_replace", "('{}')".to_owned()),
+        ("blotter_booked_reason", format!("('{id}')")),
+        ("blotter_refuse_fill", "(NULL::fills, 1)".to_owned()),
+        ("blotter_refuse_action", format!("('{id}', '{id}', 'APPROVED', NULL, NULL, 1)")),
+        ("blotter_submit_orders", format!("({})", ["'{}'"; 18].join(", "))),
+        ("blotter_record_fills", format!("({})", ["'{}'"; 10].join(", "))),
+        ("blotter_log_actions", format!("({})", ["'{}'"; 7].join(", "))),
         ("blotter_widen", "(4, 20)".to_owned()),
-        ("blotter_count_fills", "('{}')".to_owned()),
         ("blotter_count_amendment", "(NULL::fills)".to_owned()),
-        ("blotter_log_break", format!("('{id}', '{id}', 'X')")),
+        ("blotter_log_break", format!("('{id}', '{id}', 1, 'X')")),
         ("blotter_expire_due", "('infinity', 100)".to_owned()),
     ] {
         let denied = format!("permission denied for function {function}");
@@ -231,7 +236,7 @@ pub fn an_operator_of_the_callers_is_not_called_by_the_guards(scene: &Scene) -> 
     scene.run(SHADOW);
     let mut superuser = scene.superuser();
     superuser.run("SET search_path = shadow, pg_catalog, public");
-    superuser.refused(By::Rule("orders_append_only"), "UPDATE orders SET quantity = 1")
+    superuser.refused(By::Rule("orders_append_only"), "UPDATE orders SET quantity = quantity + 1")
 }
 
 /// The migrating login calls the procedures, perhaps with a search path in which others may create

@@ -11,8 +11,8 @@ use crate::scene::{ADA, ADAS_PENDING, Actor, By, GRACE, Held, RECORDS, Scene};
 const LOG_GUARD: By<'_> = By::Rule("execution_logs_append_only");
 const ORDERS_GUARD: By<'_> = By::Rule("orders_append_only");
 
-/// The terms of an order, with another value for each.
-const TERMS: [&str; 13] = [
+/// The terms of an order, with another value for each that breaks no other rule.
+const TERMS: [&str; 21] = [
     "id = gen_random_uuid()",
     "trader_id = 'b0000000-0000-7000-8000-000000000000'",
     "symbol = 'X'",
@@ -26,16 +26,30 @@ const TERMS: [&str; 13] = [
     "side = 'SELL'",
     "client_order_id = 'X'",
     "replaces = 'a0000000-0000-7000-8000-000000000002'",
+    "root_id = gen_random_uuid()",
+    "trading_day = '2026-11-20'",
+    "account = 'X'",
+    "time_in_force = 'GTC'",
+    "limit_price = 1",
+    "currency = 'USD'",
+    "received_at = now()",
+    "instructions = '{}'",
 ];
 
+/// What else would refuse a change of a term before the guard does, which fires after the row is changed.
+const WITHOUT_KEYS: &str = "
+    ALTER TABLE execution_logs DROP CONSTRAINT fk_execution_logs_order_id;
+    DROP INDEX uq_orders_client_order_id;";
+
 /// The derived columns of an order, with another value for each.
-const DERIVED: [&str; 6] = [
+const DERIVED: [&str; 7] = [
     "status = 'CANCELLED'",
     "filled_quantity = 1",
     "filled_notional = 1",
     "average_fill_price = 1",
     "updated_at = now()",
     "venue_order_id = 'X'",
+    "break_count = 9",
 ];
 
 fn update(trader: &str) -> String {
@@ -51,14 +65,15 @@ fn upserts(scene: &Scene, trader: &str) -> Vec<String> {
     let entry = format!("{}1", &trader[..trader.len() - 1]);
     let merge = format!(
         "MERGE INTO execution_logs AS kept
-         USING (VALUES ('{entry}'::uuid)) AS mine (id) ON kept.id = mine.id
+         USING (VALUES ('{entry}'::uuid)) AS mine (id) ON kept.order_id = mine.id
          WHEN MATCHED THEN"
     );
     // The statement names a sequence number, for the case that the trigger which assigns one is bypassed.
     let mut ways = vec![format!(
-        "INSERT INTO execution_logs (id, sequence, order_id, trader_id, action)
-         VALUES ('{entry}', 0, '{entry}', '{trader}', 'CANCELLED')
-         ON CONFLICT (id) DO UPDATE SET reason = 'rewritten'"
+        "INSERT INTO execution_logs (sequence, order_id, trader_id, action, report_id)
+         VALUES (999999, '{entry}', '{trader}', 'CANCELLED', '{entry}')
+         ON CONFLICT (order_id, report_id) WHERE report_id IS NOT NULL
+         DO UPDATE SET reason = 'rewritten'"
     )];
     if scene.has(15) {
         ways.push(format!("{merge} UPDATE SET reason = 'rewritten'"));
@@ -89,6 +104,7 @@ fn rewrite_past_row_security(scene: &Scene, attacker: fn(&Scene) -> Actor<'_>) -
 /// column.
 fn rewrite_terms_as_the_ledger(scene: &Scene, ledger: fn(&Scene) -> Actor<'_>) -> Held {
     scene.run("GRANT UPDATE ON orders TO blotter_ledger");
+    scene.run(WITHOUT_KEYS);
     let mut ledger = ledger(scene);
     for term in TERMS {
         let sql = format!("UPDATE orders SET {term} WHERE id = '{ADAS_PENDING}'");
@@ -109,6 +125,10 @@ attacks! {
     the_engine_and_compliance_change_no_order_and_no_fill_whatever_is_granted,
     not_even_the_ledger_changes_the_terms_of_an_order,
     the_ledger_changes_no_terms_as_a_replica_either,
+    a_table_that_records_inherit_from_changes_none_of_them,
+    an_entry_has_an_id_and_a_number_of_nobodys_choice,
+    a_report_that_is_logged_again_moves_nothing,
+    a_number_that_no_scan_reaches_is_given_to_no_entry,
 }
 
 pub fn no_role_is_granted_a_rewrite_of_a_log_row_its_own_or_anothers(scene: &Scene) -> Held {
@@ -140,8 +160,13 @@ pub fn with_the_grant_an_update_of_the_log_finds_no_row(scene: &Scene) -> Held {
         scene.owner("").touches_nothing(update(trader))?;
     }
     // A MERGE that would have matched a row by its key must be refused, not skipped.
-    for way in merges.iter().filter(|way| !way.ends_with("DELETE")) {
-        scene.ada().refused(By::Restriction("execution_logs_immutable"), way)?;
+    for way in merges.iter().filter(|way| way.ends_with("SET reason = 'rewritten'")) {
+        let by = match way.starts_with("MERGE") {
+            true => By::Restriction("execution_logs_immutable"),
+            // A trader does not even insert an entry that names a report.
+            false => By::Policy("execution_logs"),
+        };
+        scene.ada().refused(by, way)?;
     }
     Ok(())
 }
@@ -230,10 +255,13 @@ pub fn a_trader_changes_neither_the_terms_of_an_order_nor_what_is_derived_of_it(
     drop(ada);
     scene
         .run("GRANT UPDATE ON orders, fills TO blotter_trader, blotter_engine, blotter_compliance");
+    scene.run(WITHOUT_KEYS);
     let mut ada = scene.ada();
     for change in changes() {
         let sql = format!("UPDATE orders SET {change}");
-        ada.refused(ORDERS_GUARD, &sql)?;
+        // The policy is asked before the guard whether the changed order is still the trader's.
+        let by = if change.starts_with("trader_id") { By::Policy("orders") } else { ORDERS_GUARD };
+        ada.refused(by, format!("{sql} WHERE id = '{ADAS_PENDING}'"))?;
         ada.touches_nothing(format!("{sql} WHERE trader_id = '{GRACE}'"))?;
     }
     ada.refused(By::Rule("fills_append_only"), "UPDATE fills SET price_at_fill = 1")
@@ -261,4 +289,67 @@ pub fn not_even_the_ledger_changes_the_terms_of_an_order(scene: &Scene) -> Held 
 
 pub fn the_ledger_changes_no_terms_as_a_replica_either(scene: &Scene) -> Held {
     rewrite_terms_as_the_ledger(scene, Scene::ledger_as_replica)
+}
+
+/// A trigger for each statement would fire for the table that the statement names, which is another one here; nor do
+/// the policies of this table apply.
+pub fn a_table_that_records_inherit_from_changes_none_of_them(scene: &Scene) -> Held {
+    for (table, change) in
+        [("orders", "symbol = 'X'"), ("orders", "status = 'CANCELLED'"), ("fills", "venue = 'X'")]
+    {
+        let mut owner = scene.owner("");
+        owner.run(&format!(
+            "CREATE TABLE parent (LIKE {table}); ALTER TABLE {table} INHERIT parent"
+        ));
+        let rule = format!("{table}_append_only");
+        owner.refused(By::Rule(&rule), format!("UPDATE parent SET {change}"))?;
+        owner.refused(By::Rule(&rule), "DELETE FROM parent")?;
+        owner.run(&format!("ALTER TABLE {table} NO INHERIT parent; DROP TABLE parent"));
+    }
+    Ok(())
+}
+
+/// Otherwise a trader could take an id or a number in advance, and the entry that should have it would be refused.
+pub fn an_entry_has_an_id_and_a_number_of_nobodys_choice(scene: &Scene) -> Held {
+    let chosen = format!(
+        "INSERT INTO execution_logs (id, sequence, order_id, action)
+         VALUES ('{GRACE}', 999999, '{ADAS_PENDING}', 'CANCELLED')"
+    );
+    let told = format!(
+        "SELECT concat_ws(' ', id = '{GRACE}', sequence < 999999) AS text FROM execution_logs
+         WHERE order_id = '{ADAS_PENDING}' AND action = 'CANCELLED'"
+    );
+    scene.ada().brings(&["f t"], &chosen, &told)?;
+    scene.engine().brings(&["f t"], chosen, told)
+}
+
+pub fn a_report_that_is_logged_again_moves_nothing(scene: &Scene) -> Held {
+    let again = format!(
+        "INSERT INTO execution_logs (order_id, action, report_id)
+         VALUES ('{ADAS_PENDING}', 'CANCELLED', '{ADAS_PENDING}')"
+    );
+    let mut engine = scene.engine();
+    engine.refused(By::Rule("uq_execution_logs_report_id"), &again)?;
+    let told = format!(
+        "SELECT concat_ws(' ', status, (
+             SELECT count(*) FROM execution_logs WHERE order_id = orders.id
+         )) AS text FROM orders WHERE id = '{ADAS_PENDING}'"
+    );
+    engine.brings(&["PENDING 2"], again + " ON CONFLICT DO NOTHING", told)
+}
+
+/// The owner may change the sequence, and clients draw from it through the triggers.
+pub fn a_number_that_no_scan_reaches_is_given_to_no_entry(scene: &Scene) -> Held {
+    for number in ["-20", "9007199254740992"] {
+        let mut owner = scene.owner("");
+        owner
+            .run(&format!("ALTER SEQUENCE execution_logs_sequence MINVALUE -100 RESTART {number}"));
+        drop(owner);
+        let cancel = format!(
+            "INSERT INTO execution_logs (order_id, action) VALUES ('{ADAS_PENDING}', 'CANCELLED')"
+        );
+        scene.ada().refused(By::Rule("ck_execution_logs_sequence_bounded"), cancel)?;
+    }
+    scene.owner("").run("ALTER SEQUENCE execution_logs_sequence RESTART 1000 MINVALUE 1");
+    Ok(())
 }

@@ -24,6 +24,7 @@ macro_rules! attacks {
 }
 
 mod amendments;
+mod batches;
 mod breaks;
 mod catalog;
 mod functions;
@@ -38,6 +39,7 @@ mod plans;
 mod pool;
 mod queries;
 mod roles;
+mod rules;
 mod scene;
 mod seals;
 mod truncation;

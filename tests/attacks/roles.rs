@@ -75,7 +75,7 @@ const GRANTED: [(&str, [(&str, &str); 7]); 6] = [
         "blotter_ledger",
         [
             ("traders", ""),
-            ("orders", "SELECT"),
+            ("orders", "SELECT INSERT"),
             ("fills", "SELECT INSERT"),
             ("execution_logs", "SELECT INSERT"),
             ("breaks", "SELECT"),

@@ -244,10 +244,10 @@ fn setting(trader: &str, letter: &str) -> String {
              ('{stem}3', '{stem}3', 300, 20, 'NYSE', 'E-1');
          INSERT INTO orders (id, trader_id, symbol, quantity, order_type, price, replaces) VALUES
              ('{stem}4', '{trader}', '{letter}REJECTED', 400, 'LIMIT', 30, '{stem}3');
-         INSERT INTO execution_logs (id, order_id, trader_id, action) VALUES
+         INSERT INTO execution_logs (report_id, order_id, trader_id, action) VALUES
              ('{stem}1', '{stem}1', '{trader}', 'APPROVED'),
-             ('{stem}4', '{stem}4', '{trader}', 'REJECTED'),
-             ('{stem}5', '{stem}5', '{trader}', 'CANCELLED');
+             (NULL, '{stem}4', '{trader}', 'REJECTED'),
+             (NULL, '{stem}5', '{trader}', 'CANCELLED');
          {BROKEN}
              ('{stem}3', 'OVER_FILL', '{letter}OVER', '{stem}3', 'NYSE', 'E-2',
               '2026-11-20', 300, 20),
