@@ -44,25 +44,35 @@ def boolean(value):
     return bytes([value])
 
 
+def field(value):
+    return b"\x01" + len(value).to_bytes(4, "big") + value
+
+
+def pairs(value):
+    encoded = sorted((name.encode(), text.encode()) for name, text in value.items())
+    return b"".join(field(name) + field(text) for name, text in encoded)
+
+
 # The letter of each record, and its fields in their order, with their types; text if none is given.
 RECORDS = {
     "log": (b"L", "id:uuid order_id:uuid trader_id:uuid action status timestamp:time reason "
             "retry_attempt:integer error_code created_at:time fill_id:uuid venue_order_id acted_by "
-            "acted_as break_id:uuid reported_at:time"),
+            "acted_as break_id:uuid reported_at:time report_id:uuid"),
     "terms": (b"O", "id:uuid trader_id:uuid symbol quantity:integer order_type price:decimal "
               "stop_loss:decimal take_profit:decimal created_at:time expires_at:time side "
-              "client_order_id replaces:uuid"),
+              "client_order_id replaces:uuid root_id:uuid trading_day account time_in_force "
+              "limit_price:decimal currency received_at:time instructions:pairs"),
     "fill": (b"F", "id:uuid order_id:uuid timestamp:time quantity_filled:integer price_at_fill:decimal "
              "venue commission:decimal created_at:time trader_id:uuid execution_id amends:uuid "
-             "is_bust:boolean break_id:uuid"),
+             "is_bust:boolean break_id:uuid root_id:uuid source rebate:decimal"),
     "break": (b"B", "id:uuid reason detail order_id:uuid trader_id:uuid venue execution_id refers_to "
               "is_bust:boolean timestamp:time quantity:decimal price:decimal commission:decimal raw "
-              "created_at:time acted_by acted_as"),
+              "created_at:time acted_by acted_as client_order_id source rebate:decimal"),
     "resolution": (b"R", "id:uuid break_id:uuid is_booked:boolean order_id:uuid trader_id:uuid "
                    "fill_id:uuid reason created_at:time acted_by acted_as"),
 }
 KINDS = {"uuid": uuid, "time": time, "integer": integer, "decimal": decimal, "boolean": boolean,
-         "": str.encode}
+         "pairs": pairs, "": str.encode}
 
 
 def leaf(entry):
@@ -72,14 +82,10 @@ def leaf(entry):
         if name not in entry:
             continue
         content += tag + b"\x01"
-        for field in fields.split():
-            field, _, kind = field.partition(":")
-            value = entry[name][field]
-            if value is None:
-                content += b"\x00"
-            else:
-                encoded = KINDS[kind](value)
-                content += b"\x01" + len(encoded).to_bytes(4, "big") + encoded
+        for column in fields.split():
+            column, _, kind = column.partition(":")
+            value = entry[name][column]
+            content += b"\x00" if value is None else field(KINDS[kind](value))
     return sha256(b"\x00" + content).digest()
 
 

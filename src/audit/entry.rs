@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use bigdecimal::BigDecimal;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use uuid::Uuid;
@@ -19,7 +19,8 @@ use crate::breaks::{BREAK_STORED_PREFIX, Break, BreakResolution};
 use crate::execution_logs::ExecutionLog;
 use crate::fills::Fill;
 use crate::schema::{break_resolutions, breaks, execution_logs, fills, orders};
-use crate::types::enums::{Action, OrderType, Side};
+use crate::types::enums::{Action, OrderType, Side, TimeInForce};
+use crate::types::instructions::Instructions;
 use crate::types::price::Price;
 
 /// The terms of an order: the columns that never change after it is submitted.
@@ -53,6 +54,22 @@ pub struct OrderTerms {
     pub client_order_id: Option<String>,
     /// The order that this one replaces (FIX tag 41, OrigClOrdID).
     pub replaces: Option<Uuid>,
+    /// The first order of the order chain; the id of the order itself if it replaces none.
+    pub root_id: Uuid,
+    /// Trading day of the client order id (FIX tag 75, TradeDate).
+    pub trading_day: Option<NaiveDate>,
+    /// Account that the order trades for (FIX tag 1, Account).
+    pub account: Option<String>,
+    /// How long the order stays open (FIX tag 59, TimeInForce).
+    pub time_in_force: Option<TimeInForce>,
+    /// Limit price of a stop-limit order in currency units (FIX tag 44, Price, of 40=4).
+    pub limit_price: Option<Price>,
+    /// Currency of the prices, ISO 4217 (FIX tag 15, Currency).
+    pub currency: Option<String>,
+    /// When the order was received from the customer (FIX tag 60, TransactTime, of 35=D).
+    pub received_at: Option<DateTime<Utc>>,
+    /// Further terms of the order.
+    pub instructions: Option<Instructions>,
 }
 
 /// An entry of the execution log together with the rows that it attests: the content of one leaf.
@@ -132,7 +149,8 @@ impl AttestedEntry {
                 .optional(Some(log.acted_by.as_str()), Record::text)
                 .optional(Some(log.acted_as.as_str()), Record::text)
                 .optional(log.break_id, Record::uuid)
-                .optional(log.reported_at, Record::time);
+                .optional(log.reported_at, Record::time)
+                .optional(log.report_id, Record::uuid);
         });
         if attested.terms.is_some() {
             Record::of(&mut content, b'O', self.terms.as_ref(), |record, terms| {
@@ -149,7 +167,15 @@ impl AttestedEntry {
                     .optional(terms.expires_at, Record::time)
                     .optional(terms.side, |record, side| record.text(side.label()))
                     .optional(terms.client_order_id.as_deref(), Record::text)
-                    .optional(terms.replaces, Record::uuid);
+                    .optional(terms.replaces, Record::uuid)
+                    .uuid(terms.root_id)
+                    .optional(terms.trading_day, Record::date)
+                    .optional(terms.account.as_deref(), Record::text)
+                    .optional(terms.time_in_force, |record, time| record.text(time.label()))
+                    .optional(terms.limit_price, Record::decimal)
+                    .optional(terms.currency.as_deref(), Record::text)
+                    .optional(terms.received_at, Record::time)
+                    .optional(terms.instructions.as_ref(), Record::instructions);
             });
         }
         if attested.fill.is_some() {
@@ -167,7 +193,10 @@ impl AttestedEntry {
                     .optional(fill.execution_id.as_deref(), Record::text)
                     .optional(fill.amends, Record::uuid)
                     .boolean(fill.is_bust)
-                    .optional(fill.break_id, Record::uuid);
+                    .optional(fill.break_id, Record::uuid)
+                    .uuid(fill.root_id)
+                    .text(&fill.source)
+                    .decimal(fill.rebate);
             });
         }
         if attested.broken.is_some() {
@@ -189,7 +218,10 @@ impl AttestedEntry {
                     .optional(broken.raw.as_deref(), Record::text)
                     .time(broken.created_at)
                     .text(&broken.acted_by)
-                    .text(&broken.acted_as);
+                    .text(&broken.acted_as)
+                    .optional(broken.client_order_id.as_deref(), Record::text)
+                    .text(&broken.source)
+                    .decimal(broken.rebate.clone());
             });
         }
         if attested.resolution.is_some() {
@@ -361,6 +393,19 @@ impl Record<'_> {
 
     fn time(&mut self, at: DateTime<Utc>) -> &mut Self {
         self.field(&at.timestamp_micros().to_be_bytes())
+    }
+
+    fn date(&mut self, day: NaiveDate) -> &mut Self {
+        self.text(&day.to_string())
+    }
+
+    /// Encodes each name with its value as two fields. JSON text would leave open how a character is escaped.
+    fn instructions(&mut self, instructions: &Instructions) -> &mut Self {
+        let mut pairs = Vec::new();
+        for (name, value) in instructions.iter() {
+            Record(&mut pairs).text(name).text(value);
+        }
+        self.field(&pairs)
     }
 
     /// Encodes without trailing zeros, so that widening the scale of a column changes no leaf.

@@ -15,8 +15,9 @@ use tradeblotter::audit::{
 use tradeblotter::role::Auditor;
 use tradeblotter::widths::{self, Widening};
 use tradeblotter::{
-    Action, Blotter, Commission, Error, Execution, ExecutionKind, NewAction, NewBreakResolution,
-    NewBust, NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, Outcome, Session, Side,
+    Action, Blotter, Commission, Error, Execution, ExecutionKind, Instructions, NewAction,
+    NewBreakResolution, NewBust, NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, Outcome,
+    Session, Side, TimeInForce,
 };
 
 use tradeblotter_test_support::raw::RawEntry;
@@ -78,17 +79,27 @@ impl Sealed {
         let Self { blotter, .. } = self;
         let ada = trader(blotter, &format!("Ada {part}"));
         let client_id = format!("C-{part}");
+        let instructions = [("18", "G"), ("110", "20"), ("note", "a \"quoted\" π")];
+        let instructions: Instructions = instructions.into_iter().collect();
         let new = NewOrder {
             stop_loss: Some(price("9.50")),
             take_profit: Some(price("12")),
             client_order_id: Some(&client_id),
             expires_at: Some(noon() + chrono::TimeDelta::days(30)),
-            ..NewOrder::limit(ada.id, Side::Buy, "AAPL", 100, price("10.50"))
+            trading_day: Some(noon().date_naive()),
+            account: Some("A-100"),
+            time_in_force: Some(TimeInForce::Gtc),
+            limit_price: Some(price("10.60")),
+            currency: Some("USD"),
+            received_at: Some(noon()),
+            instructions: Some(&instructions),
+            ..NewOrder::stop(ada.id, Side::Buy, "AAPL", 100, price("10.50"))
         };
         let order = submit(blotter, &new).unwrap();
         let routed = NewExecutionLog {
             reason: Some("to the venue"),
             reported_at: Some(noon()),
+            report_id: Some(uuid::Uuid::from_u128(7)),
             ..NewExecutionLog::new(order.id, NewAction::Executed { venue_order_id: Some("V-1") })
         };
         append(blotter, &routed).unwrap();
@@ -143,6 +154,7 @@ fn of_venue<'a>(order: &Order, quantity: i32, id: &'a str) -> NewFill<'a> {
     NewFill {
         execution_id: Some(id),
         commission: "0.10".parse().unwrap(),
+        source: Some("BROKER"),
         ..fill_of(order, quantity, "10.45")
     }
 }
@@ -156,9 +168,9 @@ fn late<'a>(order: Option<&Order>, id: &'a str) -> Execution<'a> {
         price: "10.50".parse().unwrap(),
         venue: "NASDAQ",
         commission: "0.10".parse().unwrap(),
-        rebate: 0.into(),
-        source: None,
-        client_order_id: None,
+        rebate: "0.05".parse().unwrap(),
+        source: Some("BROKER"),
+        client_order_id: Some("C-late"),
         execution_id: Some(id),
         raw: Some("8=FIX.4.4|35=8|"),
     }
@@ -384,6 +396,9 @@ fn changed(value: &serde_json::Value) -> serde_json::Value {
         Value::String(text) if text.parse::<f64>().is_ok() && text.len() < 20 => {
             Value::from("77.77")
         }
+        Value::String(text) if text.parse::<chrono::NaiveDate>().is_ok() => {
+            Value::from("2020-01-01")
+        }
         Value::String(text) if text.len() >= 64 => {
             let first = if text.starts_with('a') { "b" } else { "a" };
             Value::from(format!("{first}{}", &text[1..]))
@@ -392,7 +407,8 @@ fn changed(value: &serde_json::Value) -> serde_json::Value {
             "FILLED" => Value::from("PENDING"),
             "RECOVERED" | "SUBMITTED" => Value::from("APPROVED"),
             "PENDING" | "PARTIAL" | "CANCELLED" => Value::from("FILLED"),
-            "LIMIT" => Value::from("STOP"),
+            "STOP" => Value::from("LIMIT"),
+            "GTC" => Value::from("DAY"),
             "BUY" => Value::from("SELL"),
             "ORDER_ENDED" => Value::from("OVER_FILL"),
             _ => Value::from(format!("{text}!")),
@@ -436,7 +452,7 @@ fn a_proof_in_which_any_value_is_another_one_is_refused() {
         of_another.entry.terms = None;
         assert!(of_another.verify(&keys).unwrap_err().is_unproven());
     }
-    assert!(refused > 120, "{refused}");
+    assert!(refused > 140, "{refused}");
 }
 
 #[test]
