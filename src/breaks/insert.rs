@@ -22,6 +22,7 @@ struct NewBreak<'a> {
     reason: BreakReason,
     detail: &'a str,
     order_id: Option<Uuid>,
+    trader_id: Option<Uuid>,
     client_order_id: Option<&'a str>,
     venue: &'a str,
     source: &'a str,
@@ -44,7 +45,7 @@ impl Breaks<'_, Engine> {
         reason: BreakReason,
         detail: &str,
     ) -> Result<Break, Error> {
-        if let Some(inserted) = self.insert(execution, reason, detail)? {
+        if let Some(inserted) = self.insert(execution, reason, detail, None)? {
             return Ok(inserted);
         }
         let stored = self.find(execution)?;
@@ -54,13 +55,14 @@ impl Breaks<'_, Engine> {
         })
     }
 
-    /// Stores an execution, or totals, as a break; returns `None` if it is stored already. A detail longer
-    /// than 1000 characters is cut.
+    /// Stores an execution, totals or an order as a break; returns `None` if it is stored already. A detail
+    /// longer than 1000 characters is cut. The trader counts only if the order is not stored.
     pub(super) fn insert(
         &mut self,
         execution: &Execution<'_>,
         reason: BreakReason,
         detail: &str,
+        trader_id: Option<Uuid>,
     ) -> Result<Option<Break>, Error> {
         let detail: String = detail.chars().take(MAX_DETAIL).collect();
         // Trailing zeros would count towards the 20 decimal places that the columns allow.
@@ -73,6 +75,7 @@ impl Breaks<'_, Engine> {
             reason,
             detail: &detail,
             order_id: execution.order_id,
+            trader_id,
             client_order_id: execution.client_order_id,
             venue: execution.venue,
             source: execution.source(),

@@ -4,6 +4,7 @@
 //!   break.
 //! - [`Breaks::reconcile`] compares the totals of an order with those that its venue reports, and stores a
 //!   difference as a break.
+//! - [`Breaks::record_unstorable_order`] stores an order that the store cannot hold as a break.
 //! - [`Breaks::resolve`] books a break as a fill, or dismisses it.
 //! - [`Breaks::get`], [`Breaks::open`] and [`Breaks::recent`] read breaks with their resolutions.
 
@@ -13,6 +14,7 @@ mod insert;
 mod outcome;
 mod reconcile;
 mod rows;
+mod unstorable;
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -21,6 +23,7 @@ use uuid::Uuid;
 pub use self::execution::{Execution, ExecutionKind};
 pub use self::outcome::Outcome;
 pub use self::rows::{Break, BreakHistory, BreakResolution, NewBreakResolution, Resolution};
+pub use self::unstorable::UnstorableOrder;
 use crate::database::role::{Engine, Role};
 use crate::database::transaction::Tx;
 use crate::error::Error;

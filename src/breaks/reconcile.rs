@@ -40,7 +40,7 @@ impl Breaks<'_, Engine> {
             return Ok(None);
         }
         let detail = differing.join("; ");
-        if let Some(inserted) = self.insert(&execution, BreakReason::Totals, &detail)? {
+        if let Some(inserted) = self.insert(&execution, BreakReason::Totals, &detail, None)? {
             return Ok(Some(inserted));
         }
         Ok(Break::query()

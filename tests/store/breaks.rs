@@ -12,7 +12,7 @@ use proptest::test_runner::{Config, TestRunner};
 use tradeblotter::{
     Action, Blotter, Break, BreakHistory, BreakReason, BreakResolution, Error, Execution,
     ExecutionKind, Fill, Filter, NewAction, NewBreakResolution, NewExecutionLog, NewFill, NewOrder,
-    Order, OrderStatus, Outcome, Page, Resolution, Side,
+    Order, OrderStatus, Outcome, Page, Resolution, Side, UnstorableOrder,
 };
 use uuid::Uuid;
 
@@ -745,4 +745,42 @@ fn a_batch_that_holds_what_no_break_could_keep_is_refused_whole() {
     let refused = blotter.engine().transaction(|tx| tx.breaks().record_batch_or_break(&batch));
     assert!(refused.unwrap_err().is_invalid_input());
     assert_eq!(db.contents(), before);
+}
+
+#[test]
+fn an_order_that_cannot_be_stored_is_a_break_once_and_is_only_dismissed() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let order = UnstorableOrder {
+        trader_id: Some(ada.id),
+        client_order_id: Some("C-1"),
+        timestamp: noon(),
+        venue: "XNAS",
+        quantity: "0.5".parse().unwrap(),
+        price: 0.into(),
+        detail: "0.5 shares is no whole number",
+        raw: Some("35=D|38=0.5"),
+    };
+    let keep = |order: &UnstorableOrder<'_>| {
+        blotter.engine().transaction(|tx| tx.breaks().record_unstorable_order(order))
+    };
+    let kept = keep(&order).unwrap();
+    assert_eq!((kept.reason, kept.kind()), (BreakReason::InvalidOrder, None));
+    assert_eq!((kept.trader_id, kept.client_order_id.as_deref()), (Some(ada.id), Some("C-1")));
+    assert_eq!(keep(&order).unwrap(), kept);
+    // The trader sees it, and a booking is refused.
+    let seen = blotter.trader(ada.id).unwrap().transaction(|tx| tx.breaks().get(kept.id)).unwrap();
+    assert_eq!(seen.reported, kept);
+    let resolve = |new: &NewBreakResolution<'_>| {
+        blotter.engine().transaction(|tx| tx.breaks().resolve(new)).map(drop)
+    };
+    let refused = resolve(&NewBreakResolution::book(kept.id, "X")).unwrap_err();
+    assert_refused(&refused, Error::is_rule_violation, Some("break_resolutions_execution"));
+    resolve(&NewBreakResolution::dismiss(kept.id, "sent again as whole shares")).unwrap();
+    // Another quantity is another order, and a control character in an id is refused.
+    let other = UnstorableOrder { quantity: "0.25".parse().unwrap(), ..order.clone() };
+    assert_ne!(keep(&other).unwrap().id, kept.id);
+    let forged = UnstorableOrder { client_order_id: Some("C\u{1}150=F"), ..order };
+    assert_refused(&keep(&forged).unwrap_err(), Error::is_invalid_input, None);
 }
