@@ -61,11 +61,14 @@ impl Breaks<'_, Engine> {
     /// let late = Execution {
     ///     kind: ExecutionKind::Fill,
     ///     order_id: Some(order.id),
+    ///     client_order_id: None,
     ///     timestamp: chrono::Utc::now(),
     ///     quantity: 100.into(),
     ///     price: 229.into(),
     ///     venue: "XNAS",
     ///     commission: 0.into(),
+    ///     rebate: 0.into(),
+    ///     source: None,
     ///     execution_id: Some("E-4711"),
     ///     raw: None,
     /// };

@@ -72,7 +72,7 @@ pub enum Hardening {
 /// # migrations::run(owner)?;
 /// let superuser = &mut connect(&server.admin_url())?;
 /// harden::install(superuser)?;
-/// let refused = owner.batch_execute("ALTER TABLE fills DISABLE TRIGGER ALL").unwrap_err();
+/// let refused = owner.batch_execute("ALTER TABLE fills DISABLE TRIGGER USER").unwrap_err();
 /// assert!(refused.to_string().starts_with("ALTER TABLE on public.fills is refused"));
 ///
 /// harden::lift(superuser)?;

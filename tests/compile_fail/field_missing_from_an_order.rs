@@ -12,5 +12,12 @@ fn main() {
         expires_at: None,
         client_order_id: None,
         replaces: None,
+        trading_day: None,
+        account: None,
+        time_in_force: None,
+        limit_price: None,
+        currency: None,
+        received_at: None,
+        instructions: None,
     };
 }

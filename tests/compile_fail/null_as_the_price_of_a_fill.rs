@@ -8,6 +8,8 @@ fn main() {
         price_at_fill: None,
         venue: "NASDAQ",
         commission: Commission::default(),
+        rebate: Commission::default(),
+        source: None,
         execution_id: None,
     };
 }

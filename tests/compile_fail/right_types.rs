@@ -39,6 +39,13 @@ fn main() {
         expires_at: None,
         client_order_id: None,
         replaces: None,
+        trading_day: None,
+        account: None,
+        time_in_force: None,
+        limit_price: None,
+        currency: None,
+        received_at: None,
+        instructions: None,
     };
     let _ = NewFill {
         order_id: uuid::Uuid::from_u128(1),
@@ -47,6 +54,8 @@ fn main() {
         price_at_fill: price(),
         venue: "NASDAQ",
         commission: Commission::default(),
+        rebate: Commission::default(),
+        source: None,
         execution_id: None,
     };
 }
