@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bigdecimal::BigDecimal;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
-use crate::types::enums::{OrderStatus, OrderType, Side};
+use crate::types::enums::{OrderStatus, OrderType, Side, TimeInForce};
+use crate::types::instructions::Instructions;
 
 /// One report of a venue, a broker or a client: what happened to an order, and its state afterwards.
 ///
@@ -33,12 +34,16 @@ pub struct Event<'a> {
     pub trader: Option<Cow<'a, str>>,
     /// The name under which to register `trader` if it is an unknown id. Only in exports.
     pub trader_name: Option<Cow<'a, str>>,
+    /// The account that a new order trades for (FIX tag 1, Account); up to 64 characters.
+    pub account: Option<Cow<'a, str>>,
     /// The client's id of the order, or of the request to change or cancel it (FIX tag 11, ClOrdID); up to
     /// 64 characters.
     pub client_order_id: Option<Cow<'a, str>>,
     /// The client's id of the order before a change (FIX tag 41, OrigClOrdID); of a new order, of the order
     /// that it replaces.
     pub original_client_order_id: Option<Cow<'a, str>>,
+    /// The trading day of the client's id of a new order, if ids start again each day (FIX tag 75, TradeDate).
+    pub trading_day: Option<NaiveDate>,
     /// The venue's id of the order (FIX tag 37, OrderID); up to 64 characters.
     pub venue_order_id: Option<Cow<'a, str>>,
     /// The symbol of the stock (FIX tag 55, Symbol).
@@ -47,18 +52,26 @@ pub struct Event<'a> {
     pub side: Option<Side>,
     /// The type of the order (FIX tag 40, OrdType); `None` also for a type that the store does not have.
     pub order_type: Option<OrderType>,
+    /// How long a new order stays open (FIX tag 59, TimeInForce).
+    pub time_in_force: Option<TimeInForce>,
     /// The shares of the order (FIX tag 38, OrderQty); in a [`Kind::Replaced`] those of the whole order
     /// chain. It must be whole.
     pub quantity: Option<Number<'a>>,
     /// The limit price of a LIMIT order (FIX tag 44, Price) or the trigger price of a STOP order (99,
     /// StopPx).
     pub price: Option<Number<'a>>,
+    /// The limit price of a stop-limit order (FIX tag 44, Price, of 40=4), whose `price` is the trigger.
+    pub limit_price: Option<Number<'a>>,
     /// The price at which risk management closes the position at a loss; no FIX tag.
     pub stop_loss: Option<Number<'a>>,
     /// The price at which risk management closes the position at a profit; no FIX tag.
     pub take_profit: Option<Number<'a>>,
     /// When the order expires (FIX tag 126, ExpireTime).
     pub expires_at: Option<DateTime<Utc>>,
+    /// When a new order was received from the customer (FIX tag 60, TransactTime, of 35=D).
+    pub received_at: Option<DateTime<Utc>>,
+    /// Further terms of a new order: each a FIX tag or a name, with its value.
+    pub instructions: Option<Instructions>,
     /// The venue's id of the report (FIX tag 17, ExecID), up to 64 characters. An execution without one
     /// can't be recognized when it is read again.
     pub execution_id: Option<Cow<'a, str>>,
@@ -68,6 +81,8 @@ pub struct Event<'a> {
     /// The venue of the execution (FIX tag 30, LastMkt), up to 50 characters;
     /// [`Options::venue`](super::Options::venue) if it is `None`.
     pub venue: Option<Cow<'a, str>>,
+    /// Who assigned `execution_id`, such as a broker, up to 50 characters; the venue if it is `None`.
+    pub source: Option<Cow<'a, str>>,
     /// The shares of the fill, or of the fill after a correction (FIX tag 32, LastQty). A fraction becomes
     /// a break.
     pub last_quantity: Option<Number<'a>>,
@@ -77,8 +92,11 @@ pub struct Event<'a> {
     /// The commission, if it is an amount and not a rate (FIX tag 12, Commission, with 13, CommType,
     /// missing or 3).
     pub commission: Option<Number<'a>>,
+    /// What the venue paid for the fill: a commission below 0 (FIX tag 12), as a positive amount.
+    pub rebate: Option<Number<'a>>,
     /// The currency of the prices (FIX tag 15, Currency): an ISO 4217 code, or one for its hundredth such as
-    /// `GBp`. Prices in pence and in pounds are compared as the same price.
+    /// `GBp`. Prices in pence and in pounds are compared as the same price. A new order is stored with an ISO
+    /// code only.
     pub currency: Option<Cow<'a, str>>,
     /// When it happened (FIX tag 60, TransactTime, or else 52, SendingTime). Executions require it.
     pub at: Option<DateTime<Utc>>,
@@ -180,23 +198,31 @@ impl<'a> Event<'a> {
             replaces: None,
             trader: None,
             trader_name: None,
+            account: None,
             client_order_id: None,
             original_client_order_id: None,
+            trading_day: None,
             venue_order_id: None,
             symbol: None,
             side: None,
             order_type: None,
+            time_in_force: None,
             quantity: None,
             price: None,
+            limit_price: None,
             stop_loss: None,
             take_profit: None,
             expires_at: None,
+            received_at: None,
+            instructions: None,
             execution_id: None,
             refers_to: None,
             venue: None,
+            source: None,
             last_quantity: None,
             last_price: None,
             commission: None,
+            rebate: None,
             currency: None,
             at: None,
             status: None,

@@ -5,8 +5,10 @@
 //! differed, breaks of unknown orders, and when and by whom rows were recorded. A booked break is exported
 //! as the fill that it was booked as. Busts and corrections get new ids on import.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
+use bigdecimal::Zero;
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -22,6 +24,7 @@ use crate::orders::chain::ChainTotals;
 use crate::schema::{break_resolutions, breaks, fills, traders};
 use crate::types::enums::{Action, OrderStatus};
 use crate::types::filter::Filter;
+use crate::types::price::Commission;
 
 /// Entries read at a time.
 const PAGE: u16 = 500;
@@ -169,6 +172,7 @@ impl ExportedEntry<'_> {
         if self.kind == Kind::NewOrder {
             write("quantity", Some(self.order.quantity.to_string()));
             write("price", self.order.price.map(|price| price.to_string()));
+            write("limit_price", self.order.limit_price.map(|price| price.to_string()));
             write("stop_loss", self.order.stop_loss.map(|price| price.to_string()));
             write("take_profit", self.order.take_profit.map(|price| price.to_string()));
         }
@@ -176,6 +180,8 @@ impl ExportedEntry<'_> {
             write("last_quantity", Some(fill.quantity_filled.to_string()));
             write("last_price", Some(fill.price_at_fill.to_string()));
             write("commission", Some(fill.commission.to_string()));
+            let rebate = Some(fill.rebate).filter(|rebate| *rebate != Commission::default());
+            write("rebate", rebate.map(|rebate| rebate.to_string()));
             // A fill that was booked late: with the total, an import books it late again.
             write("cumulative_quantity", filled.filter(|_| fill.break_id.is_some()).cloned());
         }
@@ -183,6 +189,8 @@ impl ExportedEntry<'_> {
             write("last_quantity", Some(kept.quantity.to_plain_string()));
             write("last_price", Some(kept.price.to_plain_string()));
             write("commission", Some(kept.commission.to_plain_string()));
+            let rebate = Some(&kept.rebate).filter(|rebate| !rebate.is_zero());
+            write("rebate", rebate.map(|rebate| rebate.to_plain_string()));
         }
     }
 
@@ -206,16 +214,26 @@ impl ExportedEntry<'_> {
             replaces: order.replaces.filter(|_| is_new),
             trader: Some(order.trader_id.to_string().into()),
             trader_name: self.name.filter(|_| is_new).map(Into::into),
-            client_order_id: order.client_order_id.as_deref().map(Into::into),
+            account: order.account.as_deref().filter(|_| is_new).map(Into::into),
+            // A break has the id that its report named; the order is found by the store's own id.
+            client_order_id: match kept {
+                None => order.client_order_id.as_deref().map(Into::into),
+                Some(kept) => kept.client_order_id.as_deref().map(Into::into),
+            },
+            trading_day: order.trading_day.filter(|_| is_new),
             venue_order_id: entry.venue_order_id.as_deref().map(Into::into),
             symbol: is_new.then_some(order.symbol.as_str().into()),
             side: order.side.filter(|_| is_new),
             order_type: is_new.then_some(order.order_type),
+            time_in_force: order.time_in_force.filter(|_| is_new),
             quantity: self.number("quantity"),
             price: self.number("price"),
+            limit_price: self.number("limit_price"),
             stop_loss: self.number("stop_loss"),
             take_profit: self.number("take_profit"),
             expires_at: order.expires_at.filter(|_| is_new),
+            received_at: order.received_at.filter(|_| is_new),
+            instructions: order.instructions.clone().filter(|_| is_new),
             execution_id: match (fill, kept) {
                 (Some(fill), _) => fill.execution_id.as_deref().map(Into::into),
                 (None, kept) => kept.and_then(|kept| kept.execution_id.as_deref()).map(Into::into),
@@ -228,9 +246,15 @@ impl ExportedEntry<'_> {
                 (Some(fill), _) => Some(fill.venue.as_str().into()),
                 (None, kept) => kept.map(|kept| kept.venue.as_str().into()),
             },
+            source: match (fill, kept) {
+                (Some(fill), _) => source(&fill.source, &fill.venue),
+                (None, kept) => kept.and_then(|kept| source(&kept.source, &kept.venue)),
+            },
             last_quantity: self.number("last_quantity"),
             last_price: self.number("last_price"),
             commission: self.number("commission"),
+            rebate: self.number("rebate"),
+            currency: order.currency.as_deref().filter(|_| is_new).map(Into::into),
             cumulative_quantity: self.number("cumulative_quantity"),
             at: match (fill, kept) {
                 (Some(fill), _) => Some(fill.timestamp),
@@ -247,6 +271,11 @@ impl ExportedEntry<'_> {
             ..Event::new(kind, 0, self.raw.unwrap_or_default())
         }
     }
+}
+
+/// The source of an execution, unless it is the venue.
+fn source<'p>(source: &'p str, venue: &str) -> Option<Cow<'p, str>> {
+    (source != venue).then_some(source.into())
 }
 
 /// The reasons that the database writes into the entries of orders that were replaced, or expired.

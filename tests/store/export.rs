@@ -1,8 +1,11 @@
 //! Export and import: the exported events make the same orders, fills and actions in another store.
 
-use tradeblotter::ingest::{Event, FixReader, Ndjson, Options, Reader, Writer, export};
+use tradeblotter::ingest::{
+    AnyFormat, Csv, Event, FixReader, FormatName, Ndjson, Options, Reader, Writer, export,
+};
 use tradeblotter::{
-    Error, ExecutionLog, Filter, NewAction, NewBust, NewExecutionLog, NewOrder, Side,
+    Error, Execution, ExecutionKind, ExecutionLog, Filter, Instructions, NewAction, NewBust,
+    NewExecutionLog, NewFill, NewOrder, Side, TimeInForce,
 };
 
 use tradeblotter_test_support::{
@@ -15,13 +18,19 @@ fn options() -> Options {
     Options { trader: None, venue: "UNKNOWN".to_owned() }
 }
 
-fn exported(db: &Database) -> Vec<u8> {
+fn exported(db: &Database, name: FormatName) -> Vec<u8> {
     let mut written = Vec::new();
+    if name == FormatName::Csv {
+        Csv::write_header(&mut written).unwrap();
+    }
     let engine = db.blotter().engine();
     engine
         .snapshot(|tx| {
             export(tx, &Filter::default(), |event: &Event<'_>| {
-                Ndjson::write(event, &mut written).unwrap();
+                match name {
+                    FormatName::Csv => Csv::write(event, &mut written).unwrap(),
+                    _ => Ndjson::write(event, &mut written).unwrap(),
+                }
                 Ok::<_, Error>(())
             })
         })
@@ -29,9 +38,9 @@ fn exported(db: &Database) -> Vec<u8> {
     written
 }
 
-fn ingested(db: &Database, input: &[u8]) {
+fn ingested(db: &Database, input: &[u8], name: FormatName) {
     let engine = db.blotter().engine();
-    let mut reader = Reader::new(input, Ndjson);
+    let mut reader = Reader::new(input, AnyFormat::new(name, None));
     let mut writer = Writer::new(options());
     while let Some(batch) = reader.batch(100).unwrap() {
         assert_eq!(batch.malformed, []);
@@ -80,16 +89,53 @@ fn same(contents: &Contents) -> Vec<String> {
     said
 }
 
+/// The breaks as they were reported.
+fn same_breaks(contents: &Contents) -> Vec<String> {
+    let mut said: Vec<_> = contents
+        .breaks
+        .iter()
+        .map(|broken| {
+            format!(
+                "{:?} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+                broken.order_id,
+                broken.reason,
+                broken.client_order_id,
+                broken.venue,
+                broken.source,
+                broken.execution_id,
+                broken.refers_to,
+                broken.timestamp,
+                broken.quantity,
+                broken.price,
+                broken.commission,
+                broken.rebate,
+            )
+        })
+        .collect();
+    said.sort();
+    said
+}
+
 #[test]
 fn what_is_exported_makes_the_same_database_and_changes_nothing_the_second_time() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
     let market = |quantity| NewOrder::market(ada.id, Side::Sell, "AAPL", quantity);
+    let instructions = [("18", "G"), ("note", "a \"quoted\", π\n")];
+    let instructions: Instructions = instructions.into_iter().collect();
     let guarded = NewOrder {
+        client_order_id: Some("C-1"),
+        trading_day: Some(noon().date_naive()),
+        account: Some("A-100"),
+        time_in_force: Some(TimeInForce::Gtd),
+        limit_price: Some(price("10.60")),
+        currency: Some("USD"),
+        received_at: Some(noon()),
+        instructions: Some(&instructions),
         stop_loss: Some(price("9.00")),
         expires_at: Some(noon()),
-        ..NewOrder::limit(ada.id, Side::Buy, "MSFT", 100, price("10.50"))
+        ..NewOrder::stop(ada.id, Side::Buy, "MSFT", 100, price("10.50"))
     };
     let orders: Vec<_> = [market(100), guarded, market(50), market(10)]
         .map(|new| submit(&blotter, &new).unwrap())
@@ -101,7 +147,13 @@ fn what_is_exported_makes_the_same_database_and_changes_nothing_the_second_time(
     };
     append(&blotter, &taken).unwrap();
     let unnamed = record(&blotter, &fill_of(&orders[0], 40, "10.01")).unwrap();
-    record(&blotter, &fill_of(&orders[0], 40, "10.02")).unwrap();
+    let paid = NewFill {
+        rebate: "0.03".parse().unwrap(),
+        source: Some("BROKER"),
+        execution_id: Some("E-1"),
+        ..fill_of(&orders[0], 40, "10.02")
+    };
+    record(&blotter, &paid).unwrap();
     let bust = NewBust { amends: unnamed.id, timestamp: noon(), execution_id: Some("B-1") };
     let engine = blotter.engine();
     engine.transaction(|tx| tx.fills().bust(&bust)).unwrap();
@@ -116,17 +168,35 @@ fn what_is_exported_makes_the_same_database_and_changes_nothing_the_second_time(
     let retry = NewAction::Recovered { retry_attempt: Some(2), error_code: None, ended: None };
     let retried = NewExecutionLog::new(orders[3].id, retry);
     append(&blotter, &retried).unwrap();
+    let too_many = Execution {
+        kind: ExecutionKind::Fill,
+        order_id: Some(orders[3].id),
+        client_order_id: Some("C-2"),
+        timestamp: noon(),
+        quantity: 1000.into(),
+        price: "10.5".parse().unwrap(),
+        venue: "NASDAQ",
+        commission: "0.1".parse().unwrap(),
+        rebate: "0.02".parse().unwrap(),
+        source: Some("BROKER"),
+        execution_id: Some("E-2"),
+        raw: None,
+    };
+    engine.transaction(|tx| tx.breaks().record_or_break(&too_many)).unwrap();
 
-    let again = Database::migrated();
-    let events = exported(&db);
-    ingested(&again, &events);
-    assert_eq!(same(&again.contents()), same(&db.contents()));
-    assert_eq!(again.contents().breaks, []);
-    let before = again.contents();
-    ingested(&again, &events);
-    assert_eq!(again.contents(), before);
-    ingested(&db, &events);
-    assert_eq!(same(&db.contents()), same(&again.contents()));
+    for name in [FormatName::Ndjson, FormatName::Csv] {
+        let again = Database::migrated();
+        let events = exported(&db, name);
+        ingested(&again, &events, name);
+        assert_eq!(same(&again.contents()), same(&db.contents()), "{name}");
+        assert_eq!(same_breaks(&again.contents()), same_breaks(&db.contents()), "{name}");
+        let before = again.contents();
+        ingested(&again, &events, name);
+        assert_eq!(again.contents(), before, "{name}");
+        let before = db.contents();
+        ingested(&db, &events, name);
+        assert_eq!(db.contents(), before, "{name}");
+    }
 }
 
 #[test]
@@ -140,7 +210,7 @@ fn a_trading_day_goes_out_and_in_with_the_breaks_of_orders_that_are_there() {
     }
     drop(engine);
     let again = Database::migrated();
-    ingested(&again, &exported(&db));
+    ingested(&again, &exported(&db, FormatName::Ndjson), FormatName::Ndjson);
     let (out, back) = (same(&db.contents()), same(&again.contents()));
     let lost: Vec<_> = out.iter().filter(|line| !back.contains(line)).collect();
     let added: Vec<_> = back.iter().filter(|line| !out.contains(line)).collect();

@@ -25,7 +25,7 @@ pub(super) enum Classification {
 #[derive(Debug)]
 pub(super) struct KnownExecution {
     execution_id: Option<String>,
-    venue: String,
+    source: String,
     kind: &'static str,
     quantity: BigDecimal,
     price: BigDecimal,
@@ -47,7 +47,7 @@ impl KnownExecution {
     pub fn from_stored(fill: &Fill) -> Self {
         Self {
             execution_id: fill.execution_id.clone(),
-            venue: fill.venue.clone(),
+            source: fill.source.clone(),
             kind: match (fill.amends, fill.is_bust) {
                 (None, _) => FILL,
                 (_, true) => BUST,
@@ -62,7 +62,7 @@ impl KnownExecution {
     pub fn from_fill(new: &NewFill<'_>) -> Self {
         Self {
             execution_id: new.execution_id.map(str::to_owned),
-            venue: new.venue.to_owned(),
+            source: new.source().to_owned(),
             kind: FILL,
             quantity: new.quantity_filled.into(),
             price: new.price_at_fill.into(),
@@ -73,7 +73,7 @@ impl KnownExecution {
     pub fn from_report(execution: &Execution<'_>) -> Self {
         Self {
             execution_id: execution.execution_id.map(str::to_owned),
-            venue: execution.venue.to_owned(),
+            source: execution.source().to_owned(),
             kind: match execution.kind {
                 ExecutionKind::Fill => FILL,
                 ExecutionKind::Bust { .. } => BUST,
@@ -123,12 +123,12 @@ impl<'o> KnownExecutions<'o> {
     ) -> Classification {
         let Some(id) = reported.execution_id.clone() else { return Classification::New };
         let same_id = self.by_id.entry((root, id)).or_default();
-        // A session that does not report the venue has the default, which stands for any venue.
-        let has_same_venue = |known: &&KnownExecution| {
-            known.venue == reported.venue
-                || [&known.venue, &reported.venue].iter().any(|venue| *venue == self.default_venue)
+        // A session that reports neither venue nor source has the default venue, which stands for any source.
+        let is_default = |known: &KnownExecution| known.source == self.default_venue;
+        let has_same_source = |known: &&KnownExecution| {
+            known.source == reported.source || is_default(known) || is_default(&reported)
         };
-        let Some(known) = same_id.iter().find(has_same_venue) else {
+        let Some(known) = same_id.iter().find(has_same_source) else {
             same_id.push(reported);
             return Classification::New;
         };
@@ -138,7 +138,7 @@ impl<'o> KnownExecutions<'o> {
         Classification::Mismatch(format!(
             "execution id {:?} of {} is stored as {}, and reported as {}",
             known.execution_id.as_deref().unwrap_or_default(),
-            known.venue,
+            known.source,
             known.describe(),
             reported.describe(),
         ))

@@ -228,7 +228,14 @@ fn new_order<'e>(
         price: price(event.price, "price (tag 44 or 99)")?,
         stop_loss: price(event.stop_loss, "stop loss")?,
         take_profit: price(event.take_profit, "take profit")?,
+        limit_price: price(event.limit_price, "limit price (tag 44)")?,
         expires_at: event.expires_at,
+        trading_day: event.trading_day,
+        account: event.account.as_deref(),
+        time_in_force: event.time_in_force,
+        currency: currency(event),
+        received_at: event.received_at,
+        instructions: event.instructions.as_ref(),
         client_order_id: original.or(event.client_order_id.as_deref()),
         replaces: event.replaces.or(replaced.map(|replaced| replaced.id)),
         ..NewOrder::market(trader_id, side, symbol, quantity)
@@ -238,6 +245,14 @@ fn new_order<'e>(
         OrderType::Market => NewOrder { price: None, ..new },
         _ => new,
     })
+}
+
+/// The currency of the order that a report presents. A fill or an acknowledgement may state another notation of
+/// it than the order did, and the hundredth of a currency (GBp) is no ISO code.
+fn currency<'e>(event: &'e Event<'_>) -> Option<&'e str> {
+    let is_code = |code: &&str| code.len() == 3 && code.bytes().all(|it| it.is_ascii_uppercase());
+    let presents_order = matches!(event.kind, Kind::NewOrder | Kind::Replaced);
+    event.currency.as_deref().filter(is_code).filter(|_| presents_order)
 }
 
 fn shares(number: Number<'_>, field: &str) -> Result<i32, String> {

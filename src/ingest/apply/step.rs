@@ -11,6 +11,7 @@ use crate::ingest::event::{Event, Kind, Number};
 use crate::orders::NewOrder;
 use crate::types::enums::OrderStatus;
 use crate::types::price::{Commission, Price};
+use crate::types::text;
 
 /// Namespace of the version 5 UUIDs of reports, so that the same report makes the same entry whichever
 /// session it comes from.
@@ -131,6 +132,10 @@ fn fill<'e>(
         Some(commission) => Commission::try_from(commission.value()).ok()?,
         None => Commission::default(),
     };
+    let rebate = match event.rebate {
+        Some(rebate) => Commission::try_from(rebate.value()).ok()?,
+        None => Commission::default(),
+    };
     let new = NewFill {
         order_id,
         timestamp: event.at?,
@@ -138,8 +143,8 @@ fn fill<'e>(
         price_at_fill: Price::try_from(event.last_price?.value()).ok()?,
         venue: options.venue_of(event),
         commission,
-        rebate: Commission::default(),
-        source: None,
+        rebate,
+        source: event.source.as_deref(),
         execution_id: event.execution_id.as_deref(),
     };
     Some((event.id.unwrap_or_else(Uuid::now_v7), new))
@@ -177,12 +182,18 @@ pub(super) fn execution<'e>(
         price: value(event.last_price, "last price (tag 31)")?,
         venue: options.venue_of(event),
         commission: event.commission.map(Number::value).unwrap_or_default(),
-        rebate: 0.into(),
-        source: None,
-        client_order_id: None,
+        rebate: event.rebate.map(Number::value).unwrap_or_default(),
+        source: event.source.as_deref(),
+        // An id that no order can have would refuse the execution; the message as received keeps it.
+        client_order_id: event.client_order_id.as_deref().filter(|id| is_id(id)),
         execution_id: event.execution_id.as_deref(),
         raw: Some(event.raw.as_ref()).filter(|raw| !raw.trim().is_empty()),
     })
+}
+
+/// Returns whether an order can have this client order id.
+fn is_id(id: &str) -> bool {
+    text::check_name("client order id", id, text::MAX_ID).is_ok()
 }
 
 /// Returns the value of a number of shares, if it is whole and fits the column.

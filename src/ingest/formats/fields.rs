@@ -8,9 +8,11 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 
+use super::object::Object;
 use crate::ingest::event::{Event, Kind, Number};
+use crate::types::instructions::Instructions;
 
 /// Generates the list of names and the functions that set and get a field, from one list. `kind` and `raw`
 /// are always there, and come first and last.
@@ -61,23 +63,31 @@ fields! {
     at: parse_time format_time,
     trader: parse_text format_text,
     trader_name: parse_text format_text,
+    account: parse_text format_text,
     client_order_id: parse_text format_text,
     original_client_order_id: parse_text format_text,
+    trading_day: parse_day format_value,
     venue_order_id: parse_text format_text,
     symbol: parse_text format_text,
     side: parse_value format_value,
     order_type: parse_value format_value,
+    time_in_force: parse_value format_value,
     quantity: parse_number format_number,
     price: parse_number format_number,
+    limit_price: parse_number format_number,
     stop_loss: parse_number format_number,
     take_profit: parse_number format_number,
     expires_at: parse_time format_time,
+    received_at: parse_time format_time,
+    instructions: parse_instructions format_value,
     execution_id: parse_text format_text,
     refers_to: parse_text format_text,
     venue: parse_text format_text,
+    source: parse_text format_text,
     last_quantity: parse_number format_number,
     last_price: parse_number format_number,
     commission: parse_number format_number,
+    rebate: parse_number format_number,
     currency: parse_text format_text,
     status: parse_value format_value,
     cumulative_quantity: parse_number format_number,
@@ -136,6 +146,19 @@ fn parse_time(text: Cow<'_, str>) -> Result<DateTime<Utc>, String> {
 
 fn format_time<'e>(time: &DateTime<Utc>) -> Cow<'e, str> {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true).into()
+}
+
+fn parse_day(text: Cow<'_, str>) -> Result<NaiveDate, String> {
+    text.parse().map_err(|_| format!("is {text:?}; expected a day such as 2026-11-25"))
+}
+
+fn parse_instructions(text: Cow<'_, str>) -> Result<Instructions, String> {
+    match serde_json::from_str::<Object<'_>>(&text) {
+        Ok(object) => object.instructions(),
+        Err(error) => Err(format!(
+            "is not a JSON object with text values, such as {{\"110\":\"200\"}}: {error}"
+        )),
+    }
 }
 
 fn parse_value<T: FromStr<Err: Display>>(text: Cow<'_, str>) -> Result<T, String> {

@@ -6,6 +6,7 @@ mod detect;
 mod fields;
 mod fix;
 mod ndjson;
+mod object;
 mod reader;
 
 pub use alpaca::Alpaca;

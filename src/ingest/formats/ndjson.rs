@@ -1,21 +1,18 @@
 //! Events as NDJSON: one object per line.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::io::{self, Write};
 
-use memchr::memchr;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
-
 use super::fields::{self, FIELDS};
+use super::object::{Object, Value};
 use super::reader::{Format, Malformed};
 use crate::ingest::event::{Event, Kind};
+use memchr::memchr;
 
 /// Reads and writes events as NDJSON: one object per line, whose keys are the names of the fields of
 /// [`Event`].
 ///
 /// Values are text: numbers too, because a JSON number is a float to most readers; only `retry_attempt` may
-/// be a JSON integer. Times are RFC 3339. A field that is missing or null is `None`; `kind` is required.
+/// be a JSON integer, and `instructions` is an object of texts. Times are RFC 3339. A field that is missing or null is `None`; `kind` is required.
 ///
 /// An unknown field, a field that occurs twice, and a value of the wrong form make the line [`Malformed`],
 /// with the name of the field.
@@ -43,7 +40,11 @@ impl Ndjson {
         for field in FIELDS {
             if let Some(text) = fields::get(event, field) {
                 write!(out, "{separator}\"{field}\":")?;
-                serde_json::to_writer(&mut *out, &text)?;
+                match *field {
+                    // It is JSON already.
+                    "instructions" => out.write_all(text.as_bytes())?,
+                    _ => serde_json::to_writer(&mut *out, &text)?,
+                }
                 separator = ",";
             }
         }
@@ -84,7 +85,10 @@ impl Format for Ndjson {
                 Value::Integer(number) if field == "retry_attempt" => {
                     fields::set(&mut event, field, number.to_string().into())
                 }
-                Value::Integer(_) | Value::Other => {
+                Value::Object(object) if field == "instructions" => object
+                    .instructions()
+                    .map(|instructions| event.instructions = Some(instructions)),
+                Value::Integer(_) | Value::Object(_) | Value::Other => {
                     Err("is not text; expected text, for numbers too, because a JSON number is a \
                          float to most readers"
                         .to_owned())
@@ -96,82 +100,5 @@ impl Format for Ndjson {
             return Err(malformed(Some("kind".to_owned()), "is missing".to_owned()));
         }
         Ok(Some(event))
-    }
-}
-
-/// The fields of an object in their sequence, so that one that occurs twice is noticed.
-struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
-
-/// The value of a field.
-enum Value<'a> {
-    Null,
-    Text(Cow<'a, str>),
-    Integer(u64),
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-                let mut fields = Vec::new();
-                while let Some((key, value)) = map.next_entry::<Value<'de>, Value<'de>>()? {
-                    if let Value::Text(key) = key {
-                        fields.push((key, value));
-                    }
-                }
-                Ok(Object(fields))
-            }
-        }
-        from.deserialize_map(Fields)
-    }
-}
-
-impl<'de> Deserialize<'de> for Value<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Value<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("text")
-            }
-
-            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Value<'de>, E> {
-                Ok(Value::Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Value<'de>, E> {
-                Ok(Value::Text(Cow::Owned(text.to_owned())))
-            }
-
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value<'de>, E> {
-                Ok(Value::Integer(number))
-            }
-
-            fn visit_i64<E: de::Error>(self, _: i64) -> Result<Value<'de>, E> {
-                Ok(Value::Other)
-            }
-
-            fn visit_f64<E: de::Error>(self, _: f64) -> Result<Value<'de>, E> {
-                Ok(Value::Other)
-            }
-
-            fn visit_bool<E: de::Error>(self, _: bool) -> Result<Value<'de>, E> {
-                Ok(Value::Other)
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<Value<'de>, E> {
-                Ok(Value::Null)
-            }
-        }
-        from.deserialize_any(Any)
     }
 }

@@ -3,14 +3,14 @@
 
 use std::io::{self, Read};
 
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, NaiveDate, TimeDelta};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use tradeblotter::ingest::{
     Alpaca, AnyFormat, Csv, Event, FormatName, Kind, Ndjson, Number, Reader, detect,
 };
-use tradeblotter::{OrderStatus, OrderType, Side};
+use tradeblotter::{OrderStatus, OrderType, Side, TimeInForce};
 use uuid::Uuid;
 
 use tradeblotter_test_support::check;
@@ -64,12 +64,16 @@ fn owned(event: Event<'_>) -> Event<'static> {
     Event {
         trader: text(event.trader),
         trader_name: text(event.trader_name),
+        account: text(event.account),
+        source: text(event.source),
         client_order_id: text(event.client_order_id),
         original_client_order_id: text(event.original_client_order_id),
         venue_order_id: text(event.venue_order_id),
         symbol: text(event.symbol),
         quantity: number(event.quantity),
         price: number(event.price),
+        limit_price: number(event.limit_price),
+        rebate: number(event.rebate),
         stop_loss: number(event.stop_loss),
         take_profit: number(event.take_profit),
         execution_id: text(event.execution_id),
@@ -91,6 +95,10 @@ fn owned(event: Event<'_>) -> Event<'static> {
             side: event.side,
             order_type: event.order_type,
             expires_at: event.expires_at,
+            received_at: event.received_at,
+            trading_day: event.trading_day,
+            time_in_force: event.time_in_force,
+            instructions: event.instructions,
             at: event.at,
             status: event.status,
             retry_attempt: event.retry_attempt,
@@ -113,8 +121,15 @@ fn event() -> impl Strategy<Value = Event<'static>> {
         option::of(select(OrderStatus::ALL)),
         option::of(any::<u32>()),
     );
-    (texts, numbers, (time(), time()), (id(), id(), id()), rest, "[^\\x00]{1,30}").prop_map(
-        |(texts, numbers, (at, until), (id, order, replaces), rest, raw)| {
+    let terms = (
+        (text(), text(), number(), number()),
+        (time(), option::of(0..100_000_i32)),
+        option::of(select(TimeInForce::ALL)),
+        option::of(prop::collection::btree_map("[^\\x00]{0,5}", "[^\\x00]{0,5}", 0..4)),
+    );
+    let ids = (id(), id(), id());
+    (texts, numbers, (time(), time()), ids, rest, terms, "[^\\x00]{1,30}").prop_map(
+        |(texts, numbers, (at, until), (id, order, replaces), rest, terms, raw)| {
             let text = |text: Option<String>| text.map(Into::into);
             let number =
                 |number: Option<String>| number.and_then(|text| Number::new(String::leak(text)));
@@ -139,6 +154,14 @@ fn event() -> impl Strategy<Value = Event<'static>> {
                 last_price: number(numbers.2),
                 commission: number(numbers.3),
                 average_price: number(numbers.4),
+                account: text(terms.0.0),
+                source: text(terms.0.1),
+                limit_price: number(terms.0.2),
+                rebate: number(terms.0.3),
+                received_at: time(terms.1.0),
+                trading_day: terms.1.1.and_then(NaiveDate::from_num_days_from_ce_opt),
+                time_in_force: terms.2,
+                instructions: terms.3.map(|pairs| pairs.into_iter().collect()),
                 at: time(at),
                 expires_at: time(until),
                 id: id.map(Uuid::from_u128),
@@ -223,6 +246,19 @@ fn an_error_names_line_field_and_expected_value_and_the_rest_is_read() {
             r#"{"kind":"fill","side":"buy"}"#,
             "side is \"buy\": side \"buy\" must be one of BUY SELL",
         ),
+        (
+            r#"{"kind":"new_order","trading_day":"today"}"#,
+            "trading_day is \"today\"; expected a day such as 2026-11-25",
+        ),
+        (
+            r#"{"kind":"new_order","instructions":{"110":200}}"#,
+            "instructions has a value of \"110\" that is not text",
+        ),
+        (
+            r#"{"kind":"new_order","instructions":{"110":"1","110":"2"}}"#,
+            "instructions has \"110\" twice",
+        ),
+        (r#"{"kind":"new_order","symbol":{"110":"1"}}"#, "symbol is not text; expected text"),
         (r#"{"kind":"fill","kind":"fill"}"#, "kind occurs twice"),
         (r#"{"kind":"fill""#, "is not a JSON object"),
         (r#"[1]"#, "is not a JSON object"),

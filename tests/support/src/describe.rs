@@ -59,11 +59,13 @@ pub fn describe(db: &Database) -> Vec<String> {
         let raw = broken.raw.as_deref().unwrap_or_default();
         let raw = raw.replace("^A", "\u{1}").replace(['|', ';'], "\u{1}");
         format!(
-            "break {} of {}: {} [{} {:?} {:?} {} {} {} {} {}] {raw}",
+            "break {} of {} ({:?}): {} [{} {} {:?} {:?} {} {} {} {} {} {}] {raw}",
             broken.reason,
             names.get(broken.order_id),
+            broken.client_order_id,
             names.replace_ids(&broken.detail),
             broken.venue,
+            broken.source,
             broken.execution_id,
             broken.refers_to,
             broken.is_bust,
@@ -71,6 +73,7 @@ pub fn describe(db: &Database) -> Vec<String> {
             broken.quantity,
             broken.price,
             broken.commission,
+            broken.rebate,
         )
     }));
     lines.extend(contents.resolutions.iter().map(|resolution| {
@@ -108,7 +111,8 @@ pub fn describe(db: &Database) -> Vec<String> {
 
 fn describe_order(names: &Names, order: &Order) -> String {
     format!(
-        "order {} of {}: {:?} {} {} {} {:?} {} {} {:?} {} {:?} {:?} replaces {}",
+        "order {} of {}: {:?} {} {} {} {:?} {} {} {:?} {} {:?} {:?} replaces {} \
+         {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} of {} with {} breaks",
         names.get(Some(order.id)),
         names.get(Some(order.trader_id)),
         order.side,
@@ -123,12 +127,23 @@ fn describe_order(names: &Names, order: &Order) -> String {
         order.expires_at,
         order.venue_order_id,
         names.get(order.replaces),
+        order.limit_price,
+        order.stop_loss,
+        order.take_profit,
+        order.time_in_force,
+        order.currency,
+        order.account,
+        order.trading_day,
+        order.received_at,
+        order.instructions,
+        names.get(Some(order.root_id)),
+        order.break_count,
     )
 }
 
 fn describe_fill(names: &Names, fill: &Fill) -> String {
     format!(
-        "fill {:?} of {}: {} at {} on {} {} commission {} amends {} bust {}",
+        "fill {:?} of {}: {} at {} on {} {} commission {} rebate {} source {} amends {} bust {}",
         fill.execution_id,
         names.get(Some(fill.order_id)),
         fill.quantity_filled,
@@ -136,6 +151,8 @@ fn describe_fill(names: &Names, fill: &Fill) -> String {
         fill.venue,
         fill.timestamp,
         fill.commission,
+        fill.rebate,
+        fill.source,
         names.get(fill.amends),
         fill.is_bust,
     )
