@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use bigdecimal::{BigDecimal, ToPrimitive};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use parquet::basic::Compression;
 use parquet::data_type::{
     BoolType, ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType,
@@ -28,11 +28,12 @@ enum Column {
     Integer(&'static str, fn(&ReportRow) -> Option<i32>),
     Long(&'static str, fn(&ReportRow) -> Option<i64>),
     Boolean(&'static str, fn(&ReportRow) -> Option<bool>),
+    Day(&'static str, fn(&ReportRow) -> Option<NaiveDate>),
     Time(&'static str, fn(&ReportRow) -> Option<DateTime<Utc>>),
     Decimal(&'static str, fn(&ReportRow) -> Option<BigDecimal>),
 }
 
-use Column::{Boolean, Decimal, Integer, Long, Text, Time};
+use Column::{Boolean, Day, Decimal, Integer, Long, Text, Time};
 
 /// The columns in the order of [`ReportRow::FIELDS`].
 const COLUMNS: [Column; ReportRow::FIELDS.len()] = [
@@ -41,18 +42,26 @@ const COLUMNS: [Column; ReportRow::FIELDS.len()] = [
     Long("seal_id", |row| row.seal_id),
     Text("order_id", |row| Some(row.order_id.to_string())),
     Text("client_order_id", |row| row.client_order_id.clone()),
+    Day("trading_day", |row| row.trading_day),
     Text("venue_order_id", |row| row.venue_order_id.clone()),
     Text("replaces", |row| text(row.replaces)),
+    Text("root_id", |row| Some(row.root_id.to_string())),
     Text("trader_id", |row| Some(row.trader_id.to_string())),
     Text("trader_name", |row| Some(row.trader_name.clone())),
+    Text("account", |row| row.account.clone()),
     Text("symbol", |row| Some(row.symbol.clone())),
     Text("side", |row| text(row.side)),
     Text("order_type", |row| Some(row.order_type.to_string())),
+    Text("time_in_force", |row| text(row.time_in_force)),
     Integer("quantity", |row| Some(row.quantity)),
     Decimal("price", |row| row.price.map(Into::into)),
+    Decimal("limit_price", |row| row.limit_price.map(Into::into)),
     Decimal("stop_loss", |row| row.stop_loss.map(Into::into)),
     Decimal("take_profit", |row| row.take_profit.map(Into::into)),
+    Text("currency", |row| row.currency.clone()),
+    Time("received_at", |row| row.received_at),
     Time("expires_at", |row| row.expires_at),
+    Text("instructions", |row| text(row.instructions.as_ref())),
     Text("action", |row| Some(row.action.to_string())),
     Text("status_before", |row| text(row.status_before)),
     Text("status_after", |row| text(row.status_after)),
@@ -63,11 +72,14 @@ const COLUMNS: [Column; ReportRow::FIELDS.len()] = [
     Text("reason", |row| row.reason.clone()),
     Text("error_code", |row| row.error_code.clone()),
     Integer("retry_attempt", |row| row.retry_attempt),
+    Text("report_id", |row| text(row.report_id)),
     Text("fill_id", |row| text(row.fill_id)),
     Integer("fill_quantity", |row| row.fill_quantity),
     Decimal("fill_price", |row| row.fill_price.map(Into::into)),
     Text("fill_venue", |row| row.fill_venue.clone()),
+    Text("fill_source", |row| row.fill_source.clone()),
     Decimal("fill_commission", |row| row.fill_commission.map(Into::into)),
+    Decimal("fill_rebate", |row| row.fill_rebate.map(Into::into)),
     Text("execution_id", |row| row.execution_id.clone()),
     Text("amends", |row| text(row.amends)),
     Text("amended_execution_id", |row| row.amended_execution_id.clone()),
@@ -93,6 +105,7 @@ impl Column {
             Integer(name, _) => format!("optional int32 {name};"),
             Long(name, _) => format!("optional int64 {name};"),
             Boolean(name, _) => format!("optional boolean {name};"),
+            Day(name, _) => format!("optional int32 {name} (DATE);"),
             Time(name, _) => format!("optional int64 {name} (TIMESTAMP(MICROS, true));"),
             Decimal(name, _) => {
                 format!("optional fixed_len_byte_array(16) {name} (DECIMAL(38, {SCALE}));")
@@ -108,6 +121,13 @@ impl Column {
             Integer(_, of) => write_values::<Int32Type>(rows, to, |row| Ok(of(row))),
             Long(_, of) => write_values::<Int64Type>(rows, to, |row| Ok(of(row))),
             Boolean(_, of) => write_values::<BoolType>(rows, to, |row| Ok(of(row))),
+            Day(_, of) => {
+                write_values::<Int32Type>(
+                    rows,
+                    to,
+                    |row| Ok(of(row).map(|day| day.to_epoch_days())),
+                )
+            }
             Time(_, of) => write_values::<Int64Type>(rows, to, |row| {
                 Ok(of(row).map(|at| at.timestamp_micros()))
             }),

@@ -9,10 +9,14 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 use tradeblotter::report::{Contents, Format, Report, ReportRow};
-use tradeblotter::{Error, Filter};
+use tradeblotter::{
+    Error, Fill, Filter, Instructions, NewFill, NewOrder, Order, Side, TimeInForce,
+};
 use uuid::Uuid;
 
-use tradeblotter_test_support::{Database, amended_order, trading_day};
+use tradeblotter_test_support::{
+    Database, amended_order, fill_of, noon, price, record, submit, trader, trading_day,
+};
 
 /// The report and its contents in counts.
 fn written(db: &Database, filter: Filter<'_>, format: Format) -> (String, Contents) {
@@ -95,6 +99,67 @@ fn csv_and_ndjson_say_the_same_under_the_names_that_are_documented() {
         count += 1;
     }
     assert_eq!(count, rows.len());
+}
+
+/// An order with every term, and a fill of it with every column.
+fn order_with_every_term() -> (Database, Order, Fill) {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let instructions: Instructions =
+        [("18", "G"), ("note", "a \"quoted\" π")].into_iter().collect();
+    let new = NewOrder {
+        client_order_id: Some("C-1"),
+        trading_day: Some(noon().date_naive()),
+        account: Some("A-100"),
+        time_in_force: Some(TimeInForce::Gtd),
+        limit_price: Some(price("10.60")),
+        currency: Some("USD"),
+        received_at: Some(noon()),
+        expires_at: Some(noon()),
+        instructions: Some(&instructions),
+        ..NewOrder::stop(ada.id, Side::SellShort, "AAPL", 100, price("10.50"))
+    };
+    let order = submit(&blotter, &new).unwrap();
+    let paid = NewFill {
+        rebate: "0.03".parse().unwrap(),
+        source: Some("BROKER"),
+        execution_id: Some("E-1"),
+        ..fill_of(&order, 40, "10.55")
+    };
+    let fill = record(&blotter, &paid).unwrap();
+    (db, order, fill)
+}
+
+#[test]
+fn every_term_of_an_order_and_every_column_of_a_fill_is_in_its_rows() {
+    let (db, order, fill) = order_with_every_term();
+    let rows = rows(&db, Filter::default());
+    for row in &rows {
+        for (field, expected) in [
+            ("trading_day", "2026-11-20"),
+            ("root_id", order.id.to_string().as_str()),
+            ("account", "A-100"),
+            ("side", "SELL_SHORT"),
+            ("time_in_force", "GTD"),
+            ("price", "10.50"),
+            ("limit_price", "10.60"),
+            ("currency", "USD"),
+            ("received_at", "2026-11-20T12:00:00.000000Z"),
+            ("instructions", r#"{"18":"G","note":"a \"quoted\" π"}"#),
+        ] {
+            assert_eq!(text(row, field), expected, "{field}");
+        }
+    }
+    let filled = &rows[1];
+    assert_eq!(text(filled, "fill_id"), fill.id.to_string());
+    let of_fill = ["fill_source", "fill_rebate"].map(|field| text(filled, field));
+    assert_eq!(of_fill, ["BROKER", "0.03"]);
+    let (page, _) = written(&db, Filter::default(), Format::Html);
+    for shown in ["10.50 limit 10.60 USD GTD", "A-100", "through BROKER", "trading day 2026-11-20"]
+    {
+        assert!(page.contains(shown), "{shown}");
+    }
 }
 
 #[test]

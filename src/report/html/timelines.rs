@@ -44,6 +44,9 @@ pub(super) fn order(timeline: &Timeline) -> Markup {
                     span.soft {
                         (first.order_type.label())
                         @if let Some(price) = first.price { " " (price) }
+                        @if let Some(limit) = first.limit_price { " limit " (limit) }
+                        @if let Some(currency) = &first.currency { " " (currency) }
+                        @if let Some(time) = first.time_in_force { " " (time.label()) }
                         " · " (first.trader_name)
                     }
                 }
@@ -68,7 +71,17 @@ pub(super) fn order(timeline: &Timeline) -> Markup {
                     }
                     @if let Some(price) = first.stop_loss { span { "stop loss " (price) } }
                     @if let Some(price) = first.take_profit { span { "take profit " (price) } }
+                    @if let Some(at) = first.received_at { span { "received " (time(at)) } }
                     @if let Some(at) = first.expires_at { span { "expires " (time(at)) } }
+                    @if let Some(day) = first.trading_day { span { "trading day " (day) } }
+                    @if let Some(account) = &first.account {
+                        span { "account " span.mono { (account) } }
+                    }
+                    @if let Some(instructions) = &first.instructions {
+                        @for (name, value) in instructions.iter() {
+                            span { (name) "=" span.mono { (value) } }
+                        }
+                    }
                     span { "trader " span.mono { (first.trader_id) } }
                 }
                 ol.time { @for row in &timeline.rows { (action(row)) } }
@@ -95,6 +108,9 @@ fn action(row: &ReportRow) -> Markup {
                     }
                     (grouped(quantity)) " at " (price)
                     @if let Some(venue) = &row.fill_venue { " on " (venue) }
+                    @if let Some(source) = &row.fill_source {
+                        @if row.fill_venue.as_ref() != Some(source) { " through " (source) }
+                    }
                     @if let Some(id) = &row.execution_id { " " span.mono.soft { (id) } }
                 }
                 @if let Some(code) = &row.error_code { " code " span.mono { (code) } }

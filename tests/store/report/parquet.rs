@@ -6,6 +6,7 @@ use parquet::record::Field;
 use tradeblotter::report::{Format, Report, ReportRow};
 use tradeblotter::{Error, Filter};
 
+use super::order_with_every_term;
 use tradeblotter_test_support::Database;
 use tradeblotter_test_support::trading_day;
 
@@ -17,6 +18,7 @@ fn told(field: &Field) -> String {
         Field::Int(value) => value.to_string(),
         Field::Long(value) => value.to_string(),
         Field::Str(value) => value.clone(),
+        Field::Date(days) => chrono::NaiveDate::from_epoch_days(*days).unwrap().to_string(),
         Field::TimestampMicros(micros) => {
             chrono::DateTime::from_timestamp_micros(*micros).unwrap().to_rfc3339()
         }
@@ -37,14 +39,16 @@ fn plain(name: &str, text: &str) -> String {
         return String::new();
     }
     match name {
-        "event_time" | "record_time" | "expires_at" => {
+        "event_time" | "record_time" | "received_at" | "expires_at" => {
             chrono::DateTime::parse_from_rfc3339(text).unwrap().to_utc().to_rfc3339()
         }
         "price"
+        | "limit_price"
         | "stop_loss"
         | "take_profit"
         | "fill_price"
         | "fill_commission"
+        | "fill_rebate"
         | "cumulative_notional"
         | "cumulative_commission"
         | "average_price" => {
@@ -87,6 +91,7 @@ fn agree(db: &Database) -> usize {
 fn parquet_and_csv_of_one_snapshot_say_the_same() {
     let db = trading_day();
     assert_eq!(agree(&db), db.contents().log.len());
+    assert_eq!(agree(&order_with_every_term().0), 2);
 }
 
 #[test]
