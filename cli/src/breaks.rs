@@ -129,7 +129,9 @@ pub struct BreakRow {
     detail: String,
     order_id: Option<Uuid>,
     trader_id: Option<Uuid>,
+    client_order_id: Option<String>,
     venue: String,
+    source: String,
     execution_id: Option<String>,
     refers_to: Option<String>,
     is_bust: bool,
@@ -140,6 +142,8 @@ pub struct BreakRow {
     price: BigDecimal,
     #[serde(serialize_with = "output::plain")]
     commission: BigDecimal,
+    #[serde(serialize_with = "output::plain")]
+    rebate: BigDecimal,
     raw: Option<String>,
     created_at: DateTime<Utc>,
     acted_by: String,
@@ -162,7 +166,9 @@ impl From<BreakHistory> for BreakRow {
             detail: reported.detail,
             order_id: reported.order_id,
             trader_id: reported.trader_id,
+            client_order_id: reported.client_order_id,
             venue: reported.venue,
+            source: reported.source,
             execution_id: reported.execution_id,
             refers_to: reported.refers_to,
             is_bust: reported.is_bust,
@@ -170,6 +176,7 @@ impl From<BreakHistory> for BreakRow {
             quantity: reported.quantity,
             price: reported.price,
             commission: reported.commission,
+            rebate: reported.rebate,
             raw: reported.raw,
             created_at: reported.created_at,
             acted_by: reported.acted_by,
@@ -195,10 +202,11 @@ impl BreakRow {
         }
     }
 
-    /// Returns what was reported: a fill, a correction, a bust, or the totals of an order.
+    /// Returns what was reported: a fill, a correction, a bust, the totals of an order, or an order.
     fn kind(&self) -> &'static str {
         match (self.is_bust, &self.refers_to) {
             _ if self.reason == BreakReason::Totals => "totals",
+            _ if self.reason == BreakReason::InvalidOrder => "order",
             (true, _) => "bust",
             (false, Some(_)) => "correction",
             (false, None) => "fill",
@@ -227,7 +235,9 @@ impl Row for BreakRow {
         "detail",
         "order_id",
         "trader_id",
+        "client_order_id",
         "venue",
+        "source",
         "execution_id",
         "refers_to",
         "is_bust",
@@ -235,6 +245,7 @@ impl Row for BreakRow {
         "quantity",
         "price",
         "commission",
+        "rebate",
         "raw",
         "created_at",
         "acted_by",

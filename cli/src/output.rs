@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use comfy_table::{Cell, CellAlignment, Color, LineStyle, Table, TableStyle};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use tradeblotter::{ExecutionLog, Fill, Login, Order, OrderStatus, Side};
 use uuid::Uuid;
 
@@ -88,6 +89,15 @@ impl Row for Order {
         "client_order_id",
         "venue_order_id",
         "replaces",
+        "root_id",
+        "break_count",
+        "trading_day",
+        "account",
+        "time_in_force",
+        "limit_price",
+        "currency",
+        "received_at",
+        "instructions",
     ];
 
     fn cells(&self, detail: Detail) -> Vec<Cell> {
@@ -134,6 +144,9 @@ impl Row for Fill {
         "amends",
         "is_bust",
         "break_id",
+        "root_id",
+        "source",
+        "rebate",
     ];
 
     fn cells(&self, detail: Detail) -> Vec<Cell> {
@@ -177,6 +190,7 @@ impl Row for ExecutionLog {
         "acted_as",
         "break_id",
         "reported_at",
+        "report_id",
     ];
 
     fn cells(&self, detail: Detail) -> Vec<Cell> {
@@ -286,7 +300,7 @@ pub fn table<R: Row>(out: &mut impl Write, rows: &[R], detail: Detail) -> Result
 pub fn rows<R: Row>(out: &mut impl Write, rows: &[R], format: Format) -> Result<(), Failure> {
     match format {
         Format::Table => table(out, rows, Detail::Full),
-        Format::Csv => csv(out, rows, R::FIELDS),
+        Format::Csv => csv(out, rows, Header::Written),
         Format::Json => {
             serde_json::to_writer_pretty(&mut *out, rows).map_err(std::io::Error::from)?;
             Ok(writeln!(out)?)
@@ -304,7 +318,7 @@ pub fn more<R: Row>(out: &mut impl Write, rows: &[R], format: Format) -> Result<
                 writeln!(out, " {}", cells.join("   ").trim_end())?;
             }
         }
-        Format::Csv => csv(out, rows, &[])?,
+        Format::Csv => csv(out, rows, Header::Omitted)?,
         Format::Json => {
             for row in rows {
                 serde_json::to_writer(&mut *out, row).map_err(std::io::Error::from)?;
@@ -321,13 +335,27 @@ pub fn counted<N: Display + PartialEq + From<u8>>(count: N, one: &str, many: &st
     format!("{count} {noun}")
 }
 
-fn csv<R: Row>(out: &mut impl Write, rows: &[R], header: &[&str]) -> Result<(), Failure> {
+/// Whether CSV begins with a header line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Header {
+    Written,
+    Omitted,
+}
+
+fn csv<R: Row>(out: &mut impl Write, rows: &[R], header: Header) -> Result<(), Failure> {
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(&mut *out);
-    if !header.is_empty() {
-        writer.write_record(header).map_err(std::io::Error::from)?;
+    if header == Header::Written {
+        writer.write_record(R::FIELDS).map_err(std::io::Error::from)?;
     }
     for row in rows {
-        writer.serialize(row).map_err(std::io::Error::from)?;
+        // By way of JSON, because a CSV writer cannot serialize the instructions of an order, which are a map.
+        let row = serde_json::to_value(row).map_err(std::io::Error::from)?;
+        let fields = R::FIELDS.iter().map(|field| match &row[*field] {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        });
+        writer.write_record(fields).map_err(std::io::Error::from)?;
     }
     Ok(writer.flush()?)
 }
