@@ -89,6 +89,7 @@ const COLUMNS: [Column; ReportRow::FIELDS.len()] = [
     Long("cumulative_quantity", |row| Some(row.cumulative_quantity)),
     Decimal("cumulative_notional", |row| Some(row.cumulative_notional.clone())),
     Decimal("cumulative_commission", |row| Some(row.cumulative_commission.clone())),
+    Decimal("cumulative_rebate", |row| Some(row.cumulative_rebate.clone())),
     Decimal("average_price", |row| row.average_price.clone()),
     Boolean("average_is_exact", |row| row.average_is_exact),
 ];

@@ -129,6 +129,9 @@ pub struct ReportRow {
     /// Sum of the commissions of those fills in currency units, exact.
     #[serde(serialize_with = "crate::types::text::plain")]
     pub cumulative_commission: BigDecimal,
+    /// Sum of the rebates of those fills in currency units, exact.
+    #[serde(serialize_with = "crate::types::text::plain")]
+    pub cumulative_rebate: BigDecimal,
     /// Average price of those shares in currency units (FIX tag 6, AvgPx): notional divided by quantity, rounded
     /// to [`ReportRow::AVERAGE_PLACES`] decimal places, halves away from zero; none if no share is filled.
     #[serde(serialize_with = "optional_plain")]
@@ -198,6 +201,7 @@ impl ReportRow {
         "cumulative_quantity",
         "cumulative_notional",
         "cumulative_commission",
+        "cumulative_rebate",
         "average_price",
         "average_is_exact",
     ];

@@ -168,6 +168,7 @@ impl References {
             cumulative_quantity: state.after.shares,
             cumulative_notional: with_cents(&state.after.notional),
             cumulative_commission: with_cents(&state.after.commission),
+            cumulative_rebate: with_cents(&state.after.rebate),
             average_price: average_price.as_ref().map(with_cents),
             average_is_exact,
             change: state.after.minus(&state.before),

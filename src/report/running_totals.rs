@@ -1,4 +1,4 @@
-//! Running totals: filled shares, notional and commission of an order after each entry of its log.
+//! Running totals: filled shares, notional, commission and rebate of an order after each entry of its log.
 
 use std::collections::HashMap;
 
@@ -24,6 +24,8 @@ pub(super) struct RunningTotals {
     pub notional: BigDecimal,
     /// Sum of commissions in currency units, exact.
     pub commission: BigDecimal,
+    /// Sum of rebates in currency units, exact.
+    pub rebate: BigDecimal,
 }
 
 /// The state of an order before and after one entry of its log.
@@ -41,6 +43,7 @@ struct FillAmounts {
     quantity: i32,
     price: Price,
     commission: Commission,
+    rebate: Commission,
 }
 
 /// An entry of the log, with the fill that it records and the fill that this one amends.
@@ -74,6 +77,7 @@ impl RunningTotals {
             shares: self.shares - other.shares,
             notional: &self.notional - &other.notional,
             commission: &self.commission - &other.commission,
+            rebate: &self.rebate - &other.rebate,
         }
     }
 
@@ -81,6 +85,7 @@ impl RunningTotals {
         self.shares += other.shares;
         self.notional += &other.notional;
         self.commission += &other.commission;
+        self.rebate += &other.rebate;
     }
 
     /// Adds a fill `times` times; -1 subtracts it.
@@ -89,6 +94,7 @@ impl RunningTotals {
         self.shares += shares;
         self.notional += BigDecimal::from(shares) * BigDecimal::from(fill.price);
         self.commission += BigDecimal::from(times) * BigDecimal::from(fill.commission);
+        self.rebate += BigDecimal::from(times) * BigDecimal::from(fill.rebate);
     }
 }
 
@@ -101,7 +107,7 @@ pub(super) fn order_states(
     is_wanted: impl Fn(i64) -> bool,
 ) -> QueryResult<HashMap<i64, OrderState>> {
     let amended = amended_fills;
-    let amounts = (fills::quantity_filled, fills::price_at_fill, fills::commission);
+    let amounts = (fills::quantity_filled, fills::price_at_fill, fills::commission, fills::rebate);
     let steps = execution_logs::table
         .left_join(fills::table.on(execution_logs::fill_id.eq(fills::id.nullable())))
         .left_join(amended.on(fills::amends.eq(amended.field(fills::id).nullable())))

@@ -200,6 +200,31 @@ fn what_is_exported_makes_the_same_database_and_changes_nothing_the_second_time(
 }
 
 #[test]
+fn the_same_execution_id_of_two_sources_is_two_fills_and_pence_are_no_currency_of_an_order() {
+    let db = Database::migrated();
+    let order = r#"{"kind":"new_order","trader":"Ada","client_order_id":"C-1","symbol":"VOD","side":"BUY","order_type":"LIMIT","quantity":"100","price":"10.50","currency":"GBp"}"#;
+    let fill = |source: &str| {
+        format!(
+            r#"{{"kind":"fill","trader":"Ada","client_order_id":"C-1","execution_id":"E-1","venue":"XLON","source":"{source}","last_quantity":"40","last_price":"10.50","rebate":"0.02","at":"2026-11-20T12:00:00Z"}}"#
+        )
+    };
+    let bust = r#"{"kind":"bust","trader":"Ada","client_order_id":"C-1","execution_id":"E-2","refers_to":"E-1","venue":"XLON","source":"ONE","at":"2026-11-20T12:00:01Z"}"#;
+    let input = [order, &fill("ONE"), &fill("TWO"), &fill("ONE"), bust].join("\n");
+    for _ in 0..2 {
+        ingested(&db, input.as_bytes(), FormatName::Ndjson);
+        let contents = db.contents();
+        let order = &contents.orders[0];
+        assert_eq!((order.filled_quantity, order.currency.as_deref()), (40, None));
+        assert_eq!((contents.fills.len(), contents.breaks.len()), (3, 0));
+        let busted = contents.fills.iter().find(|fill| fill.is_bust).unwrap();
+        assert_eq!(busted.source, "ONE");
+    }
+    let again = Database::migrated();
+    ingested(&again, &exported(&db, FormatName::Ndjson), FormatName::Ndjson);
+    assert_eq!(same(&again.contents()), same(&db.contents()));
+}
+
+#[test]
 fn a_trading_day_goes_out_and_in_with_the_breaks_of_orders_that_are_there() {
     let db = Database::migrated();
     let engine = db.blotter().engine();

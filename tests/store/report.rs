@@ -153,11 +153,17 @@ fn every_term_of_an_order_and_every_column_of_a_fill_is_in_its_rows() {
     }
     let filled = &rows[1];
     assert_eq!(text(filled, "fill_id"), fill.id.to_string());
-    let of_fill = ["fill_source", "fill_rebate"].map(|field| text(filled, field));
-    assert_eq!(of_fill, ["BROKER", "0.03"]);
+    let of_fill =
+        ["fill_source", "fill_rebate", "cumulative_rebate"].map(|field| text(filled, field));
+    assert_eq!(of_fill, ["BROKER", "0.03", "0.03"]);
     let (page, _) = written(&db, Filter::default(), Format::Html);
-    for shown in ["10.50 limit 10.60 USD GTD", "A-100", "through BROKER", "trading day 2026-11-20"]
-    {
+    for shown in [
+        "10.50 limit 10.60 USD GTD",
+        "A-100",
+        "through BROKER",
+        "<dt>Rebate</dt><dd>0.03</dd>",
+        "trading day 2026-11-20",
+    ] {
         assert!(page.contains(shown), "{shown}");
     }
 }

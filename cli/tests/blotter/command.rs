@@ -12,8 +12,8 @@ use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
 use tradeblotter::embedded::Server;
 use tradeblotter::{
-    Blotter, Execution, ExecutionKind, NewAction, NewExecutionLog, NewOrder, Order, Outcome, Side,
-    Trader, connect,
+    Blotter, Execution, ExecutionKind, Instructions, NewAction, NewExecutionLog, NewOrder, Order,
+    Outcome, Side, Trader, connect,
 };
 use uuid::Uuid;
 
@@ -163,6 +163,29 @@ fn csv_and_json_give_prices_as_exact_text() {
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 4);
     assert!(rows.iter().any(|row| row.iter().any(|field| field.ends_with("her \"mind\""))));
+}
+
+#[test]
+fn instructions_are_an_object_in_json_and_the_same_as_text_in_csv() {
+    let database = Database::migrated();
+    let store = database.blotter();
+    let ada = trader(&store, "Ada").id;
+    let instructions: Instructions = [("18", "G"), ("note", "a, \"b\"")].into_iter().collect();
+    let new = NewOrder {
+        instructions: Some(&instructions),
+        ..NewOrder::market(ada, Side::Buy, "AAPL", 1)
+    };
+    submit(&store, &new).unwrap();
+    let listed = |format| {
+        text(on(&database, &["orders", "--trader", &ada.to_string(), "--format", format]), 0)
+    };
+    let json: serde_json::Value = serde_json::from_str(&listed("json")).unwrap();
+    assert_eq!(json[0]["instructions"], serde_json::to_value(&instructions).unwrap());
+    let csv = listed("csv");
+    let mut csv = csv::Reader::from_reader(csv.as_bytes());
+    let place = csv.headers().unwrap().iter().position(|field| field == "instructions").unwrap();
+    let row = csv.records().next().unwrap().unwrap();
+    assert_eq!(&row[place], instructions.to_string());
 }
 
 #[test]

@@ -43,6 +43,9 @@ pub(super) fn stored_venue(
         if names_venue {
             query = query.filter(fills::venue.eq_any([execution.venue, default_venue]));
         }
+        if let Some(source) = execution.source {
+            query = query.filter(fills::source.eq(source));
+        }
         let venue: Option<String> = query.first(tx.conn()).optional()?;
         if venue.is_some() {
             return Ok(venue);
@@ -63,6 +66,9 @@ pub(super) fn stored_venue(
         .into_boxed();
     if names_venue {
         query = query.filter(breaks::venue.eq(default_venue));
+    }
+    if let Some(source) = execution.source {
+        query = query.filter(breaks::source.eq(source));
     }
     Ok(query.first(tx.conn()).optional()?)
 }

@@ -8,6 +8,7 @@ mod timelines;
 
 use std::io::{self, Write};
 
+use bigdecimal::Zero;
 use chrono::{DateTime, NaiveTime, Utc};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -141,6 +142,9 @@ impl HtmlPage<'_> {
                 (fact("Fills", &grouped(*fills), &shares))
                 (fact("Notional", &money(&traded.notional), effective))
                 (fact("Commission", &money(&traded.commission), effective))
+                @if !traded.rebate.is_zero() {
+                    (fact("Rebate", &money(&traded.rebate), effective))
+                }
                 (fact("Amended", &grouped(busts + corrections), &amended))
                 (fact("Rejections", &grouped(rejected), "by venues"))
                 (fact("Breaks", &grouped(breaks), &open))

@@ -178,7 +178,7 @@ pub(super) fn breaks(breaks: &BreakSummary) -> Markup {
         section #breaks {
             h2 { "Breaks" }
             div.card {
-                p.soft.small { "Executions that venues reported and that could not be applied to an order." }
+                p.soft.small { "Executions that venues reported and that could not be applied to an order, and orders that could not be stored." }
                 @if newest.is_empty() { p.soft { "None." } } @else {
                     p {
                         @for (reason, count) in counts {
@@ -209,7 +209,9 @@ fn break_item(BreakHistory { reported, resolution }: &BreakHistory) -> Markup {
                 Some(_) => span.soft { "dismissed" },
             }
             " · " (shares(&reported.quantity)) " at " (money(&reported.price)) " on " (reported.venue)
+            @if reported.source != reported.venue { " through " (reported.source) }
             @if let Some(id) = &reported.execution_id { " " span.mono { (id) } }
+            @if let Some(id) = &reported.client_order_id { " of order " span.mono { (id) } }
             div { (reported.detail) }
             @if let Some(it) = resolution {
                 div { (it.acted_by) ": " (it.reason) span.when { " · " (time(it.created_at)) } }

@@ -51,6 +51,7 @@ fn plain(name: &str, text: &str) -> String {
         | "fill_rebate"
         | "cumulative_notional"
         | "cumulative_commission"
+        | "cumulative_rebate"
         | "average_price" => {
             text.parse::<bigdecimal::BigDecimal>().unwrap().normalized().to_plain_string()
         }
