@@ -148,6 +148,13 @@ pub enum BreakReason {
     InvalidOrder,
 }
 
+impl Side {
+    /// Returns whether the order buys; all other sides sell.
+    pub fn is_buy(self) -> bool {
+        self == Self::Buy
+    }
+}
+
 impl OrderStatus {
     /// The statuses of an order that can still be filled.
     pub const OPEN: &'static [Self] = &[Self::Pending, Self::Partial];

@@ -48,7 +48,10 @@ impl KnownOrder {
         if let Some(symbol) = event.symbol.as_deref() {
             comparison.field("symbol", self.symbol.as_str(), symbol);
         }
-        if let Some(side) = event.side {
+        // Venues report a short sale as a sale too.
+        if let Some(side) = event.side
+            && self.side.is_none_or(|own| own.is_buy() != side.is_buy())
+        {
             comparison.optional("side", self.side, Some(side));
         }
         if let Some(quantity) = event.quantity.filter(|_| event.kind == Kind::NewOrder) {

@@ -70,6 +70,7 @@ struct Order<'a> {
     kind: Option<Cow<'a, str>>,
     status: Option<Cow<'a, str>>,
     expires_at: Option<Cow<'a, str>>,
+    time_in_force: Option<Cow<'a, str>>,
     replaced_by: Option<Cow<'a, str>>,
     #[serde(borrow)]
     qty: Option<&'a RawValue>,
@@ -199,6 +200,10 @@ fn set_order<'a>(event: &mut Event<'a>, order: Order<'a>) -> Result<(), Wrong> {
         }
         _ => (None, None),
     };
+    if order.kind.as_deref() == Some("stop_limit") {
+        event.limit_price = number(order.limit_price, "limit_price")?;
+    }
+    event.time_in_force = order.time_in_force.and_then(|text| text.to_uppercase().parse().ok());
     event.quantity = number(order.qty, "qty of the order")?;
     event.cumulative_quantity = number(order.filled_qty, "filled_qty")?;
     event.average_price = number(order.filled_avg_price, "filled_avg_price")?;
@@ -235,7 +240,8 @@ fn time(text: &str, field: &'static str) -> Result<DateTime<Utc>, Wrong> {
 fn side(text: &str) -> Result<Side, Wrong> {
     match text {
         "buy" => Ok(Side::Buy),
-        "sell" | "sell_short" => Ok(Side::Sell),
+        "sell" => Ok(Side::Sell),
+        "sell_short" => Ok(Side::SellShort),
         _ => Err(("side", format!("is {text:?}; expected buy, sell or sell_short"))),
     }
 }

@@ -4,9 +4,9 @@ use std::io::{self, Read};
 
 use proptest::prelude::*;
 use tradeblotter::ingest::{Event, FixReader, Format, Kind, Malformed, Reader};
-use tradeblotter::{OrderStatus, OrderType, Side};
+use tradeblotter::{OrderStatus, OrderType, Side, TimeInForce};
 
-use tradeblotter_test_support::check;
+use tradeblotter_test_support::{check, noon};
 
 /// An execution report with every field that the reader uses.
 const FILL: &str = "35=8|34=7|49=BROKER|52=20261125-14:30:00.123|56=US|1=ACC-1|37=O-9|11=C-2|41=C-1|17=E-5|\
@@ -227,7 +227,7 @@ fn statuses_sides_and_types_that_the_store_does_not_have_are_none() {
     }
     for (code, side) in [("1", Side::Buy), ("3", Side::Buy), ("2", Side::Sell), ("4", Side::Sell)]
         .into_iter()
-        .chain([("5", Side::Sell), ("6", Side::Sell)])
+        .chain([("5", Side::SellShort), ("6", Side::SellShortExempt)])
     {
         assert_eq!(event_of(&format!("35=D|54={code}|"), |event| event.side), Some(side), "{code}");
     }
@@ -544,4 +544,48 @@ fn no_change_of_a_log_makes_the_reader_panic_and_a_strict_reader_accepts_no_chan
         prop_assert!(!read.iter().any(|read| matches!(read, Ok(Some(_)))), "{:?}", read);
         Ok(())
     });
+}
+
+#[test]
+fn the_terms_of_a_new_order_are_kept_in_full() {
+    let order = "35=D|1=ACC-1|15=USD|18=G|40=4|44=10|54=3|59=1|60=20261120-12:00:00|99=9|110=200|432=20261201|";
+    let terms = event_of(order, |event| {
+        let instructions = event.instructions.map(|kept| kept.to_string());
+        (
+            event.account.map(|account| account.into_owned()),
+            event.currency.map(|code| code.into_owned()),
+            event.time_in_force,
+            event.received_at,
+            event.limit_price.map(|price| price.to_string()),
+            instructions,
+        )
+    });
+    assert_eq!(
+        terms,
+        (
+            Some("ACC-1".to_owned()),
+            Some("USD".to_owned()),
+            Some(TimeInForce::Gtc),
+            Some(noon()),
+            Some("10".to_owned()),
+            // The side 3, buy minus, is folded into BUY.
+            Some(r#"{"110":"200","18":"G","432":"20261201","54":"3"}"#.to_owned()),
+        )
+    );
+    // A time in force that the store does not have is kept as it was sent.
+    let other = event_of("35=D|59=A|", |event| {
+        (event.time_in_force, event.instructions.map(|kept| kept.to_string()))
+    });
+    assert_eq!(other, (None, Some(r#"{"59":"A"}"#.to_owned())));
+}
+
+#[test]
+fn a_commission_below_zero_is_a_rebate() {
+    let fees = |fee: &str| {
+        event_of(&format!("35=8|150=F|17=E-1|32=5|31=10|12={fee}|"), |event| {
+            (event.commission.map(|n| n.to_string()), event.rebate.map(|n| n.to_string()))
+        })
+    };
+    assert_eq!(fees("0.25"), (Some("0.25".to_owned()), None));
+    assert_eq!(fees("-0.25"), (None, Some("0.25".to_owned())));
 }

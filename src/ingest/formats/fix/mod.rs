@@ -19,7 +19,8 @@ use std::borrow::Cow;
 
 use crate::ingest::event::{Event, Kind, Number};
 use crate::ingest::formats::reader::{Format, Malformed};
-use crate::types::enums::{OrderStatus, OrderType, Side};
+use crate::types::enums::{OrderStatus, OrderType, Side, TimeInForce};
+use crate::types::instructions::Instructions;
 use frame::BeginString;
 use message::{Message, show};
 
@@ -115,7 +116,8 @@ fn set_fields<'a>(event: &mut Event<'a>, message: &Message<'a>) -> Result<(), Ma
         b"D" => {
             event.kind = Kind::NewOrder;
             event.original_client_order_id = None;
-            return set_terms(event, message);
+            set_terms(event, message)?;
+            return set_new_order(event, message);
         }
         b"9" => {
             event.kind = Kind::CancelRejected;
@@ -237,7 +239,9 @@ fn set_terms<'a>(event: &mut Event<'a>, message: &Message<'a>) -> Result<(), Mal
     event.side = match message.get(tags::SIDE) {
         None => None,
         Some(b"1" | b"3") => Some(Side::Buy),
-        Some(b"2" | b"4" | b"5" | b"6") => Some(Side::Sell),
+        Some(b"2" | b"4") => Some(Side::Sell),
+        Some(b"5") => Some(Side::SellShort),
+        Some(b"6") => Some(Side::SellShortExempt),
         Some(found) => {
             let expected = "1 or 3 for a buy, 2, 4, 5 or 6 for a sell";
             return Err(message.wrong(tags::SIDE, found, expected));
@@ -261,14 +265,42 @@ fn set_terms<'a>(event: &mut Event<'a>, message: &Message<'a>) -> Result<(), Mal
         },
     };
     if message.get(tags::ORD_TYPE) == Some(b"4") {
-        let limit = message.get(tags::PRICE).map(show).unwrap_or_default();
-        let note = format!(
-            "tag 40 (OrdType) is 4, a stop limit order; it is stored as a STOP, without its limit {limit}"
-        );
-        add_note(event, note);
+        event.limit_price = message.number(tags::PRICE)?;
     }
     event.quantity = message.number(tags::ORDER_QTY)?;
     event.expires_at = message.time(tags::EXPIRE_TIME)?;
+    Ok(())
+}
+
+/// Sets the terms that a new order (35=D) presents and that reports of it need not repeat.
+///
+/// What has no field of its own is kept as an instruction, and so is a value that is folded into another one.
+fn set_new_order<'a>(event: &mut Event<'a>, message: &Message<'a>) -> Result<(), Malformed> {
+    event.account = message.text(tags::ACCOUNT);
+    event.currency = message.text(tags::CURRENCY);
+    event.received_at = message.time(tags::TRANSACT_TIME)?;
+    event.time_in_force = match message.get(tags::TIME_IN_FORCE) {
+        Some(b"0") => Some(TimeInForce::Day),
+        Some(b"1") => Some(TimeInForce::Gtc),
+        Some(b"2") => Some(TimeInForce::Opg),
+        Some(b"3") => Some(TimeInForce::Ioc),
+        Some(b"4") => Some(TimeInForce::Fok),
+        Some(b"5") => Some(TimeInForce::Gtx),
+        Some(b"6") => Some(TimeInForce::Gtd),
+        Some(b"7") => Some(TimeInForce::Cls),
+        _ => None,
+    };
+    let is_folded = |tag| match (tag, message.get(tag)) {
+        (tags::SIDE, Some(b"3" | b"4")) | (tags::ORD_TYPE, Some(b"5" | b"B")) => true,
+        (tags::TIME_IN_FORCE, Some(_)) => event.time_in_force.is_none(),
+        _ => false,
+    };
+    let folded =
+        [tags::SIDE, tags::ORD_TYPE, tags::TIME_IN_FORCE].into_iter().filter(|tag| is_folded(*tag));
+    let kept = tags::INSTRUCTIONS.into_iter().chain(folded);
+    let instructions: Instructions =
+        kept.filter_map(|tag| Some((tag.to_string(), message.text(tag)?))).collect();
+    event.instructions = Some(instructions).filter(|kept| !kept.is_empty());
     Ok(())
 }
 
@@ -286,7 +318,12 @@ fn set_execution<'a>(event: &mut Event<'a>, message: &Message<'a>) -> Result<(),
     event.last_price = message.number(tags::LAST_PX)?;
     // CommType (13) 3 is an amount; the others are rates, per share or in percent.
     if matches!(message.get(tags::COMM_TYPE), None | Some(b"3")) {
-        event.commission = message.number(tags::COMMISSION)?;
+        let commission = message.number(tags::COMMISSION)?;
+        // A commission below 0 is what the venue paid.
+        event.rebate = commission
+            .and_then(|commission| commission.as_str().strip_prefix('-'))
+            .and_then(Number::new);
+        event.commission = commission.filter(|_| event.rebate.is_none());
     }
     Ok(())
 }

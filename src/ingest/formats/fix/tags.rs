@@ -1,5 +1,7 @@
 //! The FIX tags that the reader looks at, with FIX's names of them.
 
+/// Account: the account that the order trades for.
+pub(super) const ACCOUNT: u32 = 1;
 /// AvgPx: average price of the shares filled.
 pub(super) const AVG_PX: u32 = 6;
 /// BeginString: the version of FIX; the first field of a message.
@@ -20,10 +22,16 @@ pub(super) const CUM_QTY: u32 = 14;
 pub(super) const CURRENCY: u32 = 15;
 /// ExecID: the venue's id of the report.
 pub(super) const EXEC_ID: u32 = 17;
+/// ExecInst: instructions for handling at the venue.
+pub(super) const EXEC_INST: u32 = 18;
 /// ExecRefID: the ExecID that a bust or a correction amends.
 pub(super) const EXEC_REF_ID: u32 = 19;
 /// ExecTransType: new, bust, correction or status, up to FIX 4.2.
 pub(super) const EXEC_TRANS_TYPE: u32 = 20;
+/// HandlInst: whether people may intervene.
+pub(super) const HANDL_INST: u32 = 21;
+/// SecurityIDSource: the scheme of SecurityID; IDSource up to FIX 4.2.
+pub(super) const ID_SOURCE: u32 = 22;
 /// LastMkt: the venue of the execution.
 pub(super) const LAST_MKT: u32 = 30;
 /// LastPx: price of this fill.
@@ -44,6 +52,10 @@ pub(super) const ORD_TYPE: u32 = 40;
 pub(super) const ORIG_CL_ORD_ID: u32 = 41;
 /// Price: limit price.
 pub(super) const PRICE: u32 = 44;
+/// Rule80A: the capacity of the order, up to FIX 4.2.
+pub(super) const RULE_80A: u32 = 47;
+/// SecurityID, such as an ISIN.
+pub(super) const SECURITY_ID: u32 = 48;
 /// SendingTime.
 pub(super) const SENDING_TIME: u32 = 52;
 /// Side: buy or sell.
@@ -52,20 +64,56 @@ pub(super) const SIDE: u32 = 54;
 pub(super) const SYMBOL: u32 = 55;
 /// Text: an explanation for people.
 pub(super) const TEXT: u32 = 58;
+/// TimeInForce.
+pub(super) const TIME_IN_FORCE: u32 = 59;
 /// TransactTime: when the event happened at the venue.
 pub(super) const TRANSACT_TIME: u32 = 60;
+/// SettlType: when the trade settles.
+pub(super) const SETTL_TYPE: u32 = 63;
 /// StopPx: trigger price of a stop order.
 pub(super) const STOP_PX: u32 = 99;
+/// ExDestination: the venue that the client asks for.
+pub(super) const EX_DESTINATION: u32 = 100;
 /// CxlRejReason: why a request to cancel or change was refused.
 pub(super) const CXL_REJ_REASON: u32 = 102;
 /// OrdRejReason: why an order was rejected.
 pub(super) const ORD_REJ_REASON: u32 = 103;
+/// MinQty: the least shares of a fill.
+pub(super) const MIN_QTY: u32 = 110;
+/// MaxFloor: the most shares to show.
+pub(super) const MAX_FLOOR: u32 = 111;
+/// LocateReqd: whether the shares of a short sale must still be located.
+pub(super) const LOCATE_REQD: u32 = 114;
 /// ExpireTime of the order.
 pub(super) const EXPIRE_TIME: u32 = 126;
 /// ExecType: what happened.
 pub(super) const EXEC_TYPE: u32 = 150;
 /// LeavesQty: shares that are left to fill.
 pub(super) const LEAVES_QTY: u32 = 151;
+/// SecurityType.
+pub(super) const SECURITY_TYPE: u32 = 167;
+/// MaturityMonthYear of an option or future.
+pub(super) const MATURITY: u32 = 200;
+/// SecurityExchange: the market of the symbol.
+pub(super) const SECURITY_EXCHANGE: u32 = 207;
+/// MaxShow: the most shares to show.
+pub(super) const MAX_SHOW: u32 = 210;
+/// PegOffsetValue: distance of a pegged order.
+pub(super) const PEG_OFFSET: u32 = 211;
+/// DiscretionInst: the price that discretion is relative to.
+pub(super) const DISCRETION_INST: u32 = 388;
+/// DiscretionOffsetValue.
+pub(super) const DISCRETION_OFFSET: u32 = 389;
+/// PriceType: whether a price is per share.
+pub(super) const PRICE_TYPE: u32 = 423;
+/// ExpireDate: the day on which the order expires, in the market's time zone.
+pub(super) const EXPIRE_DATE: u32 = 432;
+/// OrderCapacity: agency, principal and others.
+pub(super) const ORDER_CAPACITY: u32 = 528;
+/// AccountType.
+pub(super) const ACCOUNT_TYPE: u32 = 581;
+/// CustOrderCapacity.
+pub(super) const CUST_ORDER_CAPACITY: u32 = 582;
 
 /// The number of tags whose values are kept of a message.
 pub(super) const KEPT: usize = TAGS.len();
@@ -105,6 +153,30 @@ const TAGS: &[(u32, &str)] = &[
     (EXPIRE_TIME, "ExpireTime"),
     (EXEC_TYPE, "ExecType"),
     (LEAVES_QTY, "LeavesQty"),
+    (ACCOUNT, "Account"),
+    (EXEC_INST, "ExecInst"),
+    (HANDL_INST, "HandlInst"),
+    (ID_SOURCE, "SecurityIDSource"),
+    (RULE_80A, "Rule80A"),
+    (SECURITY_ID, "SecurityID"),
+    (TIME_IN_FORCE, "TimeInForce"),
+    (SETTL_TYPE, "SettlType"),
+    (EX_DESTINATION, "ExDestination"),
+    (MIN_QTY, "MinQty"),
+    (MAX_FLOOR, "MaxFloor"),
+    (LOCATE_REQD, "LocateReqd"),
+    (SECURITY_TYPE, "SecurityType"),
+    (MATURITY, "MaturityMonthYear"),
+    (SECURITY_EXCHANGE, "SecurityExchange"),
+    (MAX_SHOW, "MaxShow"),
+    (PEG_OFFSET, "PegOffsetValue"),
+    (DISCRETION_INST, "DiscretionInst"),
+    (DISCRETION_OFFSET, "DiscretionOffsetValue"),
+    (PRICE_TYPE, "PriceType"),
+    (EXPIRE_DATE, "ExpireDate"),
+    (ORDER_CAPACITY, "OrderCapacity"),
+    (ACCOUNT_TYPE, "AccountType"),
+    (CUST_ORDER_CAPACITY, "CustOrderCapacity"),
 ];
 
 /// The greatest tag that is kept.
@@ -170,3 +242,29 @@ pub(super) fn named(tag: u32) -> String {
         None => format!("tag {tag}"),
     }
 }
+
+/// The tags of a new order that are kept as its instructions, under the number of the tag.
+pub(super) const INSTRUCTIONS: [u32; 22] = [
+    EXEC_INST,
+    HANDL_INST,
+    ID_SOURCE,
+    RULE_80A,
+    SECURITY_ID,
+    SETTL_TYPE,
+    EX_DESTINATION,
+    MIN_QTY,
+    MAX_FLOOR,
+    LOCATE_REQD,
+    SECURITY_TYPE,
+    MATURITY,
+    SECURITY_EXCHANGE,
+    MAX_SHOW,
+    PEG_OFFSET,
+    DISCRETION_INST,
+    DISCRETION_OFFSET,
+    PRICE_TYPE,
+    EXPIRE_DATE,
+    ORDER_CAPACITY,
+    ACCOUNT_TYPE,
+    CUST_ORDER_CAPACITY,
+];
