@@ -550,10 +550,10 @@ fn no_change_of_a_log_makes_the_reader_panic_and_a_strict_reader_accepts_no_chan
 fn the_terms_of_a_new_order_are_kept_in_full() {
     let order = "35=D|1=ACC-1|15=USD|18=G|40=4|44=10|54=3|59=1|60=20261120-12:00:00|99=9|110=200|432=20261201|";
     let terms = event_of(order, |event| {
-        let instructions = event.instructions.map(|kept| kept.to_string());
+        let instructions = event.instructions.as_ref().map(|kept| kept.to_string());
         (
-            event.account.map(|account| account.into_owned()),
-            event.currency.map(|code| code.into_owned()),
+            event.account.as_deref().map(str::to_owned),
+            event.currency.as_deref().map(str::to_owned),
             event.time_in_force,
             event.received_at,
             event.limit_price.map(|price| price.to_string()),
@@ -574,7 +574,7 @@ fn the_terms_of_a_new_order_are_kept_in_full() {
     );
     // A time in force that the store does not have is kept as it was sent.
     let other = event_of("35=D|59=A|", |event| {
-        (event.time_in_force, event.instructions.map(|kept| kept.to_string()))
+        (event.time_in_force, event.instructions.as_ref().map(|kept| kept.to_string()))
     });
     assert_eq!(other, (None, Some(r#"{"59":"A"}"#.to_owned())));
 }
