@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use proptest::prelude::*;
-use tradeblotter::ingest::{Event, FixReader, Format, Kind, Malformed, Reader};
+use tradeblotter::ingest::{Event, FixReader, Format, Kind, Malformed, Number, Reader};
 use tradeblotter::{OrderStatus, OrderType, Side, TimeInForce};
 
 use tradeblotter_test_support::{check, noon};
@@ -243,10 +243,11 @@ fn statuses_sides_and_types_that_the_store_does_not_have_are_none() {
     ];
     for (code, order_type, price) in types {
         let read = event_of(&format!("35=D|40={code}|44=10|99=9|"), |event| {
-            (event.order_type, event.price.map(|price| price.to_string()), event.note.is_some())
+            let text = |number: Option<Number<'_>>| number.map(|number| number.to_string());
+            (event.order_type, text(event.price), text(event.limit_price))
         });
-        // A note reports the limit that is not stored.
-        assert_eq!(read, (order_type, price.map(String::from), code == "4"), "{code}");
+        let limit = (code == "4").then(|| "10".to_owned());
+        assert_eq!(read, (order_type, price.map(String::from), limit), "{code}");
     }
 }
 
