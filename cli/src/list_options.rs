@@ -25,6 +25,9 @@ pub struct Selection {
     /// Only rows of orders in this symbol, for example AAPL
     #[arg(long, value_name = "SYMBOL")]
     symbol: Option<String>,
+    /// Only rows of orders for this account
+    #[arg(long)]
+    account: Option<String>,
     /// Only rows of orders with this status: the present one, or for log entries the one after the entry;
     /// may be repeated
     #[arg(long, value_name = "STATUS", ignore_case = true)]
@@ -87,6 +90,7 @@ impl Selection {
             trader_id: self.trader,
             order_id: self.order,
             symbol: self.symbol.as_deref(),
+            account: self.account.as_deref(),
             statuses: &self.status,
             from: self.from,
             until: self.until,

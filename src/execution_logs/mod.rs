@@ -20,7 +20,7 @@ pub use self::rows::{Ended, ExecutionLog, NewAction, NewExecutionLog};
 use crate::database::role::Role;
 use crate::database::transaction::{Tx, stream};
 use crate::error::Error;
-use crate::schema::{execution_logs, orders};
+use crate::schema::execution_logs;
 use crate::types::filter::Filter;
 use crate::types::page::{Cursor, Listing, Page};
 
@@ -150,9 +150,8 @@ pub(crate) fn matching<'f>(
     if let Some(order_id) = filter.order_id {
         query = query.filter(execution_logs::order_id.eq(order_id));
     }
-    if let Some(symbol) = filter.symbol {
-        let in_symbol = orders::table.filter(orders::symbol.eq(symbol)).select(orders::id);
-        query = query.filter(execution_logs::order_id.eq_any(in_symbol));
+    if let Some(orders) = filter.orders_by_terms() {
+        query = query.filter(execution_logs::order_id.eq_any(orders));
     }
     if !filter.statuses.is_empty() {
         query = query.filter(execution_logs::status.eq_any(filter.statuses));

@@ -176,6 +176,9 @@ fn matching<'f>(filter: &Filter<'f>, role: impl Role) -> orders::BoxedQuery<'f, 
     if let Some(symbol) = filter.symbol {
         query = query.filter(orders::symbol.eq(symbol));
     }
+    if let Some(account) = filter.account {
+        query = query.filter(orders::account.eq(account));
+    }
     if !filter.statuses.is_empty() {
         query = query.filter(orders::status.eq_any(filter.statuses));
         if filter.statuses.iter().all(|status| status.is_open()) {

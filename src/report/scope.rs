@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{count_star, max, min, now};
+use diesel::dsl::{count_star, exists, max, min, not, now};
 use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
 use diesel::sql_types::Timestamptz;
@@ -11,7 +11,7 @@ use diesel::sql_types::Timestamptz;
 use crate::database::role::Compliance;
 use crate::database::transaction::Tx;
 use crate::execution_logs::matching;
-use crate::schema::{breaks, execution_logs, fills};
+use crate::schema::{breaks, execution_logs, fills, orders};
 use crate::types::enums::OrderStatus;
 use crate::types::filter::Filter;
 
@@ -72,14 +72,20 @@ impl Scope {
     }
 }
 
-/// Counts the breaks that name no known order. They have no log entry, no trader and no symbol, so a filter on
-/// any of these excludes them.
+/// Counts the breaks that name no stored order. They have no log entry, so a filter on an order or its terms
+/// excludes them.
 fn breaks_without_order(conn: &mut PgConnection, filter: &Filter<'_>) -> QueryResult<u64> {
-    let Filter { trader_id, order_id, symbol, statuses, from, until } = filter;
-    if trader_id.is_some() || order_id.is_some() || symbol.is_some() || !statuses.is_empty() {
+    let Filter { trader_id, order_id, symbol, account, statuses, from, until } = filter;
+    let terms = [*symbol, *account];
+    if trader_id.is_some()
+        || order_id.is_some()
+        || terms.iter().any(Option::is_some)
+        || !statuses.is_empty()
+    {
         return Ok(0);
     }
-    let mut query = breaks::table.filter(breaks::trader_id.is_null()).into_boxed();
+    let its_order = orders::table.filter(orders::id.nullable().eq(breaks::order_id));
+    let mut query = breaks::table.filter(not(exists(its_order))).into_boxed();
     if let Some(from) = from {
         query = query.filter(breaks::created_at.ge(from));
     }

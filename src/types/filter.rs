@@ -32,6 +32,8 @@ pub struct Filter<'a> {
     pub order_id: Option<Uuid>,
     /// Only rows of orders in this symbol (FIX tag 55).
     pub symbol: Option<&'a str>,
+    /// Only rows of orders for this account (FIX tag 1).
+    pub account: Option<&'a str>,
     /// Only rows with one of these statuses; empty means any. For orders, fills and breaks this is the
     /// order's current status, for log entries its status after the action.
     pub statuses: &'a [OrderStatus],
@@ -56,18 +58,29 @@ impl<'a> Filter<'a> {
         self.trader_id.filter(|id| session_trader != Some(*id))
     }
 
-    /// Returns a query of the ids of the orders with this symbol and these statuses; none if the filter
-    /// restricts neither.
+    /// Returns a query of the ids of the orders with this symbol, this account and these statuses; none if
+    /// the filter restricts none of them.
     pub(crate) fn orders(&self) -> Option<orders::BoxedQuery<'a, Pg, SqlUuid>> {
-        if self.symbol.is_none() && self.statuses.is_empty() {
+        if self.statuses.is_empty() {
+            return self.orders_by_terms();
+        }
+        let orders = self.orders_by_terms();
+        let orders = orders.unwrap_or_else(|| orders::table.select(orders::id).into_boxed());
+        Some(orders.filter(orders::status.eq_any(self.statuses)))
+    }
+
+    /// Returns a query of the ids of the orders with this symbol and this account; none if the filter
+    /// restricts neither.
+    pub(crate) fn orders_by_terms(&self) -> Option<orders::BoxedQuery<'a, Pg, SqlUuid>> {
+        if self.symbol.is_none() && self.account.is_none() {
             return None;
         }
         let mut query = orders::table.select(orders::id).into_boxed();
         if let Some(symbol) = self.symbol {
             query = query.filter(orders::symbol.eq(symbol));
         }
-        if !self.statuses.is_empty() {
-            query = query.filter(orders::status.eq_any(self.statuses));
+        if let Some(account) = self.account {
+            query = query.filter(orders::account.eq(account));
         }
         Some(query)
     }

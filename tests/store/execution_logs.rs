@@ -230,6 +230,7 @@ fn a_listing_has_the_entries_that_match_every_part_of_the_filter_either_way_roun
                 trader_id: Some(ada),
                 order_id: Some(approved.id),
                 symbol: Some("MSFT"),
+                account: None,
                 statuses: OrderStatus::OPEN,
                 from: Some(minute(1)),
                 until: Some(minute(4)),

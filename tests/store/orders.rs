@@ -7,8 +7,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tradeblotter::schema::orders;
 use tradeblotter::{
-    Action, Blotter, Error, Filter, NewAction, NewExecutionLog, NewOrder, Order, OrderStatus,
-    OrderType, Page, Side, Trader,
+    Action, Blotter, Error, Filter, Instructions, NewAction, NewExecutionLog, NewFill, NewOrder,
+    Order, OrderStatus, OrderType, Page, Side, TimeInForce, Trader,
 };
 use uuid::Uuid;
 
@@ -218,6 +218,7 @@ fn a_listing_has_the_orders_that_match_every_part_of_the_filter_newest_first() {
                 trader_id: Some(ada.id),
                 order_id: Some(partial.id),
                 symbol: Some("MSFT"),
+                account: None,
                 statuses: OrderStatus::OPEN,
                 from: minute(0),
                 until: minute(9),
@@ -359,4 +360,77 @@ fn a_value_that_no_listing_could_be_read_for_is_stored_for_no_client() {
         assert_refused(&refused.expect_err(&sql), Error::is_rule_violation, Some(rule));
     }
     assert_eq!(db.contents(), before);
+}
+
+#[test]
+fn the_terms_of_an_order_come_back_as_they_were_submitted_and_filter_listings() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let instructions: Instructions = [("18", "G"), ("110", "200")].into_iter().collect();
+    let new = NewOrder {
+        trading_day: chrono::NaiveDate::from_ymd_opt(2026, 11, 20),
+        account: Some("ACC-1"),
+        time_in_force: Some(TimeInForce::Gtc),
+        limit_price: Some(price("9.50")),
+        currency: Some("USD"),
+        received_at: Some(noon()),
+        instructions: Some(&instructions),
+        client_order_id: Some("C-1"),
+        ..NewOrder::stop(ada.id, Side::SellShort, "AAPL", 100, price("9.00"))
+    };
+    let order = submit(&blotter, &new).unwrap();
+    assert_eq!(terms(&order), new);
+    assert_eq!((order.root_id, order.break_count), (order.id, 0));
+    // The same terms are the same order, others under its ids are refused; another day is another order.
+    assert_eq!(submit(&blotter, &new).unwrap(), order);
+    let other = submit(&blotter, &NewOrder { account: Some("ACC-2"), ..new }).unwrap_err();
+    assert_eq!(other.differing_fields(), ["account"]);
+    let next_day = NewOrder { trading_day: new.trading_day.unwrap().succ_opt(), ..new };
+    let next_day = submit(&blotter, &NewOrder { account: Some("ACC-2"), ..next_day }).unwrap();
+    assert_ne!(next_day.id, order.id);
+    // In a batch too.
+    let batch = [new, NewOrder { client_order_id: Some("C-2"), ..new }];
+    let stored = blotter.engine().transaction(|tx| tx.orders().submit_batch(&batch)).unwrap();
+    assert_eq!((&stored[0], terms(&stored[1])), (&order, batch[1]));
+    let filter = Filter { account: Some("ACC-2"), ..Filter::default() };
+    let session = blotter.compliance();
+    let listed = session.snapshot(|tx| tx.orders().recent(&filter, Page::first(9))).unwrap();
+    assert_eq!(listed.rows, [next_day.clone()]);
+    let log = session.snapshot(|tx| tx.execution_logs().trail(&filter, Page::first(9))).unwrap();
+    assert_eq!(log.rows.iter().map(|entry| entry.order_id).collect::<Vec<_>>(), [next_day.id]);
+    // What the store does not take is refused before it is sent.
+    for (wrong, field) in [
+        (NewOrder { currency: Some("usd"), ..new }, "currency"),
+        (NewOrder { account: Some("A\u{1}B"), ..new }, "account"),
+        (NewOrder { symbol: "A\tB", ..new }, "symbol"),
+        (
+            NewOrder { limit_price: new.price, ..NewOrder::market(ada.id, Side::Buy, "X", 1) },
+            "limit",
+        ),
+        (NewOrder { trading_day: Some(chrono::NaiveDate::MAX), ..new }, "trading day"),
+    ] {
+        let error = submit(&blotter, &wrong).unwrap_err();
+        assert!(error.is_invalid_input() && error.to_string().contains(field), "{error}");
+    }
+}
+
+#[test]
+fn the_orders_of_a_chain_have_the_root_of_the_first() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let ada = trader(&blotter, "Ada");
+    let new = NewOrder::market(ada.id, Side::Buy, "AAPL", 100);
+    let first = submit(&blotter, &new).unwrap();
+    let second = submit(&blotter, &NewOrder { replaces: Some(first.id), ..new }).unwrap();
+    let third = submit(&blotter, &NewOrder { replaces: Some(second.id), ..new }).unwrap();
+    assert_eq!([first.root_id, second.root_id, third.root_id], [first.id; 3]);
+    // An execution is recorded once in the chain, whichever of its orders a report names.
+    let fill = NewFill { execution_id: Some("E-1"), ..fill_of(&third, 10, "10.00") };
+    let stored = record(&blotter, &fill).unwrap();
+    assert_eq!(record(&blotter, &NewFill { order_id: first.id, ..fill }).unwrap(), stored);
+    assert_eq!((stored.root_id, stored.source.as_str()), (first.id, fill.venue));
+    // Another source is another execution.
+    let other = record(&blotter, &NewFill { source: Some("BROKER"), ..fill }).unwrap();
+    assert_ne!(other.id, stored.id);
 }
