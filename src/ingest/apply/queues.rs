@@ -91,7 +91,7 @@ impl<'w, 'c> QueueWriter<'w, 'c> {
             })
             .unzip();
         let submitted = bisect(&rows, &mut |rows| self.tx.orders().submit_rows(rows))?;
-        for ((line, (id, _)), order) in lines.into_iter().zip(rows).zip(submitted) {
+        for ((line, (id, new)), order) in lines.into_iter().zip(rows).zip(submitted) {
             match order {
                 Ok(order) => {
                     self.outcome.tally.orders += 1;
@@ -99,10 +99,21 @@ impl<'w, 'c> QueueWriter<'w, 'c> {
                         self.stored_ids.insert(id, Some(order.id));
                     }
                 }
-                Err(error) => {
-                    self.stored_ids.insert(id, None);
-                    self.outcome.add_problem(line, error.to_string());
-                }
+                // A concurrent session has submitted the order from a report that states fewer of its terms.
+                Err(error) => match new.client_order_id {
+                    // A concurrent session has submitted the order from a report that states fewer of its terms.
+                    Some(client_id) if differs_in_terms_of_new_order(&error) => {
+                        let (trader_id, day) = (new.trader_id, new.trading_day);
+                        let stored =
+                            self.tx.orders().by_client_order_id(trader_id, client_id, day)?;
+                        self.outcome.tally.orders += 1;
+                        self.stored_ids.insert(id, Some(stored.id));
+                    }
+                    _ => {
+                        self.stored_ids.insert(id, None);
+                        self.outcome.add_problem(line, error.to_string());
+                    }
+                },
             }
         }
         Ok(())
@@ -276,6 +287,15 @@ impl<'w, 'c> QueueWriter<'w, 'c> {
         let chain = self.tx.orders().load_chains(&[last])?;
         Ok(chain.values().map(|order| BigDecimal::from(order.filled_quantity)).sum())
     }
+}
+
+/// Whether the order is stored already, and differs only in terms that new orders (FIX 35=D) state in full and
+/// reports of them do not.
+fn differs_in_terms_of_new_order(error: &Error) -> bool {
+    const TERMS: [&str; 5] =
+        ["account", "time in force", "currency", "received at", "instructions"];
+    let fields = error.differing_fields();
+    error.is_mismatch() && !fields.is_empty() && fields.iter().all(|field| TERMS.contains(field))
 }
 
 /// How many matching steps to take from the head of each queue.

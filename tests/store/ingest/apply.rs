@@ -1,10 +1,13 @@
 //! Applies reports to the store: each order, fill and action is stored exactly once, however often the
 //! reports arrive, from any session and in batches of any size.
 
+use std::thread;
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tradeblotter::ingest::{FixReader, Options, Problem, Reader, Tally, Writer};
-use tradeblotter::{Blotter, NewBreakResolution, OrderStatus};
+use tradeblotter::{Blotter, Error, NewBreakResolution, OrderStatus};
 
 use tradeblotter_test_support::describe::{breaks, describe, orders};
 use tradeblotter_test_support::reports::{
@@ -478,4 +481,36 @@ fn interleaved_reports_of_several_orders_and_sessions_are_counted_once() {
         prop_assert_eq!(rebuilt.differing, []);
         Ok(())
     });
+}
+
+#[test]
+fn a_new_order_and_a_report_of_it_from_sessions_at_once_are_one_order() {
+    let new_order = message(
+        "35=D|34=1|1=ada|11=A|55=ACME|54=1|38=100|40=2|44=10.00|59=0|15=USD|18=G|60=20261124-15:00:00",
+    );
+    let reports = [acknowledged(1, "A", 100), filled(2, "A", "E1", 40, 40)].concat();
+    let db = Database::migrated();
+    // Traders are registered before, so that the second session waits for the order alone.
+    read_in(&db.blotter(), &acknowledged(1, "B", 100), 1);
+    thread::scope(|scope| {
+        let other = db
+            .blotter()
+            .engine()
+            .transaction(|tx| {
+                let mut reader = Reader::new(reports.as_bytes(), FixReader::new(Some(1)));
+                let read = reader.batch(10).unwrap().unwrap();
+                assert_eq!(writer().write_in(tx, &read.events)?, []);
+                let other = scope.spawn(|| {
+                    let later = [new_order.clone(), filled(3, "A", "E2", 60, 100)].concat();
+                    read_in(&db.blotter(), &later, 10).1
+                });
+                // By then the other session has looked for the order, and waits for this one to end.
+                thread::sleep(Duration::from_millis(500));
+                Ok::<_, Error>(other)
+            })
+            .unwrap();
+        assert_eq!(other.join().unwrap(), []);
+    });
+    assert_eq!(orders(&db), ["A FILLED 100/100", "B PENDING 0/100"]);
+    assert_eq!(breaks(&db), [""; 0]);
 }
