@@ -104,7 +104,7 @@ pub fn a_batch_of_orders_leaves_out_what_a_trigger_would_refuse(scene: &Scene) -
         (NEW, "'X'", 0),
         (ABSENT, "'X'", 1),
     ] {
-        scene.engine().sees(&["{}"], &order(id, symbol, quantity))?;
+        scene.engine().sees(&["{}"], order(id, symbol, quantity))?;
     }
     Ok(())
 }
@@ -123,7 +123,7 @@ pub fn a_batch_of_fills_leaves_out_what_a_trigger_would_refuse(scene: &Scene) ->
         (ADAS_PENDING, 1, "1", "' '"),
         (ADAS_PENDING, 1, "1", r"E'\x01'"),
     ] {
-        scene.engine().sees(&["{}"], &fill(order, shares, price, execution))?;
+        scene.engine().sees(&["{}"], fill(order, shares, price, execution))?;
     }
     // Of an order with breaks, each fill is compared with them.
     let sound = fill(ADAS_PENDING, 1, "1", "'E-9'");
@@ -144,7 +144,7 @@ pub fn a_batch_of_actions_leaves_out_what_a_trigger_would_refuse(scene: &Scene) 
         (vec![ADAS_PENDING], "EXECUTED", "' '", "{NULL}"),
         (vec![ADAS_PARTIAL], "EXECUTED", "'V-2'", "{NULL}"),
     ] {
-        scene.engine().brings(&[expected], known, &actions(&orders, action, venue_order))?;
+        scene.engine().brings(&[expected], known, actions(&orders, action, venue_order))?;
     }
     Ok(())
 }

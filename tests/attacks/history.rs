@@ -298,13 +298,12 @@ pub fn a_table_that_records_inherit_from_changes_none_of_them(scene: &Scene) -> 
         [("orders", "symbol = 'X'"), ("orders", "status = 'CANCELLED'"), ("fills", "venue = 'X'")]
     {
         let mut owner = scene.owner("");
-        owner.run(&format!(
-            "CREATE TABLE parent (LIKE {table}); ALTER TABLE {table} INHERIT parent"
-        ));
+        owner
+            .run(format!("CREATE TABLE parent (LIKE {table}); ALTER TABLE {table} INHERIT parent"));
         let rule = format!("{table}_append_only");
         owner.refused(By::Rule(&rule), format!("UPDATE parent SET {change}"))?;
         owner.refused(By::Rule(&rule), "DELETE FROM parent")?;
-        owner.run(&format!("ALTER TABLE {table} NO INHERIT parent; DROP TABLE parent"));
+        owner.run(format!("ALTER TABLE {table} NO INHERIT parent; DROP TABLE parent"));
     }
     Ok(())
 }
@@ -342,8 +341,7 @@ pub fn a_report_that_is_logged_again_moves_nothing(scene: &Scene) -> Held {
 pub fn a_number_that_no_scan_reaches_is_given_to_no_entry(scene: &Scene) -> Held {
     for number in ["-20", "9007199254740992"] {
         let mut owner = scene.owner("");
-        owner
-            .run(&format!("ALTER SEQUENCE execution_logs_sequence MINVALUE -100 RESTART {number}"));
+        owner.run(format!("ALTER SEQUENCE execution_logs_sequence MINVALUE -100 RESTART {number}"));
         drop(owner);
         let cancel = format!(
             "INSERT INTO execution_logs (order_id, action) VALUES ('{ADAS_PENDING}', 'CANCELLED')"

@@ -396,7 +396,7 @@ fn the_terms_of_an_order_come_back_as_they_were_submitted_and_filter_listings() 
     let filter = Filter { account: Some("ACC-2"), ..Filter::default() };
     let session = blotter.compliance();
     let listed = session.snapshot(|tx| tx.orders().recent(&filter, Page::first(9))).unwrap();
-    assert_eq!(listed.rows, [next_day.clone()]);
+    assert_eq!(listed.rows, std::slice::from_ref(&next_day));
     let log = session.snapshot(|tx| tx.execution_logs().trail(&filter, Page::first(9))).unwrap();
     assert_eq!(log.rows.iter().map(|entry| entry.order_id).collect::<Vec<_>>(), [next_day.id]);
     // What the store does not take is refused before it is sent.
