@@ -76,7 +76,7 @@ fn summary(out: &mut impl Write, path: &Path, manifest: &Manifest<'_>) -> Result
         let breaks = output::counted(contents.breaks_without_order, "break", "breaks");
         writeln!(
             out,
-            "not in the rows: {breaks} for an unknown order; see `blotter breaks list --all`"
+            "not in the rows: {breaks} without an order; see `blotter breaks list --all`"
         )?;
     }
     for file in &manifest.files {

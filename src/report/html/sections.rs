@@ -263,7 +263,7 @@ pub(super) fn evidence(contents: &Contents) -> Markup {
                 }
                 @if *breaks_without_order > 0 {
                     p {
-                        "Breaks for an unknown order: " (grouped(*breaks_without_order)) ". "
+                        "Breaks without an order: " (grouped(*breaks_without_order)) ". "
                         "They belong to no order's log, so this report has no row for them and no seal covers "
                         "them."
                     }

@@ -70,7 +70,7 @@ fn the_totals_of_a_page_are_those_of_the_store() {
     assert_eq!(fact(&page, "Breaks"), stored.breaks.len().to_string());
     assert_eq!(fact(&page, "Orders"), contents.orders.to_string());
     assert_eq!(page.matches("<details").count(), stored.orders.len());
-    assert!(page.contains("Breaks for an unknown order: 1."));
+    assert!(page.contains("Breaks without an order: 1."));
 }
 
 #[test]
