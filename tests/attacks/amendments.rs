@@ -12,6 +12,7 @@ attacks! {
     what_a_bust_opens_again_of_a_replaced_order_is_ended,
     a_fill_is_amended_once_as_a_whole_and_within_its_order,
     an_execution_of_a_venues_is_recorded_once,
+    an_order_and_a_fill_are_of_the_chain_that_the_database_knows,
     a_trader_amends_no_fill_not_even_its_own,
     a_replaced_order_ends_with_the_one_in_its_place,
     no_order_takes_the_place_of_another_traders_whoever_submits_it,
@@ -94,7 +95,7 @@ pub fn a_fill_is_amended_once_as_a_whole_and_within_its_order(scene: &Scene) -> 
     engine.refused(By::Rule("ck_orders_filled_lte_quantity"), correction_of(ADAS_PARTIAL, 201))
 }
 
-/// The same execution id on another order or at another venue is another execution.
+/// The same execution id in another order chain, at another venue or of another source is another execution.
 pub fn an_execution_of_a_venues_is_recorded_once(scene: &Scene) -> Held {
     let executed = |order: &str, venue: &str| {
         format!(
@@ -111,7 +112,35 @@ pub fn an_execution_of_a_venues_is_recorded_once(scene: &Scene) -> Held {
             "SELECT count(*)::text AS text FROM fills
              WHERE trader_id = '{ADA}' AND execution_id = 'E-1'"
         ),
-    )
+    )?;
+    let replacement = format!(
+        "INSERT INTO orders (id, trader_id, symbol, quantity, order_type, replaces)
+         VALUES ('{ABSENT}', '{ADA}', 'X', 1, 'MARKET', '{ADAS_PARTIAL}');"
+    );
+    let once = By::Rule("uq_fills_execution_id");
+    engine.refused_after(once, &replacement, executed(ABSENT, "NYSE"))?;
+    let of_a_broker = format!(
+        "INSERT INTO fills
+             (order_id, quantity_filled, price_at_fill, venue, source, execution_id)
+         VALUES ('{ADAS_PARTIAL}', 1, 1, 'NYSE', 'X', 'E-1')"
+    );
+    let recorded = "SELECT venue || ' ' || source AS text FROM fills WHERE source = 'X'";
+    engine.brings(&["NYSE X"], of_a_broker, recorded)
+}
+
+/// Otherwise an execution could be recorded twice, in a chain of its own.
+pub fn an_order_and_a_fill_are_of_the_chain_that_the_database_knows(scene: &Scene) -> Held {
+    let claimed = format!(
+        "INSERT INTO orders (id, trader_id, symbol, quantity, order_type, replaces, root_id)
+         VALUES ('{ABSENT}', '{ADA}', 'X', 1, 'MARKET', NULL, '{GRACES_PENDING}'),
+             (gen_random_uuid(), '{ADA}', 'X', 1, 'MARKET', '{ADAS_PARTIAL}', '{GRACES_PENDING}');
+         INSERT INTO fills (order_id, root_id, quantity_filled, price_at_fill, venue)
+         SELECT id, '{GRACES_PENDING}', 1, 1, 'X' FROM orders WHERE symbol = 'X'"
+    );
+    let told = "SELECT concat_ws(' ', o.root_id, f.root_id) AS text
+                FROM orders o JOIN fills f ON order_id = o.id WHERE symbol = 'X' ORDER BY 1";
+    let expected = [ADAS_PARTIAL, ABSENT].map(|root| format!("{root} {root}"));
+    scene.engine().brings(&expected, claimed, told)
 }
 
 pub fn a_trader_amends_no_fill_not_even_its_own(scene: &Scene) -> Held {

@@ -2,8 +2,8 @@
 //! be booked through a resolution.
 
 use crate::scene::{
-    ADA, ADAS_CANCELLED, ADAS_FILLED, ADAS_PENDING, By, GRACE, GRACES_CANCELLED, GRACES_PENDING,
-    Held, NOBODYS_BREAK, Scene, booking_of, break_of,
+    ADA, ADAS_CANCELLED, ADAS_FILLED, ADAS_PARTIAL, ADAS_PENDING, By, GRACE, GRACES_CANCELLED,
+    GRACES_PENDING, Held, NOBODYS_BREAK, Scene, booking_of, break_of,
 };
 
 attacks! {
@@ -17,7 +17,25 @@ attacks! {
     a_break_is_resolved_once,
     a_break_comes_as_often_as_it_is_reported_and_is_kept_once,
     a_booking_makes_the_fill_that_was_reported_and_no_other,
+    an_order_that_is_not_stored_is_kept_once,
+    a_break_that_is_no_execution_is_not_booked,
+    a_dismissal_names_no_order,
+    a_booked_bust_takes_back_a_fill_that_is_there,
+    an_execution_of_a_resolved_break_is_recorded_by_no_fill,
     a_fill_books_no_break_by_naming_it,
+}
+
+/// An id that no row has.
+const NEW: &str = "e0000000-0000-7000-8000-000000000000";
+
+/// Stores a break of an open order, under the id [`NEW`].
+fn new_break(reason: &str, refers_to: &str, is_bust: bool) -> String {
+    format!(
+        "INSERT INTO breaks (id, reason, detail, order_id, venue, execution_id, refers_to, is_bust,
+             timestamp, quantity, price)
+         VALUES ('{NEW}', '{reason}', 'X', '{ADAS_PARTIAL}', 'NYSE', 'E-9', {refers_to}, {is_bust},
+             '2026-11-20', 1, 1)"
+    )
 }
 
 /// The newest entries of the log, the last one first.
@@ -218,6 +236,70 @@ pub fn a_booking_makes_the_fill_that_was_reported_and_no_other(scene: &Scene) ->
         engine.refused_after(By::Rule("break_resolutions_exact"), inexact, booking_of(&id))?;
     }
     Ok(())
+}
+
+pub fn an_order_that_is_not_stored_is_kept_once(scene: &Scene) -> Held {
+    let order = "INSERT INTO breaks
+            (reason, detail, trader_id, client_order_id, venue, timestamp, quantity, price)
+        VALUES ('INVALID_ORDER', 'X', 'a0000000-0000-7000-8000-000000000000', 'X', 'X',
+            '2026-11-20', 0, 1)";
+    scene.engine().refused_after(By::Rule("uq_breaks_order"), order, order)
+}
+
+/// Totals that differ, and an order that cannot be stored.
+pub fn a_break_that_is_no_execution_is_not_booked(scene: &Scene) -> Held {
+    let order = format!(
+        "INSERT INTO breaks (id, reason, detail, venue, timestamp, quantity, price)
+         VALUES ('{NEW}', 'INVALID_ORDER', 'X', 'X', '2026-11-20', 1, 1)"
+    );
+    let booking = format!(
+        "INSERT INTO break_resolutions (break_id, is_booked, order_id, reason)
+         VALUES ('{NEW}', true, '{ADAS_PARTIAL}', 'X')"
+    );
+    for broken in [new_break("TOTALS", "NULL", false), order] {
+        let no_execution = By::Rule("break_resolutions_execution");
+        scene.engine().refused_after(no_execution, broken, &booking)?;
+    }
+    Ok(())
+}
+
+/// The order would seem to have the fill that was dismissed.
+pub fn a_dismissal_names_no_order(scene: &Scene) -> Held {
+    let dismissal = format!(
+        "INSERT INTO break_resolutions (break_id, is_booked, order_id, reason)
+         VALUES ('{ADAS_CANCELLED}', false, '{ADAS_CANCELLED}', 'X')"
+    );
+    scene.engine().refused(By::Rule("break_resolutions_order"), dismissal)
+}
+
+pub fn a_booked_bust_takes_back_a_fill_that_is_there(scene: &Scene) -> Held {
+    let absent = By::Rule("fk_fills_amends");
+    let bust = new_break("UNKNOWN_FILL", "'NONE'", true);
+    scene.engine().refused_after(absent, bust, booking_of(NEW))
+}
+
+/// A fill that was dismissed or booked to another order would count after all; a bust likewise.
+pub fn an_execution_of_a_resolved_break_is_recorded_by_no_fill(scene: &Scene) -> Held {
+    let resolved = By::Rule("fills_resolved_break");
+    let fill = format!(
+        "INSERT INTO fills (order_id, quantity_filled, price_at_fill, venue, execution_id, timestamp)
+         VALUES ('{ADAS_PARTIAL}', 1, 1, 'NYSE', 'E-9', '2026-11-20')"
+    );
+    let elsewhere = format!(
+        "INSERT INTO break_resolutions (break_id, is_booked, order_id, reason)
+         VALUES ('{NEW}', true, '{ADAS_PENDING}', 'X')"
+    );
+    let mut engine = scene.engine();
+    for resolution in [dismissal_of(NEW), elsewhere] {
+        let before = format!("{}; {resolution}", new_break("INVALID", "NULL", false));
+        engine.refused_after(resolved, before, &fill)?;
+    }
+    let bust = format!(
+        "INSERT INTO fills (amends, is_bust, execution_id, timestamp)
+         VALUES ('{ADAS_PARTIAL}', true, 'E-9', '2026-11-20')"
+    );
+    let before = format!("{}; {}", new_break("INVALID", "'E-1'", true), dismissal_of(NEW));
+    engine.refused_after(resolved, before, bust)
 }
 
 /// It would be a fill after the end of its order without a resolution that accounts for it.

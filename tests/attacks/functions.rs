@@ -21,7 +21,7 @@ const TRIGGER_FUNCTIONS: [&str; 11] = [
 ];
 
 /// A schema with wrong operators, which the search path finds before PostgreSQL's own.
-const SHADOW: &str = "
+pub const SHADOW: &str = "
     CREATE SCHEMA shadow;
     GRANT USAGE ON SCHEMA shadow TO PUBLIC;
     CREATE FUNCTION shadow.no(order_status_enum, order_status_enum) RETURNS boolean
@@ -40,7 +40,7 @@ const SHADOW: &str = "
     CREATE FUNCTION shadow.fail(oid, regproc) RETURNS boolean
         LANGUAGE plpgsql AS $$ BEGIN RAISE 'called'; END $$;
     CREATE OPERATOR shadow.= (LEFTARG = oid, RIGHTARG = regproc, FUNCTION = shadow.fail);
-    CREATE FUNCTION shadow.blotter_log_break(uuid, uuid, text) RETURNS void
+    CREATE FUNCTION shadow.blotter_log_break(uuid, uuid, integer, text) RETURNS void
         LANGUAGE plpgsql AS $$ BEGIN RAISE 'called'; END $$;";
 
 /// Empty tables that shadow the real ones.

@@ -128,6 +128,7 @@ attacks! {
     a_table_that_records_inherit_from_changes_none_of_them,
     an_entry_has_an_id_and_a_number_of_nobodys_choice,
     a_report_that_is_logged_again_moves_nothing,
+    a_number_is_given_to_one_entry,
     a_number_that_no_scan_reaches_is_given_to_no_entry,
 }
 
@@ -294,16 +295,21 @@ pub fn the_ledger_changes_no_terms_as_a_replica_either(scene: &Scene) -> Held {
 /// A trigger for each statement would fire for the table that the statement names, which is another one here; nor do
 /// the policies of this table apply.
 pub fn a_table_that_records_inherit_from_changes_none_of_them(scene: &Scene) -> Held {
-    for (table, change) in
-        [("orders", "symbol = 'X'"), ("orders", "status = 'CANCELLED'"), ("fills", "venue = 'X'")]
-    {
-        let mut owner = scene.owner("");
-        owner
-            .run(format!("CREATE TABLE parent (LIKE {table}); ALTER TABLE {table} INHERIT parent"));
-        let rule = format!("{table}_append_only");
-        owner.refused(By::Rule(&rule), format!("UPDATE parent SET {change}"))?;
-        owner.refused(By::Rule(&rule), "DELETE FROM parent")?;
-        owner.run(format!("ALTER TABLE {table} NO INHERIT parent; DROP TABLE parent"));
+    for attacker in [Scene::owner_as_ada, Scene::superuser] {
+        let mut attacker = attacker(scene);
+        for (table, change) in [
+            ("orders", "symbol = 'X'"),
+            ("orders", "status = 'CANCELLED'"),
+            ("fills", "venue = 'X'"),
+            ("execution_logs", "reason = 'rewritten'"),
+        ] {
+            let inherit =
+                format!("CREATE TABLE parent (LIKE {table}); ALTER TABLE {table} INHERIT parent");
+            let rule = format!("{table}_append_only");
+            let update = format!("UPDATE parent SET {change}");
+            attacker.refused_after(By::Rule(&rule), &inherit, update)?;
+            attacker.refused_after(By::Rule(&rule), &inherit, "DELETE FROM parent")?;
+        }
     }
     Ok(())
 }
@@ -335,6 +341,17 @@ pub fn a_report_that_is_logged_again_moves_nothing(scene: &Scene) -> Held {
          )) AS text FROM orders WHERE id = '{ADAS_PENDING}'"
     );
     engine.brings(&["PENDING 2"], again + " ON CONFLICT DO NOTHING", told)
+}
+
+/// The owner may change the sequence, and clients draw from it through the triggers.
+pub fn a_number_is_given_to_one_entry(scene: &Scene) -> Held {
+    scene.owner("").run("ALTER SEQUENCE execution_logs_sequence RESTART 1");
+    let cancel = format!(
+        "INSERT INTO execution_logs (order_id, action) VALUES ('{ADAS_PENDING}', 'CANCELLED')"
+    );
+    scene.ada().refused(By::Rule("uq_execution_logs_sequence"), cancel)?;
+    scene.owner("").run("ALTER SEQUENCE execution_logs_sequence RESTART 1000");
+    Ok(())
 }
 
 /// The owner may change the sequence, and clients draw from it through the triggers.

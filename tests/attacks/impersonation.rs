@@ -1,8 +1,8 @@
 //! Writing in the name of another trader, or rows that only another role may write.
 
 use crate::scene::{
-    ABSENT, ADA, ADAS_PARTIAL, ADAS_PENDING, By, GRACE, GRACES_FILLED, GRACES_PENDING, Held,
-    RECORDS, Scene, break_of, fill_of, log_of, order_of,
+    ABSENT, ADA, ADAS_CANCELLED, ADAS_FILLED, ADAS_PARTIAL, ADAS_PENDING, ADAS_REJECTED, By, GRACE,
+    GRACES_FILLED, GRACES_PENDING, Held, RECORDS, Scene, break_of, fill_of, log_of, order_of,
 };
 
 attacks! {
@@ -19,7 +19,10 @@ attacks! {
     an_action_tells_the_status_and_the_time_that_the_database_knows,
     an_action_tells_its_place_in_the_log_and_who_acted_whatever_is_claimed,
     what_is_logged_of_a_fill_or_a_break_is_logged_by_nobody_else,
+    nothing_happens_to_an_order_that_does_not_exist,
     nothing_happens_to_an_order_before_it_is_submitted,
+    nothing_happens_to_an_order_after_its_end,
+    thousands_of_actions_of_one_order_in_one_statement_are_logged_one_by_one,
     the_rows_of_one_statement_are_logged_as_they_happen,
     an_order_is_known_at_its_venue_by_one_name,
     an_order_moves_to_no_other_trader,
@@ -200,6 +203,57 @@ pub fn an_order_is_known_at_its_venue_by_one_name(scene: &Scene) -> Held {
     engine.refused_after(By::Rule("execution_logs_one_venue_order"), routed("V-1"), routed("V-2"))
 }
 
+pub fn nothing_happens_to_an_order_that_does_not_exist(scene: &Scene) -> Held {
+    let mut engine = scene.engine();
+    let absent = By::Rule("fk_execution_logs_order_id");
+    engine.refused(absent, log_of(ABSENT, ADA, "CANCELLED"))?;
+    engine.refused(By::Rule("fk_fills_order_id"), fill_of(ABSENT, ADA))
+}
+
+/// Also if it has ended in the same statement.
+pub fn nothing_happens_to_an_order_after_its_end(scene: &Scene) -> Held {
+    let ended = By::Rule("orders_transition");
+    for order in [ADAS_FILLED, ADAS_REJECTED, ADAS_CANCELLED] {
+        scene.ada().refused(ended, log_of(order, "", "CANCELLED"))?;
+        let mut engine = scene.engine();
+        for action in ["APPROVED", "EXECUTED", "REJECTED", "CANCELLED"] {
+            engine.refused(ended, log_of(order, "", action))?;
+        }
+        engine.refused(ended, fill_of(order, ""))?;
+    }
+    scene.ada().refused(ended, many("CANCELLED"))
+}
+
+/// Logs so many actions of one order that a cost that grows with their square would be felt.
+fn many(action: &str) -> String {
+    format!(
+        "INSERT INTO execution_logs (order_id, action)
+         SELECT '{ADAS_PENDING}', '{action}' FROM generate_series(1, 4000)"
+    )
+}
+
+/// No row of the log is read for another: the cost is linear, as far as the triggers are concerned.
+pub fn thousands_of_actions_of_one_order_in_one_statement_are_logged_one_by_one(
+    scene: &Scene,
+) -> Held {
+    let read = "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) AS rows
+                FROM pg_stat_xact_user_tables WHERE relname IN ('execution_logs', 'breaks')";
+    let told = format!(
+        "WITH entries AS (
+             SELECT status, timestamp > lag(timestamp) OVER (ORDER BY sequence) AS is_later
+             FROM execution_logs WHERE order_id = '{ADAS_PENDING}' AND action = 'EXECUTED'
+         )
+         SELECT concat_ws(' ', count(*), bool_and(is_later), min(status), max(status), (
+             SELECT after.rows - before.rows FROM after, before
+         )) AS text FROM entries"
+    );
+    let statements = format!(
+        "CREATE TEMP TABLE before AS {read}; {}; CREATE TEMP TABLE after AS {read}",
+        many("EXECUTED")
+    );
+    scene.engine().brings(&["4000 t PENDING PENDING 0"], statements, told)
+}
+
 /// Another row of the same statement sees the order before its SUBMITTED entry is logged.
 pub fn nothing_happens_to_an_order_before_it_is_submitted(scene: &Scene) -> Held {
     let order = format!(
@@ -215,8 +269,6 @@ pub fn nothing_happens_to_an_order_before_it_is_submitted(scene: &Scene) -> Held
     scene.engine().refused(By::Rule("orders_transition"), both)
 }
 
-/// An action gets its number when it is stamped, and changes its order at the end of its statement: an
-/// entry for the same order from another row of the statement would follow it and contradict it.
 /// Each part of a statement moves the order when PostgreSQL runs it, so the log agrees with the order afterwards;
 /// an action after the order has ended is refused, also in the same statement.
 pub fn the_rows_of_one_statement_are_logged_as_they_happen(scene: &Scene) -> Held {

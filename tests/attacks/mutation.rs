@@ -93,6 +93,33 @@ const FUNCTIONS: &str = "
     FROM functions
     WHERE prosecdef";
 
+/// What the functions of the ledger and the guards refuse: each RAISE EXCEPTION becomes a notice, together with a CHECK
+/// of the same name, and each rule of the rule functions returns none.
+///
+/// Left out is the error of a function that finds no order to update although it may: only another defence that is
+/// missing leads there.
+const REFUSALS: &str = r#"
+    WITH functions AS (
+        SELECT oid, proname, pg_get_functiondef(oid) AS body FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace
+            AND (proowner = 'blotter_ledger'::regrole OR proname = 'blotter_refuse_change')
+    )
+    SELECT 'refusal' AS kind, proname || ': ' || message[1] AS name, format(
+        '%sDO $refusal$ BEGIN EXECUTE replace(pg_get_functiondef(%s), %L, %L); END $refusal$',
+        CASE WHEN message[1] ~ 'beyond its quantity'
+        THEN 'ALTER TABLE orders DROP CONSTRAINT ck_orders_filled_lte_quantity; ' END,
+        oid, 'RAISE EXCEPTION ' || message[1], 'RAISE NOTICE ' || message[1]
+    ) AS weakening
+    FROM functions, regexp_matches(body, 'RAISE EXCEPTION (''(?:[^'']|'''')*'')', 'g') AS message
+    WHERE message[1] !~ 'blotter_ledger cannot update it'
+    UNION ALL
+    SELECT 'rule', rule[1], format(
+        'DO $rule$ BEGIN EXECUTE replace(pg_get_functiondef(%s), %L, ''NULL::text''); END $rule$',
+        oid, format('%L::text', rule[1])
+    )
+    FROM functions, regexp_matches(body, '''(ck_\w+)''::text', 'g') AS rule
+    WHERE proname ~ '_rule$'"#;
+
 /// The privileges that roles have, each of which is needed, and every privilege that they lack.
 const GRANTS: &str = "
     WITH objects AS (
@@ -146,6 +173,17 @@ macro_rules! attacks_of {
 /// The attacks that detect the removal of this defence.
 fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
     match (kind, name) {
+        ("refusal", name) => noticed_without_refusal(name),
+        ("rule", name) if name.starts_with("ck_orders_") => {
+            attacks_of![rules::an_order_that_cannot_be_read_is_refused]
+        }
+        ("rule", name) if name.starts_with("ck_fills_") => {
+            attacks_of![rules::a_fill_that_cannot_be_read_is_refused]
+        }
+        ("rule", name) if name.starts_with("ck_execution_logs_") => {
+            attacks_of![rules::an_action_that_cannot_be_read_is_refused]
+        }
+
         ("policy", "seals_compliance_reads") | ("grant", "SELECT on seals to blotter_compliance") => {
             attacks_of![seals::compliance_sees_the_seals_and_makes_none_whatever_is_granted]
         }
@@ -345,6 +383,13 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             history::a_superuser_who_passes_over_ordinary_triggers_rewrites_nothing_either,
         ],
 
+        (
+            "execute",
+            "blotter_submit_orders" | "blotter_record_fills" | "blotter_log_actions",
+        ) => attacks_of![
+            functions::no_function_but_the_one_that_tells_the_identity_is_called_by_a_trader,
+            batches::only_the_engine_writes_batches,
+        ],
         ("execute", "blotter_expire_due") => attacks_of![
             functions::no_function_but_the_one_that_tells_the_identity_is_called_by_a_trader,
             amendments::nobody_but_the_engine_ends_orders_by_the_clock,
@@ -356,9 +401,6 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             | "blotter_refuse_action"
             | "blotter_booked_reason"
             | "blotter_widen"
-            | "blotter_submit_orders"
-            | "blotter_record_fills"
-            | "blotter_log_actions"
             | "blotter_count_amendment"
             | "blotter_end_replaced"
             | "blotter_refuse_resolved"
@@ -412,9 +454,16 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ("search path", "blotter_refuse_change") => {
             attacks_of![functions::an_operator_of_the_callers_is_not_called_by_the_guards]
         }
-        ("search path" | "definer" | "owner" | "executed", "blotter_submit_orders")
-        | ("search path" | "definer" | "owner" | "executed", "blotter_record_fills")
-        | ("search path" | "definer" | "owner" | "executed", "blotter_log_actions") => {
+        ("search path", "blotter_submit_orders" | "blotter_record_fills" | "blotter_log_actions") => {
+            attacks_of![
+                batches::the_engine_writes_batches_that_the_log_and_the_totals_agree_with,
+                batches::an_operator_of_the_callers_is_not_called_when_a_batch_is_written,
+            ]
+        }
+        (
+            "definer" | "owner" | "executed",
+            "blotter_submit_orders" | "blotter_record_fills" | "blotter_log_actions",
+        ) => {
             attacks_of![batches::the_engine_writes_batches_that_the_log_and_the_totals_agree_with]
         }
         // Only the owner of the tables may call these, and it could only attack itself.
@@ -540,14 +589,116 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
     }
 }
 
-/// Replaces a part of a function of the schema.
+/// The attacks that detect that a function no longer raises an error, by the function and the error's message.
+fn noticed_without_refusal(name: &str) -> &'static [Named] {
+    let (function, message) = name.split_once(": '").unwrap();
+    let is = |beginning: &str| message.starts_with(beginning);
+    match function {
+        "blotter_refuse_change" => attacks_of![
+            history::a_superuser_rewrites_nothing_that_is_recorded,
+            history::not_even_the_ledger_changes_the_terms_of_an_order,
+            truncation::a_superuser_truncates_no_table,
+        ],
+        "blotter_refuse_transition" => {
+            attacks_of![impersonation::nothing_happens_to_an_order_after_its_end]
+        }
+        "blotter_refuse_resolved" => {
+            attacks_of![breaks::an_execution_of_a_resolved_break_is_recorded_by_no_fill]
+        }
+        "blotter_count_amendment" => {
+            attacks_of![amendments::a_fill_is_amended_once_as_a_whole_and_within_its_order]
+        }
+        "blotter_refuse_fill" => {
+            attacks_of![roles::the_engine_records_fills_and_what_follows_from_them_is_derived]
+        }
+        "blotter_refuse_action" if is("there is no order") => {
+            attacks_of![impersonation::nothing_happens_to_an_order_that_does_not_exist]
+        }
+        "blotter_refuse_action" if is("order % is not an order of trader") => {
+            attacks_of![impersonation::a_trader_logs_nothing_for_another]
+        }
+        "blotter_refuse_action" if is("order % is % after") => attacks_of![
+            impersonation::an_action_tells_the_status_and_the_time_that_the_database_knows
+        ],
+        "blotter_refuse_action" if is("order % is known at the venue") => {
+            attacks_of![impersonation::an_order_is_known_at_its_venue_by_one_name]
+        }
+        "execution_logs_require_order" => {
+            attacks_of![oracles::an_action_on_anothers_order_meets_an_order_that_is_not_there]
+        }
+        "execution_logs_derive" if is("new row") => {
+            attacks_of![rules::an_action_that_cannot_be_read_is_refused]
+        }
+        "execution_logs_derive" if is("order %: % is logged by the database") => {
+            attacks_of![impersonation::what_the_database_logs_by_itself_is_logged_by_nobody_else]
+        }
+        "execution_logs_derive" if is("order %: an entry about fill") => {
+            attacks_of![impersonation::what_is_logged_of_a_fill_or_a_break_is_logged_by_nobody_else]
+        }
+        "fills_stamp" if is("order %: a fill does not book break") => {
+            attacks_of![breaks::a_fill_books_no_break_by_naming_it]
+        }
+        "fills_stamp" if is("there is no fill") || is("fill %") => {
+            attacks_of![amendments::a_fill_is_amended_once_as_a_whole_and_within_its_order]
+        }
+        "fills_stamp" if is("new row") => {
+            attacks_of![rules::a_fill_that_cannot_be_read_is_refused]
+        }
+        "fills_stamp" if is("there is no order") => attacks_of![
+            impersonation::nothing_happens_to_an_order_that_does_not_exist,
+            oracles::a_fill_of_anothers_order_meets_an_order_that_is_not_there,
+        ],
+        "orders_admit" if is("new row") => {
+            attacks_of![rules::an_order_that_cannot_be_read_is_refused]
+        }
+        "orders_admit" if is("order % would begin as") => {
+            attacks_of![impersonation::an_order_begins_with_nothing_filled_whoever_submits_it]
+        }
+        "orders_admit" if is("order % would replace itself") || is("there is no order") => {
+            attacks_of![amendments::no_order_takes_the_place_of_another_traders_whoever_submits_it]
+        }
+        "orders_log_submitted" if is("order %: another row of the same statement") => {
+            attacks_of![impersonation::nothing_happens_to_an_order_before_it_is_submitted]
+        }
+        "orders_log_submitted" if is("order % is %, which does not allow order") => attacks_of![
+            amendments::an_order_is_replaced_once_and_not_when_it_is_cancelled_or_rejected
+        ],
+        "break_resolutions_stamp" if is("there is no break") => {
+            attacks_of![oracles::a_resolution_of_anothers_break_meets_a_break_that_is_not_there]
+        }
+        "break_resolutions_stamp" if is("the resolution dismisses break") => {
+            attacks_of![breaks::a_dismissal_names_no_order]
+        }
+        "break_resolutions_stamp" if is("break % is %, and no execution") => {
+            attacks_of![breaks::a_break_that_is_no_execution_is_not_booked]
+        }
+        "break_resolutions_stamp" if is("break % can''t be booked to order") => {
+            attacks_of![breaks::a_booking_makes_the_fill_that_was_reported_and_no_other]
+        }
+        "break_resolutions_stamp" if is("break % is of an order of another trader") => {
+            attacks_of![breaks::the_engine_books_a_break_to_the_order_that_it_says]
+        }
+        "break_resolutions_book" if is("break %: % shares at") => {
+            attacks_of![breaks::a_booking_makes_the_fill_that_was_reported_and_no_other]
+        }
+        "break_resolutions_book" if is("break %: order % has no fill") => {
+            attacks_of![breaks::a_booked_bust_takes_back_a_fill_that_is_there]
+        }
+        _ => &[],
+    }
+}
+
+/// Replaces a part of a function of the schema, which must have this part.
 macro_rules! function_with {
     ($function:literal, $part:literal => $other:literal) => {
         concat!(
-            "DO $with$ BEGIN EXECUTE replace(
-                 pg_get_functiondef('",
+            "DO $with$ DECLARE body text := pg_get_functiondef('",
             $function,
-            "'::regproc), $part$",
+            "'::regproc); BEGIN
+                 ASSERT strpos(body, $part$",
+            $part,
+            "$part$) > 0;
+                 EXECUTE replace(body, $part$",
             $part,
             "$part$, $part$",
             $other,
@@ -576,6 +727,30 @@ const WIDENED: &[(&str, &[Named])] = &[
          WITH CHECK (
              trader_id = blotter_trader_id() AND action = 'CANCELLED' AND error_code IS NULL
              AND retry_attempt IS NULL
+         )",
+        attacks_of![impersonation::a_trader_gives_no_code_of_a_venue_and_counts_no_retry],
+    ),
+    (
+        "ALTER POLICY execution_logs_trader_isolation ON execution_logs
+         WITH CHECK (
+             trader_id = blotter_trader_id() AND action = 'CANCELLED' AND error_code IS NULL
+             AND retry_attempt IS NULL AND venue_order_id IS NULL AND reported_at IS NULL
+         )",
+        attacks_of![impersonation::a_trader_gives_no_code_of_a_venue_and_counts_no_retry],
+    ),
+    (
+        "ALTER POLICY execution_logs_trader_isolation ON execution_logs
+         WITH CHECK (
+             trader_id = blotter_trader_id() AND action = 'CANCELLED' AND error_code IS NULL
+             AND retry_attempt IS NULL AND venue_order_id IS NULL AND report_id IS NULL
+         )",
+        attacks_of![impersonation::a_trader_gives_no_code_of_a_venue_and_counts_no_retry],
+    ),
+    (
+        "ALTER POLICY execution_logs_trader_isolation ON execution_logs
+         WITH CHECK (
+             trader_id = blotter_trader_id() AND action = 'CANCELLED' AND error_code IS NULL
+             AND retry_attempt IS NULL AND reported_at IS NULL AND report_id IS NULL
          )",
         attacks_of![impersonation::a_trader_gives_no_code_of_a_venue_and_counts_no_retry],
     ),
@@ -720,6 +895,14 @@ const WIDENED: &[(&str, &[Named])] = &[
         attacks_of![impersonation::a_trader_submits_no_order_for_another],
     ),
     (
+        "ALTER POLICY orders_ledger_submits ON orders TO PUBLIC",
+        attacks_of![impersonation::a_trader_submits_no_order_for_another],
+    ),
+    (
+        "ALTER POLICY fills_ledger_records ON fills TO PUBLIC",
+        attacks_of![impersonation::without_the_triggers_row_security_keeps_traders_apart],
+    ),
+    (
         "ALTER POLICY fills_engine_records ON fills TO PUBLIC",
         attacks_of![impersonation::without_the_triggers_row_security_keeps_traders_apart],
     ),
@@ -768,7 +951,7 @@ const WIDENED: &[(&str, &[Named])] = &[
         attacks_of![identity::a_malformed_identity_is_an_error_and_shows_nothing],
     ),
     (
-        "CREATE OR REPLACE TRIGGER orders_keep_derived BEFORE UPDATE ON orders
+        "CREATE OR REPLACE TRIGGER orders_keep_derived AFTER UPDATE ON orders
          FOR EACH ROW WHEN (current_user NOT IN ('blotter_ledger', 'postgres'))
          EXECUTE FUNCTION blotter_refuse_change()",
         attacks_of![history::a_superuser_rewrites_nothing_that_is_recorded],
@@ -808,6 +991,45 @@ const WIDENED: &[(&str, &[Named])] = &[
         "DROP INDEX uq_fills_execution_id",
         attacks_of![amendments::an_execution_of_a_venues_is_recorded_once],
     ),
+    // Per order, or without the source or the kind, as it might be written.
+    (
+        "DROP INDEX uq_fills_execution_id;
+         CREATE UNIQUE INDEX uq_fills_execution_id ON fills (order_id, source, execution_id)
+             WHERE execution_id IS NOT NULL",
+        attacks_of![amendments::an_execution_of_a_venues_is_recorded_once],
+    ),
+    (
+        "DROP INDEX uq_fills_execution_id;
+         CREATE UNIQUE INDEX uq_fills_execution_id ON fills (root_id, venue, execution_id)
+             WHERE execution_id IS NOT NULL",
+        attacks_of![amendments::an_execution_of_a_venues_is_recorded_once],
+    ),
+    (
+        "DROP INDEX uq_fills_execution_id;
+         CREATE UNIQUE INDEX uq_fills_execution_id ON fills (root_id, source, execution_id)
+             WHERE execution_id IS NOT NULL",
+        attacks_of![batches::a_batch_of_fills_is_written_without_those_that_it_leaves_out],
+    ),
+    (
+        "DROP INDEX uq_execution_logs_report_id",
+        attacks_of![history::a_report_that_is_logged_again_moves_nothing],
+    ),
+    ("DROP INDEX uq_execution_logs_sequence", attacks_of![history::a_number_is_given_to_one_entry]),
+    (
+        "ALTER TABLE execution_logs ALTER acted_by SET DEFAULT current_user",
+        attacks_of![
+            batches::the_engine_writes_batches_that_the_log_and_the_totals_agree_with,
+            impersonation::an_action_tells_its_place_in_the_log_and_who_acted_whatever_is_claimed,
+        ],
+    ),
+    (
+        "ALTER TABLE execution_logs ALTER acted_as SET DEFAULT current_user",
+        attacks_of![
+            batches::the_engine_writes_batches_that_the_log_and_the_totals_agree_with,
+            impersonation::an_action_tells_its_place_in_the_log_and_who_acted_whatever_is_claimed,
+        ],
+    ),
+    ("DROP INDEX uq_breaks_order", attacks_of![breaks::an_order_that_is_not_stored_is_kept_once]),
     (
         "DROP INDEX uq_breaks_execution",
         attacks_of![breaks::a_break_comes_as_often_as_it_is_reported_and_is_kept_once],
@@ -904,8 +1126,13 @@ const WIDENED: &[(&str, &[Named])] = &[
 macro_rules! harden_with {
     ($part:literal => $other:literal) => {
         concat!(
-            "DO $harden$ BEGIN EXECUTE replace(
-                 pg_get_functiondef('blotter_harden.refuse_public()'::regprocedure), $part$",
+            "DO $harden$
+             DECLARE body text := pg_get_functiondef('blotter_harden.refuse_public()'::regprocedure);
+             BEGIN
+                 ASSERT strpos(body, $part$",
+            $part,
+            "$part$) > 0;
+                 EXECUTE replace(body, $part$",
             $part,
             "$part$, $part$",
             $other,
@@ -928,8 +1155,104 @@ const CONDITIONS: &[(&str, &[Named])] = &[
         ],
     ),
     (
+        "CREATE OR REPLACE FUNCTION blotter_fill_rule(
+             venue text, source text, execution_id text, is_amendment boolean, is_bust boolean,
+             price numeric, commission numeric, rebate numeric, at timestamptz
+         ) RETURNS text LANGUAGE sql IMMUTABLE RETURN NULL::text",
+        attacks_of![
+            batches::a_batch_of_fills_leaves_out_what_a_trigger_would_refuse,
+            rules::a_fill_that_cannot_be_read_is_refused,
+        ],
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION blotter_action_rule(
+             reason text, retry_attempt integer, error_code text, venue_order_id text,
+             reported_at timestamptz
+         ) RETURNS text LANGUAGE sql IMMUTABLE RETURN NULL::text",
+        attacks_of![
+            batches::a_batch_of_actions_leaves_out_what_a_trigger_would_refuse,
+            rules::an_action_that_cannot_be_read_is_refused,
+        ],
+    ),
+    (
         function_with!("blotter_submit_orders", "WHERE order_id = given.id" => "WHERE false"),
         attacks_of![batches::a_batch_of_orders_leaves_out_what_a_trigger_would_refuse],
+    ),
+    (
+        function_with!(
+            "blotter_submit_orders", "orders.client_order_id::text = given.client_order_id" => "false"
+        ),
+        attacks_of![batches::a_batch_of_orders_is_written_without_those_that_it_leaves_out],
+    ),
+    (
+        function_with!(
+            "blotter_submit_orders",
+            "coalesce(orders.trading_day, '-infinity') = coalesce(given.trading_day, '-infinity')"
+                => "true"
+        ),
+        attacks_of![batches::a_batch_of_orders_is_written_without_those_that_it_leaves_out],
+    ),
+    (
+        function_with!("blotter_submit_orders", "integrity_constraint_violation OR" => ""),
+        attacks_of![batches::a_batch_of_orders_leaves_out_what_a_trigger_would_refuse],
+    ),
+    (
+        function_with!("blotter_submit_orders", "OR data_exception" => ""),
+        attacks_of![batches::a_value_that_does_not_fit_its_column_is_an_error_of_no_batch],
+    ),
+    (
+        function_with!("blotter_record_fills", "integrity_constraint_violation OR" => ""),
+        attacks_of![batches::a_batch_of_fills_leaves_out_what_a_trigger_would_refuse],
+    ),
+    (
+        function_with!("blotter_record_fills", "OR data_exception" => ""),
+        attacks_of![batches::a_value_that_does_not_fit_its_column_is_an_error_of_no_batch],
+    ),
+    (
+        function_with!("blotter_log_actions", "OR data_exception" => ""),
+        attacks_of![batches::a_value_that_does_not_fit_its_column_is_an_error_of_no_batch],
+    ),
+    (
+        function_with!("blotter_record_fills", "all_shares <= ordered - filled_quantity" => "true"),
+        attacks_of![batches::a_batch_of_fills_is_written_without_those_that_it_leaves_out],
+    ),
+    (
+        function_with!("blotter_record_fills", "fills.source::text = given.source" => "false"),
+        attacks_of![batches::a_batch_of_fills_is_written_without_those_that_it_leaves_out],
+    ),
+    (
+        function_with!("blotter_record_fills", "AND NOT is_bust AND amends IS NULL" => ""),
+        attacks_of![batches::a_batch_of_fills_is_written_without_those_that_it_leaves_out],
+    ),
+    (
+        function_with!("blotter_record_fills", "given.quantity > 0 AND" => ""),
+        attacks_of![batches::a_batch_of_fills_is_written_without_those_that_it_leaves_out],
+    ),
+    (
+        function_with!(
+            "blotter_record_fills", "given.price = pg_catalog.round(given.price, scale)" => "true"
+        ),
+        attacks_of![batches::a_batch_of_fills_leaves_out_what_a_trigger_would_refuse],
+    ),
+    (
+        function_with!("blotter_record_fills", "OVER all_of AS are_valid" => "OVER up_to AS are_valid"),
+        attacks_of![batches::a_batch_of_fills_is_written_without_those_that_it_leaves_out],
+    ),
+    (
+        function_with!("blotter_record_fills", "AND shares = all_shares" => ""),
+        attacks_of![batches::the_engine_writes_batches_that_the_log_and_the_totals_agree_with],
+    ),
+    (
+        function_with!(
+            "blotter_record_fills",
+            "(row_number() OVER up_to - 1)::double precision * interval '1 microsecond'"
+                => "interval '0'"
+        ),
+        attacks_of![batches::the_engine_writes_batches_that_the_log_and_the_totals_agree_with],
+    ),
+    (
+        function_with!("blotter_log_actions", "AND NOT is_known" => ""),
+        attacks_of![batches::a_batch_of_actions_is_written_without_those_that_it_leaves_out],
     ),
     (
         function_with!("blotter_record_fills", "status::text IN ('PENDING', 'PARTIAL')" => "true"),
@@ -965,6 +1288,133 @@ const CONDITIONS: &[(&str, &[Named])] = &[
     (
         "ALTER TABLE execution_logs DROP CONSTRAINT ck_execution_logs_sequence_bounded",
         attacks_of![history::a_number_that_no_scan_reaches_is_given_to_no_entry],
+    ),
+    (
+        "DROP TRIGGER fills_keep_values ON fills;
+         CREATE TRIGGER fills_keep_values BEFORE UPDATE ON fills
+         EXECUTE FUNCTION blotter_refuse_change()",
+        attacks_of![history::a_table_that_records_inherit_from_changes_none_of_them],
+    ),
+    (
+        "DROP TRIGGER execution_logs_keep_values ON execution_logs;
+         CREATE TRIGGER execution_logs_keep_values BEFORE UPDATE ON execution_logs
+         EXECUTE FUNCTION blotter_refuse_change()",
+        attacks_of![history::a_table_that_records_inherit_from_changes_none_of_them],
+    ),
+    (
+        "DROP TRIGGER execution_logs_keep_row ON execution_logs;
+         CREATE TRIGGER execution_logs_keep_row BEFORE DELETE ON execution_logs
+         EXECUTE FUNCTION blotter_refuse_change()",
+        attacks_of![history::a_table_that_records_inherit_from_changes_none_of_them],
+    ),
+    // What the triggers set, whatever the client sends.
+    (
+        function_with!("execution_logs_derive", "    NEW.id := pg_catalog.gen_random_uuid();" => ""),
+        attacks_of![history::an_entry_has_an_id_and_a_number_of_nobodys_choice],
+    ),
+    (
+        function_with!("execution_logs_derive", "NEW.sequence :=" => "NEW.retry_attempt :="),
+        attacks_of![history::an_entry_has_an_id_and_a_number_of_nobodys_choice],
+    ),
+    (
+        function_with!("execution_logs_derive", "NEW.timestamp := moved.updated_at;" => ""),
+        attacks_of![impersonation::an_action_tells_the_status_and_the_time_that_the_database_knows],
+    ),
+    (
+        function_with!("execution_logs_derive", "NEW.created_at := moved.updated_at;" => ""),
+        attacks_of![impersonation::an_action_tells_the_status_and_the_time_that_the_database_knows],
+    ),
+    (
+        function_with!("execution_logs_derive", "NEW.acted_by := session_user;" => ""),
+        attacks_of![
+            impersonation::an_action_tells_its_place_in_the_log_and_who_acted_whatever_is_claimed
+        ],
+    ),
+    (
+        function_with!("execution_logs_derive", "nullif(pg_catalog.current_setting('role'), 'none')" => "NULL"),
+        attacks_of![
+            impersonation::an_action_tells_its_place_in_the_log_and_who_acted_whatever_is_claimed
+        ],
+    ),
+    (
+        function_with!("orders_admit", "NEW.created_at := pg_catalog.clock_timestamp();" => ""),
+        attacks_of![impersonation::an_order_was_submitted_when_it_was_stored],
+    ),
+    (
+        function_with!("orders_admit", "NEW.root_id := NEW.id;" => ""),
+        attacks_of![amendments::an_order_and_a_fill_are_of_the_chain_that_the_database_knows],
+    ),
+    (
+        function_with!("orders_admit", "NEW.root_id := replaced.root_id;" => ""),
+        attacks_of![amendments::an_order_and_a_fill_are_of_the_chain_that_the_database_knows],
+    ),
+    (
+        function_with!("fills_stamp", "SELECT trader_id, root_id INTO" => "SELECT trader_id, NEW.root_id INTO"),
+        attacks_of![amendments::an_order_and_a_fill_are_of_the_chain_that_the_database_knows],
+    ),
+    (
+        function_with!("breaks_stamp", "coalesce(owner, NEW.trader_id)" => "NEW.trader_id"),
+        attacks_of![breaks::a_break_of_an_order_is_shown_to_its_trader_whatever_the_engine_says],
+    ),
+    // What an update finds: what it would refuse is looked for only if it finds nothing.
+    (
+        function_with!("execution_logs_derive", "AND (trader_id = NEW.trader_id) IS NOT FALSE" => ""),
+        attacks_of![impersonation::a_trader_logs_nothing_for_another],
+    ),
+    (
+        function_with!(
+            "execution_logs_derive",
+            "AND (status::text IN ('PENDING', 'PARTIAL') OR NEW.action::text = 'RECOVERED')" => ""
+        ),
+        attacks_of![impersonation::nothing_happens_to_an_order_after_its_end],
+    ),
+    (
+        function_with!(
+            "execution_logs_derive",
+            "AND (venue_order_id::text = NEW.venue_order_id::text) IS NOT FALSE" => ""
+        ),
+        attacks_of![impersonation::an_order_is_known_at_its_venue_by_one_name],
+    ),
+    (
+        function_with!("execution_logs_derive", "NEW.status IS NULL OR" => "true OR"),
+        attacks_of![impersonation::an_action_tells_the_status_and_the_time_that_the_database_knows],
+    ),
+    // Reads the log of the order for each of its new entries.
+    (
+        function_with!(
+            "execution_logs_derive",
+            "FOR attempt IN 1..2 LOOP"
+                => "PERFORM FROM execution_logs WHERE order_id = NEW.order_id; FOR attempt IN 1..2 LOOP"
+        ),
+        attacks_of![
+            impersonation::thousands_of_actions_of_one_order_in_one_statement_are_logged_one_by_one
+        ],
+    ),
+    (
+        function_with!(
+            "fills_derive",
+            "AND (status::text IN ('PENDING', 'PARTIAL') OR NEW.break_id IS NOT NULL)" => ""
+        ),
+        attacks_of![impersonation::nothing_happens_to_an_order_after_its_end],
+    ),
+    (
+        concat!(
+            "ALTER TABLE orders DROP CONSTRAINT ck_orders_filled_lte_quantity; ",
+            function_with!("fills_derive", "AND NEW.quantity_filled <= quantity - filled_quantity" => "")
+        ),
+        attacks_of![roles::the_engine_records_fills_and_what_follows_from_them_is_derived],
+    ),
+    (
+        function_with!("fills_derive", "filled.break_count > 0 AND" => "false AND"),
+        attacks_of![breaks::an_execution_of_a_resolved_break_is_recorded_by_no_fill],
+    ),
+    (
+        function_with!("blotter_count_amendment", "changed.break_count > 0 AND" => "false AND"),
+        attacks_of![breaks::an_execution_of_a_resolved_break_is_recorded_by_no_fill],
+    ),
+    (
+        function_with!("blotter_log_break", "greatest(break_count + new_breaks, 1)" => "0"),
+        attacks_of![breaks::an_execution_of_a_resolved_break_is_recorded_by_no_fill],
     ),
     (
         "DROP TRIGGER orders_keep_terms ON orders;
@@ -1185,6 +1635,11 @@ fn no_property_of_a_function_could_be_missing() {
 }
 
 #[test]
+fn no_refusal_of_a_function_could_be_missing() {
+    assert_all_are_needed(REFUSALS);
+}
+
+#[test]
 fn no_grant_could_be_missing_and_none_could_be_added() {
     assert_all_are_needed(GRANTS);
 }
@@ -1216,7 +1671,7 @@ fn no_part_of_the_hardening_could_be_missing() {
 fn rehearsed(scene: &Scene) -> Vec<Named> {
     let listed = WIDENED.iter().chain(CONDITIONS).chain(HARDENED);
     let mut named: Vec<Named> = listed.flat_map(|(_, attacks)| *attacks).copied().collect();
-    for query in [POLICIES, TRIGGERS, FUNCTIONS, GRANTS] {
+    for query in [POLICIES, TRIGGERS, FUNCTIONS, REFUSALS, GRANTS] {
         let defences = defences(scene, query);
         named.extend(defences.iter().flat_map(|d| noticed_by(&d.kind, &d.name)));
     }

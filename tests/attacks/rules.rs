@@ -3,6 +3,9 @@
 
 use crate::scene::{ADA, ADAS_PENDING, By, Held, Scene};
 
+/// Widens the price columns. As they are at first, their type refuses an amount that is out of range.
+const WIDEN: &str = "SELECT blotter_widen(4, NULL)";
+
 attacks! {
     an_order_that_cannot_be_read_is_refused,
     a_fill_that_cannot_be_read_is_refused,
@@ -19,8 +22,11 @@ pub fn an_order_that_cannot_be_read_is_refused(scene: &Scene) -> Held {
         ("symbol, account", r"'X', E'A\u0085'", "no_control_characters"),
         ("symbol, price", "'X', 'NaN'", "price_not_nan"),
         ("symbol, stop_loss", "'X', 0", "stop_loss_positive"),
+        ("symbol, stop_loss", "'X', 'NaN'", "stop_loss_positive"),
+        ("symbol, take_profit", "'X', 0", "take_profit_positive"),
         ("symbol, take_profit", "'X', 'NaN'", "take_profit_positive"),
         ("symbol, limit_price", "'X', -1", "limit_price_positive"),
+        ("symbol, limit_price", "'X', 'NaN'", "limit_price_positive"),
         ("symbol, limit_price", "'X', 1", "limit_price_of_stop"),
         ("symbol, currency", "'X', 'usd'", "currency_iso_4217"),
         ("symbol, expires_at", "'X', 'infinity'", "expires_at_readable"),
@@ -28,6 +34,11 @@ pub fn an_order_that_cannot_be_read_is_refused(scene: &Scene) -> Held {
         ("symbol, trading_day", "'X', '10000-01-01'", "trading_day_readable"),
         ("symbol, instructions", "'X', '[]'", "instructions_readable"),
         ("symbol, instructions", r#"'X', '{"18": 1}'"#, "instructions_readable"),
+        (
+            "symbol, instructions",
+            "'X', jsonb_build_object('58', repeat('X', 65536))",
+            "instructions_readable",
+        ),
     ] {
         let sql = format!(
             "INSERT INTO orders (trader_id, quantity, order_type, {columns})
@@ -36,6 +47,13 @@ pub fn an_order_that_cannot_be_read_is_refused(scene: &Scene) -> Held {
         let rule = format!("ck_orders_{rule}");
         scene.ada().refused(By::Rule(&rule), &sql)?;
         scene.engine().refused(By::Rule(&rule), sql)?;
+    }
+    for column in ["price", "stop_loss", "take_profit", "limit_price"] {
+        let sql = format!(
+            "INSERT INTO orders (trader_id, symbol, quantity, order_type, {column})
+             VALUES ('{ADA}', 'X', 1, 'MARKET', 100000000)"
+        );
+        scene.superuser().refused_after(By::Rule("ck_orders_money_in_range"), WIDEN, sql)?;
     }
     Ok(())
 }
@@ -51,6 +69,7 @@ pub fn a_fill_that_cannot_be_read_is_refused(scene: &Scene) -> Held {
         ("price_at_fill, venue", "'NaN', 'X'", "price_not_nan"),
         ("price_at_fill, venue, commission", "1, 'X', 'NaN'", "commission_not_nan"),
         ("price_at_fill, venue, rebate", "1, 'X', -1", "rebate_nonnegative"),
+        ("price_at_fill, venue, rebate", "1, 'X', 'NaN'", "rebate_nonnegative"),
         ("price_at_fill, venue, timestamp", "1, 'X', 'infinity'", "timestamp_readable"),
     ] {
         let sql = format!(
@@ -58,6 +77,14 @@ pub fn a_fill_that_cannot_be_read_is_refused(scene: &Scene) -> Held {
              VALUES ('{ADAS_PENDING}', 1, {values})"
         );
         scene.engine().refused(By::Rule(&format!("ck_fills_{rule}")), sql)?;
+    }
+    for values in ["100000000, 0, 0", "1, 100000000, 0", "1, 0, 100000000"] {
+        let sql = format!(
+            "INSERT INTO fills
+                 (order_id, quantity_filled, venue, price_at_fill, commission, rebate)
+             VALUES ('{ADAS_PENDING}', 1, 'X', {values})"
+        );
+        scene.superuser().refused_after(By::Rule("ck_fills_money_in_range"), WIDEN, sql)?;
     }
     Ok(())
 }
