@@ -1,7 +1,7 @@
 -- Promises that a batch of orders, fills or actions costs about what a hand-written, set-based statement costs,
 -- and that it leaves the same rows as the row triggers would.
 --
--- Each function writes the rows that nothing speaks against, for a whole batch at once, and says which. It
+-- Each function writes the rows that pass its checks, for a whole batch at once, and says which. It
 -- leaves every other row to the caller, who inserts it as an ordinary row: then the row triggers find it known,
 -- or refuse it and name the rule. If one of the rows is refused after all, such as by a key that a concurrent
 -- transaction has inserted, the function writes none of them, but keeps its locks: whoever writes the same rows

@@ -13,8 +13,8 @@ use crate::types::difference::MICROSECONDS;
 use crate::types::enums::BreakReason;
 use crate::types::text;
 
-/// An order that a client or a venue reports and that the store cannot hold: for a fraction of a share, of a type
-/// that it does not know, with a symbol that its column would cut.
+/// An order that a client or a venue reports and that the table `orders` cannot hold. For example, it is for a
+/// fraction of a share, its type is unknown, or its symbol is longer than the column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct UnstorableOrder<'a> {
@@ -37,8 +37,8 @@ pub struct UnstorableOrder<'a> {
 }
 
 impl Breaks<'_, Engine> {
-    /// Stores an order that cannot be stored as an order as a break ([`BreakReason::InvalidOrder`]), so that it does
-    /// not disappear into a log line.
+    /// Records an order that the table `orders` cannot hold as a break ([`BreakReason::InvalidOrder`]), so that it
+    /// does not disappear into a log line.
     ///
     /// Recording is idempotent by trader, client order id, venue, time, quantity and price; without a client order
     /// id, every call records another break. Such a break has no execution to book: dismiss it.

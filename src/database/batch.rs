@@ -1,4 +1,4 @@
-//! The batch functions of the database, which write the rows of a batch that nothing speaks against.
+//! The batch functions of the database, which write the rows of a batch that pass its checks.
 //!
 //! They leave out every other row; the caller inserts it as an ordinary row, so that the triggers find it known
 //! or refuse it, with an error that names the rule.

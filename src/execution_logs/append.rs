@@ -147,7 +147,7 @@ fn insert(conn: &mut PgConnection, new: &NewExecutionLog<'_>) -> Result<Executio
     row.known(stored.ok_or_else(|| Error::lost_race("log of order", new.order_id))?)
 }
 
-/// Logs those of the actions that nothing speaks against, by the batch function of the database; returns their
+/// Logs those of the actions that pass the checks of the batch function of the database; returns their
 /// entries, and the other rows.
 fn log_clean<'b, 'r>(
     conn: &mut PgConnection,

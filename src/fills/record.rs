@@ -179,8 +179,8 @@ impl Fills<'_, Engine> {
 
     /// Records as many of these fills as the rules allow, and returns for each the fill or its refusal.
     ///
-    /// It records those that nothing speaks against, and bisects the others, so that a few refused fills among
-    /// many cost few statements.
+    /// It records those that pass the checks of the batch function, and bisects the others, so that a few refused
+    /// fills among many cost few statements.
     ///
     /// # Errors
     ///
@@ -214,7 +214,7 @@ impl Fills<'_, Engine> {
         WidthCheck::of(add_money).check(self.conn)
     }
 
-    /// Records those of the fills that nothing speaks against, by the batch function of the database.
+    /// Records those of the fills that pass the checks of the batch function of the database.
     fn record_clean(
         &mut self,
         rows: &[&(Uuid, NewFill<'_>)],

@@ -270,7 +270,7 @@ impl<R: Trades> Orders<'_, R> {
             .collect()
     }
 
-    /// Submits those of the orders that nothing speaks against, by the batch function of the database, which
+    /// Submits those of the orders that pass the checks of the batch function of the database, which
     /// only the engine may call.
     fn submit_clean(
         &mut self,
