@@ -98,8 +98,13 @@ pub struct Event<'a> {
     /// `GBp`. Prices in pence and in pounds are compared as the same price. A new order is stored with an ISO
     /// code only.
     pub currency: Option<Cow<'a, str>>,
-    /// When it happened (FIX tag 60, TransactTime, or else 52, SendingTime). Executions require it.
+    /// When it happened at the venue (FIX tag 60, TransactTime).
     pub at: Option<DateTime<Utc>>,
+    /// When the report was sent (FIX tag 52, SendingTime); stands in for `at` where that is missing, see
+    /// [`Event::time`].
+    pub sent_at: Option<DateTime<Utc>>,
+    /// The number of the report within its session (FIX tag 34, MsgSeqNum).
+    pub sequence: Option<u64>,
     /// The status of the order after the report (FIX tag 39, OrdStatus); `None` also for a status that the
     /// store does not have.
     pub status: Option<OrderStatus>,
@@ -113,9 +118,12 @@ pub struct Event<'a> {
     pub error_code: Option<Cow<'a, str>>,
     /// The number of the retry; 0 is the first attempt.
     pub retry_attempt: Option<u32>,
-    /// A doubt about the report that people should see, e.g. that its checksum is wrong. The event is
+    /// A doubt about the report that people should see, e.g. that a side field can't be read. The event is
     /// applied nevertheless.
     pub note: Option<String>,
+    /// Why the report must not be applied, e.g. that its price can't be read. It is kept as a break with this
+    /// detail. Only readers set it: reports about orders never go unrecorded.
+    pub defect: Option<String>,
     /// The report as it was received. A break keeps up to 65,536 characters of it.
     pub raw: Cow<'a, str>,
 }
@@ -145,20 +153,24 @@ pub enum Kind {
     Rejected,
     /// The order replaced another one (FIX 150=5).
     Replaced,
+    /// The venue changed the terms of the order by itself (FIX 150=D, Restated).
+    Restated,
     /// The order expired (FIX 150=C).
     Expired,
     /// A request to cancel or change the order was rejected (FIX 35=9): the order is unchanged.
     CancelRejected,
     /// The order was retried, or repaired after a reconciliation.
     Recovered,
-    /// The state of the order, unchanged: a status report, a pending state or a request (FIX 150=I, A, 6,
-    /// E; 35=F, G, H, Q).
+    /// The venue received the order and has yet to accept it (FIX 150=A, Pending New).
+    PendingNew,
+    /// The state of the order, unchanged: a status report, a pending state or a request (FIX 150=I, 6, E;
+    /// 35=F, G, H, Q).
     Status,
 }
 
 impl Kind {
     /// Every kind with its name in NDJSON and CSV.
-    pub(super) const NAMES: [(Self, &'static str); 14] = [
+    pub(super) const NAMES: [(Self, &'static str); 16] = [
         (Self::NewOrder, "new_order"),
         (Self::Approved, "approved"),
         (Self::Routed, "routed"),
@@ -169,11 +181,18 @@ impl Kind {
         (Self::Cancelled, "cancelled"),
         (Self::Rejected, "rejected"),
         (Self::Replaced, "replaced"),
+        (Self::Restated, "restated"),
         (Self::Expired, "expired"),
         (Self::CancelRejected, "cancel_rejected"),
         (Self::Recovered, "recovered"),
+        (Self::PendingNew, "pending_new"),
         (Self::Status, "status"),
     ];
+
+    /// Returns whether a report of this kind states an execution: a fill, or a bust or correction of one.
+    pub fn is_execution(self) -> bool {
+        matches!(self, Self::Fill | Self::Bust | Self::Correct)
+    }
 }
 
 /// A plain decimal as it was reported: digits with an optional minus sign and an optional point.
@@ -225,6 +244,8 @@ impl<'a> Event<'a> {
             rebate: None,
             currency: None,
             at: None,
+            sent_at: None,
+            sequence: None,
             status: None,
             cumulative_quantity: None,
             average_price: None,
@@ -232,8 +253,14 @@ impl<'a> Event<'a> {
             error_code: None,
             retry_attempt: None,
             note: None,
+            defect: None,
             raw: raw.into(),
         }
+    }
+
+    /// Returns when it happened, or else when the report was sent.
+    pub fn time(&self) -> Option<DateTime<Utc>> {
+        self.at.or(self.sent_at)
     }
 }
 

@@ -67,7 +67,7 @@ impl<'e> Plan<'e> {
                 self.unchanged += 1;
                 return Ok(());
             }
-            Kind::Status => {
+            Kind::Status | Kind::PendingNew | Kind::Restated => {
                 self.unchanged += 1;
                 if let Some(order) = orders.find(event, trader) {
                     self.totals.record(event, order.id);
@@ -126,7 +126,7 @@ impl<'e> Plan<'e> {
                     let venue_order_id = event.venue_order_id.as_deref();
                     let entry = NewExecutionLog {
                         reason: Some("first seen in a report of the venue"),
-                        reported_at: event.at,
+                        reported_at: event.time(),
                         ..NewExecutionLog::new(order.id, NewAction::Executed { venue_order_id })
                     };
                     let id = ReportId::Derived("first seen".to_owned());

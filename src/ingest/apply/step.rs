@@ -59,7 +59,7 @@ impl ReportId {
     /// The identity of a report.
     fn of_report(event: &Event<'_>) -> Self {
         let kind = event.kind;
-        match (event.id, event.execution_id.as_deref(), event.at) {
+        match (event.id, event.execution_id.as_deref(), event.time()) {
             (Some(id), ..) => Self::Exported(id),
             (None, Some(execution_id), _) => Self::Derived(format!("{kind:?} {execution_id}")),
             (None, None, at) => {
@@ -90,7 +90,7 @@ pub(super) fn step_for<'e>(
 ) -> Result<Option<Step<'e>>, String> {
     let log = |action, reason| {
         let new = NewExecutionLog::new(order_id, action);
-        let new = NewExecutionLog { reason, reported_at: event.at, ..new };
+        let new = NewExecutionLog { reason, reported_at: event.time(), ..new };
         Step::Log(ReportId::of_report(event), new)
     };
     let reason = event.reason.as_deref().map(shorten_reason);
@@ -98,7 +98,13 @@ pub(super) fn step_for<'e>(
     let error_code = event.error_code.as_deref();
     let venue_order_id = event.venue_order_id.as_deref();
     Ok(Some(match event.kind {
-        Kind::NewOrder | Kind::CancelRejected | Kind::Status => return Ok(None),
+        Kind::NewOrder
+        | Kind::CancelRejected
+        | Kind::Restated
+        | Kind::PendingNew
+        | Kind::Status => {
+            return Ok(None);
+        }
         Kind::Approved => log(NewAction::Approved, reason),
         Kind::Routed => log(NewAction::Executed { venue_order_id: None }, reason),
         Kind::Acknowledged | Kind::Replaced => log(NewAction::Executed { venue_order_id }, reason),
@@ -138,7 +144,7 @@ fn fill<'e>(
     };
     let new = NewFill {
         order_id,
-        timestamp: event.at?,
+        timestamp: event.time()?,
         quantity_filled: whole_shares(event.last_quantity?)?,
         price_at_fill: Price::try_from(event.last_price?.value()).ok()?,
         venue: options.venue_of(event),
@@ -177,7 +183,7 @@ pub(super) fn execution<'e>(
     Ok(Execution {
         kind,
         order_id,
-        timestamp: event.at.ok_or("the time (tag 60 or 52) is missing")?,
+        timestamp: event.time().ok_or("the time (tag 60 or 52) is missing")?,
         quantity: value(event.last_quantity, "last quantity (tag 32)")?,
         price: value(event.last_price, "last price (tag 31)")?,
         venue: options.venue_of(event),

@@ -53,7 +53,7 @@ struct Precedence {
 impl Precedence {
     fn of_report(event: &Event<'_>) -> Option<Self> {
         Some(Self {
-            at: event.at,
+            at: event.time(),
             amends: matches!(event.kind, Kind::Bust | Kind::Correct),
             filled: event.cumulative_quantity?.value(),
             has_ended: event.status.is_some_and(|status| !status.is_open()),
@@ -123,7 +123,7 @@ impl<'e> ReportedTotals<'e> {
                     kind: event.kind,
                     venue: options.venue_of(event).to_owned(),
                     execution_id: event.execution_id.as_deref().map(str::to_owned),
-                    timestamp: event.at,
+                    timestamp: event.time(),
                     status: event.status,
                     filled_quantity: new.filled,
                     average_price: event.average_price.map(|price| price.value()),

@@ -61,6 +61,8 @@ macro_rules! fields {
 
 fields! {
     at: parse_time format_time,
+    sent_at: parse_time format_time,
+    sequence: parse_value format_value,
     trader: parse_text format_text,
     trader_name: parse_text format_text,
     account: parse_text format_text,

@@ -11,8 +11,8 @@ use memchr::memchr;
 /// Reads and writes events as NDJSON: one object per line, whose keys are the names of the fields of
 /// [`Event`].
 ///
-/// Values are text: numbers too, because a JSON number is a float to most readers; only `retry_attempt` may
-/// be a JSON integer, and `instructions` is an object of texts. Times are RFC 3339. A field that is missing or null is `None`; `kind` is required.
+/// Values are text: numbers too, because a JSON number is a float to most readers; only `retry_attempt` and
+/// `sequence` may be JSON integers, and `instructions` is an object of texts. Times are RFC 3339. A field that is missing or null is `None`; `kind` is required.
 ///
 /// An unknown field, a field that occurs twice, and a value of the wrong form make the line [`Malformed`],
 /// with the name of the field.
@@ -82,7 +82,7 @@ impl Format for Ndjson {
             let set = match value {
                 Value::Null => Ok(()),
                 Value::Text(text) => fields::set(&mut event, field, text.clone()),
-                Value::Integer(number) if field == "retry_attempt" => {
+                Value::Integer(number) if field == "retry_attempt" || field == "sequence" => {
                     fields::set(&mut event, field, number.to_string().into())
                 }
                 Value::Object(object) if field == "instructions" => object

@@ -133,12 +133,12 @@ fn each_exec_type_becomes_its_kind_of_event() {
         ("150=3|39=3|151=5|", Kind::Status),
         ("150=3|39=3|", Kind::Status),
         ("150=3|39=3|151=0|", Kind::Cancelled),
-        ("150=A|39=A|", Kind::Status),
+        ("150=A|39=A|", Kind::PendingNew),
         ("150=6|39=6|", Kind::Status),
         ("150=7|39=7|", Kind::Status),
         ("150=9|39=9|", Kind::Status),
         ("150=B|39=B|", Kind::Status),
-        ("150=D|39=0|", Kind::Status),
+        ("150=D|39=0|", Kind::Restated),
         ("150=E|39=E|", Kind::Status),
         ("150=I|39=1|", Kind::Status),
         ("150=L|39=0|", Kind::Status),
@@ -429,7 +429,7 @@ fn times_are_read_to_the_nanosecond_and_a_leap_second_stays_in_its_day() {
         let at = event_of(&format!("35=8|150=0|52=20000101-00:00:00|60={text}|"), |event| event.at);
         assert_eq!(at.unwrap().to_rfc3339(), expected, "{text}");
     }
-    let sent = event_of("35=8|150=0|52=20000101-00:00:00|", |event| event.at);
+    let sent = event_of("35=8|150=0|52=20000101-00:00:00|", |event| event.time());
     assert_eq!(sent.unwrap().to_rfc3339(), "2000-01-01T00:00:00+00:00");
     for text in [
         "20261125",

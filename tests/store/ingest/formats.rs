@@ -100,6 +100,8 @@ fn owned(event: Event<'_>) -> Event<'static> {
             time_in_force: event.time_in_force,
             instructions: event.instructions,
             at: event.at,
+            sent_at: event.sent_at,
+            sequence: event.sequence,
             status: event.status,
             retry_attempt: event.retry_attempt,
             ..Event::new(event.kind, event.line, "")

@@ -107,10 +107,8 @@ fn set_fields<'a>(event: &mut Event<'a>, message: &Message<'a>) -> Result<(), Ma
     event.venue_order_id = message.text(tags::ORDER_ID).filter(|id| id != "NONE");
     event.symbol = message.text(tags::SYMBOL);
     event.reason = message.text(tags::TEXT);
-    event.at = match message.time(tags::TRANSACT_TIME)? {
-        None => message.time(tags::SENDING_TIME)?,
-        at => at,
-    };
+    event.at = message.time(tags::TRANSACT_TIME)?;
+    event.sent_at = message.time(tags::SENDING_TIME)?;
     match message.required(tags::MSG_TYPE)? {
         b"8" => return set_report(event, message),
         b"D" => {
@@ -179,14 +177,17 @@ fn kind_of_report(message: &Message<'_>) -> Result<Kind, Malformed> {
         b"3" if has_no_shares_left(message)? => Kind::Cancelled,
         b"4" => Kind::Cancelled,
         b"5" => Kind::Replaced,
+        b"A" => Kind::PendingNew,
+        b"D" => Kind::Restated,
         // The rejection of a second order with the same ClOrdID; OrdStatus is that of the first order.
         b"8" if !matches!(message.get(tags::ORD_STATUS), None | Some(b"8")) => Kind::Status,
         b"8" => Kind::Rejected,
         b"C" => Kind::Expired,
         b"G" => Kind::Correct,
         b"H" => Kind::Bust,
-        b"3" | b"6" | b"7" | b"9" | b"A" | b"B" | b"D" | b"E" | b"I" | b"J" | b"K" | b"L"
-        | b"M" | b"N" => Kind::Status,
+        b"3" | b"6" | b"7" | b"9" | b"B" | b"E" | b"I" | b"J" | b"K" | b"L" | b"M" | b"N" => {
+            Kind::Status
+        }
         found => return Err(message.wrong(tags::EXEC_TYPE, found, "0 to 9 or A to N")),
     })
 }
