@@ -96,7 +96,7 @@
 //! | [`Orders`] | [`submit`](Orders::submit), [`submit_batch`](Orders::submit_batch) | trader, engine | [`get`](Orders::get), [`by_client_order_id`](Orders::by_client_order_id), [`history`](Orders::history), [`as_of`](Orders::as_of), [`recent`](Orders::recent), [`open`](Orders::open), [`stream`](Orders::stream), [`rebuild`](Orders::rebuild) |
 //! | | [`expire_due`](Orders::expire_due) | engine | |
 //! | [`Fills`] | [`record`](Fills::record), [`record_batch`](Fills::record_batch), [`bust`](Fills::bust), [`correct`](Fills::correct) | engine | [`get`](Fills::get), [`of_execution`](Fills::of_execution), [`of_order`](Fills::of_order), [`recent`](Fills::recent), [`stream`](Fills::stream) |
-//! | [`Breaks`] | [`record_or_break`](Breaks::record_or_break), [`record_batch_or_break`](Breaks::record_batch_or_break), [`reconcile`](Breaks::reconcile), [`record_unstorable_order`](Breaks::record_unstorable_order), [`resolve`](Breaks::resolve) | engine | [`get`](Breaks::get), [`open`](Breaks::open), [`recent`](Breaks::recent) |
+//! | [`Breaks`] | [`record_or_break`](Breaks::record_or_break), [`record_batch_or_break`](Breaks::record_batch_or_break), [`reconcile`](Breaks::reconcile), [`record_unapplied`](Breaks::record_unapplied), [`resolve`](Breaks::resolve) | engine | [`get`](Breaks::get), [`open`](Breaks::open), [`recent`](Breaks::recent) |
 //! | [`ExecutionLogs`] | [`cancel`](ExecutionLogs::cancel) | trader, engine | [`of_order`](ExecutionLogs::of_order), [`trail`](ExecutionLogs::trail), [`recent`](ExecutionLogs::recent), [`stream`](ExecutionLogs::stream) |
 //! | | [`append`](ExecutionLogs::append), [`append_batch`](ExecutionLogs::append_batch) | engine | |
 //!
@@ -169,7 +169,7 @@ mod types;
 
 pub use breaks::{
     Break, BreakHistory, BreakResolution, Breaks, Execution, ExecutionKind, NewBreakResolution,
-    Outcome, Resolution, UnstorableOrder,
+    Outcome, Resolution, UnappliedReason, UnappliedReport,
 };
 pub use database::blotter::Blotter;
 #[cfg(feature = "embedded")]

@@ -56,13 +56,13 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::sql_types::BreakReasonEnum;
 
-    /// Executions that could not be applied, orders that could not be stored, and reported totals that differ from the store's
+    /// Executions and other reports that could not be applied, orders that could not be stored, and reported totals that differ from the store's
     breaks (id) {
         /// Unique break identifier
         id -> Uuid,
-        /// Kind of rule that refused the execution
+        /// Kind of rule that refused the report
         reason -> BreakReasonEnum,
-        /// What refused the execution, in words
+        /// What refused the report, in words
         detail -> Text,
         /// The order that the report names, if any; it may not exist
         order_id -> Nullable<Uuid>,
@@ -77,7 +77,7 @@ diesel::table! {
         /// Who assigned the execution id; by default the venue
         #[max_length = 50]
         source -> Varchar,
-        /// The venue's id of the execution (FIX tag 17, ExecID)
+        /// The venue's id of the execution report (FIX tag 17, ExecID)
         #[max_length = 64]
         execution_id -> Nullable<Varchar>,
         /// For a bust or a correction: execution id of the fill that it amends (FIX tag 19, ExecRefID)

@@ -1,4 +1,4 @@
-//! `blotter breaks`: lists and resolves executions that could not be applied.
+//! `blotter breaks`: lists and resolves reports that could not be applied.
 
 use std::io::Write;
 
@@ -202,11 +202,13 @@ impl BreakRow {
         }
     }
 
-    /// Returns what was reported: a fill, a correction, a bust, the totals of an order, or an order.
+    /// Returns what was reported: a fill, a correction, a bust, the totals of an order, an order, or another
+    /// action on one.
     fn kind(&self) -> &'static str {
         match (self.is_bust, &self.refers_to) {
             _ if self.reason == BreakReason::Totals => "totals",
             _ if self.reason == BreakReason::InvalidOrder => "order",
+            _ if self.reason == BreakReason::UnappliedAction => "action",
             (true, _) => "bust",
             (false, Some(_)) => "correction",
             (false, None) => "fill",

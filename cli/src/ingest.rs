@@ -289,5 +289,6 @@ fn meaning(reason: BreakReason) -> &'static str {
         BreakReason::Invalid => "execution that is not valid",
         BreakReason::Totals => "the venue's totals differ from the store's",
         BreakReason::InvalidOrder => "order that cannot be stored",
+        BreakReason::UnappliedAction => "report other than an execution that could not be applied",
     }
 }

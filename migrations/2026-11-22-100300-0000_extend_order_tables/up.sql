@@ -126,7 +126,7 @@ CREATE INDEX idx_orders_root ON orders (root_id) WHERE replaces IS NOT NULL;
 CREATE INDEX idx_orders_venue_order ON orders (venue_order_id) WHERE venue_order_id IS NOT NULL;
 -- A bust or a correction may carry the execution id of the fill that it amends, so the kind is part of the key.
 CREATE UNIQUE INDEX uq_fills_execution_id
-    ON fills (root_id, source, execution_id, is_bust, (amends IS NOT NULL))
+    ON fills (root_id, execution_id, source, is_bust, (amends IS NOT NULL))
     WHERE execution_id IS NOT NULL;
 CREATE UNIQUE INDEX uq_fills_amends ON fills (amends) WHERE amends IS NOT NULL;
 CREATE UNIQUE INDEX uq_execution_logs_sequence ON execution_logs (sequence);

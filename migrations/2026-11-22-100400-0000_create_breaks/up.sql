@@ -1,16 +1,16 @@
--- Promises that an execution that cannot be applied is not lost: it is kept as a break, with the venue's
--- report and the reason for the refusal, until somebody resolves it. The resolution is kept too. So are an
--- order that cannot be stored, and totals of an order that the venue reports and that differ from the store's.
--- Both tables are append-only.
+-- Promises that a report that cannot be applied is not lost: it is kept as a break, with the venue's message
+-- and the reason for the refusal, until somebody resolves it. The resolution is kept too. Such a report is an
+-- execution, another action on an order (an acknowledgement, a cancel, a reject, a replacement), an order that
+-- cannot be stored, or totals of an order that differ from the store's. Both tables are append-only.
 --
 -- Here the rules are CHECKs: breaks are few, and their rows are never updated.
 
 CREATE TYPE break_reason_enum AS ENUM (
     'UNKNOWN_ORDER', 'UNKNOWN_FILL', 'OVER_FILL', 'ORDER_ENDED', 'PRECISION', 'MISMATCH', 'INVALID',
-    'TOTALS', 'INVALID_ORDER'
+    'TOTALS', 'INVALID_ORDER', 'UNAPPLIED_ACTION'
 );
 COMMENT ON TYPE break_reason_enum IS
-    'Why a break was recorded; TOTALS: the venue reports other totals of an order than the store has; INVALID_ORDER: the order cannot be stored';
+    'Why a break was recorded; TOTALS: the venue reports other totals of an order than the store has; INVALID_ORDER: the order cannot be stored; UNAPPLIED_ACTION: a report other than an execution could not be applied';
 
 -- No foreign key on order_id: the order may not exist, which is then the reason for the break.
 CREATE TABLE breaks (
@@ -53,6 +53,8 @@ CREATE TABLE breaks (
     CONSTRAINT ck_breaks_rebate_readable CHECK (abs(rebate) < 1e20 AND scale(rebate) <= 20),
     CONSTRAINT ck_breaks_order_not_stored
         CHECK (reason <> 'INVALID_ORDER' OR order_id IS NULL AND execution_id IS NULL AND refers_to IS NULL),
+    CONSTRAINT ck_breaks_action_amends_nothing
+        CHECK (reason <> 'UNAPPLIED_ACTION' OR refers_to IS NULL),
     CONSTRAINT ck_breaks_no_control_characters CHECK (
         venue || source || coalesce(client_order_id, '') || coalesce(execution_id, '')
             || coalesce(refers_to, '') !~ '[\u0001-\u001F\u007F-\u009F]'
@@ -61,17 +63,17 @@ CREATE TABLE breaks (
 );
 
 COMMENT ON TABLE breaks IS
-    'Executions that could not be applied, orders that could not be stored, and reported totals that differ from the store''s';
+    'Executions and other reports that could not be applied, orders that could not be stored, and reported totals that differ from the store''s';
 COMMENT ON COLUMN breaks.id IS 'Unique break identifier';
-COMMENT ON COLUMN breaks.reason IS 'Kind of rule that refused the execution';
-COMMENT ON COLUMN breaks.detail IS 'What refused the execution, in words';
+COMMENT ON COLUMN breaks.reason IS 'Kind of rule that refused the report';
+COMMENT ON COLUMN breaks.detail IS 'What refused the report, in words';
 COMMENT ON COLUMN breaks.order_id IS 'The order that the report names, if any; it may not exist';
 COMMENT ON COLUMN breaks.trader_id IS
     'Trader of the order: set by the database if the order exists, else as the report names it';
 COMMENT ON COLUMN breaks.client_order_id IS 'The client''s id of the order that the report names (FIX tag 11, ClOrdID)';
 COMMENT ON COLUMN breaks.venue IS 'Venue of the execution (FIX tag 30, LastMkt)';
 COMMENT ON COLUMN breaks.source IS 'Who assigned the execution id; by default the venue';
-COMMENT ON COLUMN breaks.execution_id IS 'The venue''s id of the execution (FIX tag 17, ExecID)';
+COMMENT ON COLUMN breaks.execution_id IS 'The venue''s id of the execution report (FIX tag 17, ExecID)';
 COMMENT ON COLUMN breaks.refers_to IS
     'For a bust or a correction: execution id of the fill that it amends (FIX tag 19, ExecRefID)';
 COMMENT ON COLUMN breaks.is_bust IS 'True for a bust (FIX 150=H); a row with refers_to that is no bust is a correction';
@@ -119,10 +121,17 @@ COMMENT ON COLUMN break_resolutions.created_at IS 'Recorded';
 COMMENT ON COLUMN break_resolutions.acted_by IS 'Login that resolved it';
 COMMENT ON COLUMN break_resolutions.acted_as IS 'Database role it acted as';
 
--- An execution that is reported again is the same break. Without an execution id that cannot be decided.
+-- An execution that is reported again is the same break. Without an execution id that cannot be decided. Totals
+-- and actions with the same content as an execution are breaks of their own. Trader and client order id stand for
+-- an order that is unknown: two traders' executions may agree in everything else.
 CREATE UNIQUE INDEX uq_breaks_execution ON breaks (
-    source, execution_id, coalesce(order_id, '00000000-0000-0000-0000-000000000000'::uuid),
-    coalesce(refers_to, ''), is_bust, timestamp, quantity, price, commission, rebate, (reason = 'TOTALS')
+    execution_id, source, coalesce(order_id, '00000000-0000-0000-0000-000000000000'::uuid),
+    coalesce(refers_to, ''), is_bust, timestamp, quantity, price, commission, rebate, (reason = 'TOTALS'),
+    (reason = 'UNAPPLIED_ACTION'),
+    coalesce(
+        CASE WHEN order_id IS NULL THEN trader_id END, '00000000-0000-0000-0000-000000000000'::uuid
+    ),
+    coalesce(CASE WHEN order_id IS NULL THEN client_order_id END, '')
 ) WHERE execution_id IS NOT NULL;
 -- So is an order that is reported again.
 CREATE UNIQUE INDEX uq_breaks_order ON breaks (
@@ -130,8 +139,8 @@ CREATE UNIQUE INDEX uq_breaks_order ON breaks (
     quantity, price
 ) WHERE reason = 'INVALID_ORDER' AND client_order_id IS NOT NULL;
 CREATE INDEX idx_breaks_client_order ON breaks (client_order_id) WHERE client_order_id IS NOT NULL;
-CREATE INDEX idx_breaks_created ON breaks (created_at DESC);
-CREATE INDEX idx_breaks_trader_created ON breaks (trader_id, created_at DESC);
+CREATE INDEX idx_breaks_created ON breaks (created_at DESC, id DESC);
+CREATE INDEX idx_breaks_trader_created ON breaks (trader_id, created_at DESC, id DESC);
 CREATE INDEX idx_breaks_order ON breaks (order_id);
 CREATE INDEX idx_break_resolutions_order ON break_resolutions (order_id);
 CREATE INDEX idx_break_resolutions_trader ON break_resolutions (trader_id);

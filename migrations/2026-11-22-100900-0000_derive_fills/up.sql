@@ -15,7 +15,7 @@ BEGIN
         AND breaks.order_id = fill.order_id AND breaks.timestamp = fill.timestamp
         AND breaks.is_bust = fill.is_bust
         AND (breaks.refers_to IS NOT NULL) = (fill.amends IS NOT NULL)
-        AND breaks.reason::text <> 'TOTALS'
+        AND breaks.reason::text NOT IN ('TOTALS', 'UNAPPLIED_ACTION')
         AND (
             fill.is_bust OR breaks.quantity = fill.quantity_filled::numeric
             AND breaks.price = fill.price_at_fill AND breaks.commission = fill.commission

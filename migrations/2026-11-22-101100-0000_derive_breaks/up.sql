@@ -63,12 +63,13 @@ BEGIN
             USING ERRCODE = 'check_violation', TABLE = 'break_resolutions',
             CONSTRAINT = 'break_resolutions_order';
     END IF;
-    IF NEW.is_booked AND resolved.reason::text IN ('TOTALS', 'INVALID_ORDER') THEN
+    IF NEW.is_booked AND resolved.reason::text IN ('TOTALS', 'INVALID_ORDER', 'UNAPPLIED_ACTION') THEN
         RAISE EXCEPTION 'break % is %, and no execution to book; record what is missing, and dismiss it',
             NEW.break_id,
             CASE resolved.reason::text
                 WHEN 'TOTALS' THEN 'of the totals of order ' || resolved.order_id::text
-                ELSE 'an order that cannot be stored'
+                WHEN 'INVALID_ORDER' THEN 'an order that cannot be stored'
+                ELSE 'an action that could not be applied'
             END
             USING ERRCODE = 'check_violation', TABLE = 'break_resolutions',
             CONSTRAINT = 'break_resolutions_execution';

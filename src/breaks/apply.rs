@@ -10,7 +10,7 @@ use super::{BreakHistory, Breaks, Execution, ExecutionKind, Outcome};
 use crate::database::retry::retry;
 use crate::database::role::Engine;
 use crate::error::Error;
-use crate::fills::{Fill, Fills, NewBust, NewCorrection, NewFill, mismatch};
+use crate::fills::{Fill, Fills, NewBust, NewCorrection, NewFill, StoredFill, mismatch};
 use crate::orders::Orders;
 use crate::schema::{break_resolutions, breaks};
 use crate::types::difference::Comparison;
@@ -40,6 +40,8 @@ impl Breaks<'_, Engine> {
     ///   blank or longer than 50 characters; an id is blank or longer than 64; the order is the nil UUID;
     ///   the time is before the year -4712; the raw message is blank, has a NUL, or is longer than 65536
     ///   characters; or a number has more than 20 digits before or after the point.
+    /// - [`Error::is_rule_violation`]: the order is not stored, and the trader that the report names is not
+    ///   registered (`fk_breaks_trader_id`).
     /// - [`Error::is_conflict`] and connection errors: neither a fill nor a break is stored.
     ///
     /// ```
@@ -61,6 +63,7 @@ impl Breaks<'_, Engine> {
     /// let late = Execution {
     ///     kind: ExecutionKind::Fill,
     ///     order_id: Some(order.id),
+    ///     trader_id: None,
     ///     client_order_id: None,
     ///     timestamp: chrono::Utc::now(),
     ///     quantity: 100.into(),
@@ -86,28 +89,78 @@ impl Breaks<'_, Engine> {
     /// ```
     pub fn record_or_break(&mut self, execution: &Execution<'_>) -> Result<Outcome, Error> {
         execution.check()?;
-        if execution.execution_id.is_some()
-            && let Some(BreakHistory { reported, resolution: Some(resolution) }) =
-                self.find(execution)?
+        if let Some(stored) = self.find(execution, BreakReason::Invalid)?
+            && let Some(outcome) = self.outcome_of_break(stored, execution)?
         {
-            // A resolution is final, even if the execution could be applied by now.
-            return match resolution.fill_id {
-                Some(fill) => self.fills().get(fill).map(Outcome::Known),
-                None => Ok(Outcome::Broken(reported)),
-            };
+            return Ok(outcome);
         }
-        let id = Uuid::now_v7();
+        self.apply_or_break(&ExecutionIds::default(), execution)
+    }
+
+    /// Records an execution as [`Breaks::record_or_break`] does, under ids that the caller has chosen.
+    ///
+    /// This makes an execution without an execution id idempotent: a fill or a break with one of these ids is
+    /// the execution itself. A fill with other content is a break ([`BreakReason::Mismatch`]); a break is
+    /// never applied again, since only a resolution can tell whether it was booked.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Breaks::record_or_break`].
+    #[cfg(feature = "ingest")]
+    #[allow(dead_code)]
+    pub(crate) fn record_or_break_as(
+        &mut self,
+        ids: &ExecutionIds,
+        execution: &Execution<'_>,
+    ) -> Result<Outcome, Error> {
+        execution.check()?;
+        let stored = match execution.execution_id {
+            Some(_) => self.find(execution, BreakReason::Invalid)?,
+            None => self.with_ids(&[ids.break_id])?.pop(),
+        };
+        if let Some(stored) = stored
+            && let Some(outcome) = self.outcome_of_break(stored, execution)?
+        {
+            return Ok(outcome);
+        }
+        self.apply_or_break(ids, execution)
+    }
+
+    /// Returns what has become of an execution that is stored as this break; `None` if it may be applied now.
+    fn outcome_of_break(
+        &mut self,
+        BreakHistory { reported, resolution }: BreakHistory,
+        execution: &Execution<'_>,
+    ) -> Result<Option<Outcome>, Error> {
+        // A resolution is final, even if the execution could be applied by now.
+        if let Some(resolution) = resolution {
+            return Ok(Some(match resolution.fill_id {
+                Some(fill) => Outcome::Known(self.fills().get(fill)?),
+                None => Outcome::Broken(reported),
+            }));
+        }
+        // Booking the break later finds the fill by its execution id; without one it would count twice.
+        Ok(execution.execution_id.is_none().then_some(Outcome::Broken(reported)))
+    }
+
+    /// Records an execution of which no break is stored, or only an open one.
+    fn apply_or_break(
+        &mut self,
+        ids: &ExecutionIds,
+        execution: &Execution<'_>,
+    ) -> Result<Outcome, Error> {
+        let ExecutionIds { fill_id, break_id } = *ids;
         // A duplicate here is a lost race: the next attempt finds the fill that another session has
         // stored, or amends the amendment that it has made.
         let lost_race = |why: &NotApplied| match why {
             NotApplied::Failed(error) => error.is_duplicate() || error.is_lost_race(),
             NotApplied::Refused(..) => false,
         };
-        let applied = retry(MAX_ATTEMPTS, lost_race, |_| self.try_apply(id, execution));
+        let applied = retry(MAX_ATTEMPTS, lost_race, |_| self.try_apply(fill_id, execution));
         match applied {
-            Ok(fill) => Ok(Outcome::of(id, fill)),
+            Ok(fill) => Ok(fill.into()),
             Err(NotApplied::Refused(reason, detail)) => {
-                self.insert_or_find(execution, reason, &detail).map(Outcome::Broken)
+                self.insert_or_find_as(break_id, execution, reason, &detail).map(Outcome::Broken)
             }
             Err(NotApplied::Failed(error)) if error.is_duplicate() => {
                 let id = execution.execution_id.unwrap_or("without an id");
@@ -116,7 +169,8 @@ impl Breaks<'_, Engine> {
             Err(NotApplied::Failed(error)) => {
                 let reason = self.break_reason(&error, execution)?;
                 let Some(reason) = reason else { return Err(error) };
-                self.insert_or_find(execution, reason, &error.to_string()).map(Outcome::Broken)
+                let detail = error.to_string();
+                self.insert_or_find_as(break_id, execution, reason, &detail).map(Outcome::Broken)
             }
         }
     }
@@ -161,8 +215,8 @@ impl Breaks<'_, Engine> {
             }
         }
         let recorded = self.fills().record_each(&rows)?;
-        for ((position, (id, _)), fill) in positions.into_iter().zip(&rows).zip(recorded) {
-            outcomes[position] = fill.ok().map(|fill| Outcome::of(*id, fill));
+        for (position, fill) in positions.into_iter().zip(recorded) {
+            outcomes[position] = fill.ok().map(Outcome::from);
         }
         let each = executions.iter().zip(outcomes);
         each.map(|(execution, outcome)| match outcome {
@@ -187,30 +241,32 @@ impl Breaks<'_, Engine> {
     }
 
     /// Applies an execution in a savepoint, so that a refusal does not abort the caller's transaction.
-    fn try_apply(&mut self, id: Uuid, execution: &Execution<'_>) -> Result<Fill, NotApplied> {
+    fn try_apply(&mut self, id: Uuid, execution: &Execution<'_>) -> Result<StoredFill, NotApplied> {
         let role = self.role;
         self.conn.transaction(|conn| Breaks { conn, role }.apply(id, execution))
     }
 
     /// Stores an execution as a fill, bust or correction under this id, or returns the fill that it is stored
     /// as already.
-    fn apply(&mut self, id: Uuid, execution: &Execution<'_>) -> Result<Fill, NotApplied> {
+    fn apply(&mut self, id: Uuid, execution: &Execution<'_>) -> Result<StoredFill, NotApplied> {
         let Some(order_id) = execution.order_id else {
             let detail = "the execution report names no known order".to_owned();
             return Err(NotApplied::Refused(BreakReason::UnknownOrder, detail));
         };
         let Execution { timestamp, execution_id, .. } = *execution;
+        let source = Some(execution.source());
         match execution.kind {
             ExecutionKind::Fill => {
                 let new = self.new_fill(order_id, execution)?;
                 Ok(self.fills().record_as(id, &new)?)
             }
             ExecutionKind::Bust { of } => {
-                let amends = self.find_fill_to_amend(order_id, execution, of)?;
-                Ok(self.fills().bust_as(id, &NewBust { amends, timestamp, execution_id })?)
+                let amends = self.find_fill_to_amend(id, order_id, execution, of)?;
+                let new = NewBust { amends, timestamp, execution_id };
+                Ok(self.fills().bust_as(id, source, &new)?)
             }
             ExecutionKind::Correction { of } => {
-                let amends = self.find_fill_to_amend(order_id, execution, of)?;
+                let amends = self.find_fill_to_amend(id, order_id, execution, of)?;
                 let FillTerms { quantity_filled, price_at_fill, commission, rebate } =
                     self.fill_terms(execution)?;
                 let new = NewCorrection {
@@ -222,7 +278,7 @@ impl Breaks<'_, Engine> {
                     rebate,
                     execution_id,
                 };
-                Ok(self.fills().correct_as(id, &new)?)
+                Ok(self.fills().correct_as(id, source, &new)?)
             }
         }
     }
@@ -275,6 +331,7 @@ impl Breaks<'_, Engine> {
     /// with the fill referred to. If this same amendment is stored already, returns the fill that it amended.
     fn find_fill_to_amend(
         &mut self,
+        id: Uuid,
         order_id: Uuid,
         execution: &Execution<'_>,
         refers_to: &str,
@@ -287,8 +344,10 @@ impl Breaks<'_, Engine> {
         };
         let is_same_kind =
             |fill: &&Fill| fill.amends.is_some() && fill.is_bust == execution.kind.is_bust();
-        let stored =
-            fills.iter().filter(is_same_kind).find(|fill| has_id(fill, execution.execution_id));
+        let stored = fills
+            .iter()
+            .filter(is_same_kind)
+            .find(|fill| has_id(fill, execution.execution_id) || fill.id == id);
         // A fill without an execution id is referred to by its own id.
         let has_own_id = |fill: &&Fill| {
             fill.execution_id.is_none() && fill.id.to_string().eq_ignore_ascii_case(refers_to)
@@ -314,8 +373,7 @@ impl Breaks<'_, Engine> {
             let amended = amended.and_then(|fill| fill.execution_id.as_deref());
             let mut comparison = Comparison::default();
             comparison.optional("fill amended", amended, Some(refers_to));
-            let id = execution.execution_id.unwrap_or_default();
-            return Err(mismatch(stored, id, comparison.differences()).into());
+            return Err(mismatch(stored, execution.execution_id, comparison.differences()).into());
         }
         last.map(|last| last.id).ok_or_else(|| {
             let detail =
@@ -349,6 +407,20 @@ impl Breaks<'_, Engine> {
 
     fn fills(&mut self) -> Fills<'_, Engine> {
         Fills { conn: self.conn, role: self.role }
+    }
+}
+
+/// The ids under which an execution is stored: one if it is a fill, bust or correction, one if it is a break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ExecutionIds {
+    pub fill_id: Uuid,
+    pub break_id: Uuid,
+}
+
+impl Default for ExecutionIds {
+    /// Returns new ids.
+    fn default() -> Self {
+        Self { fill_id: Uuid::now_v7(), break_id: Uuid::now_v7() }
     }
 }
 

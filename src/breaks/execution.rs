@@ -34,6 +34,9 @@ pub struct Execution<'a> {
     pub kind: ExecutionKind<'a>,
     /// The order that was executed; `None` if it is not known.
     pub order_id: Option<Uuid>,
+    /// The trader that the report names. Stored only with a break, and only if the order is not stored:
+    /// otherwise the database takes the trader of the order.
+    pub trader_id: Option<Uuid>,
     /// The client's id of the order that the report names, 1 to 64 characters (FIX tag 11, ClOrdID). Stored
     /// only with a break.
     pub client_order_id: Option<&'a str>,

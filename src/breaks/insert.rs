@@ -2,6 +2,7 @@
 
 use bigdecimal::BigDecimal;
 use chrono::{DateTime, SubsecRound, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -14,6 +15,9 @@ use crate::types::enums::BreakReason;
 
 /// Maximum length of the detail of a break, in characters.
 const MAX_DETAIL: usize = 1000;
+
+/// Namespace of the version 5 UUIDs of breaks whose report has no id to recognize it by.
+const BREAKS: Uuid = Uuid::from_u128(0x5b0d_92a4_1c8e_4f37_8a61_d7c3_0e95_b24f);
 
 #[derive(Insertable)]
 #[diesel(table_name = breaks, treat_none_as_default_value = false)]
@@ -39,30 +43,46 @@ struct NewBreak<'a> {
 
 impl Breaks<'_, Engine> {
     /// Stores an execution as a break for this reason, or returns the break that it is stored as already.
+    #[cfg(feature = "ingest")]
     pub(crate) fn insert_or_find(
         &mut self,
         execution: &Execution<'_>,
         reason: BreakReason,
         detail: &str,
     ) -> Result<Break, Error> {
-        if let Some(inserted) = self.insert(execution, reason, detail, None)? {
+        self.insert_or_find_as(Uuid::now_v7(), execution, reason, detail)
+    }
+
+    /// Stores a report as a break for this reason under this id, or returns the break that it is stored as
+    /// already, by its key or by this id.
+    pub(crate) fn insert_or_find_as(
+        &mut self,
+        id: Uuid,
+        execution: &Execution<'_>,
+        reason: BreakReason,
+        detail: &str,
+    ) -> Result<Break, Error> {
+        if let Some(inserted) = self.insert(id, execution, reason, detail)? {
             return Ok(inserted);
         }
-        let stored = self.find(execution)?;
-        stored.map(|stored| stored.reported).ok_or_else(|| {
+        let stored = match self.find(execution, reason)? {
+            Some(stored) => Some(stored.reported),
+            None => Break::query().find(id).first(self.conn).optional()?,
+        };
+        stored.ok_or_else(|| {
             let id = execution.execution_id.unwrap_or("without an id");
             Error::lost_race("break of execution", id)
         })
     }
 
-    /// Stores an execution, totals or an order as a break; returns `None` if it is stored already. A detail
-    /// longer than 1000 characters is cut. The trader counts only if the order is not stored.
-    pub(super) fn insert(
+    /// Stores a report as a break; returns `None` if it is stored already. A detail longer than 1000
+    /// characters is cut.
+    fn insert(
         &mut self,
+        id: Uuid,
         execution: &Execution<'_>,
         reason: BreakReason,
         detail: &str,
-        trader_id: Option<Uuid>,
     ) -> Result<Option<Break>, Error> {
         let detail: String = detail.chars().take(MAX_DETAIL).collect();
         // Trailing zeros would count towards the 20 decimal places that the columns allow.
@@ -71,11 +91,11 @@ impl Breaks<'_, Engine> {
         let commission = execution.commission.normalized();
         let rebate = execution.rebate.normalized();
         let new = NewBreak {
-            id: Uuid::now_v7(),
+            id,
             reason,
             detail: &detail,
             order_id: execution.order_id,
-            trader_id,
+            trader_id: execution.trader_id,
             client_order_id: execution.client_order_id,
             venue: execution.venue,
             source: execution.source(),
@@ -97,27 +117,78 @@ impl Breaks<'_, Engine> {
             .optional()?)
     }
 
-    /// Returns the break that an execution is stored as, with its resolution.
+    /// Returns the break that a report is stored as, with its resolution; `None` if the report has no id to
+    /// recognize it by. An execution may be stored for any reason; other reports are known only as such.
+    ///
+    /// The columns compared are those of `uq_breaks_execution`, and of `uq_breaks_order` for an order.
+    /// The id is compared with `=`, so that an index is used: for `IS NOT DISTINCT FROM` PostgreSQL would
+    /// read the whole table.
     pub(super) fn find(
         &mut self,
         execution: &Execution<'_>,
+        reason: BreakReason,
     ) -> Result<Option<BreakHistory>, Error> {
-        let found = breaks::table
+        let mut query = breaks::table
             .left_join(break_resolutions::table)
-            .filter(breaks::reason.ne_all([BreakReason::Totals, BreakReason::InvalidOrder]))
-            .filter(breaks::source.eq(execution.source()))
-            .filter(breaks::execution_id.is_not_distinct_from(execution.execution_id))
-            .filter(breaks::order_id.is_not_distinct_from(execution.order_id))
-            .filter(breaks::refers_to.is_not_distinct_from(execution.kind.refers_to()))
-            .filter(breaks::is_bust.eq(execution.kind.is_bust()))
             .filter(breaks::timestamp.eq(execution.timestamp.trunc_subsecs(MICROSECONDS)))
             .filter(breaks::quantity.eq(&execution.quantity))
             .filter(breaks::price.eq(&execution.price))
-            .filter(breaks::commission.eq(&execution.commission))
-            .filter(breaks::rebate.eq(&execution.rebate))
             .select((Break::as_select(), Option::<BreakResolution>::as_select()))
-            .first(self.conn)
-            .optional()?;
+            .into_boxed::<Pg>();
+        query = match reason.is_execution() {
+            true => query.filter(breaks::reason.ne_all(BreakReason::NO_EXECUTION)),
+            false => query.filter(breaks::reason.eq(reason)),
+        };
+        query = if reason == BreakReason::InvalidOrder {
+            let Some(client_order_id) = execution.client_order_id else { return Ok(None) };
+            query
+                .filter(breaks::client_order_id.eq(client_order_id))
+                .filter(breaks::trader_id.is_not_distinct_from(execution.trader_id))
+                .filter(breaks::venue.eq(execution.venue))
+        } else {
+            let Some(execution_id) = execution.execution_id else { return Ok(None) };
+            let query = query
+                .filter(breaks::execution_id.eq(execution_id))
+                .filter(breaks::source.eq(execution.source()))
+                .filter(breaks::refers_to.is_not_distinct_from(execution.kind.refers_to()))
+                .filter(breaks::is_bust.eq(execution.kind.is_bust()))
+                .filter(breaks::commission.eq(&execution.commission))
+                .filter(breaks::rebate.eq(&execution.rebate));
+            match (execution.order_id, execution.client_order_id) {
+                (Some(order_id), _) => query.filter(breaks::order_id.eq(order_id)),
+                // Trader and client order id stand for an order that is unknown.
+                (None, client_order_id) => query
+                    .filter(breaks::order_id.is_null())
+                    .filter(breaks::trader_id.is_not_distinct_from(execution.trader_id))
+                    .filter(breaks::client_order_id.is_not_distinct_from(client_order_id)),
+            }
+        };
+        let found = query.first(self.conn).optional()?;
         Ok(found.map(|(reported, resolution)| BreakHistory { reported, resolution }))
     }
+}
+
+/// Returns the id of a break whose report has no id of its own: a UUID made from its content, so that the same
+/// report is the same break.
+///
+/// The raw message is part of it, since the fields alone may be those of two reports. The detail is not: it says
+/// what the store held at the time.
+pub(super) fn id_of_content(execution: &Execution<'_>, reason: BreakReason) -> Uuid {
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let id = |value: Option<Uuid>| value.map(|id| id.to_string()).unwrap_or_default();
+    let content = [
+        reason.label().to_owned(),
+        id(execution.order_id),
+        id(execution.trader_id),
+        text(execution.client_order_id),
+        execution.venue.to_owned(),
+        execution.source().to_owned(),
+        text(execution.execution_id),
+        execution.timestamp.timestamp_micros().to_string(),
+        execution.quantity.normalized().to_plain_string(),
+        execution.price.normalized().to_plain_string(),
+        text(execution.raw),
+    ];
+    // No text of a report has a NUL, so two contents never join to the same bytes.
+    Uuid::new_v5(&BREAKS, content.join("\0").as_bytes())
 }

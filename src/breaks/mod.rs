@@ -1,10 +1,11 @@
-//! Breaks: reported executions that could not be applied, stored until somebody resolves them.
+//! Breaks: reports that could not be applied, stored until somebody resolves them.
 //!
 //! - [`Breaks::record_or_break`] and [`Breaks::record_batch_or_break`] apply an execution or store it as a
 //!   break.
 //! - [`Breaks::reconcile`] compares the totals of an order with those that its venue reports, and stores a
 //!   difference as a break.
-//! - [`Breaks::record_unstorable_order`] stores an order that the store cannot hold as a break.
+//! - [`Breaks::record_unapplied`] stores an order that the store cannot hold, or another action that could not be
+//!   applied, as a break.
 //! - [`Breaks::resolve`] books a break as a fill, or dismisses it.
 //! - [`Breaks::get`], [`Breaks::open`] and [`Breaks::recent`] read breaks with their resolutions.
 
@@ -12,18 +13,26 @@ mod apply;
 mod execution;
 mod insert;
 mod outcome;
+#[cfg(feature = "ingest")]
+mod read;
 mod reconcile;
 mod rows;
-mod unstorable;
+#[cfg(all(test, feature = "embedded", feature = "ingest"))]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;
+mod unapplied;
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use uuid::Uuid;
 
+#[cfg(feature = "ingest")]
+#[allow(unused_imports)]
+pub(crate) use self::apply::ExecutionIds;
 pub use self::execution::{Execution, ExecutionKind};
 pub use self::outcome::Outcome;
 pub use self::rows::{Break, BreakHistory, BreakResolution, NewBreakResolution, Resolution};
-pub use self::unstorable::UnstorableOrder;
+pub use self::unapplied::{UnappliedReason, UnappliedReport};
 use crate::database::role::{Engine, Role};
 use crate::database::transaction::Tx;
 use crate::error::Error;
@@ -70,7 +79,7 @@ impl Breaks<'_, Engine> {
     ///   - the break is resolved already (`uq_break_resolutions_break_id`);
     ///   - the order to book it to is not stored, or is of another trader than the order that the break
     ///     names (`break_resolutions_order`);
-    ///   - the break holds totals, which can only be dismissed (`break_resolutions_execution`);
+    ///   - the break holds no execution, so it can only be dismissed (`break_resolutions_execution`);
     ///   - its quantity, price or commission does not fit the columns of a fill
     ///     (`break_resolutions_exact`);
     ///   - it amends a fill that the order does not have (`fk_fills_amends`);

@@ -1,9 +1,7 @@
 //! The outcome of a reported execution: recorded, known already, or kept as a break.
 
-use uuid::Uuid;
-
 use super::rows::Break;
-use crate::fills::Fill;
+use crate::fills::{Fill, StoredFill};
 
 /// The outcome of a reported execution: recorded, known already, or kept as a break.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +19,11 @@ pub enum Outcome {
     Broken(Break),
 }
 
-impl Outcome {
-    /// Distinguishes a new fill from a known one: a new fill has the id that it was to be stored under.
-    pub(super) fn of(id: Uuid, fill: Fill) -> Self {
-        match fill.id == id {
-            true => Self::Recorded(fill),
-            false => Self::Known(fill),
+impl From<StoredFill> for Outcome {
+    fn from(fill: StoredFill) -> Self {
+        match fill {
+            StoredFill::New(fill) => Self::Recorded(fill),
+            StoredFill::Known(fill) => Self::Known(fill),
         }
     }
 }

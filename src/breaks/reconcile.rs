@@ -1,24 +1,24 @@
 //! Reconciliation of the totals that a venue reports with the store's.
 
 use bigdecimal::{BigDecimal, Zero};
-use chrono::SubsecRound;
-use diesel::prelude::*;
+use uuid::Uuid;
 
+use super::insert::id_of_content;
 use super::{Break, Breaks, Execution, ExecutionKind};
 use crate::database::role::Engine;
 use crate::error::Error;
 use crate::orders::Orders;
 use crate::orders::totals::Totals;
-use crate::schema::breaks;
-use crate::types::difference::{Difference, MICROSECONDS};
+use crate::types::difference::Difference;
 use crate::types::enums::BreakReason;
 
 impl Breaks<'_, Engine> {
     /// Compares the totals of an order with those that its venue reports, and stores a difference as a
     /// break ([`BreakReason::Totals`]); returns that break, or `None` if the totals agree.
     ///
-    /// The execution log records the break; the order itself does not change. Idempotent by the execution
-    /// id of the report: if the break is stored already, resolved or not, it is returned.
+    /// The execution log records the break; the order itself does not change. Idempotent by order, venue,
+    /// execution id, time, filled quantity and average price of the report, and by its raw message if it has no
+    /// execution id: if the break is stored already, resolved or not, it is returned.
     ///
     /// # Errors
     ///
@@ -40,17 +40,12 @@ impl Breaks<'_, Engine> {
             return Ok(None);
         }
         let detail = differing.join("; ");
-        if let Some(inserted) = self.insert(&execution, BreakReason::Totals, &detail, None)? {
-            return Ok(Some(inserted));
-        }
-        Ok(Break::query()
-            .filter(breaks::reason.eq(BreakReason::Totals))
-            .filter(breaks::order_id.eq(totals.order_id))
-            .filter(breaks::venue.eq(totals.venue))
-            .filter(breaks::execution_id.is_not_distinct_from(totals.execution_id))
-            .filter(breaks::timestamp.eq(totals.timestamp.trunc_subsecs(MICROSECONDS)))
-            .first(self.conn)
-            .optional()?)
+        let reason = BreakReason::Totals;
+        let id = match totals.execution_id {
+            Some(_) => Uuid::now_v7(),
+            None => id_of_content(&execution, reason),
+        };
+        self.insert_or_find_as(id, &execution, reason, &detail).map(Some)
     }
 }
 
@@ -60,6 +55,7 @@ impl Totals<'_> {
         Execution {
             kind: ExecutionKind::Fill,
             order_id: Some(self.order_id),
+            trader_id: None,
             client_order_id: None,
             timestamp: self.timestamp,
             quantity: self.filled_quantity.clone(),

@@ -9,11 +9,11 @@ use super::execution::ExecutionKind;
 use crate::schema::{break_resolutions, breaks};
 use crate::types::enums::BreakReason;
 
-/// A break: an execution that could not be applied, as it was reported.
+/// A break: a report that could not be applied, as it was received. Rows are append-only.
 ///
-/// Two kinds of break are no executions. One of the reason [`BreakReason::Totals`] holds the totals of an order
-/// that a venue reports and that differ from the store's; one of the reason [`BreakReason::InvalidOrder`] holds
-/// an order that cannot be stored. Rows are append-only.
+/// Three kinds of break hold no execution: [`BreakReason::Totals`], the totals of an order that a venue reports
+/// and that differ from the store's; [`BreakReason::InvalidOrder`], an order that cannot be stored; and
+/// [`BreakReason::UnappliedAction`], another action on an order.
 #[derive(HasQuery, Identifiable, Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[diesel(table_name = breaks)]
@@ -21,7 +21,7 @@ use crate::types::enums::BreakReason;
 pub struct Break {
     /// Identifier of the break.
     pub id: Uuid,
-    /// The kind of rule that refused the execution.
+    /// The kind of rule that refused the report.
     pub reason: BreakReason,
     /// The refusal in words, up to 1000 characters.
     pub detail: String,
@@ -43,7 +43,8 @@ pub struct Break {
     pub is_bust: bool,
     /// When the execution occurred (FIX tag 60, TransactTime).
     pub timestamp: DateTime<Utc>,
-    /// Reported shares; of totals, all shares filled (FIX tag 14, CumQty).
+    /// Reported shares; of totals, all shares filled (FIX tag 14, CumQty); of an order or another action, those
+    /// of the order.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::types::text::plain"))]
     pub quantity: BigDecimal,
     /// Reported price per share in currency units; of totals, the average price (FIX tag 6, AvgPx), or 0
@@ -67,12 +68,11 @@ pub struct Break {
 }
 
 impl Break {
-    /// Returns the kind of execution that was reported; `None` if this break is no execution
-    /// ([`BreakReason::Totals`], [`BreakReason::InvalidOrder`]).
+    /// Returns the kind of execution that was reported; `None` if this break holds no execution
+    /// ([`BreakReason::is_execution`]).
     pub fn kind(&self) -> Option<ExecutionKind<'_>> {
-        let is_execution = !matches!(self.reason, BreakReason::Totals | BreakReason::InvalidOrder);
         let kind = ExecutionKind::of_columns(self.refers_to.as_deref(), self.is_bust);
-        is_execution.then_some(kind)
+        self.reason.is_execution().then_some(kind)
     }
 }
 

@@ -191,6 +191,11 @@ const RULES: &[Rule] = &[
         "ck_breaks_order_not_stored",
         "an order that cannot be stored has no id of an order or an execution",
     ),
+    constraint(
+        "ck_breaks_action_amends_nothing",
+        "an action that could not be applied amends no fill; store a bust or a correction as an \
+         execution",
+    ),
     insert_rule(
         "ck_fills_money_in_range",
         "price, commission and rebate must be less than 100000000",
@@ -276,8 +281,8 @@ const RULES: &[Rule] = &[
     ),
     trigger(
         "break_resolutions_execution",
-        "a TOTALS or INVALID_ORDER break is not an execution and can't be booked; record what is \
-         missing, then dismiss it",
+        "a TOTALS, INVALID_ORDER or UNAPPLIED_ACTION break is not an execution and can't be booked; \
+         record what is missing, then dismiss it",
     ),
     trigger(
         "break_resolutions_exact",

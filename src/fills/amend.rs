@@ -5,7 +5,9 @@ use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
-use super::{Fill, Fills, NewBust, NewCorrection, check_execution_id, stored_or_mismatch};
+use super::{
+    Fill, Fills, NewBust, NewCorrection, StoredFill, check_execution_id, stored_or_mismatch,
+};
 use crate::database::role::Engine;
 use crate::error::Error;
 use crate::schema::fills;
@@ -13,12 +15,13 @@ use crate::types::difference::{Comparison, Difference};
 use crate::types::price::{Commission, Price};
 use crate::types::widths::WidthCheck;
 
-/// The row of a bust or a correction. The database copies order, trader, venue and source from the amended fill,
-/// and for a bust also quantity and price.
+/// The row of a bust or a correction. The database copies order, trader and venue from the amended fill, the source
+/// if it is not named, and for a bust also quantity and price.
 #[derive(Insertable)]
 #[diesel(table_name = fills)]
 struct Amendment<'a> {
     amends: Uuid,
+    source: Option<&'a str>,
     is_bust: bool,
     timestamp: DateTime<Utc>,
     quantity_filled: Option<i32>,
@@ -67,16 +70,22 @@ impl Fills<'_, Engine> {
     /// - [`Error::is_conflict`]: another transaction interfered (a deadlock, a serialization failure, or a
     ///   conflicting amendment that vanished before it could be read). Nothing is stored; try again.
     pub fn bust(&mut self, new: &NewBust<'_>) -> Result<Fill, Error> {
-        self.bust_as(Uuid::now_v7(), new)
+        self.bust_as(Uuid::now_v7(), None, new).map(StoredFill::into_fill)
     }
 
-    /// Records a bust as [`Fills::bust`] does, under an id that the caller has chosen. If another id comes
-    /// back, the bust was stored before.
-    pub(crate) fn bust_as(&mut self, id: Uuid, new: &NewBust<'_>) -> Result<Fill, Error> {
+    /// Records a bust as [`Fills::bust`] does, under an id that the caller has chosen and with this source,
+    /// by default that of the fill. A bust without an execution id is deduplicated by its id.
+    pub(crate) fn bust_as(
+        &mut self,
+        id: Uuid,
+        source: Option<&str>,
+        new: &NewBust<'_>,
+    ) -> Result<StoredFill, Error> {
         self.amend(
             id,
             &Amendment {
                 amends: new.amends,
+                source,
                 is_bust: true,
                 timestamp: new.timestamp,
                 quantity_filled: None,
@@ -103,16 +112,22 @@ impl Fills<'_, Engine> {
     /// - [`Error::is_invalid_input`]: price or commission have more decimal places than their columns
     ///   ([`widths`](crate::widths)).
     pub fn correct(&mut self, new: &NewCorrection<'_>) -> Result<Fill, Error> {
-        self.correct_as(Uuid::now_v7(), new)
+        self.correct_as(Uuid::now_v7(), None, new).map(StoredFill::into_fill)
     }
 
-    /// Records a correction as [`Fills::correct`] does, under an id that the caller has chosen. If another id
-    /// comes back, the correction was stored before.
-    pub(crate) fn correct_as(&mut self, id: Uuid, new: &NewCorrection<'_>) -> Result<Fill, Error> {
+    /// Records a correction as [`Fills::correct`] does, under an id that the caller has chosen and with this
+    /// source, by default that of the fill. A correction without an execution id is deduplicated by its id.
+    pub(crate) fn correct_as(
+        &mut self,
+        id: Uuid,
+        source: Option<&str>,
+        new: &NewCorrection<'_>,
+    ) -> Result<StoredFill, Error> {
         self.amend(
             id,
             &Amendment {
                 amends: new.amends,
+                source,
                 is_bust: false,
                 timestamp: new.timestamp,
                 quantity_filled: Some(new.quantity_filled),
@@ -124,7 +139,7 @@ impl Fills<'_, Engine> {
         )
     }
 
-    fn amend(&mut self, id: Uuid, new: &Amendment<'_>) -> Result<Fill, Error> {
+    fn amend(&mut self, id: Uuid, new: &Amendment<'_>) -> Result<StoredFill, Error> {
         check_execution_id(new.execution_id)?;
         WidthCheck::of(|widths| {
             widths.price("price", new.price_at_fill);
@@ -146,16 +161,19 @@ impl Fills<'_, Engine> {
             .optional()
             .map_err(insert_error)?;
         if let Some(fill) = stored {
-            return Ok(fill);
+            return Ok(StoredFill::New(fill));
         }
-        if let Some(id) = new.execution_id {
-            let amended = self.get(new.amends)?;
-            let stored =
-                self.find_execution(amended.order_id, &amended.source, id, true, new.is_bust)?;
-            if let Some(stored) = stored {
-                let differing = new.compare(&stored);
-                return stored_or_mismatch(stored, id, differing);
+        let amended = self.get(new.amends)?;
+        let stored = match new.execution_id {
+            Some(execution_id) => {
+                let source = new.source.unwrap_or(&amended.source);
+                self.find_execution(amended.order_id, source, execution_id, true, new.is_bust)?
             }
+            None => self.find_in_chain(amended.order_id, id)?,
+        };
+        if let Some(stored) = stored {
+            let differing = new.compare(&stored);
+            return stored_or_mismatch(stored, new.execution_id, differing);
         }
         // ON CONFLICT hides which constraint was hit; insert again without it so that PostgreSQL names it.
         diesel::insert_into(fills::table)
@@ -164,6 +182,7 @@ impl Fills<'_, Engine> {
             .get_result(self.conn)
             .optional()
             .map_err(insert_error)?
+            .map(StoredFill::New)
             .ok_or_else(|| Error::lost_race("amendment of fill", new.amends))
     }
 }

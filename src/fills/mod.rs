@@ -181,26 +181,51 @@ impl<R: Role> Tx<'_, R> {
     }
 }
 
+/// A fill, bust or correction that is stored, and whether this call has stored it.
+#[derive(Debug)]
+pub(crate) enum StoredFill {
+    /// This call has stored it.
+    New(Fill),
+    /// It was stored before, under the same execution id or the same id.
+    Known(Fill),
+}
+
+impl StoredFill {
+    /// Returns the row of it.
+    fn into_fill(self) -> Fill {
+        match self {
+            Self::New(fill) | Self::Known(fill) => fill,
+        }
+    }
+}
+
 /// Refuses an execution id that is blank, longer than 64 characters, or contains a control character.
 pub(crate) fn check_execution_id(id: Option<&str>) -> Result<(), Error> {
     id.map_or(Ok(()), |id| text::check_name("execution id", id, text::MAX_ID))
 }
 
 /// Returns the stored fill, or [`Error::is_mismatch`] if it differs from the one that was to be stored under
-/// the same execution id.
+/// the same execution id, or under the same id if it has none.
 fn stored_or_mismatch(
     stored: Fill,
-    execution_id: &str,
+    execution_id: Option<&str>,
     differing: Vec<Difference>,
-) -> Result<Fill, Error> {
+) -> Result<StoredFill, Error> {
     if differing.is_empty() {
-        return Ok(stored);
+        return Ok(StoredFill::Known(stored));
     }
     Err(mismatch(&stored, execution_id, differing))
 }
 
-/// Returns the error for other content under the execution id of a stored fill.
-pub(crate) fn mismatch(stored: &Fill, execution_id: &str, differing: Vec<Difference>) -> Error {
-    let key = format!("execution id {execution_id:?} of {}", stored.source);
+/// Returns the error for other content under the execution id of a stored fill, or under its id.
+pub(crate) fn mismatch(
+    stored: &Fill,
+    execution_id: Option<&str>,
+    differing: Vec<Difference>,
+) -> Error {
+    let key = match execution_id {
+        Some(id) => format!("execution id {id:?} of {}", stored.source),
+        None => "this id".to_owned(),
+    };
     Error::mismatch("fill", stored.id, key, differing)
 }

@@ -64,6 +64,20 @@ impl<R: Role> Fills<'_, R> {
             .optional()?)
     }
 
+    /// Returns the stored row with this id, if it is in the order chain of an order.
+    pub(super) fn find_in_chain(
+        &mut self,
+        order_id: Uuid,
+        id: Uuid,
+    ) -> Result<Option<Fill>, Error> {
+        let root = orders::table.find(order_id).select(orders::root_id);
+        Ok(Fill::query()
+            .filter(fills::id.eq(id))
+            .filter(fills::root_id.eq_any(root))
+            .first(self.conn)
+            .optional()?)
+    }
+
     /// Returns all fills of an order, oldest first, with busts, corrections and the fills that these amend.
     ///
     /// The list is empty if the order is not stored or belongs to another trader than the session's.

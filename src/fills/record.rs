@@ -1,12 +1,12 @@
 //! Records fills, one or a batch.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
-use super::{Fill, Fills, NewFill, check_execution_id, stored_or_mismatch};
+use super::{Fill, Fills, NewFill, StoredFill, check_execution_id, stored_or_mismatch};
 use crate::database::batch::blotter_record_fills;
 use crate::database::bisect::bisect;
 use crate::database::role::Engine;
@@ -89,12 +89,12 @@ impl Fills<'_, Engine> {
     /// [`Breaks::record_or_break`]: crate::Breaks::record_or_break
     /// [`Breaks::record_batch_or_break`]: crate::Breaks::record_batch_or_break
     pub fn record(&mut self, new: &NewFill<'_>) -> Result<Fill, Error> {
-        self.record_as(Uuid::now_v7(), new)
+        self.record_as(Uuid::now_v7(), new).map(StoredFill::into_fill)
     }
 
-    /// Records a fill as [`Fills::record`] does, under an id that the caller has chosen. If another id comes
-    /// back, the fill was stored before.
-    pub(crate) fn record_as(&mut self, id: Uuid, new: &NewFill<'_>) -> Result<Fill, Error> {
+    /// Records a fill as [`Fills::record`] does, under an id that the caller has chosen. A fill without an
+    /// execution id is deduplicated by this id.
+    pub(crate) fn record_as(&mut self, id: Uuid, new: &NewFill<'_>) -> Result<StoredFill, Error> {
         new.check()?;
         WidthCheck::of(|widths| new.add_money_to(widths)).check(self.conn)?;
         let stored = diesel::insert_into(fills::table)
@@ -105,14 +105,17 @@ impl Fills<'_, Engine> {
             .optional()
             .map_err(|error| new.insert_error(error))?;
         if let Some(fill) = stored {
-            return Ok(fill);
+            return Ok(StoredFill::New(fill));
         }
-        if let Some(execution_id) = new.execution_id
-            && let Some(stored) =
+        let stored = match new.execution_id {
+            Some(execution_id) => {
                 self.find_execution(new.order_id, new.source(), execution_id, false, false)?
-        {
+            }
+            None => self.find_in_chain(new.order_id, id)?,
+        };
+        if let Some(stored) = stored {
             let differing = new.compare(&stored);
-            return stored_or_mismatch(stored, execution_id, differing);
+            return stored_or_mismatch(stored, new.execution_id, differing);
         }
         insert_or_name_conflict(self.conn, id, new)
     }
@@ -128,12 +131,15 @@ impl Fills<'_, Engine> {
     /// Those of [`Fills::record`], for the first fill that is refused.
     pub fn record_batch(&mut self, new: &[NewFill<'_>]) -> Result<Vec<Fill>, Error> {
         let rows: Vec<_> = new.iter().map(|new| (Uuid::now_v7(), *new)).collect();
-        self.record_rows(&rows)
+        Ok(self.record_rows(&rows)?.into_iter().map(StoredFill::into_fill).collect())
     }
 
     /// Records fills as [`Fills::record_batch`] does, under ids that the caller has chosen. A fill is
     /// deduplicated by its id too.
-    pub(crate) fn record_rows(&mut self, rows: &[(Uuid, NewFill<'_>)]) -> Result<Vec<Fill>, Error> {
+    pub(crate) fn record_rows(
+        &mut self,
+        rows: &[(Uuid, NewFill<'_>)],
+    ) -> Result<Vec<StoredFill>, Error> {
         self.check(rows)?;
         // Rows are locked in one global order, so concurrent batches cannot deadlock. Duplicates sort to the
         // same place in every batch, because their times are the same too.
@@ -171,9 +177,25 @@ impl Fills<'_, Engine> {
                 stored.extend(fills.into_iter().map(|fill| (fill.id, fill)));
             }
             let missing: Vec<_> = rows.iter().filter(|(id, _)| !stored.contains_key(id)).collect();
-            let mut duplicates = Fills { conn, role }.resolve_conflicts(&missing)?;
-            let take = |(id, _): &(Uuid, _)| stored.remove(id).or_else(|| duplicates.remove(id));
-            Ok(rows.iter().filter_map(take).collect())
+            let duplicates = Fills { conn, role }.resolve_conflicts(&missing)?;
+            // An id may be given twice: the second time it is known.
+            let mut new_ids: HashSet<Uuid> = stored.keys().copied().collect();
+            for (id, duplicate) in duplicates {
+                if matches!(duplicate, StoredFill::New(_)) {
+                    new_ids.insert(id);
+                }
+                stored.insert(id, duplicate.into_fill());
+            }
+            rows.iter()
+                .filter_map(|(id, new)| Some((*id, new, stored.get(id)?.clone())))
+                .map(|(id, new, fill)| match new_ids.remove(&id) {
+                    true => Ok(StoredFill::New(fill)),
+                    false => {
+                        let differing = new.compare(&fill);
+                        stored_or_mismatch(fill, new.execution_id, differing)
+                    }
+                })
+                .collect()
         })
     }
 
@@ -189,7 +211,7 @@ impl Fills<'_, Engine> {
     pub(crate) fn record_each(
         &mut self,
         rows: &[(Uuid, NewFill<'_>)],
-    ) -> Result<Vec<Result<Fill, Error>>, Error> {
+    ) -> Result<Vec<Result<StoredFill, Error>>, Error> {
         let mut sorted: Vec<_> = rows.iter().collect();
         sorted
             .sort_by_key(|(_, new)| (new.order_id, new.timestamp, new.source(), new.execution_id));
@@ -203,7 +225,10 @@ impl Fills<'_, Engine> {
         let mut others = bisect(&remaining, &mut |rows| self.record_rows(rows))?.into_iter();
         Ok(rows
             .iter()
-            .filter_map(|(id, _)| clean.remove(id).map(Ok).or_else(|| others.next()))
+            .filter_map(|(id, _)| match clean.remove(id) {
+                Some(fill) => Some(Ok(StoredFill::New(fill))),
+                None => others.next(),
+            })
             .collect())
     }
 
@@ -249,7 +274,7 @@ impl Fills<'_, Engine> {
     fn resolve_conflicts(
         &mut self,
         new: &[&(Uuid, NewFill<'_>)],
-    ) -> Result<HashMap<Uuid, Fill>, Error> {
+    ) -> Result<HashMap<Uuid, StoredFill>, Error> {
         if new.is_empty() {
             return Ok(HashMap::new());
         }
@@ -265,7 +290,6 @@ impl Fills<'_, Engine> {
             .load(self.conn)?;
         let mut duplicates = HashMap::new();
         for (id, new) in new {
-            let execution_id = new.execution_id.unwrap_or_default();
             let is_duplicate = |fill: &&Fill| {
                 let by_execution = new.execution_id.is_some()
                     && fill.execution_id.as_deref() == new.execution_id
@@ -274,7 +298,9 @@ impl Fills<'_, Engine> {
                 roots.get(&new.order_id) == Some(&fill.root_id) && (by_execution || fill.id == *id)
             };
             let fill = match stored.iter().find(is_duplicate) {
-                Some(fill) => stored_or_mismatch(fill.clone(), execution_id, new.compare(fill))?,
+                Some(fill) => {
+                    stored_or_mismatch(fill.clone(), new.execution_id, new.compare(fill))?
+                }
                 None => insert_or_name_conflict(self.conn, *id, new)?,
             };
             duplicates.insert(*id, fill);
@@ -289,7 +315,7 @@ fn insert_or_name_conflict(
     conn: &mut PgConnection,
     id: Uuid,
     new: &NewFill<'_>,
-) -> Result<Fill, Error> {
+) -> Result<StoredFill, Error> {
     // ON CONFLICT hides which constraint was hit; insert again without it so that PostgreSQL names it.
     diesel::insert_into(fills::table)
         .values((fills::id.eq(id), fills::source.eq(new.source()), new))
@@ -303,5 +329,6 @@ fn insert_or_name_conflict(
             }
             error => error,
         })?
+        .map(StoredFill::New)
         .ok_or_else(|| Error::lost_race("fill of order", new.order_id))
 }

@@ -121,7 +121,7 @@ pub enum Action {
     Recovered,
 }
 
-/// The reason of a break: why an execution could not be applied, or that totals differ.
+/// The reason of a break: why a report could not be applied, or that totals differ.
 #[derive(DbEnum, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "SCREAMING_SNAKE_CASE"))]
@@ -146,6 +146,20 @@ pub enum BreakReason {
     Totals,
     /// Not an execution: an order that cannot be stored, such as one for a fraction of a share.
     InvalidOrder,
+    /// Not an execution: another report that could not be applied, such as an acknowledgement, a cancel, a
+    /// reject or a replacement.
+    UnappliedAction,
+}
+
+impl BreakReason {
+    /// The reasons of breaks that hold no execution, and so can only be dismissed.
+    pub(crate) const NO_EXECUTION: [Self; 3] =
+        [Self::Totals, Self::InvalidOrder, Self::UnappliedAction];
+
+    /// Returns whether a break for this reason holds an execution, which can be booked as a fill.
+    pub fn is_execution(self) -> bool {
+        !Self::NO_EXECUTION.contains(&self)
+    }
 }
 
 impl Side {
@@ -259,5 +273,6 @@ labels!(
     Mismatch = "MISMATCH",
     Invalid = "INVALID",
     Totals = "TOTALS",
-    InvalidOrder = "INVALID_ORDER"
+    InvalidOrder = "INVALID_ORDER",
+    UnappliedAction = "UNAPPLIED_ACTION"
 );

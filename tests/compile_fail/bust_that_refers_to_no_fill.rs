@@ -4,6 +4,7 @@ fn main() {
     let _ = Execution {
         kind: ExecutionKind::Bust {},
         order_id: None,
+        trader_id: None,
         client_order_id: None,
         timestamp: chrono::DateTime::UNIX_EPOCH,
         quantity: 0.into(),

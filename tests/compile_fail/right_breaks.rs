@@ -6,6 +6,7 @@ fn main() {
     let _ = Execution {
         kind: ExecutionKind::Bust { of: "E-1" },
         order_id: None,
+        trader_id: None,
         client_order_id: None,
         timestamp: chrono::DateTime::UNIX_EPOCH,
         quantity: 0.into(),

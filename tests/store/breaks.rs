@@ -12,7 +12,7 @@ use proptest::test_runner::{Config, TestRunner};
 use tradeblotter::{
     Action, Blotter, Break, BreakHistory, BreakReason, BreakResolution, Error, Execution,
     ExecutionKind, Fill, Filter, NewAction, NewBreakResolution, NewExecutionLog, NewFill, NewOrder,
-    Order, OrderStatus, Outcome, Page, Resolution, Side, UnstorableOrder,
+    Order, OrderStatus, Outcome, Page, Resolution, Side, UnappliedReason, UnappliedReport,
 };
 use uuid::Uuid;
 
@@ -34,6 +34,7 @@ fn execution<'a>(order: &Order, quantity: i32, at: &str, id: &'a str) -> Executi
         commission: 0.into(),
         rebate: 0.into(),
         source: None,
+        trader_id: None,
         client_order_id: None,
         execution_id: Some(id),
         raw: Some("8=FIX.4.4|35=8|…"),
@@ -157,6 +158,7 @@ fn what_can_t_be_applied_is_kept_with_its_reason_and_as_it_was_reported() {
             commission: kept.commission.clone(),
             rebate: 0.into(),
             source: None,
+            trader_id: None,
             client_order_id: None,
             execution_id: kept.execution_id.as_deref(),
             raw: kept.raw.as_deref(),
@@ -653,6 +655,7 @@ fn executions(orders: Vec<Uuid>) -> impl Strategy<Value = Vec<Execution<'static>
             commission: 0.into(),
             rebate: 0.into(),
             source: None,
+            trader_id: None,
             client_order_id: None,
             execution_id,
             raw: None,
@@ -752,19 +755,21 @@ fn an_order_that_cannot_be_stored_is_a_break_once_and_is_only_dismissed() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
-    let order = UnstorableOrder {
+    let order = UnappliedReport {
+        reason: UnappliedReason::InvalidOrder,
         trader_id: Some(ada.id),
+        order_id: None,
         client_order_id: Some("C-1"),
+        execution_id: None,
         timestamp: noon(),
         venue: "XNAS",
+        source: None,
         quantity: "0.5".parse().unwrap(),
         price: 0.into(),
         detail: "0.5 shares is no whole number",
         raw: Some("35=D|38=0.5"),
     };
-    let keep = |order: &UnstorableOrder<'_>| {
-        blotter.engine().transaction(|tx| tx.breaks().record_unstorable_order(order))
-    };
+    let keep = |order: &UnappliedReport<'_>| unapplied(&blotter, order);
     let kept = keep(&order).unwrap();
     assert_eq!((kept.reason, kept.kind()), (BreakReason::InvalidOrder, None));
     assert_eq!((kept.trader_id, kept.client_order_id.as_deref()), (Some(ada.id), Some("C-1")));
@@ -779,8 +784,146 @@ fn an_order_that_cannot_be_stored_is_a_break_once_and_is_only_dismissed() {
     assert_refused(&refused, Error::is_rule_violation, Some("break_resolutions_execution"));
     resolve(&NewBreakResolution::dismiss(kept.id, "sent again as whole shares")).unwrap();
     // Another quantity is another order, and a control character in an id is refused.
-    let other = UnstorableOrder { quantity: "0.25".parse().unwrap(), ..order.clone() };
+    let other = UnappliedReport { quantity: "0.25".parse().unwrap(), ..order.clone() };
     assert_ne!(keep(&other).unwrap().id, kept.id);
-    let forged = UnstorableOrder { client_order_id: Some("C\u{1}150=F"), ..order };
-    assert_refused(&keep(&forged).unwrap_err(), Error::is_invalid_input, None);
+    for refused in [
+        UnappliedReport { client_order_id: Some("C\u{1}150=F"), ..order.clone() },
+        UnappliedReport { order_id: Some(Uuid::now_v7()), ..order.clone() },
+        UnappliedReport { execution_id: Some("E-1"), ..order.clone() },
+    ] {
+        assert_refused(&keep(&refused).unwrap_err(), Error::is_invalid_input, None);
+    }
+    // Without a client order id, the same message is the same break, and another message another one.
+    let nameless = UnappliedReport { client_order_id: None, ..order };
+    let kept = keep(&nameless).unwrap();
+    assert_eq!(keep(&UnappliedReport { detail: "X", ..nameless.clone() }).unwrap(), kept);
+    let other = UnappliedReport { raw: Some("35=D|38=0.5|58=X"), ..nameless };
+    assert_ne!(keep(&other).unwrap().id, kept.id);
+}
+
+fn unapplied(blotter: &Blotter, report: &UnappliedReport<'_>) -> Result<Break, Error> {
+    blotter.engine().transaction(|tx| tx.breaks().record_unapplied(report))
+}
+
+#[test]
+fn an_action_that_cannot_be_applied_is_a_break_once_and_is_only_dismissed() {
+    let (_db, blotter, order) = with_cancelled_order();
+    let cancel = UnappliedReport {
+        reason: UnappliedReason::UnappliedAction,
+        trader_id: None,
+        order_id: Some(order.id),
+        client_order_id: Some("C-1"),
+        execution_id: Some("E-2"),
+        timestamp: noon(),
+        venue: "NASDAQ",
+        source: None,
+        quantity: 10.into(),
+        price: 10.into(),
+        detail: "the order has ended",
+        raw: Some("35=8|150=4"),
+    };
+    let kept = unapplied(&blotter, &cancel).unwrap();
+    assert_eq!((kept.reason, kept.kind()), (BreakReason::UnappliedAction, None));
+    assert_eq!((kept.order_id, kept.trader_id), (Some(order.id), Some(order.trader_id)));
+    assert_eq!(kept.execution_id.as_deref(), Some("E-2"));
+    let last = history(&blotter, &order).log.pop().unwrap();
+    assert_eq!(last.reason.as_deref(), Some("break: the order has ended"));
+    assert_eq!(unapplied(&blotter, &cancel).unwrap(), kept);
+
+    // A fill with the same content is another break, and dismissing the action does not touch it.
+    let fill = execution(&order, 10, "10", "E-2");
+    let late = broken(take(&blotter, &fill), BreakReason::OrderEnded);
+    assert_eq!(broken(take(&blotter, &fill), BreakReason::OrderEnded), late);
+    let book = resolve(&blotter, &NewBreakResolution::book(kept.id, "X")).unwrap_err();
+    assert_refused(&book, Error::is_rule_violation, Some("break_resolutions_execution"));
+    resolve(&blotter, &NewBreakResolution::dismiss(kept.id, "cancelled already")).unwrap();
+    assert_eq!(unapplied(&blotter, &cancel).unwrap(), kept);
+    assert_eq!(open(&blotter), [late.id]);
+    resolve(&blotter, &NewBreakResolution::book(late.id, "confirmed")).unwrap();
+    assert_eq!(history(&blotter, &order).order.filled_quantity, 50);
+
+    // Without an execution id, all of its content tells it apart.
+    let nameless = UnappliedReport { execution_id: None, ..cancel.clone() };
+    let kept = unapplied(&blotter, &nameless).unwrap();
+    assert_eq!(unapplied(&blotter, &nameless).unwrap(), kept);
+    let another = UnappliedReport { raw: Some("35=8|150=4|58=X"), ..nameless.clone() };
+    assert_ne!(unapplied(&blotter, &another).unwrap().id, kept.id);
+    let nobodys = UnappliedReport { order_id: None, client_order_id: None, ..nameless };
+    let kept = unapplied(&blotter, &nobodys).unwrap();
+    assert_eq!(unapplied(&blotter, &nobodys).unwrap(), kept);
+    assert_eq!((kept.order_id, kept.trader_id, kept.client_order_id), (None, None, None));
+
+    // An amendment is an execution.
+    let insert = "INSERT INTO breaks
+            (reason, detail, venue, execution_id, refers_to, timestamp, quantity, price)
+        VALUES ('UNAPPLIED_ACTION', 'X', 'X', 'E-3', 'E-2', now(), 0, 0)";
+    let refused = blotter
+        .engine()
+        .transaction(|tx| Ok::<_, Error>(diesel::sql_query(insert).execute(tx.connection())?));
+    let rule = Some("ck_breaks_action_amends_nothing");
+    assert_refused(&refused.unwrap_err(), Error::is_rule_violation, rule);
+}
+
+#[test]
+fn a_dismissed_action_keeps_no_fill_with_its_content_out() {
+    let (_db, blotter, order) = with_order_of(100);
+    let action = UnappliedReport {
+        reason: UnappliedReason::UnappliedAction,
+        trader_id: None,
+        order_id: Some(order.id),
+        client_order_id: None,
+        execution_id: Some("E-1"),
+        timestamp: noon(),
+        venue: "NASDAQ",
+        source: None,
+        quantity: 10.into(),
+        price: 10.into(),
+        detail: "X",
+        raw: None,
+    };
+    let kept = unapplied(&blotter, &action).unwrap();
+    resolve(&blotter, &NewBreakResolution::dismiss(kept.id, "X")).unwrap();
+    recorded(take(&blotter, &execution(&order, 10, "10.00", "E-1")));
+    assert_eq!(history(&blotter, &order).order.filled_quantity, 10);
+}
+
+#[test]
+fn executions_of_unknown_orders_are_told_apart_by_trader_and_client_order_id() {
+    let (_db, blotter, order) = with_order_of(100);
+    let [ada, grace] = [order.trader_id, trader(&blotter, "Grace").id].map(Some);
+    let lost = |trader_id, client_order_id| Execution {
+        order_id: None,
+        trader_id,
+        client_order_id,
+        ..execution(&order, 10, "10.00", "E-1")
+    };
+    let (one, two) = (Some("C-1"), Some("C-2"));
+    let each = [
+        lost(ada, one),
+        lost(grace, one),
+        lost(ada, two),
+        lost(ada, None),
+        lost(None, one),
+        lost(None, None),
+    ];
+    let keep = |execution| broken(take(&blotter, execution), BreakReason::UnknownOrder);
+    let kept = each.each_ref().map(keep);
+    assert_eq!(open(&blotter).len(), each.len());
+    assert_eq!(kept.each_ref().map(|kept| kept.trader_id), each.each_ref().map(|e| e.trader_id));
+    assert_eq!(each.each_ref().map(keep), kept);
+    // The trader whom the report names sees the break.
+    let seen = blotter.trader(order.trader_id).unwrap();
+    let seen = seen.transaction(|tx| tx.breaks().open(&Filter::default(), ALL)).unwrap().rows;
+    let seen: Vec<_> = seen.into_iter().map(|row| row.reported.id).collect();
+    assert_eq!(seen, [kept[3].id, kept[2].id, kept[0].id]);
+
+    // Of a stored order it is the order that counts.
+    let over = Execution { trader_id: grace, ..execution(&order, 101, "10.00", "E-2") };
+    let kept = broken(take(&blotter, &over), BreakReason::OverFill);
+    assert_eq!(kept.trader_id, ada);
+    for same in
+        [Execution { trader_id: None, ..over.clone() }, Execution { trader_id: ada, ..over }]
+    {
+        assert_eq!(broken(take(&blotter, &same), BreakReason::OverFill), kept);
+    }
 }

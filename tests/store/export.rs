@@ -171,6 +171,7 @@ fn what_is_exported_makes_the_same_database_and_changes_nothing_the_second_time(
     let too_many = Execution {
         kind: ExecutionKind::Fill,
         order_id: Some(orders[3].id),
+        trader_id: None,
         client_order_id: Some("C-2"),
         timestamp: noon(),
         quantity: 1000.into(),

@@ -320,6 +320,7 @@ impl<'a> Desk<'a> {
                 commission: BigDecimal::default(),
                 rebate: 0.into(),
                 source: None,
+                trader_id: None,
                 client_order_id: None,
                 execution_id: Some(&execution_id),
                 raw: None,

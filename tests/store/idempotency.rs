@@ -443,6 +443,7 @@ fn execution_of(order_id: Option<Uuid>) -> Execution<'static> {
         commission: 0.into(),
         rebate: 0.into(),
         source: None,
+        trader_id: None,
         client_order_id: None,
         execution_id: Some("E-1"),
         raw: None,

@@ -490,6 +490,7 @@ fn new_execution(new: &Execution) -> store::Execution<'static> {
         commission: BigDecimal::new(new.fee.into(), 3),
         rebate: 0.into(),
         source: None,
+        trader_id: None,
         client_order_id: None,
         execution_id: new.id,
         raw: None,

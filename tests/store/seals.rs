@@ -163,6 +163,7 @@ fn late<'a>(order: Option<&Order>, id: &'a str) -> Execution<'a> {
     Execution {
         kind: ExecutionKind::Fill,
         order_id: order.map(|order| order.id),
+        trader_id: None,
         timestamp: noon(),
         quantity: 10.into(),
         price: "10.50".parse().unwrap(),

@@ -118,9 +118,9 @@ fn each_break_is_planted_once_and_the_readme_says_where() {
     let mut reasons: Vec<_> = ANOMALIES.iter().map(|(breaks, _)| *breaks).collect();
     reasons.retain(|breaks| *breaks != "none");
     let all = BreakReason::ALL.iter().map(|reason| reason.label());
-    // The day has no execution whose numbers no fill can have (INVALID) and no order that cannot be stored
-    // (INVALID_ORDER); TOTALS is planted more than once.
-    let elsewhere = ["INVALID", "TOTALS", "INVALID_ORDER"];
+    // The day has no execution whose numbers no fill can have (INVALID), no order that cannot be stored
+    // (INVALID_ORDER) and no action that cannot be applied (UNAPPLIED_ACTION); TOTALS is planted more than once.
+    let elsewhere = ["INVALID", "TOTALS", "INVALID_ORDER", "UNAPPLIED_ACTION"];
     for reason in all.filter(|reason| !elsewhere.contains(reason)) {
         let of_it = reasons.iter().filter(|breaks| breaks.split(", ").any(|one| one == reason));
         assert_eq!(of_it.count(), 1, "{reason}");

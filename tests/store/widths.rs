@@ -46,6 +46,7 @@ fn execution_at(fill: &NewFill<'static>, at: &str) -> Execution<'static> {
         commission: 0.into(),
         rebate: 0.into(),
         source: None,
+        trader_id: None,
         client_order_id: None,
         execution_id: Some("E-1"),
         raw: None,

@@ -99,6 +99,7 @@ impl Desk {
             commission: 0.into(),
             rebate: 0.into(),
             source: None,
+            trader_id: None,
             client_order_id: None,
             execution_id: Some(execution_id),
             raw: None,

@@ -553,6 +553,7 @@ fn late_fill(store: &Blotter) -> (Order, Uuid) {
         commission: 0.into(),
         rebate: 0.into(),
         source: None,
+        trader_id: None,
         client_order_id: None,
         execution_id: Some("E-1"),
         raw: Some("8=FIX.4.4"),

@@ -19,7 +19,7 @@ use crate::database::role::Engine;
 use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::execution_logs::{EntryRow, Logged, NewExecutionLog};
-use crate::fills::NewFill;
+use crate::fills::{NewFill, StoredFill};
 use crate::ingest::event::Number;
 use crate::orders::NewOrder;
 use crate::types::enums::{Action, BreakReason, OrderStatus};
@@ -131,10 +131,10 @@ impl<'w, 'c> QueueWriter<'w, 'c> {
         }
         let (planned, rows): (Vec<_>, Vec<_>) = of_known_orders.into_iter().unzip();
         let recorded = self.tx.fills().record_each(&rows)?;
-        for ((planned, (id, _)), fill) in planned.into_iter().zip(rows).zip(recorded) {
+        for (planned, fill) in planned.into_iter().zip(recorded) {
             match fill {
-                Ok(fill) if fill.id == id => self.outcome.tally.fills += 1,
-                Ok(_) => self.outcome.tally.duplicates += 1,
+                Ok(StoredFill::New(_)) => self.outcome.tally.fills += 1,
+                Ok(StoredFill::Known(_)) => self.outcome.tally.duplicates += 1,
                 Err(_) => self.record_or_break(planned)?,
             }
         }

@@ -183,6 +183,7 @@ pub(super) fn execution<'e>(
     Ok(Execution {
         kind,
         order_id,
+        trader_id: None,
         timestamp: event.time().ok_or("the time (tag 60 or 52) is missing")?,
         quantity: value(event.last_quantity, "last quantity (tag 32)")?,
         price: value(event.last_price, "last price (tag 31)")?,

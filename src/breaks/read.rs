@@ -1,0 +1,98 @@
+//! Reads the breaks that an ingest compares its reports with, each query by an index.
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::not;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::{Break, BreakHistory, BreakResolution, Breaks};
+use crate::database::role::Engine;
+use crate::error::Error;
+use crate::schema::{break_resolutions, breaks};
+use crate::types::enums::BreakReason;
+
+/// The reasons of breaks that wait for a person, since applying the report again cannot decide them.
+const UNDECIDED: [BreakReason; 2] = [BreakReason::OverFill, BreakReason::Mismatch];
+
+impl Breaks<'_, Engine> {
+    /// Returns the breaks with these ids, open or resolved, with their resolutions.
+    pub(crate) fn with_ids(&mut self, ids: &[Uuid]) -> Result<Vec<BreakHistory>, Error> {
+        let rows: Vec<(Break, Option<BreakResolution>)> = breaks::table
+            .left_join(break_resolutions::table)
+            .filter(breaks::id.eq_any(ids))
+            .select((Break::as_select(), Option::<BreakResolution>::as_select()))
+            .load(self.conn)?;
+        Ok(histories(rows))
+    }
+
+    /// Returns the breaks with these execution ids, open or resolved, oldest first: those that name one of these
+    /// orders, stored or not, and those that name no order but one of these traders, or no trader.
+    #[allow(dead_code)]
+    pub(crate) fn of_executions(
+        &mut self,
+        order_ids: &[Uuid],
+        trader_ids: &[Uuid],
+        execution_ids: &[&str],
+    ) -> Result<Vec<BreakHistory>, Error> {
+        let of_traders = breaks::trader_id.is_null().or(breaks::trader_id.eq_any(trader_ids));
+        let rows: Vec<(Break, Option<BreakResolution>)> = breaks::table
+            .left_join(break_resolutions::table)
+            .filter(breaks::execution_id.eq_any(execution_ids))
+            .filter(
+                breaks::order_id.eq_any(order_ids).or(breaks::order_id.is_null().and(of_traders)),
+            )
+            .order((breaks::created_at, breaks::id))
+            .select((Break::as_select(), Option::<BreakResolution>::as_select()))
+            .load(self.conn)?;
+        Ok(histories(rows))
+    }
+
+    /// Returns the open breaks of totals of these orders, oldest first.
+    #[allow(dead_code)]
+    pub(crate) fn open_totals(&mut self, order_ids: &[Uuid]) -> Result<Vec<Break>, Error> {
+        let resolution =
+            break_resolutions::table.filter(break_resolutions::break_id.eq(breaks::id));
+        Ok(Break::query()
+            .filter(breaks::order_id.eq_any(order_ids))
+            .filter(breaks::reason.eq(BreakReason::Totals))
+            .filter(not(diesel::dsl::exists(resolution)))
+            .order((breaks::created_at, breaks::id))
+            .load(self.conn)?)
+    }
+
+    /// Returns up to `limit` open breaks that may be applied by now, oldest first: those of any reason but
+    /// [`BreakReason::OverFill`] and [`BreakReason::Mismatch`], which wait for a person.
+    ///
+    /// `trader_id` restricts them to one trader. `after` is time and id of the last break of the page before.
+    #[allow(dead_code)]
+    pub(crate) fn open_page_after(
+        &mut self,
+        trader_id: Option<Uuid>,
+        after: Option<(DateTime<Utc>, Uuid)>,
+        limit: i64,
+    ) -> Result<Vec<Break>, Error> {
+        let resolution =
+            break_resolutions::table.filter(break_resolutions::break_id.eq(breaks::id));
+        let mut query = Break::query()
+            .filter(breaks::reason.ne_all(UNDECIDED))
+            .filter(not(diesel::dsl::exists(resolution)))
+            .order((breaks::created_at, breaks::id))
+            .limit(limit)
+            .into_boxed::<Pg>();
+        if let Some(trader_id) = trader_id {
+            query = query.filter(breaks::trader_id.eq(trader_id));
+        }
+        if let Some((at, id)) = after {
+            query = query
+                .filter(breaks::created_at.ge(at))
+                .filter(breaks::created_at.gt(at).or(breaks::id.gt(id)));
+        }
+        Ok(query.load(self.conn)?)
+    }
+}
+
+/// Pairs each break with its resolution.
+fn histories(rows: Vec<(Break, Option<BreakResolution>)>) -> Vec<BreakHistory> {
+    rows.into_iter().map(|(reported, resolution)| BreakHistory { reported, resolution }).collect()
+}
