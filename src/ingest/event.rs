@@ -46,6 +46,9 @@ pub struct Event<'a> {
     pub trading_day: Option<NaiveDate>,
     /// The venue's id of the order (FIX tag 37, OrderID); up to 64 characters.
     pub venue_order_id: Option<Cow<'a, str>>,
+    /// The venue's id of the order that this one replaces; no FIX tag. It says that `quantity` is that of this
+    /// order alone, also in a [`Kind::Replaced`], and not that of the order chain.
+    pub replaces_venue_order_id: Option<Cow<'a, str>>,
     /// The symbol of the stock (FIX tag 55, Symbol).
     pub symbol: Option<Cow<'a, str>>,
     /// Buy or sell (FIX tag 54, Side).
@@ -222,6 +225,7 @@ impl<'a> Event<'a> {
             original_client_order_id: None,
             trading_day: None,
             venue_order_id: None,
+            replaces_venue_order_id: None,
             symbol: None,
             side: None,
             order_type: None,

@@ -1,22 +1,33 @@
 //! Detects the format of an input.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Cursor, Read};
+use std::iter;
 use std::str::FromStr;
 
-use memchr::memmem;
+use encoding_rs::Encoding;
+use memchr::{memchr, memchr2, memmem};
 
-use super::alpaca::Alpaca;
-use super::csv::Csv;
+use super::alpaca::{self, Alpaca};
+use super::csv::{self, Csv};
 use super::fix::FixReader;
 use super::ndjson::Ndjson;
+use super::object::object_start;
 use super::reader::{Format, Malformed};
+use super::text::{marked_encoding, show};
 use crate::error::Error;
 use crate::ingest::event::Event;
 use crate::types::enums::labels;
 
 /// Bytes that are examined at most.
-const HEAD: usize = 1 << 16;
+const HEAD: usize = 1 << 20;
+
+/// Bytes that are read at first.
+const FIRST_CHUNK: usize = 1 << 12;
+
+/// Bytes after which a first line is examined before its end.
+const LONG_LINE: usize = 1 << 16;
 
 /// The name of a format of reports, as the option `--format` has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,28 +45,7 @@ pub enum FormatName {
 impl FormatName {
     /// Returns the format of an input that begins with these bytes; none if it is not recognized.
     pub fn of(head: &[u8]) -> Option<Self> {
-        let text = String::from_utf8_lossy(head);
-        let text = text.trim_start_matches('\u{feff}').trim_start();
-        let line = text.lines().next().unwrap_or_default();
-        let has = |key: &str| line.contains(key);
-        // The FIX marker comes last: an event of another format may contain a FIX message as its raw text.
-        if Csv::is_header(line) {
-            Some(Self::Csv)
-        } else if text.starts_with('{') && has("\"kind\"") {
-            Some(Self::Ndjson)
-        } else if text.starts_with('[')
-            || text.starts_with('{')
-                && ["\"stream\"", "\"event\"", "\"activity_type\""].into_iter().any(has)
-        {
-            Some(Self::Alpaca)
-        } else if memmem::find(head, b"8=FIX").is_some() {
-            Some(Self::Fix)
-        } else if text.is_empty() {
-            // An empty input has no events in any format.
-            Some(Self::Ndjson)
-        } else {
-            None
-        }
+        Head::new(head, true).format()
     }
 }
 
@@ -80,9 +70,9 @@ impl AnyFormat {
     pub fn new(name: FormatName, trader_tag: Option<u32>) -> Self {
         match name {
             FormatName::Fix => Self::Fix(FixReader::new(trader_tag)),
-            FormatName::Ndjson => Self::Ndjson(Ndjson),
+            FormatName::Ndjson => Self::Ndjson(Ndjson::default()),
             FormatName::Csv => Self::Csv(Csv::default()),
-            FormatName::Alpaca => Self::Alpaca(Alpaca),
+            FormatName::Alpaca => Self::Alpaca(Alpaca::default()),
         }
     }
 }
@@ -105,38 +95,199 @@ impl Format for AnyFormat {
             Self::Alpaca(format) => format.read(unit, line),
         }
     }
+
+    fn encoding(&self) -> Option<&'static Encoding> {
+        match self {
+            Self::Fix(format) => format.encoding(),
+            Self::Ndjson(format) => format.encoding(),
+            Self::Csv(format) => format.encoding(),
+            Self::Alpaca(format) => format.encoding(),
+        }
+    }
 }
 
-/// Detects the format of an input from its first 64 KiB, and returns it with a reader of the whole input.
+/// Detects the format of an input from its beginning, and returns it with a reader of the whole input.
 ///
 /// # Errors
 ///
-/// [`io::ErrorKind::InvalidData`] if the format is not recognized; errors of the input.
+/// [`io::ErrorKind::InvalidData`], with what was found instead, if the first MiB is in no format that is
+/// recognized; errors of the input.
 pub fn detect<R: Read>(mut input: R) -> io::Result<(FormatName, impl Read)> {
     let mut head = Vec::new();
-    let mut name = None;
+    let (mut name, mut at_end, mut examined) = (None, false, 0);
     // Reads no more than necessary: the writer of a pipe may wait for the first reports to be processed.
-    while name.is_none() && head.len() < HEAD {
-        let mut chunk = [0; 4096];
-        let read = match input.read(&mut chunk) {
-            Ok(read) => read,
+    while name.is_none() && !at_end && head.len() < HEAD {
+        let begin = head.len();
+        head.resize(begin + begin.clamp(FIRST_CHUNK, HEAD), 0);
+        let read = input.read(&mut head[begin..]);
+        head.truncate(begin + read.as_ref().unwrap_or(&0));
+        match read {
+            Ok(read) => at_end = read == 0,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
-        };
-        head.extend_from_slice(chunk.get(..read).unwrap_or_default());
-        let is_line = memchr::memchr(b'\n', &head).is_some();
-        name = FormatName::of(&head).filter(|_| is_line || read == 0);
-        if read == 0 {
-            break;
+        }
+        let has_line = memchr(b'\n', &head[begin..]).is_some();
+        if has_line || at_end || head.len() >= 2 * examined + FIRST_CHUNK {
+            examined = head.len();
+            name = Head::new(&head, at_end).format();
         }
     }
-    let name = name.ok_or_else(|| {
-        io::Error::new(
+    match name {
+        Some(name) => Ok((name, Cursor::new(head).chain(input))),
+        None => Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            "the format is not recognized: the first 64 KiB have no 8=FIX, and the first line has \
-             no JSON object with a kind, an event or an activity_type and is no CSV header with a \
-             kind; name the format with --format",
+            format!(
+                "the format is not recognized: {}; if it is one of fix, ndjson, csv and alpaca, name it \
+                 with --format",
+                Head::new(&head, true).found()
+            ),
+        )),
+    }
+}
+
+/// The beginning of an input, in UTF-8.
+struct Head<'b> {
+    bytes: Cow<'b, [u8]>,
+    /// Whether the last line is whole, though no line break ends it.
+    is_whole: bool,
+}
+
+impl<'b> Head<'b> {
+    fn new(bytes: &'b [u8], at_end: bool) -> Self {
+        let bytes = match marked_encoding(bytes) {
+            Some(encoding) => Cow::Owned(encoding.decode(bytes).0.into_owned().into_bytes()),
+            None => Cow::Borrowed(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)),
+        };
+        // The first line of a store or of an array may be the whole input.
+        let is_whole = at_end || bytes.len() >= LONG_LINE && memchr(b'\n', &bytes).is_none();
+        Self { bytes, is_whole }
+    }
+
+    /// The lines that are whole and not blank, each with the bytes from its beginning on.
+    fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut rest: &[u8] = &self.bytes;
+        iter::from_fn(move || {
+            let from = rest;
+            let length = match memchr2(b'\n', b'\r', rest) {
+                Some(end) => end + 1,
+                None if self.is_whole && !rest.is_empty() => rest.len(),
+                None => return None,
+            };
+            rest = &rest[length..];
+            Some((&from[..length], from))
+        })
+        .filter(|(line, _)| !line.trim_ascii().is_empty())
+    }
+
+    /// The format; none if it is not recognized.
+    fn format(&self) -> Option<FormatName> {
+        if self.is_whole && self.bytes.trim_ascii().is_empty() {
+            // An empty input has no events in any format.
+            return Some(FormatName::Ndjson);
+        }
+        if self.is_whole && self.bytes.contains(&b'[') && self.bytes.iter().all(is_empty_array) {
+            // No activities.
+            return Some(FormatName::Alpaca);
+        }
+        let header = self.lines().find(|(line, _)| csv::named_delimiter(line).is_none());
+        if header.is_some_and(|(line, _)| csv::is_header(line)) {
+            return Some(FormatName::Csv);
+        }
+        self.lines().find_map(|(line, from)| format_of_line(line, from))
+    }
+
+    /// Describes an input whose format is not recognized.
+    fn found(&self) -> String {
+        let bytes = &self.bytes;
+        for (magic, found) in MAGIC {
+            if bytes.starts_with(magic) {
+                return format!("it is {found}");
+            }
+        }
+        let zeros =
+            |first: usize| bytes.iter().skip(first).step_by(2).take(64).filter(|it| **it == 0);
+        for (first, name) in [(1, "utf-16le"), (0, "utf-16be")] {
+            if zeros(first).count() > 32.min(bytes.len() / 3) {
+                return format!(
+                    "it looks like UTF-16 without a byte order mark; name the format, and the encoding \
+                     with --encoding {name}"
+                );
+            }
+        }
+        let Some((line, from)) = self.lines().next() else { return "it has no lines".to_owned() };
+        if let Some(flaw) = csv::flaw_of_header(line) {
+            return format!("the first line looks like the header of a CSV file, but {flaw}");
+        }
+        if let Some(start) = object_start(line).filter(|start| is_json_before(&line[..*start])) {
+            let object = &from[start..];
+            let object = &object[..alpaca::object_end(object, true).unwrap_or(object.len())];
+            return match has_key(object, "kind") {
+                true => "it has JSON objects with a kind, but not one on each line, as NDJSON has; \
+                         `jq -c '.[]?'` writes an array so"
+                    .to_owned(),
+                false => "it has JSON objects without the kind of an event, and without the stream, event or \
+                          activity_type that messages of Alpaca have"
+                    .to_owned(),
+            };
+        }
+        let begin = show(&line[..line.len().min(60)]);
+        format!(
+            "it has no 8=FIX and no JSON objects, and its first line is no CSV header with a kind; it \
+             begins with {:?}",
+            begin.trim_end()
         )
-    })?;
-    Ok((name, Cursor::new(head).chain(input)))
+    }
+}
+
+/// What files begin with that are no text, and what they are.
+const MAGIC: [(&[u8], &str); 6] = [
+    (b"\x1f\x8b", "compressed with gzip; decompress it first"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd; decompress it first"),
+    (b"BZh", "compressed with bzip2; decompress it first"),
+    (b"\xfd7zXZ", "compressed with xz; decompress it first"),
+    (b"PK\x03\x04", "a zip archive or an Excel workbook; unpack it, or export the sheet as CSV"),
+    (b"PAR1", "a Parquet file; export it as CSV or NDJSON"),
+];
+
+/// The format that a line shows; `from` goes on after it.
+fn format_of_line(line: &[u8], from: &[u8]) -> Option<FormatName> {
+    if let Some(start) = object_start(line) {
+        let object = &from[start..];
+        let object = &object[..alpaca::object_end(object, true).unwrap_or(object.len())];
+        let is_one_line = start + object.len() <= line.len();
+        let is_in_array = line[..start].trim_ascii_end().ends_with(b"[");
+        let has = |key| has_key(object, key);
+        if has("kind") && is_one_line && !is_in_array {
+            return Some(FormatName::Ndjson);
+        }
+        // Other logs have an event or a stream too, but not with these.
+        if has("activity_type") || has("event") && has("order") || has("stream") && has("data") {
+            return Some(FormatName::Alpaca);
+        }
+    } else if line.trim_ascii().starts_with(b"[") && is_json_before(line) {
+        // The first object of an array stands on the next line.
+        let start = object_start(from)?;
+        return is_json_before(&from[..start])
+            .then(|| format_of_line(&from[start..], &from[start..]))
+            .flatten();
+    }
+    // The FIX marker comes last: an event of another format may contain a FIX message as its raw text.
+    memmem::find(line, b"8=FIX").map(|_| FormatName::Fix)
+}
+
+/// Whether an array that is empty may have this byte.
+fn is_empty_array(byte: &u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'[' | b']')
+}
+
+/// Whether only the beginnings of arrays precede an object.
+fn is_json_before(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| byte.is_ascii_whitespace() || *byte == b'[')
+}
+
+/// Whether these bytes have a JSON key.
+fn has_key(bytes: &[u8], key: &str) -> bool {
+    let quoted = format!("\"{key}\"");
+    let mut places = memmem::find_iter(bytes, &quoted);
+    places.any(|place| bytes[place + quoted.len()..].trim_ascii_start().starts_with(b":"))
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Timelike, Utc};
 
 use super::object::Object;
 use crate::ingest::event::{Event, Kind, Number};
@@ -43,7 +43,7 @@ macro_rules! fields {
                 event.raw = text;
                 return Ok(());
             }
-            Err(format!("is not a field of an event; expected one of {}", FIELDS.join(", ")))
+            Err(not_a_field())
         }
 
         /// Returns the value of a field as text; none if the event does not have it.
@@ -70,6 +70,7 @@ fields! {
     original_client_order_id: parse_text format_text,
     trading_day: parse_day format_value,
     venue_order_id: parse_text format_text,
+    replaces_venue_order_id: parse_text format_text,
     symbol: parse_text format_text,
     side: parse_value format_value,
     order_type: parse_value format_value,
@@ -102,13 +103,18 @@ fields! {
     replaces: parse_value format_value,
 }
 
+/// What is wrong with a name that no field has.
+pub(super) fn not_a_field() -> String {
+    format!("is not a field of an event; expected one of {}", FIELDS.join(", "))
+}
+
 fn kind_name(kind: Kind) -> &'static str {
     let found = Kind::NAMES.iter().find(|(named, _)| *named == kind);
     found.map_or("status", |(_, name)| name)
 }
 
-fn parse_kind(text: &str) -> Result<Kind, String> {
-    let found = Kind::NAMES.iter().find(|(_, name)| *name == text);
+pub(super) fn parse_kind(text: &str) -> Result<Kind, String> {
+    let found = Kind::NAMES.iter().find(|(_, name)| name.eq_ignore_ascii_case(text.trim()));
     found.map(|(kind, _)| *kind).ok_or_else(|| {
         let names: Vec<_> = Kind::NAMES.iter().map(|(_, name)| *name).collect();
         format!("is {text:?}; expected one of {}", names.join(", "))
@@ -125,13 +131,23 @@ fn format_text(text: &impl AsRef<str>) -> Cow<'_, str> {
 
 fn parse_number(text: Cow<'_, str>) -> Result<Number<'_>, String> {
     let number = match &text {
-        Cow::Borrowed(text) => Number::new(text),
+        // Spreadsheets put a plus sign before a number.
+        Cow::Borrowed(text) => {
+            let text = text.trim();
+            Number::new(
+                text.strip_prefix('+').filter(|rest| !rest.starts_with('-')).unwrap_or(text),
+            )
+        }
         // The text has escapes, which no number needs.
         Cow::Owned(_) => None,
     };
     number.ok_or_else(|| {
         let max = Number::MAX_LENGTH;
-        format!("is {text:?}; expected a plain decimal of up to {max} characters, such as 10.50")
+        let commas = match text.contains(',') {
+            true => ", without thousands separators or a decimal comma",
+            false => "",
+        };
+        format!("is {text:?}; expected a decimal of up to {max} characters, such as 10.50{commas}")
     })
 }
 
@@ -140,10 +156,23 @@ fn format_number<'e>(number: &Number<'e>) -> Cow<'e, str> {
 }
 
 fn parse_time(text: Cow<'_, str>) -> Result<DateTime<Utc>, String> {
-    match DateTime::parse_from_rfc3339(&text) {
-        Ok(time) => Ok(time.to_utc()),
-        Err(_) => Err(format!("is {text:?}; expected a time such as 2026-11-25T14:30:00.123Z")),
-    }
+    parse_rfc3339(text.trim()).ok_or_else(|| {
+        let has_no_offset = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
+            .iter()
+            .any(|form| NaiveDateTime::parse_from_str(text.trim(), form).is_ok());
+        let offset = if has_no_offset { ", which has no offset from UTC" } else { "" };
+        format!("is {text:?}{offset}; expected a time such as 2026-11-25T14:30:00.123Z")
+    })
+}
+
+/// Parses a time as RFC 3339 has it; a space may stand for the `T`.
+///
+/// PostgreSQL has no leap seconds, so a leap second (`:60`) becomes the last microsecond of its minute, as in
+/// FIX: it stays on its day and after everything before it.
+pub(super) fn parse_rfc3339(text: &str) -> Option<DateTime<Utc>> {
+    let time = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+    // chrono counts the nanoseconds of a leap second on from those of the second before.
+    if time.nanosecond() >= 1_000_000_000 { time.with_nanosecond(999_999_000) } else { Some(time) }
 }
 
 fn format_time<'e>(time: &DateTime<Utc>) -> Cow<'e, str> {
@@ -151,7 +180,7 @@ fn format_time<'e>(time: &DateTime<Utc>) -> Cow<'e, str> {
 }
 
 fn parse_day(text: Cow<'_, str>) -> Result<NaiveDate, String> {
-    text.parse().map_err(|_| format!("is {text:?}; expected a day such as 2026-11-25"))
+    text.trim().parse().map_err(|_| format!("is {text:?}; expected a day such as 2026-11-25"))
 }
 
 fn parse_instructions(text: Cow<'_, str>) -> Result<Instructions, String> {
@@ -164,7 +193,11 @@ fn parse_instructions(text: Cow<'_, str>) -> Result<Instructions, String> {
 }
 
 fn parse_value<T: FromStr<Err: Display>>(text: Cow<'_, str>) -> Result<T, String> {
-    text.parse().map_err(|error| format!("is {text:?}: {error}"))
+    let trimmed = text.trim();
+    // The names of sides, types and the like are upper case; people write `buy` too.
+    let value =
+        trimmed.parse().or_else(|error| trimmed.to_ascii_uppercase().parse().map_err(|_| error));
+    value.map_err(|error: T::Err| format!("is {text:?}: {error}"))
 }
 
 fn format_value<'e>(value: &impl Display) -> Cow<'e, str> {

@@ -2,12 +2,14 @@
 
 mod alpaca;
 mod csv;
+mod defects;
 mod detect;
 mod fields;
 mod fix;
 mod ndjson;
 mod object;
 mod reader;
+mod text;
 
 pub use alpaca::Alpaca;
 pub use csv::Csv;

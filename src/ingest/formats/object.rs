@@ -4,7 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use memchr::memchr_iter;
+use memchr::memmem;
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::types::instructions::Instructions;
 
@@ -96,12 +99,76 @@ impl<'de> Deserialize<'de> for Value<'de> {
                 Ok(Value::Null)
             }
 
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value<'de>, A::Error> {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Value::Other)
+            }
+
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value<'de>, A::Error> {
                 entries(map).map(Value::Object)
             }
         }
         from.deserialize_any(Any)
     }
+}
+
+/// The fields of an object in their sequence, each with its value as it is written.
+pub(super) struct RawObject<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> RawObject<'a> {
+    /// Returns the value of a field; none if it is missing or null.
+    pub fn get(&self, field: &str) -> Option<&'a str> {
+        let (_, value) = self.0.iter().find(|(name, _)| name == field)?;
+        Some(value.get()).filter(|value| *value != "null")
+    }
+
+    /// Returns the first field that occurs twice.
+    pub fn repeated(&self) -> Option<&str> {
+        let (name, _) = self.0.iter().enumerate().find_map(|(place, (name, value))| {
+            let mut earlier = self.0[..place].iter();
+            earlier.any(|(other, _)| other == name).then_some((name, value))
+        })?;
+        Some(name)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawObject<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = RawObject<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawObject<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some((key, value)) = map.next_entry::<Value<'de>, &'de RawValue>()? {
+                    if let Value::Text(key) = key {
+                        fields.push((key, value));
+                    }
+                }
+                Ok(RawObject(fields))
+            }
+        }
+        from.deserialize_map(Fields)
+    }
+}
+
+/// Returns where the first object begins in a line, behind the text that a log puts before it. Objects begin
+/// with `{` and a quote; a brace in other text is not followed by one.
+pub(super) fn object_start(line: &[u8]) -> Option<usize> {
+    memchr_iter(b'{', line).find(|place| {
+        let next = line[place + 1..].iter().find(|byte| !byte.is_ascii_whitespace());
+        next.is_none_or(|next| matches!(next, b'"' | b'}'))
+    })
+}
+
+/// Returns whether text without the beginning of an object looks like a part of one, e.g. of a line that was
+/// cut off.
+pub(super) fn is_remnant(text: &[u8]) -> bool {
+    memmem::find(text, b"\":").is_some() || memmem::find(text, b"\"}").is_some()
 }
 
 fn entries<'de, A: MapAccess<'de>>(mut map: A) -> Result<Object<'de>, A::Error> {

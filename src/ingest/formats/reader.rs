@@ -4,8 +4,10 @@ use std::fmt;
 use std::io::{self, Read};
 use std::mem;
 
+use encoding_rs::Encoding;
 use memchr::memchr_iter;
 
+use super::text::Decoded;
 use crate::ingest::event::Event;
 
 /// Bytes read at a time, at first and at most: a short input needs no large buffer.
@@ -36,11 +38,20 @@ pub trait Format {
     ///
     /// [`Malformed`]: what is wrong with the unit.
     fn read<'a>(&mut self, unit: &'a [u8], line: u64) -> Result<Option<Event<'a>>, Malformed>;
+
+    /// Returns the encoding of the input, from which it is decoded to UTF-8 before it is cut into units. None,
+    /// the default, for UTF-8 and for a format that decodes its fields by itself. UTF-16 with a byte order mark
+    /// is decoded in any case.
+    fn encoding(&self) -> Option<&'static Encoding> {
+        None
+    }
 }
 
-/// A report that could not be read. It is skipped, and the next one is read.
+/// A report that could not be recognized: broken JSON, a row with too few values, an unknown kind. It is skipped,
+/// and the next one is read. A report whose kind can be read is an [`Event`], with a
+/// [defect](Event::defect) if it must not be applied.
 ///
-/// Displayed as `line 7: not read: tag 31 (LastPx) is "1,5"; expected a plain decimal ...`.
+/// Displayed as `line 7: not read: has 3 values, but the header has 2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     /// The line of the input on which the report begins, counted from 1.
@@ -68,7 +79,7 @@ impl fmt::Display for Malformed {
 /// use tradeblotter::ingest::{Ndjson, Reader};
 ///
 /// let input = "{\"kind\":\"status\"}\n{\"kind\":\"unknown\"}\n";
-/// let mut reader = Reader::new(input.as_bytes(), Ndjson);
+/// let mut reader = Reader::new(input.as_bytes(), Ndjson::default());
 /// while let Some(batch) = reader.batch(1000)? {
 ///     assert_eq!((batch.events.len(), batch.malformed.len()), (1, 1));
 ///     assert_eq!(batch.malformed[0].line, 2);
@@ -76,7 +87,9 @@ impl fmt::Display for Malformed {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Reader<R, F> {
-    input: R,
+    input: Decoded<R>,
+    /// Bytes of a decoded input that batches have reported.
+    reported: u64,
     format: F,
     buffer: Vec<u8>,
     /// Where the unread bytes begin and end in the buffer.
@@ -106,7 +119,8 @@ impl<R: Read, F: Format> Reader<R, F> {
     /// Returns a reader of this input.
     pub fn new(input: R, format: F) -> Self {
         Self {
-            input,
+            input: Decoded::new(input, format.encoding()),
+            reported: 0,
             format,
             buffer: Vec::new(),
             begin: 0,
@@ -132,7 +146,8 @@ impl<R: Read, F: Format> Reader<R, F> {
         let mut next = self.cut();
         while next.is_none() && malformed.is_empty() {
             if self.at_end {
-                return Ok(None);
+                let bytes = self.unreported(bytes);
+                return Ok((bytes > 0).then(|| Batch { bytes, ..Batch::default() }));
             }
             if self.end - self.begin > MAX_UNIT {
                 bytes += self.skip(&mut malformed);
@@ -140,6 +155,7 @@ impl<R: Read, F: Format> Reader<R, F> {
             self.fill()?;
             next = self.cut();
         }
+        let decoded = self.input.decoded_bytes().is_some().then(|| self.unreported(0));
         let mut events = Vec::with_capacity(at_most.min(CHUNK / TYPICAL_UNIT));
         let Self { format, buffer, begin, end, at_end, line, is_skipping, .. } = self;
         while let Some(length) = next {
@@ -162,7 +178,16 @@ impl<R: Read, F: Format> Reader<R, F> {
             }
             next = cut(format, &buffer[*begin..*end], *at_end);
         }
-        Ok(Some(Batch { events, malformed, bytes }))
+        Ok(Some(Batch { events, malformed, bytes: decoded.unwrap_or(bytes) }))
+    }
+
+    /// Returns the bytes of the input that a batch reports: these, or of a decoded input those read since the
+    /// last batch.
+    fn unreported(&mut self, bytes: u64) -> u64 {
+        match self.input.decoded_bytes() {
+            Some(read) => read - mem::replace(&mut self.reported, read),
+            None => bytes,
+        }
     }
 
     /// The length of the next unit, if all of it is in the buffer.
