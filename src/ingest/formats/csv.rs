@@ -355,15 +355,18 @@ impl Tokenizer {
     fn record(&self, bytes: &[u8], whole: bool) -> Option<Record> {
         let mut machine = self.machine.borrow_mut();
         machine.reset();
-        let mut record = Record { length: 0, values: 0, is_sound: true };
-        let mut begin = 0;
+        // The machine skips a byte order mark, which would belong to the first value here.
+        let mut begin = bytes.len() - without_mark(bytes).len();
+        let mut record = Record { length: begin, values: 0, is_sound: true };
         loop {
+            // To the machine, no bytes are the end of the input.
+            if record.length == bytes.len() && !whole {
+                return None;
+            }
             let (result, read, _) = machine.read_field(&bytes[record.length..], &mut [0; 256]);
             record.length += read;
             let is_last = match result {
-                ReadFieldResult::OutputFull => continue,
-                ReadFieldResult::InputEmpty if whole => continue,
-                ReadFieldResult::InputEmpty => return None,
+                ReadFieldResult::OutputFull | ReadFieldResult::InputEmpty => continue,
                 ReadFieldResult::End => return Some(record),
                 ReadFieldResult::Field { record_end } => record_end,
             };

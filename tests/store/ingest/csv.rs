@@ -3,7 +3,7 @@
 
 use tradeblotter::ingest::{Csv, Event, FormatName, Kind, Number, Reader, detect};
 
-use super::formats::{defect, read, utf_16};
+use super::formats::{Trickle, defect, read, utf_16};
 
 const HEADER: &str = "kind,client_order_id,execution_id,last_quantity,last_price,at,reason";
 
@@ -74,6 +74,21 @@ fn quoted_values_may_have_delimiters_quotes_and_line_breaks() {
     assert_eq!(events[0].reason.as_deref(), Some("a, \"b\"\r\nc"));
     assert_eq!(events[0].last_quantity, Number::new("1"));
     assert_eq!(events[1].line, 4);
+}
+
+#[test]
+fn a_row_over_several_lines_is_read_however_its_bytes_arrive() {
+    let input =
+        format!("{HEADER}\r\nfill,\"A\r\nB\",E,1,1,,\"a\n\"\r\nfill,\"A,E,1,1,,\r\nstatus,B,,,,,");
+    let whole = read(FormatName::Csv, input.as_bytes());
+    assert_eq!((whole.0.len(), whole.1.len()), (2, 1), "{whole:?}");
+    for step in 1..=input.len() {
+        assert_eq!(
+            read(FormatName::Csv, Trickle(input.as_bytes(), step)),
+            whole,
+            "in steps of {step}"
+        );
+    }
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub fn defect<'e>(event: &'e Event<'_>) -> &'e str {
 }
 
 /// A reader that returns at most this many bytes at a time.
-struct Trickle<'b>(&'b [u8], usize);
+pub struct Trickle<'b>(pub &'b [u8], pub usize);
 
 impl Read for Trickle<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -218,6 +218,7 @@ fn no_input_makes_a_reader_panic_and_its_events_do_not_depend_on_chunking() {
         include_bytes!("../../../cli/data/day.ndjson").get(..3000).unwrap().to_vec(),
         b"kind,reason,last_price\nfill,\"a \"\"b\"\"\nc\",1.5\ncancelled,,\n".to_vec(),
         UPDATES.as_bytes().to_vec(),
+        b"kind,reason,last_price\nfill,\"a\nb\",1.5\r\n\"fill\",\"a\r\n\",\n".to_vec(),
         utf_16("kind;reason\nfill;\"a\n\u{a0a}\"\n"),
     ];
     let pieces = prop_oneof![
