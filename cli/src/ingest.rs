@@ -70,8 +70,8 @@ struct Diagnostics {
 
 /// Why a dry run ends without a commit.
 enum Stop {
-    /// All input was applied.
-    DryRun,
+    /// All input was applied, but for these reports.
+    DryRun(Vec<Problem>),
     Failed(Failure),
 }
 
@@ -91,15 +91,21 @@ impl Ingest {
     pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
         let (input, length) = self.open()?;
         let mut diagnostics = Diagnostics::new(self.name(), length);
-        let mut writer = Writer::new(Options { trader: self.trader, venue: self.venue.clone() });
-        self.ingest(input, database, &mut writer, &mut diagnostics)?;
+        let mut writer = Writer::new(Options {
+            trader: self.trader,
+            venue: self.venue.clone(),
+            register_traders: true,
+            ..Options::default()
+        });
+        let problems = self.ingest(input, database, &mut writer, &mut diagnostics)?;
+        diagnostics.note_broken(&problems);
         diagnostics.progress.finish_and_clear();
-        let reports = output::counted(writer.tally().events, "report", "reports");
+        let reports = output::counted(writer.tally().reports, "report", "reports");
         let dry_run = if self.dry_run { "; nothing is stored (dry run)" } else { "" };
         writeln!(out, "{}: {reports}{dry_run}", diagnostics.name)?;
         summary(out, writer.tally(), diagnostics.malformed)?;
-        let is_whole = diagnostics.malformed == 0 && writer.tally().problems == 0;
-        if self.strict && !(is_whole && writer.tally().broken() == 0) {
+        let is_whole = diagnostics.malformed == 0;
+        if self.strict && !(is_whole && writer.tally().open_breaks() == 0) {
             return Err(Failure::Failed(None));
         }
         Ok(())
@@ -137,7 +143,7 @@ impl Ingest {
         database: &Database,
         writer: &mut Writer,
         diagnostics: &mut Diagnostics,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<Problem>, Failure> {
         let (name, input): (_, Box<dyn Read>) = match self.format {
             Some(name) => (name, input),
             None => {
@@ -159,11 +165,10 @@ impl Ingest {
             self.apply_all(&mut reader, writer, diagnostics, |writer, events| {
                 writer.write_in(tx, events)
             })?;
-            writer.finish_in(tx)?;
-            Err::<(), _>(Stop::DryRun)
+            Err::<Vec<Problem>, _>(Stop::DryRun(writer.finish_in(tx)?))
         });
         match dry {
-            Ok(()) | Err(Stop::DryRun) => Ok(()),
+            Ok(problems) | Err(Stop::DryRun(problems)) => Ok(problems),
             Err(Stop::Failed(failure)) => Err(failure),
         }
     }
@@ -174,12 +179,12 @@ impl Ingest {
         reader: &mut Reader<Box<dyn Read>, AnyFormat>,
         writer: &mut Writer,
         diagnostics: &mut Diagnostics,
-        mut write: impl FnMut(&mut Writer, &[Event<'_>]) -> Result<Vec<Problem>, Error>,
+        mut write: impl FnMut(&mut Writer, &[Event<'_>]) -> Result<(), Error>,
     ) -> Result<(), Failure> {
         while let Some(batch) = reader.batch(self.batch as usize).map_err(|why| self.failed(why))? {
             diagnostics.note_malformed(&batch);
-            let problems = write(writer, &batch.events)?;
-            diagnostics.note_applied(batch.bytes, &problems, writer.tally());
+            write(writer, &batch.events)?;
+            diagnostics.note_applied(batch.bytes, writer.tally());
         }
         Ok(())
     }
@@ -217,15 +222,19 @@ impl Diagnostics {
         }
     }
 
-    /// Prints what could not be applied, and advances the progress.
-    fn note_applied(&mut self, bytes: u64, problems: &[Problem], tally: &Tally) {
+    /// Prints the reports that are kept as breaks.
+    fn note_broken(&mut self, problems: &[Problem]) {
         for problem in problems {
             self.print(problem);
         }
+    }
+
+    /// Advances the progress.
+    fn note_applied(&mut self, bytes: u64, tally: &Tally) {
         self.progress.inc(bytes);
         let seconds = self.progress.elapsed().as_secs_f64();
-        let rate = tally.events as f64 / seconds.max(0.001);
-        let breaks = output::counted(tally.broken(), "break", "breaks");
+        let rate = tally.reports as f64 / seconds.max(0.001);
+        let breaks = output::counted(tally.open_breaks(), "break", "breaks");
         self.progress.set_message(format!("{rate:.0} reports/s, {breaks}"));
     }
 
@@ -258,14 +267,13 @@ pub fn summary(out: &mut impl Write, tally: &Tally, malformed: u64) -> Result<()
     line(tally.cancels, "cancel or expiry", "cancels and expiries")?;
     line(tally.rejects, "reject", "rejects")?;
     line(tally.actions, "other action", "other actions")?;
-    line(tally.duplicates, "duplicate, stored already", "duplicates, stored already")?;
+    line(tally.known, "duplicate, stored already", "duplicates, stored already")?;
     line(
-        tally.unchanged,
+        tally.without_effect,
         "report without effect (request, pending acknowledgement, status)",
         "reports without effect (requests, pending acknowledgements, status)",
     )?;
     line(malformed, "report that could not be read", "reports that could not be read")?;
-    line(tally.problems, "report that could not be applied", "reports that could not be applied")?;
     for (reason, count) in &tally.breaks {
         let meaning = meaning(*reason);
         line(
@@ -289,6 +297,6 @@ fn meaning(reason: BreakReason) -> &'static str {
         BreakReason::Invalid => "execution that is not valid",
         BreakReason::Totals => "the venue's totals differ from the store's",
         BreakReason::InvalidOrder => "order that cannot be stored",
-        BreakReason::UnappliedAction => "report other than an execution that could not be applied",
+        BreakReason::UnappliedAction => "report that cannot be applied",
     }
 }

@@ -107,7 +107,6 @@ impl Breaks<'_, Engine> {
     ///
     /// Those of [`Breaks::record_or_break`].
     #[cfg(feature = "ingest")]
-    #[allow(dead_code)]
     pub(crate) fn record_or_break_as(
         &mut self,
         ids: &ExecutionIds,

@@ -42,17 +42,6 @@ struct NewBreak<'a> {
 }
 
 impl Breaks<'_, Engine> {
-    /// Stores an execution as a break for this reason, or returns the break that it is stored as already.
-    #[cfg(feature = "ingest")]
-    pub(crate) fn insert_or_find(
-        &mut self,
-        execution: &Execution<'_>,
-        reason: BreakReason,
-        detail: &str,
-    ) -> Result<Break, Error> {
-        self.insert_or_find_as(Uuid::now_v7(), execution, reason, detail)
-    }
-
     /// Stores a report as a break for this reason under this id, or returns the break that it is stored as
     /// already, by its key or by this id.
     pub(crate) fn insert_or_find_as(

@@ -27,7 +27,6 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 #[cfg(feature = "ingest")]
-#[allow(unused_imports)]
 pub(crate) use self::apply::ExecutionIds;
 pub use self::execution::{Execution, ExecutionKind};
 pub use self::outcome::Outcome;

@@ -28,7 +28,6 @@ impl Breaks<'_, Engine> {
 
     /// Returns the breaks with these execution ids, open or resolved, oldest first: those that name one of these
     /// orders, stored or not, and those that name no order but one of these traders, or no trader.
-    #[allow(dead_code)]
     pub(crate) fn of_executions(
         &mut self,
         order_ids: &[Uuid],
@@ -49,7 +48,6 @@ impl Breaks<'_, Engine> {
     }
 
     /// Returns the open breaks of totals of these orders, oldest first.
-    #[allow(dead_code)]
     pub(crate) fn open_totals(&mut self, order_ids: &[Uuid]) -> Result<Vec<Break>, Error> {
         let resolution =
             break_resolutions::table.filter(break_resolutions::break_id.eq(breaks::id));
@@ -64,11 +62,11 @@ impl Breaks<'_, Engine> {
     /// Returns up to `limit` open breaks that may be applied by now, oldest first: those of any reason but
     /// [`BreakReason::OverFill`] and [`BreakReason::Mismatch`], which wait for a person.
     ///
-    /// `trader_id` restricts them to one trader. `after` is time and id of the last break of the page before.
-    #[allow(dead_code)]
+    /// `traders` restricts them to these, and to breaks whose trader is not known. `after` is time and id of the
+    /// last break of the page before.
     pub(crate) fn open_page_after(
         &mut self,
-        trader_id: Option<Uuid>,
+        traders: Option<&[Uuid]>,
         after: Option<(DateTime<Utc>, Uuid)>,
         limit: i64,
     ) -> Result<Vec<Break>, Error> {
@@ -80,8 +78,9 @@ impl Breaks<'_, Engine> {
             .order((breaks::created_at, breaks::id))
             .limit(limit)
             .into_boxed::<Pg>();
-        if let Some(trader_id) = trader_id {
-            query = query.filter(breaks::trader_id.eq(trader_id));
+        if let Some(traders) = traders {
+            let of_traders = breaks::trader_id.is_null().or(breaks::trader_id.eq_any(traders));
+            query = query.filter(of_traders);
         }
         if let Some((at, id)) = after {
             query = query

@@ -151,15 +151,15 @@ fn breaks_are_read_by_execution_id_by_order_and_in_pages() {
     assert_eq!(of(&[two.id], &[], &["E-2", "E-3"]), [(over.id, false)]);
     assert_eq!(of(&[one.id], &[one.trader_id], &[]), []);
 
-    let page = |trader, after, limit| -> Vec<Break> {
-        engine.transaction(|tx| tx.breaks().open_page_after(trader, after, limit)).unwrap()
+    let page = |traders: Option<&[Uuid]>, after, limit| -> Vec<Break> {
+        engine.transaction(|tx| tx.breaks().open_page_after(traders, after, limit)).unwrap()
     };
     let ids = |page: &[Break]| page.iter().map(|kept| kept.id).collect::<Vec<_>>();
     let first = page(None, None, 3);
     assert_eq!(ids(&first), [kept[1].id, kept[2].id, kept[3].id]);
     let last = first.last().map(|last| (last.created_at, last.id));
     assert_eq!(ids(&page(None, last, 3)), [kept[4].id, kept[5].id]);
-    assert_eq!(ids(&page(Some(two.trader_id), None, 3)), [kept[1].id, kept[4].id]);
+    assert_eq!(ids(&page(Some(&[two.trader_id]), None, 3)), [kept[1].id, kept[4].id]);
 
     let totals = Totals {
         order_id: one.id,

@@ -39,6 +39,17 @@ pub(crate) fn is_conflict(error: &DieselError) -> bool {
     }
 }
 
+/// Returns whether a statement waited for a lock for longer than `lock_timeout` (SQLSTATE 55P03, which Diesel does
+/// not pass on).
+#[cfg(feature = "ingest")]
+pub(super) fn is_lock_timeout(error: &DieselError) -> bool {
+    matches!(
+        error,
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, info)
+            if info.message().starts_with("canceling statement due to lock timeout")
+    )
+}
+
 /// Returns whether a statement returns columns of other types than when the connection prepared it: PostgreSQL
 /// does not run it again until it is prepared anew (SQLSTATE 0A000, which Diesel does not pass on).
 pub(crate) fn is_stale_plan(error: &DieselError) -> bool {

@@ -233,6 +233,12 @@ impl Error {
         )
     }
 
+    /// Returns whether another session held a lock for longer than `lock_timeout`.
+    #[cfg(feature = "ingest")]
+    pub(crate) fn is_lock_timeout(&self) -> bool {
+        matches!(&*self.0, Repr::Database(source) if database::is_lock_timeout(source))
+    }
+
     /// Returns whether this is a conflict that left the transaction usable, so that the statement alone
     /// can be tried again.
     pub(crate) fn is_lost_race(&self) -> bool {

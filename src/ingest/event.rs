@@ -196,6 +196,12 @@ impl Kind {
     pub fn is_execution(self) -> bool {
         matches!(self, Self::Fill | Self::Bust | Self::Correct)
     }
+
+    /// Returns whether a report of this kind presents its order as new, with the terms that it was submitted
+    /// with.
+    pub(crate) fn presents_new(self) -> bool {
+        matches!(self, Self::NewOrder | Self::Acknowledged | Self::PendingNew)
+    }
 }
 
 /// A plain decimal as it was reported: digits with an optional minus sign and an optional point.

@@ -5,7 +5,6 @@
 //! differed, breaks of unknown orders, and when and by whom rows were recorded. A booked break is exported
 //! as the fill that it was booked as. Busts and corrections get new ids on import.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bigdecimal::Zero;
@@ -247,8 +246,8 @@ impl ExportedEntry<'_> {
                 (None, kept) => kept.map(|kept| kept.venue.as_str().into()),
             },
             source: match (fill, kept) {
-                (Some(fill), _) => source(&fill.source, &fill.venue),
-                (None, kept) => kept.and_then(|kept| source(&kept.source, &kept.venue)),
+                (Some(fill), _) => Some(fill.source.as_str().into()),
+                (None, kept) => kept.map(|kept| kept.source.as_str().into()),
             },
             last_quantity: self.number("last_quantity"),
             last_price: self.number("last_price"),
@@ -271,11 +270,6 @@ impl ExportedEntry<'_> {
             ..Event::new(kind, 0, self.raw.unwrap_or_default())
         }
     }
-}
-
-/// The source of an execution, unless it is the venue.
-fn source<'p>(source: &'p str, venue: &str) -> Option<Cow<'p, str>> {
-    (source != venue).then_some(source.into())
 }
 
 /// The reasons that the database writes into the entries of orders that were replaced, or expired.

@@ -472,7 +472,7 @@ fn sessions_that_write_while_the_columns_are_widened_lose_nothing() {
 fn ingest_that_was_running_when_the_columns_were_widened_goes_on() {
     let db = Database::migrated();
     let engine = on_one_connection(&db).engine();
-    let mut writer = Writer::new(Options { trader: None, venue: "UNKNOWN".to_owned() });
+    let mut writer = Writer::new(Options { register_traders: true, ..Options::default() });
     let mut ingest = |symbol: &str, at: &str, id: &str| {
         let second = 1;
         let input = [acknowledged(second, id, 100), filled(second + 1, id, id, 40, 40)]
@@ -495,14 +495,14 @@ fn ingest_that_was_running_when_the_columns_were_widened_goes_on() {
         let mut reader = Reader::new(input.as_bytes(), FixReader::new(Some(1)));
         while let Some(read) = reader.batch(100).unwrap() {
             assert_eq!(read.malformed, []);
-            assert_eq!(writer.write(&engine, &read.events).unwrap(), []);
+            writer.write(&engine, &read.events).unwrap();
         }
     };
     ingest("ACME", "10.05", "A");
     let both = Widening { prices: Some(4), symbols: Some(21) };
     widths::widen(&mut db.owner(), both).unwrap();
     ingest("AAPL  261218C00150000", "10.0005", "B");
-    writer.finish(&engine).unwrap();
+    assert_eq!(writer.finish(&engine).unwrap(), []);
     let rows = tradeblotter_test_support::texts(
         &mut db.admin(),
         "SELECT concat_ws(' ', client_order_id, symbol, price, average_fill_price) AS text

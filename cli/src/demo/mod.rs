@@ -268,7 +268,11 @@ fn show_isolation(graces: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(
 /// Ingests the day and prints the summary.
 fn ingest_day(engine: &Session<role::Engine>, out: &mut impl Write) -> Result<(), Failure> {
     let mut reader = Reader::new(DAY, FixReader::new(Some(ACCOUNT)));
-    let mut writer = Writer::new(Options { trader: None, venue: "BROKER".to_owned() });
+    let mut writer = Writer::new(Options {
+        venue: "BROKER".to_owned(),
+        register_traders: true,
+        ..Options::default()
+    });
     let mut malformed = 0;
     while let Some(batch) = reader.batch(BATCH)? {
         malformed += batch.malformed.len() as u64;

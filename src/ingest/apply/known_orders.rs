@@ -1,151 +1,113 @@
 //! The orders that a batch of reports may refer to, as the store knows them.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
+use bigdecimal::BigDecimal;
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::dsl::max;
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use super::attribution::unnamed_order_id;
+use super::options::Options;
+use super::step::Report;
+use super::terms::Terms;
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::event::{Event, Kind};
-use crate::orders::{Order, Orders};
-use crate::schema::orders;
-use crate::types::difference::{Comparison, Difference};
-use crate::types::enums::Side;
+use crate::orders::Order;
+use crate::schema::{execution_logs, fills, orders};
 
 /// The orders that reports of a batch may refer to, by every id that a report may use.
 #[derive(Default)]
 pub(super) struct KnownOrders {
     orders: HashMap<Uuid, KnownOrder>,
-    by_client_id: HashMap<String, Vec<Uuid>>,
-    by_venue_id: HashMap<String, Vec<Uuid>>,
+    by_client_id: HashMap<Uuid, HashMap<String, Vec<Uuid>>>,
+    by_venue_id: HashMap<Uuid, HashMap<String, Vec<Uuid>>>,
 }
 
-/// The part of an order that identifies it.
+/// What identifies an order, and its state when the batch began.
 #[derive(Clone, Debug)]
 pub(super) struct KnownOrder {
     pub id: Uuid,
-    pub trader_id: Uuid,
     /// The first order of its chain; its own id if it has replaced none.
     pub root: Uuid,
     pub replaced_by: Option<Uuid>,
     /// Whether the batch has yet to submit it.
     pub is_new: bool,
-    pub symbol: String,
-    pub side: Option<Side>,
-    pub quantity: i32,
-}
-
-impl KnownOrder {
-    /// Checks that a report describes this order.
-    ///
-    /// # Errors
-    ///
-    /// A description of the terms that differ, if the report describes another order under the same id.
-    pub fn check(&self, event: &Event<'_>) -> Result<(), String> {
-        let mut comparison = Comparison::default();
-        if let Some(symbol) = event.symbol.as_deref() {
-            comparison.field("symbol", self.symbol.as_str(), symbol);
-        }
-        // Venues report a short sale as a sale too.
-        if let Some(side) = event.side
-            && self.side.is_none_or(|own| own.is_buy() != side.is_buy())
-        {
-            comparison.optional("side", self.side, Some(side));
-        }
-        if let Some(quantity) = event.quantity.filter(|_| event.kind == Kind::NewOrder) {
-            let reported = quantity.value().normalized().to_plain_string();
-            comparison.field("quantity", self.quantity.to_string(), reported);
-        }
-        let differing: Vec<String> = comparison
-            .differences()
-            .iter()
-            .map(|Difference { field, stored, other }| {
-                format!("{field} is {other} in the report and {stored} in the store")
-            })
-            .collect();
-        if differing.is_empty() {
-            return Ok(());
-        }
-        let differing = differing.join("; ");
-        Err(format!("another order has this id already, {}: {differing}", self.id))
-    }
+    pub is_open: bool,
+    pub venue_order_id: Option<String>,
+    pub terms: Rc<Terms>,
+    /// Shares filled.
+    pub filled: i32,
+    /// The venue's time of the last report about an order that has ended, where it is asked for.
+    pub ended_at: Option<DateTime<Utc>>,
 }
 
 impl KnownOrders {
-    /// Loads the orders that these reports may refer to, with their chains. `traders` holds the trader of
-    /// each report.
+    /// Loads the orders that these reports may refer to, with their chains.
     pub fn load(
         tx: &mut Tx<'_, Engine>,
-        events: &[Event<'_>],
-        traders: &[Option<Uuid>],
+        reports: &[&Report<'_>],
+        options: &Options,
     ) -> Result<Self, Error> {
-        let mut client_ids: HashMap<Option<Uuid>, HashSet<&str>> = HashMap::new();
-        let (mut venue_ids, mut ids) = (HashSet::new(), HashSet::new());
-        for (event, trader) in events.iter().zip(traders) {
-            let of_client = [&event.client_order_id, &event.original_client_order_id];
-            let of_client = of_client.into_iter().flatten().map(AsRef::as_ref);
-            client_ids.entry(*trader).or_default().extend(of_client);
+        let mut ids_of_traders: HashMap<Uuid, (HashSet<&str>, HashSet<&str>)> = HashMap::new();
+        let mut ids = HashSet::new();
+        for Report { event, trader, .. } in reports {
+            let Ok(trader) = trader else { continue };
+            let (client_ids, venue_ids) = ids_of_traders.entry(*trader).or_default();
+            client_ids.extend(event.client_order_id.as_deref());
+            client_ids.extend(event.original_client_order_id.as_deref());
             venue_ids.extend(event.venue_order_id.as_deref());
+            venue_ids.extend(event.replaces_venue_order_id.as_deref());
             ids.extend(event.order_id);
             ids.extend(event.id.filter(|_| event.kind == Kind::NewOrder));
             ids.extend(event.replaces);
+            ids.extend(unnamed_order_id(*trader, event, options));
         }
         let conn = tx.conn();
         let mut found: Vec<Order> = Order::query().filter(orders::id.eq_any(&ids)).load(conn)?;
-        if !venue_ids.is_empty() {
-            found.extend(
-                Order::query().filter(orders::venue_order_id.eq_any(&venue_ids)).load(conn)?,
-            );
-        }
-        for (trader, client_ids) in &client_ids {
-            let query = Order::query().filter(orders::client_order_id.eq_any(client_ids));
-            found.extend(match trader {
-                // The index on client ids begins with the trader.
-                Some(trader) => query.filter(orders::trader_id.eq(trader)).load(conn)?,
-                None if client_ids.is_empty() => Vec::new(),
-                None => query.load(conn)?,
-            });
+        for (trader, (client_ids, venue_ids)) in &ids_of_traders {
+            // Each condition has an index, and the one on client ids begins with the trader.
+            let of_trader = || Order::query().filter(orders::trader_id.eq(trader));
+            if !client_ids.is_empty() {
+                let of_client = orders::client_order_id.eq_any(client_ids);
+                found.extend(of_trader().filter(of_client).load(conn)?);
+            }
+            if !venue_ids.is_empty() {
+                let of_venue = orders::venue_order_id.eq_any(venue_ids);
+                found.extend(of_trader().filter(of_venue).load(conn)?);
+            }
         }
         let mut known = Self::default();
-        known.add_with_chains(tx, found)?;
+        known.add_with_chains(conn, found)?;
+        known.load_ends(conn, reports)?;
         Ok(known)
     }
 
     /// Adds stored orders, and all orders of their chains.
-    fn add_with_chains(&mut self, tx: &mut Tx<'_, Engine>, found: Vec<Order>) -> Result<(), Error> {
-        let mut all: HashMap<Uuid, Order> =
-            found.into_iter().map(|order| (order.id, order)).collect();
-        let mut last: Vec<Uuid> = all.keys().copied().collect();
-        // The loop ends because an order can only replace one that was stored before it.
-        while !last.is_empty() {
-            let next: Vec<Order> =
-                Order::query().filter(orders::replaces.eq_any(&last)).load(tx.conn())?;
-            last = next.iter().map(|order| order.id).filter(|id| !all.contains_key(id)).collect();
-            all.extend(next.into_iter().map(|order| (order.id, order)));
-        }
-        let replaced: Vec<Uuid> = all.values().filter_map(|order| order.replaces).collect();
-        let mut orders = Orders { role: tx.role(), conn: tx.conn() };
-        all.extend(orders.load_chains(&replaced)?);
-        for order in all.values() {
-            let mut root = order;
-            while let Some(replaced) = root.replaces.and_then(|replaced| all.get(&replaced)) {
-                root = replaced;
-            }
-            let known = KnownOrder {
+    fn add_with_chains(&mut self, conn: &mut PgConnection, found: Vec<Order>) -> Result<(), Error> {
+        let roots: HashSet<Uuid> = found.iter().map(|order| order.root_id).collect();
+        // Two queries, each with an index: that on the root holds replacements only.
+        let mut all: Vec<Order> = Order::query().filter(orders::id.eq_any(&roots)).load(conn)?;
+        let replacements = orders::root_id.eq_any(&roots).and(orders::replaces.is_not_null());
+        all.extend(Order::query().filter(replacements).load::<Order>(conn)?);
+        for order in &all {
+            self.insert(KnownOrder {
                 id: order.id,
-                trader_id: order.trader_id,
-                root: root.id,
+                root: order.root_id,
                 replaced_by: None,
                 is_new: false,
-                symbol: order.symbol.clone(),
-                side: order.side,
-                quantity: order.quantity,
-            };
-            self.insert(known, order.client_order_id.as_deref(), order.venue_order_id.as_deref());
+                is_open: order.status.is_open(),
+                venue_order_id: order.venue_order_id.clone(),
+                terms: Rc::new(Terms::of_stored(order)),
+                filled: order.filled_quantity,
+                ended_at: None,
+            });
         }
-        for order in all.values() {
+        for order in all {
             if let Some(replaced) = order.replaces {
                 self.mark_replaced(replaced, order.id);
             }
@@ -153,35 +115,73 @@ impl KnownOrders {
         Ok(())
     }
 
-    /// Adds an order under its ids.
-    pub fn insert(
-        &mut self,
-        order: KnownOrder,
-        client_order_id: Option<&str>,
-        venue_order_id: Option<&str>,
-    ) {
-        let id = order.id;
-        self.orders.insert(id, order);
-        if let Some(client_order_id) = client_order_id {
-            self.by_client_id.entry(client_order_id.to_owned()).or_default().push(id);
+    /// Loads when those orders ended that a report presents as new: a client order id that is used again on a
+    /// later trading day names another order.
+    fn load_ends(&mut self, conn: &mut PgConnection, reports: &[&Report<'_>]) -> Result<(), Error> {
+        let mut ended = Vec::new();
+        for Report { event, trader, .. } in reports {
+            let (Ok(trader), true) = (trader, event.kind.presents_new()) else { continue };
+            let named = self.with_client_id(*trader, event.client_order_id.as_deref());
+            let named = named.chain(self.with_venue_id(*trader, event.venue_order_id.as_deref()));
+            ended.extend(named.filter(|order| !order.is_open).map(|order| order.id));
         }
-        if let Some(venue_order_id) = venue_order_id {
-            self.add_venue_id(id, venue_order_id);
+        if ended.is_empty() {
+            return Ok(());
         }
+        let of_fills: Vec<(Uuid, Option<DateTime<Utc>>)> = fills::table
+            .filter(fills::order_id.eq_any(&ended))
+            .group_by(fills::order_id)
+            .select((fills::order_id, max(fills::timestamp)))
+            .load(conn)?;
+        let of_entries: Vec<(Uuid, Option<DateTime<Utc>>)> = execution_logs::table
+            .filter(execution_logs::order_id.eq_any(&ended))
+            .group_by(execution_logs::order_id)
+            .select((execution_logs::order_id, max(execution_logs::reported_at)))
+            .load(conn)?;
+        for (id, at) in of_fills.into_iter().chain(of_entries) {
+            if let Some(order) = self.orders.get_mut(&id) {
+                order.ended_at = order.ended_at.max(at);
+            }
+        }
+        Ok(())
     }
 
-    /// Adds an id that the venue uses for an order.
-    pub fn add_venue_id(&mut self, id: Uuid, venue_order_id: &str) {
-        let orders = self.by_venue_id.entry(venue_order_id.to_owned()).or_default();
-        if !orders.contains(&id) {
-            orders.push(id);
+    /// Adds an order under its ids.
+    pub fn insert(&mut self, order: KnownOrder) {
+        let (id, trader) = (order.id, order.terms.trader_id);
+        if let Some(client_order_id) = order.terms.client_order_id.clone() {
+            let of_trader = self.by_client_id.entry(trader).or_default();
+            of_trader.entry(client_order_id).or_default().push(id);
         }
+        if let Some(venue_order_id) = order.venue_order_id.clone() {
+            self.index_venue_id(trader, id, venue_order_id);
+        }
+        self.orders.insert(id, order);
+    }
+
+    fn index_venue_id(&mut self, trader: Uuid, id: Uuid, venue_order_id: String) {
+        let of_trader = self.by_venue_id.entry(trader).or_default();
+        of_trader.entry(venue_order_id).or_default().push(id);
+    }
+
+    /// Sets the venue's id of an order that has none so far. Returns whether it has none, so that the log is to
+    /// tell it.
+    pub fn set_venue_id(&mut self, id: Uuid, venue_order_id: &str) -> bool {
+        let Some(order) = self.orders.get_mut(&id) else { return false };
+        if order.venue_order_id.is_some() {
+            return false;
+        }
+        order.venue_order_id = Some(venue_order_id.to_owned());
+        let trader = order.terms.trader_id;
+        self.index_venue_id(trader, id, venue_order_id.to_owned());
+        true
     }
 
     /// Marks an order as replaced by another one.
     pub fn mark_replaced(&mut self, replaced: Uuid, by: Uuid) {
         if let Some(order) = self.orders.get_mut(&replaced) {
             order.replaced_by = Some(by);
+            order.is_open = false;
         }
     }
 
@@ -195,60 +195,80 @@ impl KnownOrders {
         self.orders.values().filter(|order| !order.is_new).map(|order| order.id).collect()
     }
 
-    /// Finds the order of a report: by the store's own id, by the client's id (FIX tag 11), by the venue's
-    /// (37), or by the client's id before a change (41), in this order.
-    pub fn find(&self, event: &Event<'_>, trader: Option<Uuid>) -> Option<&KnownOrder> {
-        let by_id = event.order_id.or(event.id.filter(|_| event.kind == Kind::NewOrder));
-        if let Some(id) = by_id {
-            return self.orders.get(&id);
-        }
-        self.find_by_client_id(event.client_order_id.as_deref(), trader)
-            .or_else(|| self.find_by_venue_id(event, trader))
-            .or_else(|| self.find_by_client_id(event.original_client_order_id.as_deref(), trader))
+    /// Returns the trader's orders with this client order id: several if ids start again each day.
+    pub fn with_client_id(
+        &self,
+        trader: Uuid,
+        id: Option<&str>,
+    ) -> impl Iterator<Item = &KnownOrder> {
+        let ids = id.and_then(|id| self.by_client_id.get(&trader)?.get(id));
+        ids.into_iter().flatten().filter_map(|id| self.orders.get(id))
     }
 
-    /// Finds the order that the new order of a report replaces.
-    pub fn find_replaced(&self, event: &Event<'_>, trader: Option<Uuid>) -> Option<&KnownOrder> {
-        if let Some(id) = event.replaces {
-            return self.orders.get(&id);
-        }
-        self.find_by_client_id(event.original_client_order_id.as_deref(), trader).or_else(|| {
-            let is_replacement = event.kind == Kind::Replaced;
-            is_replacement.then(|| self.find_by_venue_id(event, trader)).flatten()
-        })
+    /// Returns the trader's orders with this venue order id: a venue may keep it when an order is replaced, and
+    /// use it again on another day.
+    pub fn with_venue_id(
+        &self,
+        trader: Uuid,
+        id: Option<&str>,
+    ) -> impl Iterator<Item = &KnownOrder> {
+        let ids = id.and_then(|id| self.by_venue_id.get(&trader)?.get(id));
+        ids.into_iter().flatten().filter_map(|id| self.orders.get(id))
     }
 
-    /// Finds the trader's order with this client id; without a trader, the only order with it.
-    pub fn find_by_client_id(&self, id: Option<&str>, trader: Option<Uuid>) -> Option<&KnownOrder> {
-        let mut orders = self.orders_of(self.by_client_id.get(id?)?, trader);
-        let order = orders.next();
-        order.filter(|_| orders.next().is_none())
+    /// Returns the first orders of the chains that the ids of a report of this trader may mean.
+    pub fn roots_named(&self, trader: Uuid, event: &Event<'_>) -> HashSet<Uuid> {
+        let by_store_id = event.order_id.and_then(|id| self.orders.get(&id));
+        by_store_id
+            .into_iter()
+            .chain(self.with_client_id(trader, event.client_order_id.as_deref()))
+            .chain(self.with_client_id(trader, event.original_client_order_id.as_deref()))
+            .chain(self.with_venue_id(trader, event.venue_order_id.as_deref()))
+            .chain(self.with_venue_id(trader, event.replaces_venue_order_id.as_deref()))
+            .map(|order| order.root)
+            .collect()
     }
 
-    /// Finds the last order of the chain that has the venue's id of the report: a venue may keep the id when
-    /// an order is replaced. None if two chains have the id, as when a venue starts over on the next day.
-    fn find_by_venue_id(&self, event: &Event<'_>, trader: Option<Uuid>) -> Option<&KnownOrder> {
-        let ids = self.by_venue_id.get(event.venue_order_id.as_deref()?)?;
-        let mut last = self.orders_of(ids, trader).map(|order| self.last_of_chain(order));
-        let order = last.next()?;
-        last.all(|other| other.id == order.id).then_some(order)
+    /// Returns the last order of the chain of this one.
+    pub fn last_of_chain<'b>(&'b self, order: &'b KnownOrder) -> &'b KnownOrder {
+        self.follow(order, |_| true)
     }
 
-    fn last_of_chain<'b>(&'b self, mut order: &'b KnownOrder) -> &'b KnownOrder {
-        while let Some(next) = order.replaced_by.and_then(|next| self.orders.get(&next)) {
+    /// Returns the order that an id of this order means now: the last of those that replaced it without an id of
+    /// their own.
+    pub fn bearer_of_id<'b>(&'b self, order: &'b KnownOrder) -> &'b KnownOrder {
+        self.follow(order, |next| next.terms.client_order_id.is_none())
+    }
+
+    fn follow<'b>(
+        &'b self,
+        mut order: &'b KnownOrder,
+        goes_on: impl Fn(&KnownOrder) -> bool,
+    ) -> &'b KnownOrder {
+        // The loop ends: the database refuses an order that replaces itself, and a second replacement of one.
+        while let Some(next) = order.replaced_by.and_then(|next| self.orders.get(&next))
+            && goes_on(next)
+        {
             order = next;
         }
         order
     }
 
-    /// Those of these orders that are the trader's; without a trader, all of them.
-    fn orders_of<'b>(
-        &'b self,
-        ids: &'b [Uuid],
-        trader: Option<Uuid>,
-    ) -> impl Iterator<Item = &'b KnownOrder> {
-        ids.iter()
-            .filter_map(|id| self.orders.get(id))
-            .filter(move |order| trader.is_none_or(|trader| trader == order.trader_id))
+    /// Returns the shares filled of the orders that this one replaces, directly or indirectly.
+    pub fn filled_before(&self, order: &KnownOrder) -> BigDecimal {
+        let mut filled = BigDecimal::default();
+        let mut link = order.terms.replaces.and_then(|id| self.orders.get(&id));
+        while let Some(order) = link {
+            filled += BigDecimal::from(order.filled);
+            link = order.terms.replaces.and_then(|id| self.orders.get(&id));
+        }
+        filled
+    }
+}
+
+impl KnownOrder {
+    /// Returns the trading day of the order's ids; none if it has none.
+    pub fn day(&self) -> Option<NaiveDate> {
+        self.terms.trading_day
     }
 }

@@ -1,23 +1,28 @@
 //! Applies reports to the store: decides what each report means for its order, leaves out what is stored
 //! already, and writes the rest.
 //!
-//! A batch passes through these files in this order: [`traders`] and [`known_orders`] load what the batch
-//! refers to, [`plan`] turns each report into [`step`]s in one queue per order chain, [`duplicates`]
-//! removes the steps that are stored already, [`queues`] writes the others, and [`venue_totals`] compares
-//! the totals that venues report. [`writer`] runs all of it in one transaction.
+//! A batch passes through these files in this order: [`traders`] and [`known_orders`] load what the batch refers
+//! to, [`attribution`] decides which order a report belongs to, [`plan`] turns each report into [`step`]s in one
+//! queue per order chain ([`terms`]: those of the order that a report describes), [`executions`] removes the
+//! executions that are stored already ([`content`]: those without an execution id), [`queues`] writes the others,
+//! and [`kept`] keeps as breaks what can't be applied. At the end of the input [`retry`] applies the breaks that lack
+//! nothing any more, and [`totals`] compares the totals that venues report. [`writer`] runs all of it.
 
-mod duplicates;
-mod known_executions;
+mod attribution;
+mod content;
+mod executions;
+mod kept;
 mod known_orders;
 mod options;
 mod order_chain;
 mod plan;
 mod queues;
+mod retry;
 mod step;
-mod stored_venue;
 mod tally;
+mod terms;
+mod totals;
 mod traders;
-mod venue_totals;
 mod writer;
 
 pub use options::Options;

@@ -1,5 +1,6 @@
 //! Queries over an order chain that only ingest needs.
 
+use bigdecimal::BigDecimal;
 use chrono::{DateTime, SubsecRound, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
@@ -8,36 +9,52 @@ use uuid::Uuid;
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
 use crate::error::Error;
+use crate::fills::Fill;
 use crate::schema::{execution_logs, fills, orders};
 use crate::types::difference::MICROSECONDS;
 
-/// Returns the last order of the chain that this order belongs to; the order itself if nothing has
-/// replaced it.
-pub(super) fn last_order(tx: &mut Tx<'_, Engine>, id: Uuid) -> Result<Uuid, Error> {
-    let mut last = id;
-    // The loop ends because an order can only replace one that was stored before it.
-    while let Some(next) = orders::table
-        .filter(orders::replaces.eq(last))
-        .select(orders::id)
-        .first(tx.conn())
-        .optional()?
-    {
-        last = next;
-    }
-    Ok(last)
+/// Returns the ids of the orders of a chain.
+pub(super) fn orders_of(tx: &mut Tx<'_, Engine>, root: Uuid) -> Result<Vec<Uuid>, Error> {
+    let replacements = orders::root_id.eq(root).and(orders::replaces.is_not_null());
+    let mut ids: Vec<Uuid> =
+        orders::table.filter(replacements).select(orders::id).load(tx.conn())?;
+    ids.push(root);
+    Ok(ids)
 }
 
-/// Returns whether the store has a fill or an entry of this order, or of one that it replaces, with a
-/// venue timestamp after `time`; false without a time.
+/// Returns the shares that are filled of a chain.
+pub(super) fn chain_filled(tx: &mut Tx<'_, Engine>, root: Uuid) -> Result<BigDecimal, Error> {
+    let ids = orders_of(tx, root)?;
+    let filled: Vec<i32> = orders::table
+        .filter(orders::id.eq_any(ids))
+        .select(orders::filled_quantity)
+        .load(tx.conn())?;
+    Ok(filled.into_iter().map(BigDecimal::from).sum())
+}
+
+/// Returns the fills with an execution id of the chain that this order is of.
+pub(super) fn fills_of_execution(
+    tx: &mut Tx<'_, Engine>,
+    order_id: Uuid,
+    execution_id: &str,
+) -> Result<Vec<Fill>, Error> {
+    let root = orders::table.find(order_id).select(orders::root_id).first(tx.conn())?;
+    let ids = orders_of(tx, root)?;
+    let of_execution = fills::order_id.eq_any(ids).and(fills::execution_id.eq(execution_id));
+    Ok(Fill::query().filter(of_execution).load(tx.conn())?)
+}
+
+/// Returns whether the store has a fill or an entry of a chain with a venue timestamp after `time`; false without
+/// a time.
 pub(super) fn has_event_after(
     tx: &mut Tx<'_, Engine>,
-    id: Uuid,
+    root: Uuid,
     time: Option<DateTime<Utc>>,
 ) -> Result<bool, Error> {
     let Some(time) = time.map(|time| time.trunc_subsecs(MICROSECONDS)) else {
         return Ok(false);
     };
-    let chain: Vec<Uuid> = tx.orders().load_chains(&[id])?.into_keys().collect();
+    let chain = orders_of(tx, root)?;
     let fills =
         fills::table.filter(fills::order_id.eq_any(&chain)).filter(fills::timestamp.gt(time));
     let entries = execution_logs::table

@@ -2,22 +2,23 @@
 //! reports.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
 
+use bigdecimal::BigDecimal;
+use chrono::NaiveDate;
 use uuid::Uuid;
 
+use super::attribution::{check_not_reused, find, find_by_venue_id, unnamed_order_id};
 use super::known_orders::{KnownOrder, KnownOrders};
 use super::options::Options;
-use super::step::{PlannedStep, ReportId, Step, execution, step_for, whole_shares};
-use super::tally::Problem;
-use super::venue_totals::ReportedTotals;
+use super::step::{
+    PlannedStep, Report, Step, action, break_reason, derived_id, execution_step, report_id,
+};
+use super::tally::{Fate, Outcome};
+use super::terms::{Replaced, Terms};
 use crate::execution_logs::{NewAction, NewExecutionLog};
-use crate::ingest::event::{Event, Kind, Number};
-use crate::orders::NewOrder;
-use crate::types::enums::OrderType;
-use crate::types::price::Price;
-
-/// Namespace of the version 5 UUIDs of orders that have neither a client's id nor one of the store.
-const ORDERS: Uuid = Uuid::from_u128(0x8f1c_5f0e_6d2b_4b7a_9c53_2f6a_1d7e_4c02);
+use crate::ingest::event::Kind;
+use crate::types::enums::BreakReason;
 
 /// What to write for a batch.
 #[derive(Default)]
@@ -25,244 +26,504 @@ pub(super) struct Plan<'e> {
     /// The steps of each order chain, by the chain's first order. Queues are independent of each other:
     /// they may be written in any order.
     pub queues: HashMap<Uuid, VecDeque<PlannedStep<'e>>>,
-    pub totals: ReportedTotals<'e>,
-    pub problems: Vec<Problem>,
-    /// Reports of new orders that are known already.
-    pub duplicates: u64,
-    /// Reports without effect on an order.
-    pub unchanged: u64,
+    /// The reports that state the totals of an order, in their sequence.
+    pub totals: Vec<(&'e Report<'e>, TotalsOf)>,
+    /// Reports that depend on what the steps before them come to: they are planned when those are written.
+    pub deferred: Vec<&'e Report<'e>>,
+    /// The order chains, and the ids, that deferred reports are about.
+    deferred_chains: HashSet<Uuid>,
+    deferred_ids: HashSet<(Uuid, &'e str)>,
+    /// The order chains that have steps, with the first trading day of these.
+    days: HashMap<Uuid, Option<NaiveDate>>,
+}
+
+/// The order that the totals in a report are about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TotalsOf {
+    pub root: Uuid,
+    pub order_id: Uuid,
+}
+
+/// What a plan is made with, besides the reports.
+pub(super) struct Planner<'p, 'e> {
+    /// The orders that reports may refer to. Those that the batch creates are added.
+    pub orders: &'p mut KnownOrders,
+    /// The entries of the log that are stored already: order chain and report id.
+    pub known_reports: &'p mut HashSet<Uuid>,
+    /// Why the database refuses the order that the report at this place presents.
+    pub refused: &'p HashMap<usize, String>,
+    /// Orders whose rows another session has locked for too long.
+    pub locked: &'p HashSet<Uuid>,
+    pub options: &'e Options,
+}
+
+/// Why a report is kept as a break.
+struct Refusal {
+    reason: BreakReason,
+    order_id: Option<Uuid>,
+    why: String,
+}
+
+impl Refusal {
+    fn new(kind: Kind, why: impl Into<String>) -> Self {
+        Self { reason: break_reason(kind), order_id: None, why: why.into() }
+    }
+
+    /// The report contradicts the order that it names.
+    fn mismatch(kind: Kind, order: &KnownOrder, why: String) -> Self {
+        let reason = match break_reason(kind) {
+            BreakReason::Invalid => BreakReason::Mismatch,
+            reason => reason,
+        };
+        // An order that cannot be stored names no stored one.
+        let order_id = Some(order.id).filter(|_| reason != BreakReason::InvalidOrder);
+        Self { reason, order_id, why }
+    }
+
+    /// An execution, or an action, of an order that is not stored.
+    fn unknown_order(kind: Kind, why: String) -> Self {
+        let reason = match break_reason(kind) {
+            BreakReason::Invalid => BreakReason::UnknownOrder,
+            reason => reason,
+        };
+        Self { reason, order_id: None, why }
+    }
 }
 
 impl<'e> Plan<'e> {
-    /// Plans a batch. `traders` holds the trader of each report; the reports at the indexes in `refused`
-    /// are left out. Orders that the batch creates are added to `orders`.
+    /// Plans reports of a batch.
     pub fn new(
-        events: &'e [Event<'e>],
-        traders: &[Option<Uuid>],
-        refused: &HashSet<usize>,
-        orders: &mut KnownOrders,
-        options: &'e Options,
+        reports: impl IntoIterator<Item = &'e Report<'e>>,
+        planner: &mut Planner<'_, 'e>,
+        outcome: &mut Outcome,
     ) -> Self {
         let mut plan = Self::default();
-        for (index, (event, trader)) in events.iter().zip(traders).enumerate() {
-            if refused.contains(&index) {
+        for report in reports {
+            if plan.must_wait(report, planner) {
+                plan.defer(report, planner);
                 continue;
             }
-            if let Err(why) = plan.add(event, *trader, orders, options) {
-                plan.problems.push(Problem { line: event.line, why });
+            match plan.add(report, planner) {
+                Ok(None) => {}
+                Ok(Some(fate)) => outcome.set(report.place, fate),
+                Err(Refusal { reason, order_id, why }) => {
+                    let chain = order_id.and_then(|id| planner.orders.get(id));
+                    let root = chain.map_or_else(Uuid::nil, |order| order.root);
+                    plan.push(root, report, order_id, Step::Break(reason, why));
+                }
             }
         }
         plan
     }
 
+    /// Adds what a report adds. Returns what became of it if nothing is left to write.
     fn add(
         &mut self,
-        event: &'e Event<'e>,
-        trader: Option<Uuid>,
-        orders: &mut KnownOrders,
-        options: &'e Options,
-    ) -> Result<(), String> {
-        let order = match event.kind {
-            Kind::CancelRejected => {
-                self.unchanged += 1;
-                return Ok(());
-            }
-            Kind::Status | Kind::PendingNew | Kind::Restated => {
-                self.unchanged += 1;
-                if let Some(order) = orders.find(event, trader) {
-                    self.totals.record(event, order.id);
-                }
-                return Ok(());
-            }
-            Kind::NewOrder => {
-                if let Some(known) = orders.find(event, trader) {
-                    known.check(event)?;
-                    self.duplicates += 1;
-                    return Ok(());
-                }
-                Some(self.create_order(event, trader, orders)?)
-            }
-            Kind::Replaced => Some(self.find_or_create_replacement(event, trader, orders)?),
-            _ => match orders.find(event, trader).cloned() {
-                Some(known) => Some(known),
-                None => self.create_from_first_report(event, trader, orders)?,
-            },
-        };
-        let Some(order) = order else {
-            // All executions of unknown orders share one queue.
-            let execution = execution(event, None, options)?;
-            self.push(Uuid::nil(), event, None, Step::Execution(execution));
-            return Ok(());
-        };
-        if let Some(venue_order_id) = event.venue_order_id.as_deref() {
-            orders.add_venue_id(order.id, venue_order_id);
+        report: &'e Report<'e>,
+        planner: &mut Planner<'_, 'e>,
+    ) -> Result<Option<Fate>, Refusal> {
+        let (event, kind, options) = (report.event, report.event.kind, planner.options);
+        let has_effect = !matches!(kind, Kind::CancelRejected | Kind::Status);
+        if let Some(defect) = &event.defect {
+            return match has_effect && kind != Kind::PendingNew {
+                true => Err(Refusal::new(kind, defect.as_str())),
+                false => Ok(Some(Fate::WithoutEffect)),
+            };
         }
-        self.totals.record(event, order.id);
-        if let Some(step) = step_for(event, order.id, options)? {
-            self.push(order.root, event, Some(order.id), step);
+        let trader = match report.trader {
+            Ok(trader) => *trader,
+            Err(_) if !has_effect || kind == Kind::PendingNew => {
+                return Ok(Some(Fate::WithoutEffect));
+            }
+            Err(why) => return Err(Refusal::unknown_order(kind, why.clone())),
+        };
+        if let Some(why) = planner.refused.get(&report.place) {
+            return Err(Refusal::unknown_order(kind, format!("the order can't be stored: {why}")));
         }
-        Ok(())
+        if kind == Kind::Replaced {
+            return self.add_replacement(report, trader, planner);
+        }
+        let named = find(planner.orders, event, trader, options)
+            .map_err(|why| Refusal::unknown_order(kind, why))?
+            .cloned();
+        let Some(named) = named else {
+            return self.add_first_report(report, trader, planner);
+        };
+        if planner.locked.contains(&named.root) {
+            let why = format!("order {} is locked by another session", named.id);
+            return Err(Refusal::unknown_order(kind, why));
+        }
+        let checked = named.terms.check(event, options).and_then(|()| match kind.presents_new() {
+            true => check_not_reused(&named, event, options),
+            false => Ok(()),
+        });
+        match checked {
+            Ok(()) => {}
+            // It changes nothing, and its totals are not those of the order.
+            Err(_) if !has_effect => return Ok(Some(Fate::WithoutEffect)),
+            Err(why) => return Err(Refusal::mismatch(kind, &named, why)),
+        }
+        // An export means the very order; a venue means the order that has the id now.
+        let order = match event.order_id {
+            Some(_) => named,
+            None => planner.orders.bearer_of_id(&named).clone(),
+        };
+        self.add_totals(report, &order);
+        match kind {
+            Kind::NewOrder => Ok(Some(Fate::Known)),
+            Kind::Status | Kind::CancelRejected | Kind::PendingNew => Ok(Some(Fate::WithoutEffect)),
+            Kind::Restated => self.add_restatement(report, &order, planner),
+            _ => self.add_step(report, &order, planner),
+        }
     }
 
-    fn push(&mut self, root: Uuid, event: &'e Event<'e>, order_id: Option<Uuid>, step: Step<'e>) {
-        let venue_filled = order_id.and_then(|id| self.totals.filled_quantity(id));
-        let planned = PlannedStep { event, order_id, venue_filled, step };
-        self.queues.entry(root).or_default().push_back(planned);
-    }
-
-    /// Creates the order from the first report of it, if the report has its terms. Returns none if it does
-    /// not and is an execution, which can be kept as a break without its order.
-    fn create_from_first_report(
+    /// Adds the step that a report adds to an order.
+    fn add_step(
         &mut self,
-        event: &'e Event<'e>,
-        trader: Option<Uuid>,
-        orders: &mut KnownOrders,
-    ) -> Result<Option<KnownOrder>, String> {
-        let is_execution = matches!(event.kind, Kind::Fill | Kind::Bust | Kind::Correct);
-        match self.create_order(event, trader, orders) {
-            Ok(order) => {
-                let is_acknowledgement = event.kind == Kind::Acknowledged;
-                if event.venue_order_id.is_some() && !is_acknowledgement {
-                    let venue_order_id = event.venue_order_id.as_deref();
-                    let entry = NewExecutionLog {
-                        reason: Some("first seen in a report of the venue"),
-                        reported_at: event.time(),
-                        ..NewExecutionLog::new(order.id, NewAction::Executed { venue_order_id })
-                    };
-                    let id = ReportId::Derived("first seen".to_owned());
-                    self.push(order.root, event, Some(order.id), Step::Log(id, entry));
-                }
-                Ok(Some(order))
+        report: &'e Report<'e>,
+        order: &KnownOrder,
+        planner: &mut Planner<'_, 'e>,
+    ) -> Result<Option<Fate>, Refusal> {
+        let (event, options) = (report.event, planner.options);
+        let id = report_id(event, order.root, options);
+        let Some(mut entry) = action(event, order.id, id) else {
+            if event.kind == Kind::Fill {
+                self.tell_venue_id(report, order, planner);
             }
-            Err(_) if is_execution => Ok(None),
-            Err(why) => {
-                Err(format!("the order is unknown and can't be created from this report: {why}"))
+            let step = execution_step(report, order.id, options).map_err(|why| Refusal {
+                order_id: Some(order.id),
+                ..Refusal::new(event.kind, why)
+            })?;
+            self.push(order.root, report, Some(order.id), step);
+            return Ok(None);
+        };
+        if !planner.known_reports.insert(id) {
+            return Ok(Some(Fate::Known));
+        }
+        if let NewAction::Executed { venue_order_id: Some(told) } = entry.action {
+            let differs = order.venue_order_id.as_deref().is_some_and(|own| own != told);
+            if differs {
+                // An order keeps its first id at the venue.
+                entry.action = NewAction::Executed { venue_order_id: None };
+            } else {
+                planner.orders.set_venue_id(order.id, told);
             }
         }
+        self.push(order.root, report, Some(order.id), Step::Log(entry));
+        Ok(None)
+    }
+
+    /// Logs the venue's id of an order if a fill is the first report that tells it: a later report may have
+    /// nothing else.
+    fn tell_venue_id(
+        &mut self,
+        report: &'e Report<'e>,
+        order: &KnownOrder,
+        planner: &mut Planner<'_, 'e>,
+    ) {
+        let Some(told) = report.event.venue_order_id.as_deref() else { return };
+        if !order.is_open || !planner.orders.set_venue_id(order.id, told) {
+            return;
+        }
+        let entry = NewExecutionLog {
+            reason: Some("first seen in a report of the venue"),
+            reported_at: report.event.time(),
+            report_id: Some(derived_id(order.id, "first seen")),
+            ..NewExecutionLog::new(order.id, NewAction::Executed { venue_order_id: Some(told) })
+        };
+        self.push(order.root, report, Some(order.id), Step::LogVenueId(entry));
+    }
+
+    /// Creates the order from the first report of it, if the report has its terms, and adds its step.
+    fn add_first_report(
+        &mut self,
+        report: &'e Report<'e>,
+        trader: Uuid,
+        planner: &mut Planner<'_, 'e>,
+    ) -> Result<Option<Fate>, Refusal> {
+        let (event, kind) = (report.event, report.event.kind);
+        let client_order_id = event.client_order_id.as_deref();
+        let original = event.original_client_order_id.as_deref();
+        let client_order_id = match kind {
+            Kind::Status | Kind::CancelRejected | Kind::PendingNew | Kind::Restated => {
+                return Ok(Some(Fate::WithoutEffect));
+            }
+            Kind::NewOrder => client_order_id,
+            Kind::Bust | Kind::Correct => {
+                let why = "the order is unknown".to_owned();
+                return Err(Refusal::unknown_order(kind, why));
+            }
+            // In the report of a cancel, tag 11 is the id of the request, and 41 that of the order.
+            Kind::Cancelled | Kind::Expired => original.or(client_order_id),
+            // Of the two ids, either may be that of the order, and the other that of a pending request.
+            _ if original.is_some_and(|original| Some(original) != client_order_id) => {
+                let why = format!(
+                    "the order is unknown, and either its {} or its {} may name it",
+                    planner.options.name_of("client_order_id"),
+                    planner.options.name_of("original_client_order_id")
+                );
+                return Err(Refusal::unknown_order(kind, why));
+            }
+            _ => client_order_id,
+        };
+        let order =
+            self.create_order(report, trader, client_order_id, None, planner).map_err(|why| {
+                match kind {
+                    Kind::NewOrder => Refusal::new(kind, why),
+                    _ => {
+                        let why = format!(
+                            "the order is unknown and can't be created from this report: {why}"
+                        );
+                        Refusal::unknown_order(kind, why)
+                    }
+                }
+            })?;
+        self.add_totals(report, &order);
+        if kind == Kind::NewOrder {
+            return Ok(None);
+        }
+        if kind != Kind::Acknowledged && kind != Kind::Fill {
+            self.tell_venue_id(report, &order, planner);
+        }
+        self.add_step(report, &order, planner)
+    }
+
+    /// Adds an order that took the place of another one (FIX 150=5), or the entry of it if it is known.
+    fn add_replacement(
+        &mut self,
+        report: &'e Report<'e>,
+        trader: Uuid,
+        planner: &mut Planner<'_, 'e>,
+    ) -> Result<Option<Fate>, Refusal> {
+        let (event, kind, options) = (report.event, report.event.kind, planner.options);
+        let refuse = |why| Refusal::unknown_order(kind, why);
+        let mut named = find(planner.orders, event, trader, options).map_err(refuse)?;
+        if named.is_none() && event.replaces_venue_order_id.is_some() {
+            let before = event.replaces_venue_order_id.as_deref();
+            named =
+                find_by_venue_id(planner.orders, event, before, trader, options).map_err(refuse)?;
+        }
+        let named = named.cloned();
+        let client_order_id = event.client_order_id.as_deref();
+        let original = event.original_client_order_id.as_deref();
+        let Some(named) = named else {
+            let order = self
+                .create_order(report, trader, client_order_id, None, planner)
+                .map_err(|why| {
+                    refuse(format!(
+                        "the replaced order is unknown, and the new one can't be created from this report: {why}"
+                    ))
+                })?;
+            self.add_totals(report, &order);
+            return self.add_step(report, &order, planner);
+        };
+        if planner.locked.contains(&named.root) {
+            return Err(refuse(format!("order {} is locked by another session", named.id)));
+        }
+        named.terms.check(event, options).map_err(|why| Refusal::mismatch(kind, &named, why))?;
+        let has_id =
+            client_order_id.is_some() && named.terms.client_order_id.as_deref() == client_order_id;
+        let is_id_unchanged = original.is_none() || original == client_order_id;
+        if has_id && !is_id_unchanged {
+            // The replacement itself is known.
+            self.add_totals(report, &named);
+            return self.add_step(report, &named, planner);
+        }
+        let own_id = client_order_id.filter(|_| !has_id);
+        self.replace(report, &named, own_id, planner)
+    }
+
+    /// Adds a restatement (FIX 150=D): a replacement without an id of its own, if it changes quantity or price.
+    fn add_restatement(
+        &mut self,
+        report: &'e Report<'e>,
+        order: &KnownOrder,
+        planner: &mut Planner<'_, 'e>,
+    ) -> Result<Option<Fate>, Refusal> {
+        let event = report.event;
+        let id = report_id(event, order.root, planner.options);
+        if planner.known_reports.contains(&id) {
+            return Ok(Some(Fate::Known));
+        }
+        let total = planner.orders.filled_before(order) + BigDecimal::from(order.terms.quantity);
+        let same_quantity = event.quantity.is_none_or(|quantity| quantity.value() == total);
+        let same_price = match (event.price, order.terms.price) {
+            (Some(price), Some(own)) => price.value() == BigDecimal::from(own),
+            _ => true,
+        };
+        if same_quantity && same_price || !order.is_open {
+            return Ok(Some(Fate::WithoutEffect));
+        }
+        self.replace(report, order, None, planner)
+    }
+
+    /// Adds the order that a report presents in the place of this one.
+    fn replace(
+        &mut self,
+        report: &'e Report<'e>,
+        named: &KnownOrder,
+        own_id: Option<&'e str>,
+        planner: &mut Planner<'_, 'e>,
+    ) -> Result<Option<Fate>, Refusal> {
+        let event = report.event;
+        let before = planner.orders.bearer_of_id(named).clone();
+        if planner.known_reports.contains(&report_id(event, before.root, planner.options)) {
+            return Ok(Some(Fate::Known));
+        }
+        let filled = match event.cumulative_quantity {
+            Some(filled) => filled.value(),
+            None => planner.orders.filled_before(&before) + BigDecimal::from(before.filled),
+        };
+        let order = self
+            .create_order(report, before.terms.trader_id, own_id, Some((&before, &filled)), planner)
+            .map_err(|why| Refusal {
+                order_id: Some(before.id),
+                ..Refusal::new(event.kind, format!("the replacement can't be stored: {why}"))
+            })?;
+        self.add_totals(report, &order);
+        self.add_step(report, &order, planner)
     }
 
     /// Plans to submit the order that a report describes.
     fn create_order(
         &mut self,
-        event: &'e Event<'e>,
-        trader: Option<Uuid>,
-        orders: &mut KnownOrders,
+        report: &'e Report<'e>,
+        trader: Uuid,
+        client_order_id: Option<&str>,
+        replaced: Option<(&KnownOrder, &BigDecimal)>,
+        planner: &mut Planner<'_, 'e>,
     ) -> Result<KnownOrder, String> {
-        let replaced = match event.kind {
-            Kind::NewOrder | Kind::Replaced => orders.find_replaced(event, trader).cloned(),
-            _ => None,
+        let (event, options) = (report.event, planner.options);
+        let is_new = event.kind == Kind::NewOrder;
+        // An export names the replaced order by its id, and NDJSON by its client order id.
+        let zero = BigDecimal::default();
+        let before = match replaced {
+            Some((order, _)) => Some(order.clone()),
+            None if is_new => self.find_replaced(report, trader, planner),
+            None => None,
         };
-        let trader_id = trader.or(replaced.as_ref().map(|replaced| replaced.trader_id)).ok_or(
-            "the trader is missing: name one with --trader, or its FIX tag with --trader-from",
-        )?;
-        let new = new_order(event, trader_id, replaced.as_ref())?;
-        let id = match (event.id.filter(|_| event.kind == Kind::NewOrder), new.client_order_id) {
-            (Some(id), _) => id,
-            (None, Some(_)) => Uuid::now_v7(),
-            (None, None) => {
-                let venue_order_id = event.venue_order_id.as_deref().ok_or(
-                    "both the client's and the venue's order id (tags 11 and 37) are missing",
-                )?;
-                Uuid::new_v5(&ORDERS, format!("{trader_id} {venue_order_id}").as_bytes())
+        let filled = replaced.map_or(&zero, |(_, filled)| filled);
+        let with_terms = before.as_ref().map(|order| Replaced {
+            id: order.id,
+            terms: order.terms.as_ref(),
+            filled,
+        });
+        let terms = Terms::of_report(event, trader, client_order_id, with_terms, options)?;
+        let id = match (event.id.filter(|_| is_new), client_order_id, &before) {
+            (Some(id), ..) => id,
+            (None, Some(_), _) => Uuid::now_v7(),
+            (None, None, Some(order)) => {
+                derived_id(report_id(event, order.root, options), "replacement")
             }
+            (None, None, None) => unnamed_order_id(trader, event, options).ok_or_else(|| {
+                let (client, venue) =
+                    (options.name_of("client_order_id"), options.name_of("venue_order_id"));
+                format!("both {client} and {venue} are missing")
+            })?,
         };
-        let root = replaced.as_ref().map_or(id, |replaced| replaced.root);
         let order = KnownOrder {
             id,
-            trader_id,
-            root,
+            root: before.as_ref().map_or(id, |order| order.root),
             replaced_by: None,
             is_new: true,
-            symbol: new.symbol.to_owned(),
-            side: Some(new.side),
-            quantity: new.quantity,
+            is_open: true,
+            venue_order_id: None,
+            terms: Rc::new(terms),
+            filled: 0,
+            ended_at: None,
         };
-        orders.insert(order.clone(), new.client_order_id, event.venue_order_id.as_deref());
-        if let Some(replaced) = &replaced {
-            orders.mark_replaced(replaced.id, id);
-            self.totals.remove(replaced.id);
+        planner.orders.insert(order.clone());
+        if let Some(before) = &before {
+            planner.orders.mark_replaced(before.id, id);
         }
-        self.push(root, event, Some(id), Step::Submit(new));
+        self.push(order.root, report, Some(id), Step::Submit(Rc::clone(&order.terms)));
         Ok(order)
     }
 
-    /// Finds the order that took the place of another one (FIX 150=5), or creates it.
-    fn find_or_create_replacement(
-        &mut self,
-        event: &'e Event<'e>,
-        trader: Option<Uuid>,
-        orders: &mut KnownOrders,
-    ) -> Result<KnownOrder, String> {
-        let known = orders.find_by_client_id(event.client_order_id.as_deref(), trader);
-        match known.cloned() {
-            Some(known) => Ok(known),
-            None => self.create_order(event, trader, orders),
+    /// Finds the order that a new order (FIX 35=D) replaces.
+    fn find_replaced(
+        &self,
+        report: &Report<'_>,
+        trader: Uuid,
+        planner: &Planner<'_, '_>,
+    ) -> Option<KnownOrder> {
+        let event = report.event;
+        let original = event.original_client_order_id.as_deref();
+        let found = match event.replaces {
+            Some(id) => planner.orders.get(id),
+            None => planner.orders.with_client_id(trader, original).next(),
+        };
+        found.cloned()
+    }
+
+    fn add_totals(&mut self, report: &'e Report<'e>, order: &KnownOrder) {
+        if report.event.cumulative_quantity.is_some() && report.retried.is_none() {
+            let of = TotalsOf { root: order.root, order_id: order.id };
+            self.totals.push((report, of));
         }
     }
-}
 
-/// The terms of the order that a report describes, which replaces this one.
-fn new_order<'e>(
-    event: &'e Event<'e>,
-    trader_id: Uuid,
-    replaced: Option<&KnownOrder>,
-) -> Result<NewOrder<'e>, String> {
-    // In the report of a cancel, tag 11 is the id of the request, and 41 that of the order.
-    let has_ended = matches!(event.kind, Kind::Cancelled | Kind::Expired);
-    let original = event.original_client_order_id.as_deref().filter(|_| has_ended);
-    let quantity = event.quantity.ok_or("quantity (tag 38) is missing")?;
-    let mut quantity = shares(quantity, "quantity (tag 38)")?;
-    // The quantity of a replacement is that of the whole chain; the store keeps what is left of it.
-    if event.kind == Kind::Replaced
-        && replaced.is_some()
-        && let Some(filled) = event.cumulative_quantity
-    {
-        quantity -= shares(filled, "cumulative quantity (tag 14)")?;
+    fn push(&mut self, root: Uuid, report: &'e Report<'e>, order_id: Option<Uuid>, step: Step<'e>) {
+        let day = report.event.time().map(|time| time.date_naive());
+        let first = self.days.entry(root).or_insert(day);
+        *first = first.iter().chain(&day).min().copied();
+        self.queues.entry(root).or_default().push_back(PlannedStep { report, order_id, step });
     }
-    let side = event.side.ok_or("side (tag 54) is missing")?;
-    let symbol = event.symbol.as_deref().ok_or("symbol (tag 55) is missing")?;
-    let new = NewOrder {
-        order_type: event
-            .order_type
-            .ok_or("order type (tag 40) is missing, or is none of MARKET, LIMIT and STOP")?,
-        price: price(event.price, "price (tag 44 or 99)")?,
-        stop_loss: price(event.stop_loss, "stop loss")?,
-        take_profit: price(event.take_profit, "take profit")?,
-        limit_price: price(event.limit_price, "limit price (tag 44)")?,
-        expires_at: event.expires_at,
-        trading_day: event.trading_day,
-        account: event.account.as_deref(),
-        time_in_force: event.time_in_force,
-        currency: currency(event),
-        received_at: event.received_at,
-        instructions: event.instructions.as_ref(),
-        client_order_id: original.or(event.client_order_id.as_deref()),
-        replaces: event.replaces.or(replaced.map(|replaced| replaced.id)),
-        ..NewOrder::market(trader_id, side, symbol, quantity)
-    };
-    // Some engines report a price with market orders, which must have none.
-    Ok(match new.order_type {
-        OrderType::Market => NewOrder { price: None, ..new },
-        _ => new,
-    })
+
+    /// Returns whether what a report means depends on steps that are yet to be written.
+    fn must_wait(&self, report: &Report<'e>, planner: &Planner<'_, 'e>) -> bool {
+        let (event, Ok(trader)) = (report.event, report.trader) else { return false };
+        if self.deferred_chains.is_empty() && self.days.is_empty() {
+            return false;
+        }
+        if !self.deferred_ids.is_empty()
+            && ids(event).any(|id| self.deferred_ids.contains(&(*trader, id)))
+        {
+            return true;
+        }
+        let replaced = event.replaces.and_then(|id| planner.orders.get(id));
+        if replaced.is_some_and(|order| self.deferred_chains.contains(&order.root)) {
+            return true;
+        }
+        let Ok(Some(order)) = find(planner.orders, event, *trader, planner.options) else {
+            return false;
+        };
+        if self.deferred_chains.contains(&order.root) {
+            return true;
+        }
+        let Some(first) = self.days.get(&order.root) else { return false };
+        match event.kind {
+            // Whether its id was used again depends on when the order ended.
+            kind if kind.presents_new() => {
+                let day = event.time().map(|time| time.date_naive());
+                first.is_some_and(|first| day > Some(first))
+            }
+            // They are compared with, or reduced by, what is filled.
+            Kind::Restated => true,
+            Kind::Replaced => event.cumulative_quantity.is_none(),
+            _ => false,
+        }
+    }
+
+    /// Plans a report later, and all others that may depend on it.
+    fn defer(&mut self, report: &'e Report<'e>, planner: &Planner<'_, 'e>) {
+        if let Ok(trader) = report.trader {
+            self.deferred_ids.extend(ids(report.event).map(|id| (*trader, id)));
+            if let Ok(Some(order)) = find(planner.orders, report.event, *trader, planner.options) {
+                self.deferred_chains.insert(order.root);
+            }
+        }
+        self.deferred.push(report);
+    }
 }
 
-/// The currency of the order that a report presents. A fill or an acknowledgement may state another notation of
-/// it than the order did, and the hundredth of a currency (GBp) is no ISO code.
-fn currency<'e>(event: &'e Event<'_>) -> Option<&'e str> {
-    let is_code = |code: &&str| code.len() == 3 && code.bytes().all(|it| it.is_ascii_uppercase());
-    let presents_order = matches!(event.kind, Kind::NewOrder | Kind::Replaced);
-    event.currency.as_deref().filter(is_code).filter(|_| presents_order)
-}
-
-fn shares(number: Number<'_>, field: &str) -> Result<i32, String> {
-    whole_shares(number)
-        .ok_or_else(|| format!("{field} is {number}; expected a whole number of shares"))
-}
-
-fn price(number: Option<Number<'_>>, field: &str) -> Result<Option<Price>, String> {
-    let price = |number: Number<'_>| {
-        Price::try_from(number.value()).map_err(|error| format!("{field}: {error}"))
-    };
-    number.map(price).transpose()
+/// The ids by which a report may name an order.
+fn ids<'e>(event: &'e crate::ingest::event::Event<'e>) -> impl Iterator<Item = &'e str> {
+    let ids = [
+        &event.client_order_id,
+        &event.original_client_order_id,
+        &event.venue_order_id,
+        &event.replaces_venue_order_id,
+    ];
+    ids.into_iter().flatten().map(AsRef::as_ref)
 }

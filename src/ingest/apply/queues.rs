@@ -7,295 +7,395 @@ use bigdecimal::BigDecimal;
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use super::executions::{Classification, KnownExecutions};
+use super::kept;
 use super::options::Options;
-use super::order_chain::last_order;
+use super::order_chain::{chain_filled, fills_of_execution, orders_of};
 use super::step::{PlannedStep, Step, execution};
-use super::stored_venue::{BreaksOf, stored_venue};
-use super::tally::Outcome;
-use super::venue_totals::VenueTotals;
-use crate::breaks::{self, Break, Breaks, Execution, NewBreakResolution};
+use super::tally::{Fate, Outcome};
+use super::terms::Terms;
+use super::totals::LatestTotals;
+use crate::breaks::{self, Breaks, Execution, ExecutionIds, NewBreakResolution};
 use crate::database::bisect::bisect;
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::execution_logs::{EntryRow, Logged, NewExecutionLog};
 use crate::fills::{NewFill, StoredFill};
-use crate::ingest::event::Number;
 use crate::orders::NewOrder;
 use crate::types::enums::{Action, BreakReason, OrderStatus};
 
 /// Writes queues of steps in the transaction of a batch.
 pub(super) struct QueueWriter<'w, 'c> {
-    tx: &'w mut Tx<'c, Engine>,
-    outcome: &'w mut Outcome,
+    pub tx: &'w mut Tx<'c, Engine>,
+    pub outcome: &'w mut Outcome,
+    pub known: KnownExecutions<'w>,
+    pub totals: &'w LatestTotals,
+    pub options: &'w Options,
     /// The orders that are stored under another id than planned because a concurrent session submitted
-    /// them first; none for those that were refused.
-    stored_ids: HashMap<Uuid, Option<Uuid>>,
-    /// The venue's totals, from before the batch, of orders whose stored totals differed.
-    totals_before: &'w HashMap<Uuid, VenueTotals>,
-    options: &'w Options,
+    /// them first.
+    pub stored_ids: HashMap<Uuid, Uuid>,
+    /// Why the database refuses the orders that the reports at these places present.
+    pub refused: HashMap<usize, String>,
 }
 
-impl<'w, 'c> QueueWriter<'w, 'c> {
-    pub fn new(
-        tx: &'w mut Tx<'c, Engine>,
-        outcome: &'w mut Outcome,
-        totals_before: &'w HashMap<Uuid, VenueTotals>,
-        options: &'w Options,
-    ) -> Self {
-        Self { tx, outcome, stored_ids: HashMap::new(), totals_before, options }
-    }
-
+impl QueueWriter<'_, '_> {
     /// Writes the queues until they are empty: in each round the steps of one kind from the heads of all
     /// queues, so that one statement writes many rows and each queue keeps its sequence.
-    pub fn write(&mut self, mut queues: Vec<VecDeque<PlannedStep<'_>>>) -> Result<(), Error> {
+    ///
+    /// It stops if the database refuses an order: the steps that follow were planned for that order. The caller
+    /// rolls back, and plans again without it.
+    pub fn write(&mut self, queues: HashMap<Uuid, VecDeque<PlannedStep<'_>>>) -> Result<(), Error> {
+        let mut queues = self.remove_known(queues)?;
         while !queues.is_empty() {
             let orders =
                 pop_matching(&mut queues, Take::First, |step| matches!(step, Step::Submit(_)));
             self.submit_orders(&orders)?;
+            if !self.refused.is_empty() {
+                return Ok(());
+            }
             let fills = pop_matching(&mut queues, Take::All, |step| matches!(step, Step::Fill(..)));
             self.record_fills(&fills)?;
-            let entries =
-                pop_matching(&mut queues, Take::First, |step| matches!(step, Step::Log(..)));
+            let entries = pop_matching(&mut queues, Take::First, |step| {
+                matches!(step, Step::Log(_) | Step::LogVenueId(_))
+            });
             self.log_actions(&entries)?;
             let others = pop_matching(&mut queues, Take::All, |step| {
-                matches!(step, Step::Execution(_) | Step::Mismatch(..))
+                matches!(step, Step::Execution(_) | Step::Break(..))
             });
             for planned in others {
-                self.write_execution(&planned)?;
+                self.write_alone(&planned)?;
             }
             queues.retain(|queue| !queue.is_empty());
         }
         Ok(())
     }
 
-    /// Returns the id under which an order is stored; none if it was refused.
-    pub fn stored_id(&self, id: Uuid) -> Option<Uuid> {
-        self.stored_ids.get(&id).copied().unwrap_or(Some(id))
+    /// Removes the executions that are stored already, and those that repeat an earlier one of the batch. One
+    /// whose key has other content becomes a break.
+    fn remove_known<'e>(
+        &mut self,
+        queues: HashMap<Uuid, VecDeque<PlannedStep<'e>>>,
+    ) -> Result<Vec<VecDeque<PlannedStep<'e>>>, Error> {
+        let mut remaining = Vec::with_capacity(queues.len());
+        for (root, queue) in queues {
+            let mut kept = VecDeque::with_capacity(queue.len());
+            for mut planned in queue {
+                match self.known.classify(root, &planned) {
+                    Classification::New => kept.push_back(planned),
+                    Classification::Known => self.outcome.set(planned.report.place, Fate::Known),
+                    Classification::Broken(open) => {
+                        self.outcome.keep(planned.report, &open);
+                    }
+                    Classification::Mismatch(why) => {
+                        planned.step = Step::Break(BreakReason::Mismatch, why);
+                        kept.push_back(planned);
+                    }
+                }
+            }
+            remaining.push(kept);
+        }
+        Ok(remaining)
     }
 
-    /// The order of a step as it is stored; none if it was refused, or is unknown.
+    /// Returns the id under which an order is stored.
+    fn stored_id(&self, id: Uuid) -> Uuid {
+        self.stored_ids.get(&id).copied().unwrap_or(id)
+    }
+
+    /// The order of a step as it is stored; none if it is unknown.
     fn order_of(&self, planned: &PlannedStep<'_>) -> Option<Uuid> {
-        planned.order_id.and_then(|id| self.stored_id(id))
+        planned.order_id.map(|id| self.stored_id(id))
     }
 
     fn submit_orders(&mut self, planned: &[PlannedStep<'_>]) -> Result<(), Error> {
-        let (lines, rows): (Vec<u64>, Vec<(Uuid, NewOrder<'_>)>) = planned
+        let (steps, rows): (Vec<_>, Vec<(Uuid, NewOrder<'_>)>) = planned
             .iter()
             .filter_map(|planned| match (&planned.step, planned.order_id) {
-                (Step::Submit(new), Some(id)) => {
-                    let replaces = new.replaces.and_then(|id| self.stored_id(id));
-                    Some((planned.event.line, (id, NewOrder { replaces, ..*new })))
+                (Step::Submit(terms), Some(id)) => {
+                    let replaces = terms.replaces.map(|id| self.stored_id(id));
+                    Some(((planned.report, terms), (id, terms.to_new_order(replaces))))
                 }
                 _ => None,
             })
             .unzip();
         let submitted = bisect(&rows, &mut |rows| self.tx.orders().submit_rows(rows))?;
-        for ((line, (id, new)), order) in lines.into_iter().zip(rows).zip(submitted) {
-            match order {
-                Ok(order) => {
-                    self.outcome.tally.orders += 1;
-                    if order.id != id {
-                        self.stored_ids.insert(id, Some(order.id));
+        for (((report, terms), (id, new)), order) in steps.into_iter().zip(rows).zip(submitted) {
+            let stored = match (order, new.client_order_id) {
+                (Ok(order), _) => Ok(order.id),
+                // A concurrent session has submitted the order from another report of it.
+                (Err(error), Some(client_id)) if error.is_mismatch() => {
+                    let (trader, day) = (new.trader_id, new.trading_day);
+                    let stored = self.tx.orders().by_client_order_id(trader, client_id, day)?;
+                    let stored_terms = Terms::of_stored(&stored);
+                    match stored_terms.check(report.event, self.options) {
+                        Ok(()) if stored_terms.replaces == terms.replaces => Ok(stored.id),
+                        _ => Err(error),
                     }
                 }
-                // A concurrent session has submitted the order from a report that states fewer of its terms.
-                Err(error) => match new.client_order_id {
-                    // A concurrent session has submitted the order from a report that states fewer of its terms.
-                    Some(client_id) if differs_in_terms_of_new_order(&error) => {
-                        let (trader_id, day) = (new.trader_id, new.trading_day);
-                        let stored =
-                            self.tx.orders().by_client_order_id(trader_id, client_id, day)?;
-                        self.outcome.tally.orders += 1;
-                        self.stored_ids.insert(id, Some(stored.id));
-                    }
-                    _ => {
-                        self.stored_ids.insert(id, None);
-                        self.outcome.add_problem(line, error.to_string());
-                    }
-                },
+                (Err(error), _) => Err(error),
+            };
+            match stored {
+                Ok(stored) if stored == id => {
+                    self.outcome.tally.orders += 1;
+                    self.outcome.set(report.place, Fate::Applied);
+                }
+                Ok(stored) => {
+                    self.stored_ids.insert(id, stored);
+                    self.outcome.set(report.place, Fate::Known);
+                }
+                Err(error) => drop(self.refused.insert(report.place, error.to_string())),
             }
         }
         Ok(())
     }
 
     fn record_fills(&mut self, planned: &[PlannedStep<'_>]) -> Result<(), Error> {
-        let mut of_known_orders = Vec::with_capacity(planned.len());
-        for planned in planned {
-            match (&planned.step, self.order_of(planned)) {
-                (Step::Fill(id, new), Some(order_id)) => {
-                    of_known_orders.push((planned, (*id, NewFill { order_id, ..*new })));
-                }
-                _ => self.record_or_break(planned)?,
-            }
-        }
-        let (planned, rows): (Vec<_>, Vec<_>) = of_known_orders.into_iter().unzip();
-        let recorded = self.tx.fills().record_each(&rows)?;
-        for (planned, fill) in planned.into_iter().zip(recorded) {
-            match fill {
-                Ok(StoredFill::New(_)) => self.outcome.tally.fills += 1,
-                Ok(StoredFill::Known(_)) => self.outcome.tally.duplicates += 1,
-                Err(_) => self.record_or_break(planned)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn log_actions(&mut self, planned: &[PlannedStep<'_>]) -> Result<(), Error> {
-        let (lines, rows): (Vec<u64>, Vec<EntryRow<'_>>) = planned
+        let (steps, rows): (Vec<_>, Vec<(Uuid, NewFill<'_>)>) = planned
             .iter()
             .filter_map(|planned| match (&planned.step, self.order_of(planned)) {
-                (Step::Log(id, new), Some(order_id)) => {
-                    let report_id = Some(id.for_order(order_id));
-                    let row = NewExecutionLog { order_id, report_id, ..*new }.row();
-                    // The API has no FILLED, which only fills lead to. If a report says so, the
-                    // database compares it with the status that the order has.
-                    let is_filled = row.action == Action::Recovered
-                        && planned.event.status == Some(OrderStatus::Filled);
-                    let status = row.status.or(is_filled.then_some(OrderStatus::Filled));
-                    Some((planned.event.line, EntryRow { status, ..row }))
+                (Step::Fill(id, new), Some(order_id)) => {
+                    Some((planned, (*id, NewFill { order_id, ..*new })))
                 }
-                // Its order was refused, and that has been reported as a problem.
                 _ => None,
             })
             .unzip();
-        let logged = bisect(&rows, &mut |rows| self.tx.execution_logs().append_rows(rows))?;
-        for ((line, row), entry) in lines.into_iter().zip(&rows).zip(logged) {
-            match entry {
-                // A concurrent session has logged the same report.
-                Ok(Logged::Known(_)) => self.outcome.tally.duplicates += 1,
-                Ok(Logged::New(entry)) => match entry.action {
-                    Action::Cancelled => self.outcome.tally.cancels += 1,
-                    Action::Rejected => self.outcome.tally.rejects += 1,
-                    _ => self.outcome.tally.actions += 1,
-                },
-                Err(error) => self.handle_refused_action(line, row, &error)?,
+        let recorded = self.tx.fills().record_each(&rows)?;
+        for (planned, fill) in steps.into_iter().zip(recorded) {
+            match fill {
+                Ok(StoredFill::New(_)) => {
+                    self.outcome.tally.fills += 1;
+                    self.outcome.set(planned.report.place, Fate::Applied);
+                }
+                Ok(StoredFill::Known(_)) => self.outcome.set(planned.report.place, Fate::Known),
+                Err(error) => self.record_refused(planned, &error)?,
             }
         }
         Ok(())
     }
 
-    /// Counts a refused action as a duplicate if the order is already in the status that the action leads
-    /// to; otherwise as a problem.
-    fn handle_refused_action(
+    /// Records an execution that was refused among others: alone, or as a break.
+    fn record_refused(&mut self, planned: &PlannedStep<'_>, error: &Error) -> Result<(), Error> {
+        let order_id = self.order_of(planned);
+        // A concurrent session has recorded it with a clock of another precision, or another commission.
+        if error.is_mismatch()
+            && let (Some(order_id), Some(id)) =
+                (order_id, planned.report.event.execution_id.as_deref())
+            && self.is_recorded(order_id, id, planned)?
+        {
+            self.outcome.set(planned.report.place, Fate::Known);
+            return Ok(());
+        }
+        match execution(planned.report, order_id, self.options) {
+            Ok(execution) => self.record_or_break(planned, &execution),
+            Err(why) => self.keep(planned, BreakReason::Invalid, &why),
+        }
+    }
+
+    /// Returns whether the fill that is stored under the key of a report is the same execution.
+    fn is_recorded(
         &mut self,
-        line: u64,
-        row: &EntryRow<'_>,
-        error: &Error,
-    ) -> Result<(), Error> {
-        let order = self.tx.orders().get(row.order_id)?;
-        let leads_to = match row.action {
-            Action::Cancelled => Some(OrderStatus::Cancelled),
-            Action::Rejected => Some(OrderStatus::Rejected),
-            _ => None,
-        };
-        if error.is_illegal_transition() && leads_to == Some(order.status) {
-            self.outcome.tally.duplicates += 1;
-        } else {
-            self.outcome.add_problem(line, error.to_string());
+        order_id: Uuid,
+        execution_id: &str,
+        planned: &PlannedStep<'_>,
+    ) -> Result<bool, Error> {
+        let fills = fills_of_execution(self.tx, order_id, execution_id)?;
+        Ok(fills.iter().any(|fill| KnownExecutions::is_fill(fill, planned.report, self.options)))
+    }
+
+    fn log_actions(&mut self, planned: &[PlannedStep<'_>]) -> Result<(), Error> {
+        let (steps, rows): (Vec<_>, Vec<EntryRow<'_>>) = planned
+            .iter()
+            .filter_map(|planned| {
+                let (Step::Log(new) | Step::LogVenueId(new)) = &planned.step else { return None };
+                let order_id = self.order_of(planned)?;
+                let row = NewExecutionLog { order_id, ..*new }.row();
+                // The API has no FILLED, which only fills lead to. If a report says so, the database compares
+                // it with the status that the order has.
+                let is_filled = row.action == Action::Recovered
+                    && planned.report.event.status == Some(OrderStatus::Filled);
+                let status = row.status.or(is_filled.then_some(OrderStatus::Filled));
+                Some((planned, EntryRow { status, ..row }))
+            })
+            .unzip();
+        let logged = bisect(&rows, &mut |rows| self.tx.execution_logs().append_rows(rows))?;
+        for ((planned, row), entry) in steps.into_iter().zip(&rows).zip(logged) {
+            let place = planned.report.place;
+            let is_report = matches!(planned.step, Step::Log(_));
+            match entry {
+                Ok(Logged::New(entry)) => {
+                    *match entry.action {
+                        Action::Cancelled => &mut self.outcome.tally.cancels,
+                        Action::Rejected => &mut self.outcome.tally.rejects,
+                        _ => &mut self.outcome.tally.actions,
+                    } += 1;
+                    if is_report {
+                        self.outcome.set(place, Fate::Applied);
+                    }
+                }
+                Ok(Logged::Known(_)) if is_report => self.outcome.set(place, Fate::Known),
+                Err(error) if is_report => self.handle_refused_action(planned, row, &error)?,
+                // What the entry says besides its report is of use only while the order can take it.
+                Ok(Logged::Known(_)) | Err(_) => {}
+            }
         }
         Ok(())
     }
 
-    fn write_execution(&mut self, planned: &PlannedStep<'_>) -> Result<(), Error> {
-        let Step::Mismatch(execution, detail) = &planned.step else {
-            return self.record_or_break(planned);
-        };
-        let order_id = self.order_of(planned);
-        let execution = Execution { order_id, ..execution.clone() };
-        let venue = self.stored_venue(&execution)?;
-        let venue = venue.as_deref().unwrap_or(execution.venue);
-        let execution = Execution { venue, ..execution };
-        let kept = self.tx.breaks().insert_or_find(&execution, BreakReason::Mismatch, detail)?;
-        self.handle_break(&kept, planned)
+    /// Keeps a refused action as a break, unless it says nothing new: the order is in the status that the action
+    /// leads to, or it is a step on the way to the venue of an order that has ended.
+    fn handle_refused_action(
+        &mut self,
+        planned: &PlannedStep<'_>,
+        row: &EntryRow<'_>,
+        error: &Error,
+    ) -> Result<(), Error> {
+        let place = planned.report.place;
+        if error.is_illegal_transition() {
+            let status = self.tx.orders().get(row.order_id)?.status;
+            match (row.action, status) {
+                (Action::Cancelled, OrderStatus::Cancelled)
+                | (Action::Rejected, OrderStatus::Rejected) => {
+                    self.outcome.set(place, Fate::Known);
+                    return Ok(());
+                }
+                (Action::Executed | Action::Approved, _) => {
+                    self.outcome.set(place, Fate::WithoutEffect);
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+        self.keep(planned, BreakReason::UnappliedAction, &error.to_string())
+    }
+
+    fn write_alone(&mut self, planned: &PlannedStep<'_>) -> Result<(), Error> {
+        match &planned.step {
+            Step::Break(reason, why) => self.keep(planned, *reason, why),
+            Step::Execution(execution) => {
+                let execution = Execution { order_id: self.order_of(planned), ..execution.clone() };
+                match planned.report.retried {
+                    Some(_) => self.book(planned, &execution),
+                    None => self.record_or_break(planned, &execution),
+                }
+            }
+            Step::Submit(_) | Step::Log(_) | Step::LogVenueId(_) | Step::Fill(..) => Ok(()),
+        }
     }
 
     /// Records one execution, or keeps it as a break.
-    fn record_or_break(&mut self, planned: &PlannedStep<'_>) -> Result<(), Error> {
-        let order_id = self.order_of(planned);
-        let execution = match &planned.step {
-            Step::Execution(execution) => Execution { order_id, ..execution.clone() },
-            _ => match execution(planned.event, order_id, self.options) {
-                Ok(execution) => execution,
-                Err(why) => {
-                    self.outcome.add_problem(planned.event.line, why);
-                    return Ok(());
-                }
-            },
+    fn record_or_break(
+        &mut self,
+        planned: &PlannedStep<'_>,
+        execution: &Execution<'_>,
+    ) -> Result<(), Error> {
+        let report = planned.report;
+        let id = report.event.id.or(report.content_id);
+        let new = ExecutionIds::default();
+        let ids = ExecutionIds {
+            fill_id: id.unwrap_or(new.fill_id),
+            break_id: id.unwrap_or(new.break_id),
         };
-        let venue = self.stored_venue(&execution)?;
-        let venue = venue.as_deref().unwrap_or(execution.venue);
-        let execution = Execution { venue, ..execution };
-        match self.tx.breaks().record_or_break(&execution) {
-            Ok(breaks::Outcome::Recorded(_)) => self.outcome.tally.fills += 1,
-            Ok(breaks::Outcome::Known(_)) => self.outcome.tally.duplicates += 1,
-            Ok(breaks::Outcome::Broken(kept)) => self.handle_break(&kept, planned)?,
+        match self.tx.breaks().record_or_break_as(&ids, execution) {
+            Ok(breaks::Outcome::Recorded(_)) => {
+                self.outcome.tally.fills += 1;
+                self.outcome.set(report.place, Fate::Applied);
+            }
+            Ok(breaks::Outcome::Known(_)) => self.outcome.set(report.place, Fate::Known),
+            Ok(breaks::Outcome::Broken(kept)) => {
+                self.count(planned, &kept)?;
+            }
             Err(error) if error.is_refusal() => {
-                self.outcome.add_problem(planned.event.line, error.to_string());
+                self.keep(planned, BreakReason::Invalid, &error.to_string())?;
             }
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    fn stored_venue(&mut self, execution: &Execution<'_>) -> Result<Option<String>, Error> {
-        stored_venue(self.tx, execution, &self.options.venue, BreaksOf::Executions)
-    }
-
-    /// Books a fill that came after the end of its order if the venue's totals already count it; leaves
-    /// every other break for people to resolve.
-    fn handle_break(&mut self, kept: &Break, planned: &PlannedStep<'_>) -> Result<(), Error> {
-        if self.tx.breaks().get(kept.id)?.resolution.is_some() {
-            self.outcome.tally.duplicates += 1;
+    /// Keeps a report as a break. One that is tried again stays the break that it is.
+    fn keep(
+        &mut self,
+        planned: &PlannedStep<'_>,
+        reason: BreakReason,
+        why: &str,
+    ) -> Result<(), Error> {
+        if planned.report.retried.is_some() {
+            self.outcome.set(planned.report.place, Fate::Broken);
             return Ok(());
         }
-        if kept.reason == BreakReason::OrderEnded
-            && let (Some(planned_id), Some(order_id)) = (planned.order_id, kept.order_id)
-            && let Some(venue_filled) = self.venue_filled(planned_id, planned)
-            && self.chain_filled(order_id)? + &kept.quantity <= venue_filled
-        {
-            let reason =
-                format!("the venue counts it: {venue_filled} filled in all when the order ended");
-            let book = NewBreakResolution::book(kept.id, &reason);
-            // Savepoint: if the booking is refused, the break stays open and the batch goes on.
-            let role = self.tx.role();
-            let conn = self.tx.conn();
-            match conn.transaction(|conn| Breaks { conn, role }.resolve(&book)) {
-                Ok(_) => {
-                    self.outcome.tally.fills += 1;
-                    self.outcome.tally.late_fills += 1;
-                    return Ok(());
-                }
-                Err(error) if error.is_refusal() => {}
-                Err(error) => return Err(error),
-            }
+        let order_id = self.order_of(planned);
+        let kept = kept::store(self.tx, planned.report, order_id, reason, why, self.options)?;
+        self.count(planned, &kept)
+    }
+
+    /// Counts a report as broken, or as known if somebody has resolved its break.
+    fn count(&mut self, planned: &PlannedStep<'_>, kept: &breaks::Break) -> Result<(), Error> {
+        match self.tx.breaks().get(kept.id)?.resolution {
+            Some(_) => self.outcome.set(planned.report.place, Fate::Known),
+            None => self.outcome.keep(planned.report, kept),
         }
-        self.outcome.tally.add_break(kept.reason);
         Ok(())
     }
 
-    /// The shares that the venue counted as filled of an order when it sent the report.
-    fn venue_filled(&self, planned_id: Uuid, planned: &PlannedStep<'_>) -> Option<BigDecimal> {
-        let in_batch = planned.venue_filled.map(Number::value);
-        let before = self.totals_before.get(&planned_id);
-        in_batch.max(before.map(|totals| totals.filled_quantity.clone()))
+    /// Books the break that a report was kept as, if its order is open or the venue counts it.
+    fn book(&mut self, planned: &PlannedStep<'_>, execution: &Execution<'_>) -> Result<(), Error> {
+        let (place, Some(kept)) = (planned.report.place, planned.report.retried) else {
+            return Ok(());
+        };
+        self.outcome.set(place, Fate::Known);
+        let Some(order_id) = kept.order_id.or(execution.order_id) else {
+            self.outcome.set(place, Fate::Broken);
+            return Ok(());
+        };
+        let order = self.tx.orders().get(order_id)?;
+        let is_fill = kept.refers_to.is_none();
+        let reason = if order.status.is_open() || !is_fill {
+            kept::healed(kept.reason).to_owned()
+        } else {
+            let counted = self.counted(order.root_id, kept)?;
+            let filled = chain_filled(self.tx, order.root_id)?;
+            match counted.filter(|counted| filled + &kept.quantity <= *counted) {
+                Some(counted) => format!("applied, the venue counts it: {counted} filled in all"),
+                None => {
+                    self.outcome.set(place, Fate::Broken);
+                    return Ok(());
+                }
+            }
+        };
+        let book = NewBreakResolution {
+            break_id: kept.id,
+            resolution: breaks::Resolution::Book { order: Some(order_id) },
+            reason: &reason,
+        };
+        // Savepoint: if the booking is refused, the break stays open and the batch goes on.
+        let role = self.tx.role();
+        match self.tx.conn().transaction(|conn| Breaks { conn, role }.resolve(&book)) {
+            Ok(_) => {
+                self.outcome.tally.fills += 1;
+                self.outcome.tally.late_fills += u64::from(is_fill && !order.status.is_open());
+                self.outcome.healed.push(kept.id);
+            }
+            Err(error) if error.is_refusal() => self.outcome.set(place, Fate::Broken),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
-    /// The shares that are filled of the whole chain of an order.
-    fn chain_filled(&mut self, order_id: Uuid) -> Result<BigDecimal, Error> {
-        let last = last_order(self.tx, order_id)?;
-        let chain = self.tx.orders().load_chains(&[last])?;
-        Ok(chain.values().map(|order| BigDecimal::from(order.filled_quantity)).sum())
+    /// The shares that the venue counts as filled of an order chain, by another report than the one that this
+    /// break is: by the last of this input, or by one whose totals were kept as a break.
+    fn counted(&mut self, root: Uuid, kept: &breaks::Break) -> Result<Option<BigDecimal>, Error> {
+        let other = |id: Option<&str>| id.is_none() || id != kept.execution_id.as_deref();
+        if let Some(latest) = self.totals.of_chain(root)
+            && other(latest.execution_id.as_deref())
+        {
+            return Ok(Some(latest.filled_quantity.clone()));
+        }
+        let orders = orders_of(self.tx, root)?;
+        let open = self.tx.breaks().open_totals(&orders)?;
+        let open = open.iter().filter(|totals| other(totals.execution_id.as_deref()));
+        Ok(open.max_by_key(|totals| totals.timestamp).map(|totals| totals.quantity.clone()))
     }
-}
-
-/// Whether the order is stored already, and differs only in terms that new orders (FIX 35=D) state in full and
-/// reports of them do not.
-fn differs_in_terms_of_new_order(error: &Error) -> bool {
-    const TERMS: [&str; 5] =
-        ["account", "time in force", "currency", "received at", "instructions"];
-    let fields = error.differing_fields();
-    error.is_mismatch() && !fields.is_empty() && fields.iter().all(|field| TERMS.contains(field))
 }
 
 /// How many matching steps to take from the head of each queue.

@@ -1,15 +1,18 @@
-//! Steps: the row that a report adds, and the conversion of reports to steps.
+//! Steps: the rows that a report adds, and the conversion of reports to steps.
+
+use std::rc::Rc;
 
 use bigdecimal::{BigDecimal, ToPrimitive};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::options::Options;
-use crate::breaks::{Execution, ExecutionKind};
+use super::terms::{Terms, whole_shares};
+use crate::breaks::{Break, Execution, ExecutionKind};
 use crate::execution_logs::{Ended, MAX_REASON, NewAction, NewExecutionLog};
 use crate::fills::NewFill;
 use crate::ingest::event::{Event, Kind, Number};
-use crate::orders::NewOrder;
-use crate::types::enums::OrderStatus;
+use crate::types::enums::{BreakReason, OrderStatus};
 use crate::types::price::{Commission, Price};
 use crate::types::text;
 
@@ -17,100 +20,90 @@ use crate::types::text;
 /// session it comes from.
 const REPORTS: Uuid = Uuid::from_u128(0x8f1c_5f0e_6d2b_4b7a_9c53_2f6a_1d7e_4c01);
 
+/// One report of a batch, with what is found out about it before its order.
+#[derive(Debug)]
+pub(super) struct Report<'e> {
+    /// Its place in the batch.
+    pub place: usize,
+    pub event: &'e Event<'e>,
+    /// Its trader, or why the trader can't be told.
+    pub trader: &'e Result<Uuid, String>,
+    /// Who assigned its execution id.
+    pub source: &'e str,
+    /// The id of the fill, and of the break, that an execution without an execution id becomes.
+    pub content_id: Option<Uuid>,
+    /// The open break that the report was kept as, if it is tried again.
+    pub retried: Option<&'e Break>,
+}
+
 /// One row to write.
 #[derive(Debug)]
 pub(super) enum Step<'e> {
     /// Submit an order.
-    Submit(NewOrder<'e>),
+    Submit(Rc<Terms>),
     /// Log the action that this report states.
-    Log(ReportId, NewExecutionLog<'e>),
+    Log(NewExecutionLog<'e>),
+    /// Log what the report says about its order besides: the venue's id of it. Nothing is lost if it is refused.
+    LogVenueId(NewExecutionLog<'e>),
     /// Record a fill under this id.
     Fill(Uuid, NewFill<'e>),
     /// Record an execution on its own, or keep it as a break.
     Execution(Execution<'e>),
-    /// Keep an execution as a break because a different one is stored under its id, with the description
-    /// of the difference.
-    Mismatch(Execution<'e>, String),
+    /// Keep the report as a break, with the reason in words.
+    Break(BreakReason, String),
 }
 
 /// A step, with the report and the order that it is for.
 #[derive(Debug)]
 pub(super) struct PlannedStep<'e> {
-    pub event: &'e Event<'e>,
+    pub report: &'e Report<'e>,
     /// The order; none if it is unknown. A new order gets another id if a concurrent session submits the
     /// same order first.
     pub order_id: Option<Uuid>,
-    /// The shares that the venue counted as filled when it sent the report, as far as the batch says.
-    pub venue_filled: Option<Number<'e>>,
     pub step: Step<'e>,
 }
 
-/// The identity of a report that the execution log has an entry for.
-#[derive(Debug)]
-pub(super) enum ReportId {
-    /// The id in an export.
-    Exported(Uuid),
-    /// An id to derive from this text and the order: the kind of the report with its execution id, or
-    /// else with its time.
-    Derived(String),
+/// Returns the report id under which the log of this order chain has the action of a report: that of the
+/// export, or one made of the kind of the report with its execution id, or else with its time.
+pub(super) fn report_id(event: &Event<'_>, root: Uuid, options: &Options) -> Uuid {
+    if let Some(id) = event.id {
+        return id;
+    }
+    let kind = event.kind;
+    let day = options.day_of(event);
+    let text = match (event.execution_id.as_deref(), day) {
+        (Some(execution_id), None) => format!("{root} {kind:?} {execution_id}"),
+        (Some(execution_id), Some(day)) => format!("{root} {kind:?} {execution_id} {day}"),
+        (None, _) => format!("{root} {kind:?} at {:?} {:?}", event.time(), event.retry_attempt),
+    };
+    Uuid::new_v5(&REPORTS, text.as_bytes())
 }
 
-impl ReportId {
-    /// The identity of a report.
-    fn of_report(event: &Event<'_>) -> Self {
-        let kind = event.kind;
-        match (event.id, event.execution_id.as_deref(), event.time()) {
-            (Some(id), ..) => Self::Exported(id),
-            (None, Some(execution_id), _) => Self::Derived(format!("{kind:?} {execution_id}")),
-            (None, None, at) => {
-                Self::Derived(format!("{kind:?} at {at:?} {:?}", event.retry_attempt))
-            }
-        }
-    }
-
-    /// Returns the report id in the log of this order.
-    pub fn for_order(&self, order_id: Uuid) -> Uuid {
-        match self {
-            Self::Exported(id) => *id,
-            Self::Derived(text) => Uuid::new_v5(&REPORTS, format!("{order_id} {text}").as_bytes()),
-        }
-    }
+/// Returns the id of what a report adds to an order chain besides its entry, such as a replacement that has no
+/// client order id of its own.
+pub(super) fn derived_id(report_id: Uuid, what: &str) -> Uuid {
+    Uuid::new_v5(&REPORTS, format!("{report_id} {what}").as_bytes())
 }
 
-/// Returns the row to write for a report of this order, besides the order itself; none if there is
-/// nothing to write.
-///
-/// # Errors
-///
-/// The field that is missing or wrong.
-pub(super) fn step_for<'e>(
+/// Returns the action that a report logs; none if it is an execution, or says nothing to log.
+pub(super) fn action<'e>(
     event: &'e Event<'e>,
     order_id: Uuid,
-    options: &'e Options,
-) -> Result<Option<Step<'e>>, String> {
-    let log = |action, reason| {
-        let new = NewExecutionLog::new(order_id, action);
-        let new = NewExecutionLog { reason, reported_at: event.time(), ..new };
-        Step::Log(ReportId::of_report(event), new)
-    };
+    report_id: Uuid,
+) -> Option<NewExecutionLog<'e>> {
     let reason = event.reason.as_deref().map(shorten_reason);
     let reason = reason.filter(|reason| !reason.trim().is_empty());
     let error_code = event.error_code.as_deref();
     let venue_order_id = event.venue_order_id.as_deref();
-    Ok(Some(match event.kind {
-        Kind::NewOrder
-        | Kind::CancelRejected
-        | Kind::Restated
-        | Kind::PendingNew
-        | Kind::Status => {
-            return Ok(None);
+    let (action, reason) = match event.kind {
+        Kind::Approved => (NewAction::Approved, reason),
+        Kind::Routed => (NewAction::Executed { venue_order_id: None }, reason),
+        Kind::Acknowledged | Kind::Replaced | Kind::Restated => {
+            (NewAction::Executed { venue_order_id }, reason)
         }
-        Kind::Approved => log(NewAction::Approved, reason),
-        Kind::Routed => log(NewAction::Executed { venue_order_id: None }, reason),
-        Kind::Acknowledged | Kind::Replaced => log(NewAction::Executed { venue_order_id }, reason),
-        Kind::Cancelled => log(NewAction::Cancelled, reason),
-        Kind::Expired => log(NewAction::Cancelled, reason.or(Some("expired"))),
-        Kind::Rejected => log(NewAction::Rejected { error_code }, reason),
+        Kind::Cancelled => (NewAction::Cancelled, reason),
+        Kind::Expired => (NewAction::Cancelled, reason.or(Some("expired"))),
+        Kind::Rejected => (NewAction::Rejected { error_code }, reason),
         Kind::Recovered => {
             let retry_attempt = event.retry_attempt.and_then(|attempt| attempt.to_i32());
             let ended = match event.status {
@@ -118,42 +111,61 @@ pub(super) fn step_for<'e>(
                 Some(OrderStatus::Cancelled) => Some(Ended::Cancelled),
                 _ => None,
             };
-            log(NewAction::Recovered { retry_attempt, error_code, ended }, reason)
+            (NewAction::Recovered { retry_attempt, error_code, ended }, reason)
         }
-        Kind::Fill => match fill(event, order_id, options) {
-            Some((id, fill)) => Step::Fill(id, fill),
-            None => Step::Execution(execution(event, Some(order_id), options)?),
-        },
-        Kind::Bust | Kind::Correct => Step::Execution(execution(event, Some(order_id), options)?),
-    }))
+        Kind::Fill | Kind::Bust | Kind::Correct => return None,
+        Kind::NewOrder | Kind::CancelRejected | Kind::PendingNew | Kind::Status => return None,
+    };
+    Some(NewExecutionLog {
+        reason,
+        reported_at: event.time(),
+        report_id: Some(report_id),
+        ..NewExecutionLog::new(order_id, action)
+    })
+}
+
+/// Returns the step that records the execution of a report: as a fill among others if it fits the columns of one.
+///
+/// # Errors
+///
+/// The field that is missing.
+pub(super) fn execution_step<'e>(
+    report: &'e Report<'e>,
+    order_id: Uuid,
+    options: &'e Options,
+) -> Result<Step<'e>, String> {
+    if report.event.kind == Kind::Fill
+        && report.retried.is_none()
+        && let Some((id, fill)) = fill(report, order_id, options)
+    {
+        return Ok(Step::Fill(id, fill));
+    }
+    execution(report, Some(order_id), options).map(Step::Execution)
 }
 
 /// The fill that a report describes; none if its numbers don't fit the columns of a fill.
 fn fill<'e>(
-    event: &'e Event<'e>,
+    report: &'e Report<'e>,
     order_id: Uuid,
     options: &'e Options,
 ) -> Option<(Uuid, NewFill<'e>)> {
-    let commission = match event.commission {
-        Some(commission) => Commission::try_from(commission.value()).ok()?,
-        None => Commission::default(),
-    };
-    let rebate = match event.rebate {
-        Some(rebate) => Commission::try_from(rebate.value()).ok()?,
-        None => Commission::default(),
+    let event = report.event;
+    let amount = |number: Option<Number<'_>>| match number {
+        Some(number) => Commission::try_from(number.value()).ok(),
+        None => Some(Commission::default()),
     };
     let new = NewFill {
         order_id,
         timestamp: event.time()?,
-        quantity_filled: whole_shares(event.last_quantity?)?,
+        quantity_filled: whole_shares(&event.last_quantity?.value())?,
         price_at_fill: Price::try_from(event.last_price?.value()).ok()?,
         venue: options.venue_of(event),
-        commission,
-        rebate,
-        source: event.source.as_deref(),
+        commission: amount(event.commission)?,
+        rebate: amount(event.rebate)?,
+        source: Some(report.source),
         execution_id: event.execution_id.as_deref(),
     };
-    Some((event.id.unwrap_or_else(Uuid::now_v7), new))
+    Some((event.id.or(report.content_id).unwrap_or_else(Uuid::now_v7), new))
 }
 
 /// Returns the execution that a report describes, with its numbers as reported.
@@ -162,51 +174,72 @@ fn fill<'e>(
 ///
 /// The field that is missing.
 pub(super) fn execution<'e>(
-    event: &'e Event<'e>,
+    report: &'e Report<'e>,
     order_id: Option<Uuid>,
     options: &'e Options,
 ) -> Result<Execution<'e>, String> {
-    let of = || {
-        let refers_to = event.refers_to.as_deref();
-        refers_to.ok_or("the execution id that it amends (tag 19) is missing")
+    let event = report.event;
+    let missing = |field| format!("{} is missing", options.name_of(field));
+    if event.kind != Kind::Fill && event.refers_to.is_none() {
+        return Err(missing("refers_to"));
+    }
+    if event.kind != Kind::Bust {
+        event.last_quantity.ok_or_else(|| missing("last_quantity"))?;
+        event.last_price.ok_or_else(|| missing("last_price"))?;
+    }
+    event.time().ok_or_else(|| missing("at"))?;
+    Ok(execution_as_far_as_known(report, order_id, options))
+}
+
+/// Returns the execution that a report describes as far as it does: 0 for numbers and the Unix epoch for the time
+/// that are missing. A break can hold it.
+pub(super) fn execution_as_far_as_known<'e>(
+    report: &'e Report<'e>,
+    order_id: Option<Uuid>,
+    options: &'e Options,
+) -> Execution<'e> {
+    let event = report.event;
+    let kind = match (event.kind, event.refers_to.as_deref()) {
+        (Kind::Bust, Some(of)) => ExecutionKind::Bust { of },
+        (Kind::Correct, Some(of)) => ExecutionKind::Correction { of },
+        _ => ExecutionKind::Fill,
     };
-    let value = |number: Option<Number<'_>>, field: &str| match number {
-        Some(number) => Ok(number.value()),
-        None if event.kind == Kind::Bust => Ok(BigDecimal::default()),
-        None => Err(format!("{field} is missing")),
-    };
-    let kind = match event.kind {
-        Kind::Fill => ExecutionKind::Fill,
-        Kind::Bust => ExecutionKind::Bust { of: of()? },
-        _ => ExecutionKind::Correction { of: of()? },
-    };
-    Ok(Execution {
+    let value = |number: Option<Number<'_>>| number.map_or_else(BigDecimal::default, Number::value);
+    Execution {
         kind,
         order_id,
-        trader_id: None,
-        timestamp: event.time().ok_or("the time (tag 60 or 52) is missing")?,
-        quantity: value(event.last_quantity, "last quantity (tag 32)")?,
-        price: value(event.last_price, "last price (tag 31)")?,
+        trader_id: report.trader.as_ref().ok().copied(),
+        timestamp: time_of(event),
+        quantity: value(event.last_quantity),
+        price: value(event.last_price),
         venue: options.venue_of(event),
-        commission: event.commission.map(Number::value).unwrap_or_default(),
-        rebate: event.rebate.map(Number::value).unwrap_or_default(),
-        source: event.source.as_deref(),
+        commission: value(event.commission),
+        rebate: value(event.rebate),
+        source: Some(report.source),
         // An id that no order can have would refuse the execution; the message as received keeps it.
         client_order_id: event.client_order_id.as_deref().filter(|id| is_id(id)),
         execution_id: event.execution_id.as_deref(),
         raw: Some(event.raw.as_ref()).filter(|raw| !raw.trim().is_empty()),
-    })
+    }
 }
 
-/// Returns whether an order can have this client order id.
-fn is_id(id: &str) -> bool {
-    text::check_name("client order id", id, text::MAX_ID).is_ok()
+/// Returns the time of a report; the Unix epoch if it has none.
+pub(super) fn time_of(event: &Event<'_>) -> DateTime<Utc> {
+    event.time().unwrap_or(DateTime::UNIX_EPOCH)
 }
 
-/// Returns the value of a number of shares, if it is whole and fits the column.
-pub(super) fn whole_shares(number: Number<'_>) -> Option<i32> {
-    let value = number.value();
-    value.is_integer().then(|| value.to_i32()).flatten()
+/// Returns whether an order or an execution can have this id.
+pub(super) fn is_id(id: &str) -> bool {
+    text::check_name("id", id, text::MAX_ID).is_ok()
+}
+
+/// Returns the reason for which a report that can't be applied is a break.
+pub(super) fn break_reason(kind: Kind) -> BreakReason {
+    match kind {
+        Kind::Fill | Kind::Bust | Kind::Correct => BreakReason::Invalid,
+        Kind::NewOrder => BreakReason::InvalidOrder,
+        _ => BreakReason::UnappliedAction,
+    }
 }
 
 /// Cuts a reason to what the log keeps: an action is worth more than the end of its explanation.

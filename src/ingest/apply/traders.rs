@@ -1,11 +1,15 @@
 //! The traders that reports name, by id or by name.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use super::options::Options;
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
 use crate::error::Error;
+use crate::ingest::event::Event;
 use crate::schema::traders;
 use crate::traders::Trader;
 use crate::types::text;
@@ -17,32 +21,104 @@ const TRADERS: Uuid = Uuid::from_u128(0x8f1c_5f0e_6d2b_4b7a_9c53_2f6a_1d7e_4c03)
 /// Characters that the name of a trader may have.
 const MAX_NAME: usize = 100;
 
-/// Returns the trader that a report names, by its id or else by its name, and registers an unknown one:
-/// an unknown id only if the report also has the name to register it under.
-///
-/// The inner error says why the report can't be applied: an unknown id, or a name that is blank or too
-/// long. A name that several traders have is an outer error, which ends the run: guessing would record
-/// orders for the wrong trader.
-pub(super) fn find_or_register(
-    tx: &mut Tx<'_, Engine>,
-    id_or_name: &str,
-    name: Option<&str>,
-) -> Result<Result<Uuid, Error>, Error> {
-    if let Ok(id) = id_or_name.parse::<Uuid>() {
-        return match (tx.traders().get(id), name) {
-            (Err(error), Some(name)) if error.is_not_found() => {
-                separate_refusal(tx.traders().register_as(id, name))
-            }
-            (found, _) => separate_refusal(found),
-        };
+/// The traders of a batch.
+#[derive(Default)]
+pub(super) struct Traders {
+    /// The trader of each report, or why it can't be told.
+    pub of_reports: Vec<Result<Uuid, String>>,
+    /// The traders that this batch names first, by the text of the report.
+    pub new: HashMap<String, Uuid>,
+    /// The names of those that were registered.
+    pub registered: Vec<String>,
+}
+
+impl Traders {
+    /// Finds the trader of each report, given those that earlier batches have named, and registers unknown ones
+    /// if the options say so.
+    pub fn find(
+        tx: &mut Tx<'_, Engine>,
+        events: &[Event<'_>],
+        known: &HashMap<String, Uuid>,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        let mut traders = Self::default();
+        let mut refused: HashMap<&str, String> = HashMap::new();
+        for event in events {
+            let named = event.trader.as_deref();
+            let trader = match (options.trader, named) {
+                (Some(trader), _) => Ok(trader),
+                (None, None) => {
+                    Err("the report names no trader: name one with --trader, or its FIX \
+                                     tag with --trader-from"
+                        .to_owned())
+                }
+                (None, Some(named)) => {
+                    let found = known.get(named).or_else(|| traders.new.get(named)).copied();
+                    match (found, refused.get(named)) {
+                        (Some(id), _) => Ok(id),
+                        (None, Some(why)) => Err(why.clone()),
+                        (None, None) => {
+                            let name = event.trader_name.as_deref();
+                            let found = traders.find_or_register(tx, named, name, options)?;
+                            match &found {
+                                Ok(id) => drop(traders.new.insert(named.to_owned(), *id)),
+                                Err(why) => drop(refused.insert(named, why.clone())),
+                            }
+                            found
+                        }
+                    }
+                }
+            };
+            traders.of_reports.push(trader);
+        }
+        Ok(traders)
     }
-    let found = tx.traders().named(id_or_name)?;
-    match found.as_slice() {
-        [] => separate_refusal(register_by_name(tx, id_or_name)),
-        [trader] => Ok(Ok(trader.id)),
-        _ => {
-            let why = "is the name of several traders; use their ids";
-            Err(Error::invalid("trader", id_or_name, why))
+
+    /// Returns the trader that a report names, by its id or else by its name, and registers an unknown one if
+    /// the options say so: an unknown id only if the report also has the name to register it under.
+    ///
+    /// The inner error says why the trader can't be told. Several traders may have one name: to guess would
+    /// record orders for the wrong one.
+    fn find_or_register(
+        &mut self,
+        tx: &mut Tx<'_, Engine>,
+        id_or_name: &str,
+        name: Option<&str>,
+        options: &Options,
+    ) -> Result<Result<Uuid, String>, Error> {
+        let registers = options.register_traders;
+        let unknown = || {
+            format!(
+                "trader {id_or_name:?} is not registered; add it with `blotter traders add`, or register \
+                 the traders of the input with --register-traders"
+            )
+        };
+        if let Ok(id) = id_or_name.parse::<Uuid>() {
+            return match (tx.traders().get(id), name) {
+                (Err(error), Some(name)) if error.is_not_found() && registers => {
+                    self.registered.push(name.to_owned());
+                    separate_refusal(tx.traders().register_as(id, name))
+                }
+                (Err(error), _) if error.is_not_found() => Ok(Err(unknown())),
+                (found, _) => separate_refusal(found),
+            };
+        }
+        if let Err(error) = text::check("trader name", id_or_name, MAX_NAME) {
+            return Ok(Err(error.to_string()));
+        }
+        match tx.traders().named(id_or_name)?.as_slice() {
+            [] if registers => {
+                let registered = separate_refusal(register_by_name(tx, id_or_name))?;
+                if registered.is_ok() {
+                    self.registered.push(id_or_name.to_owned());
+                }
+                Ok(registered)
+            }
+            [] => Ok(Err(unknown())),
+            [trader] => Ok(Ok(trader.id)),
+            _ => Ok(Err(format!(
+                "trader {id_or_name:?} is the name of several traders; use their ids"
+            ))),
         }
     }
 }
@@ -50,7 +126,6 @@ pub(super) fn find_or_register(
 /// Registers a trader under an id made of its name. Idempotent, so that concurrent runs that meet the same
 /// new name don't fail.
 fn register_by_name(tx: &mut Tx<'_, Engine>, name: &str) -> Result<Trader, Error> {
-    text::check("trader name", name, MAX_NAME)?;
     let id = Uuid::new_v5(&TRADERS, name.as_bytes());
     diesel::insert_into(traders::table)
         .values((traders::id.eq(id), traders::name.eq(name)))
@@ -60,10 +135,10 @@ fn register_by_name(tx: &mut Tx<'_, Engine>, name: &str) -> Result<Trader, Error
 }
 
 /// Separates an error that is about one report from one that is about the run.
-fn separate_refusal(trader: Result<Trader, Error>) -> Result<Result<Uuid, Error>, Error> {
+fn separate_refusal(trader: Result<Trader, Error>) -> Result<Result<Uuid, String>, Error> {
     match trader {
         Ok(trader) => Ok(Ok(trader.id)),
-        Err(error) if error.is_not_found() || error.is_invalid_input() => Ok(Err(error)),
+        Err(error) if error.is_refusal() => Ok(Err(error.to_string())),
         Err(error) => Err(error),
     }
 }

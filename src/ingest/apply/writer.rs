@@ -1,19 +1,25 @@
 //! Writes batches of events to the store, each in one transaction.
 
 use std::collections::{HashMap, HashSet};
+use std::mem;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::duplicates::remove_duplicates;
+use super::content::Contents;
+use super::executions::KnownExecutions;
+use super::kept;
 use super::known_orders::KnownOrders;
 use super::options::Options;
-use super::plan::Plan;
+use super::plan::{Plan, Planner};
 use super::queues::QueueWriter;
-use super::tally::{Outcome, Problem, Tally};
-use super::traders::find_or_register;
-use super::venue_totals::{self, VenueTotals};
+use super::retry::{Numbers, event_of};
+use super::step::{Report, report_id};
+use super::tally::{Fate, Outcome, Problem, Tally};
+use super::totals::{self, COMPARED, LatestTotals, VenueTotals};
+use super::traders::Traders;
+use crate::breaks::{Break, NewBreakResolution};
 use crate::database::postgres::set_config;
 use crate::database::retry::retry;
 use crate::database::role::Engine;
@@ -21,14 +27,24 @@ use crate::database::session::Session;
 use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::event::Event;
+use crate::schema::{execution_logs, orders};
 use crate::types::enums::BreakReason;
 
 /// Attempts before giving up when a batch conflicts with other writers each time. Writers of the same
 /// input meet often; and in each attempt the session retries a few times itself.
 const MAX_ATTEMPTS: u32 = 10;
 
-/// Maximum number of orders with differing totals that are remembered until the end of the input.
-const MAX_DIFFERING: usize = 100_000;
+/// Times that the open breaks are tried again at the end of an input: each applied one may be what another lacks.
+const MAX_PASSES: u32 = 10;
+
+/// Breaks that are tried again in one transaction.
+const PAGE: i64 = 500;
+
+/// Breaks of an input that are remembered until its end, so that one that is applied counts as applied.
+const MAX_OPEN: usize = 100_000;
+
+/// Breaks of an input that are told to a person.
+const MAX_PROBLEMS: usize = 1000;
 
 /// Writes events to the store. Writes are idempotent: whatever a report adds is recognized by the ids in it,
 /// so that after a failure the same input is written again from its beginning.
@@ -43,13 +59,13 @@ const MAX_DIFFERING: usize = 100_000;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let engine = Blotter::connect("postgres://localhost/blotter")?.engine();
 /// let mut reader = Reader::new(std::fs::File::open("day.fix")?, FixReader::new(Some(1)));
-/// let mut writer = Writer::new(Options { trader: None, venue: "UNKNOWN".to_owned() });
+/// let mut writer = Writer::new(Options::default());
 /// while let Some(batch) = reader.batch(2000)? {
-///     for problem in writer.write(&engine, &batch.events)? {
-///         eprintln!("{problem}");
-///     }
+///     writer.write(&engine, &batch.events)?;
 /// }
-/// writer.finish(&engine)?;
+/// for problem in writer.finish(&engine)? {
+///     eprintln!("{problem}");
+/// }
 /// println!("{} fills", writer.tally().fills);
 /// # Ok(())
 /// # }
@@ -58,8 +74,12 @@ pub struct Writer {
     options: Options,
     /// The traders that reports have named so far, by the text of the report.
     traders: HashMap<String, Uuid>,
-    /// The venue's totals of orders whose stored totals differ.
-    differing: HashMap<Uuid, VenueTotals>,
+    contents: Contents,
+    totals: LatestTotals,
+    /// The breaks that reports of the input were kept as.
+    open: HashMap<Uuid, BreakReason>,
+    /// The first of them, as they are told to a person.
+    problems: Vec<Problem>,
     batches: u64,
     tally: Tally,
 }
@@ -68,28 +88,42 @@ pub struct Writer {
 struct Batch {
     outcome: Outcome,
     traders: HashMap<String, Uuid>,
-    agreeing: Vec<Uuid>,
-    differing: Vec<VenueTotals>,
+    contents: Contents,
+    totals: Vec<VenueTotals>,
 }
 
-/// The traders of a batch.
-#[derive(Default)]
-struct BatchTraders {
-    /// The trader of each report.
-    of_reports: Vec<Option<Uuid>>,
-    /// The indexes of the reports whose trader was refused.
-    refused: HashSet<usize>,
-    /// The traders that this batch names first.
-    new: HashMap<String, Uuid>,
+/// Where batches are written: each in a transaction of its own, or all in one that the caller has begun.
+enum Store<'s, 'c, 't> {
+    Session(&'s Session<Engine>),
+    Tx(&'t mut Tx<'c, Engine>),
+}
+
+impl Store<'_, '_, '_> {
+    /// Runs the work in a transaction, and again if it meets a conflict, up to [`MAX_ATTEMPTS`] times in all;
+    /// once in a transaction of the caller.
+    fn run<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Tx<'_, Engine>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match self {
+            Self::Session(session) => {
+                retry(MAX_ATTEMPTS, Error::is_conflict, |_| session.transaction(&mut work))
+            }
+            Self::Tx(tx) => work(tx),
+        }
+    }
 }
 
 impl Writer {
-    /// Returns a writer for one input, with the defaults for its reports.
+    /// Returns a writer for one input, with what holds for all of its reports.
     pub fn new(options: Options) -> Self {
         Self {
             options,
             traders: HashMap::new(),
-            differing: HashMap::new(),
+            contents: Contents::default(),
+            totals: LatestTotals::default(),
+            open: HashMap::new(),
+            problems: Vec::new(),
             batches: 0,
             tally: Tally::default(),
         }
@@ -100,23 +134,26 @@ impl Writer {
         &self.tally
     }
 
-    /// Writes a batch in a transaction of its own, and returns the reports that could not be applied. An
-    /// execution that a rule refuses is kept as a break.
+    /// Writes a batch in a transaction of its own. Reports that can't be applied are kept as breaks.
+    ///
+    /// The reports of an order whose row another session has locked for longer than the lock timeout are kept as
+    /// breaks, which [`Writer::finish`] tries again.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_invalid_input`]: a report names a trader by a name that several traders have.
     /// - [`Error::is_conflict`]: other sessions got in the way in every attempt.
     /// - Errors of the connection.
     ///
     /// Nothing of the batch is stored then.
-    pub fn write(
-        &mut self,
-        session: &Session<Engine>,
-        events: &[Event<'_>],
-    ) -> Result<Vec<Problem>, Error> {
-        let batch = retry_on_conflict(session, |tx| self.apply(tx, events))?;
-        Ok(self.merge(batch))
+    pub fn write(&mut self, session: &Session<Engine>, events: &[Event<'_>]) -> Result<(), Error> {
+        let mut store = Store::Session(session);
+        let batch = match store.run(|tx| self.apply(tx, events, Locked::Wait)) {
+            Err(error) if error.is_lock_timeout() => {
+                store.run(|tx| self.apply(tx, events, Locked::SetAside))?
+            }
+            applied => applied?,
+        };
+        self.merge(&mut store, batch)
     }
 
     /// Writes a batch in a transaction that the caller has begun and may roll back, as for a dry run.
@@ -124,25 +161,21 @@ impl Writer {
     /// # Errors
     ///
     /// Those of [`Writer::write`], without retries.
-    pub fn write_in(
-        &mut self,
-        tx: &mut Tx<'_, Engine>,
-        events: &[Event<'_>],
-    ) -> Result<Vec<Problem>, Error> {
-        let batch = self.apply(tx, events)?;
-        Ok(self.merge(batch))
+    pub fn write_in(&mut self, tx: &mut Tx<'_, Engine>, events: &[Event<'_>]) -> Result<(), Error> {
+        let batch = self.apply(tx, events, Locked::Wait)?;
+        self.merge(&mut Store::Tx(tx), batch)
     }
 
-    /// Ends the input: keeps a break ([`BreakReason::Totals`]) for each order whose totals differ from those
-    /// that its venue reports.
+    /// Ends the input: applies the open breaks of its traders that lack nothing any more, and keeps a break
+    /// ([`BreakReason::Totals`]) for each order whose totals differ from those that its venue reported last.
+    ///
+    /// Returns the first 1,000 reports that are kept as open breaks, in the sequence of the input.
     ///
     /// # Errors
     ///
     /// Those of [`Writer::write`].
-    pub fn finish(&mut self, session: &Session<Engine>) -> Result<(), Error> {
-        let breaks = retry_on_conflict(session, |tx| self.reconcile(tx))?;
-        self.count_breaks(breaks);
-        Ok(())
+    pub fn finish(&mut self, session: &Session<Engine>) -> Result<Vec<Problem>, Error> {
+        self.finish_with(&mut Store::Session(session))
     }
 
     /// Ends the input as [`Writer::finish`] does, in a transaction that the caller has begun.
@@ -150,59 +183,282 @@ impl Writer {
     /// # Errors
     ///
     /// Those of [`Writer::write`], without retries.
-    pub fn finish_in(&mut self, tx: &mut Tx<'_, Engine>) -> Result<(), Error> {
-        let breaks = self.reconcile(tx)?;
-        self.count_breaks(breaks);
-        Ok(())
+    pub fn finish_in(&mut self, tx: &mut Tx<'_, Engine>) -> Result<Vec<Problem>, Error> {
+        self.finish_with(&mut Store::Tx(tx))
     }
 
-    fn apply(&self, tx: &mut Tx<'_, Engine>, events: &[Event<'_>]) -> Result<Batch, Error> {
+    /// Tries all open breaks again and applies those that lack nothing any more; returns how many. Fills beyond the
+    /// quantity of their order, and executions that contradict a stored one, wait for a person.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Writer::write`].
+    pub fn retry_breaks(&mut self, session: &Session<Engine>) -> Result<u64, Error> {
+        let before = self.tally.healed;
+        let mut store = Store::Session(session);
+        self.heal(&mut store, None)?;
+        self.heal_totals(&mut store, None)?;
+        Ok(self.tally.healed - before)
+    }
+
+    fn finish_with(&mut self, store: &mut Store<'_, '_, '_>) -> Result<Vec<Problem>, Error> {
+        let mut traders: Vec<Uuid> = self.traders.values().copied().collect();
+        traders.extend(self.options.trader);
+        self.heal(store, Some(&traders))?;
+        self.reconcile(store)?;
+        self.heal_totals(store, Some(&traders))?;
+        Ok(mem::take(&mut self.problems))
+    }
+
+    /// Applies a batch of reports.
+    fn apply(
+        &self,
+        tx: &mut Tx<'_, Engine>,
+        events: &[Event<'_>],
+        locked: Locked,
+    ) -> Result<Batch, Error> {
         self.force_index_plans(tx)?;
-        let mut outcome = Outcome::default();
-        outcome.tally.events = events.len() as u64;
-        let traders = self.find_traders(tx, events, &mut outcome)?;
-        let mut orders = KnownOrders::load(tx, events, &traders.of_reports)?;
-        let plan =
-            Plan::new(events, &traders.of_reports, &traders.refused, &mut orders, &self.options);
-        outcome.tally.duplicates += plan.duplicates;
-        outcome.tally.unchanged += plan.unchanged;
-        for problem in plan.problems {
-            outcome.add_problem(problem.line, problem.why);
+        let traders = Traders::find(tx, events, &self.traders, &self.options)?;
+        let mut contents = self.contents.clone();
+        let sources: Vec<_> = events.iter().map(|event| self.options.source_of(event)).collect();
+        let reports: Vec<Report<'_>> = events
+            .iter()
+            .enumerate()
+            .map(|(place, event)| {
+                let trader = &traders.of_reports[place];
+                let content_id =
+                    contents.id_of(event, trader.as_ref().ok().copied(), &self.options);
+                Report { place, event, trader, source: &sources[place], content_id, retried: None }
+            })
+            .collect();
+        let mut batch = self.apply_reports(tx, &reports, locked)?;
+        batch.outcome.tally.traders = traders.registered;
+        batch.outcome.count_reports();
+        Ok(Batch { traders: traders.new, contents, ..batch })
+    }
+
+    /// Applies reports in rounds: those that depend on what others come to are left for the next one.
+    fn apply_reports(
+        &self,
+        tx: &mut Tx<'_, Engine>,
+        reports: &[Report<'_>],
+        locked: Locked,
+    ) -> Result<Batch, Error> {
+        let mut batch = Batch {
+            outcome: Outcome::new(reports.len()),
+            traders: HashMap::new(),
+            contents: Contents::default(),
+            totals: Vec::new(),
+        };
+        let mut refused = HashMap::new();
+        let mut remaining: Vec<&Report<'_>> = reports.iter().collect();
+        while !remaining.is_empty() {
+            // A savepoint for each attempt: if the database refuses an order, what was planned for it is void.
+            AnsiTransactionManager::begin_transaction(tx.conn())?;
+            let mut outcome = batch.outcome.clone();
+            let round = self.apply_round(tx, &remaining, &refused, locked, &mut outcome)?;
+            if !round.refused.is_empty() {
+                AnsiTransactionManager::rollback_transaction(tx.conn())?;
+                refused.extend(round.refused);
+                continue;
+            }
+            AnsiTransactionManager::commit_transaction(tx.conn())?;
+            batch.outcome = outcome;
+            batch.totals.extend(round.totals);
+            remaining = round.deferred;
         }
-        let queues = remove_duplicates(tx, plan.queues, &orders, &self.options, &mut outcome)?;
-        let mut writer = QueueWriter::new(tx, &mut outcome, &self.differing, &self.options);
-        writer.write(queues)?;
-        let stored_id = |id| writer.stored_id(id);
-        let totals = plan.totals.merge(&self.differing, &self.options, stored_id);
-        let (agreeing, differing) = venue_totals::compare(tx, totals)?;
-        Ok(Batch { outcome, traders: traders.new, agreeing, differing })
+        Ok(batch)
+    }
+
+    fn apply_round<'r>(
+        &'r self,
+        tx: &mut Tx<'_, Engine>,
+        reports: &[&'r Report<'r>],
+        refused: &HashMap<usize, String>,
+        locked: Locked,
+        outcome: &mut Outcome,
+    ) -> Result<Round<'r>, Error> {
+        let options = &self.options;
+        let mut known_orders = KnownOrders::load(tx, reports, options)?;
+        let locked = match locked {
+            Locked::Wait => HashSet::new(),
+            Locked::SetAside => locked_chains(tx, &known_orders)?,
+        };
+        let mut known_reports = known_reports(tx, reports, &known_orders, options)?;
+        let mut planner = Planner {
+            orders: &mut known_orders,
+            known_reports: &mut known_reports,
+            refused,
+            locked: &locked,
+            options,
+        };
+        let plan = Plan::new(reports.iter().copied(), &mut planner, outcome);
+        let known = KnownExecutions::load(tx, &plan.queues, &known_orders, options)?;
+        let mut writer = QueueWriter {
+            tx,
+            outcome,
+            known,
+            totals: &self.totals,
+            options,
+            stored_ids: HashMap::new(),
+            refused: HashMap::new(),
+        };
+        writer.write(plan.queues)?;
+        let QueueWriter { stored_ids, refused, .. } = writer;
+        let stored_id = |id| stored_ids.get(&id).copied().unwrap_or(id);
+        // What a report that is kept as a break counts, the store can't have.
+        let totals = plan
+            .totals
+            .iter()
+            .filter(|(report, _)| outcome.fate(report.place) != Some(Fate::Broken));
+        let totals = totals.filter_map(|(report, of)| {
+            let of = super::plan::TotalsOf {
+                root: stored_id(of.root),
+                order_id: stored_id(of.order_id),
+            };
+            VenueTotals::of_report(report.event, of, options)
+        });
+        Ok(Round { refused, totals: totals.collect(), deferred: plan.deferred })
     }
 
     /// Adds a committed batch to the state of the writer.
-    fn merge(&mut self, batch: Batch) -> Vec<Problem> {
+    fn merge(&mut self, store: &mut Store<'_, '_, '_>, batch: Batch) -> Result<(), Error> {
         self.batches += 1;
         self.traders.extend(batch.traders);
-        for id in batch.agreeing {
-            self.differing.remove(&id);
+        self.contents = batch.contents;
+        for totals in batch.totals {
+            self.totals.add(totals);
         }
-        for totals in batch.differing {
-            if self.differing.len() < MAX_DIFFERING {
-                self.differing.insert(totals.order_id, totals);
+        let room = MAX_OPEN.saturating_sub(self.open.len());
+        self.open.extend(batch.outcome.open.into_iter().take(room));
+        let room = MAX_PROBLEMS.saturating_sub(self.problems.len());
+        self.problems.extend(batch.outcome.problems.into_iter().take(room));
+        self.tally.add(batch.outcome.tally);
+        if self.totals.is_full() {
+            let mut remembered = self.totals.clone();
+            store.run(|tx| {
+                remembered = self.totals.clone();
+                remembered.forget(tx)
+            })?;
+            self.totals = remembered;
+        }
+        Ok(())
+    }
+
+    /// Tries the open breaks of these traders again, all if there are none given, until nothing more is applied.
+    fn heal(
+        &mut self,
+        store: &mut Store<'_, '_, '_>,
+        traders: Option<&[Uuid]>,
+    ) -> Result<(), Error> {
+        for _ in 0..MAX_PASSES {
+            let (mut after, mut has_progress) = (None, false);
+            loop {
+                let page = store.run(|tx| tx.breaks().open_page_after(traders, after, PAGE))?;
+                let Some(last) = page.last() else { break };
+                after = Some((last.created_at, last.id));
+                let outcome = store.run(|tx| self.retry_page(tx, &page))?;
+                has_progress |= !outcome.healed.is_empty();
+                self.count_healed(outcome);
+            }
+            if !has_progress {
+                break;
             }
         }
-        self.tally.add(&batch.outcome.tally);
-        batch.outcome.problems
+        Ok(())
     }
 
-    fn reconcile(&self, tx: &mut Tx<'_, Engine>) -> Result<Vec<BreakReason>, Error> {
+    /// Tries breaks again, and resolves those that are applied.
+    fn retry_page(&self, tx: &mut Tx<'_, Engine>, page: &[Break]) -> Result<Outcome, Error> {
         self.force_index_plans(tx)?;
-        venue_totals::reconcile(tx, &self.differing, &self.options)
+        let numbers: Vec<Numbers> = page.iter().map(Numbers::of).collect();
+        let (breaks, events): (Vec<&Break>, Vec<Event<'_>>) = page
+            .iter()
+            .zip(&numbers)
+            .filter(|(kept, _)| kept.reason != BreakReason::Totals)
+            .filter_map(|(kept, numbers)| Some((kept, event_of(kept, numbers)?)))
+            .unzip();
+        // Whoever owns the order of a break is known; the reports that name nobody still don't.
+        let options = Options { trader: None, register_traders: false, ..self.options.clone() };
+        let traders = Traders::find(tx, &events, &self.traders, &options)?;
+        let reports: Vec<Report<'_>> = events
+            .iter()
+            .enumerate()
+            .map(|(place, event)| Report {
+                place,
+                event,
+                trader: &traders.of_reports[place],
+                source: &breaks[place].source,
+                content_id: None,
+                retried: Some(breaks[place]),
+            })
+            .collect();
+        let mut outcome = self.apply_reports(tx, &reports, Locked::Wait)?.outcome;
+        for (place, kept) in breaks.iter().enumerate() {
+            let is_applied = matches!(outcome.fate(place), Some(Fate::Applied | Fate::Known));
+            if is_applied && !outcome.healed.contains(&kept.id) {
+                let resolution = NewBreakResolution::dismiss(kept.id, kept::healed(kept.reason));
+                tx.breaks().resolve(&resolution)?;
+                outcome.healed.push(kept.id);
+            }
+        }
+        Ok(outcome)
     }
 
-    fn count_breaks(&mut self, breaks: Vec<BreakReason>) {
-        self.differing.clear();
-        for reason in breaks {
-            self.tally.add_break(reason);
+    /// Counts breaks that were applied: those of this input as applied reports.
+    fn count_healed(&mut self, outcome: Outcome) {
+        self.tally.add(outcome.tally);
+        for id in outcome.healed {
+            match self.open.remove(&id) {
+                Some(reason) => {
+                    self.tally.remove_break(reason);
+                    self.problems.retain(|problem| problem.break_id != id);
+                }
+                None => self.tally.healed += 1,
+            }
+        }
+    }
+
+    /// Keeps a break for each order whose totals differ from those that its venue reported last.
+    fn reconcile(&mut self, store: &mut Store<'_, '_, '_>) -> Result<(), Error> {
+        let (mut open, mut healed) = (Vec::new(), 0);
+        for totals in self.totals.sorted().chunks(COMPARED) {
+            let (still_open, resolved) = store.run(|tx| {
+                self.force_index_plans(tx)?;
+                totals::reconcile(tx, totals)
+            })?;
+            open.extend(still_open);
+            healed += resolved.len() as u64;
+        }
+        for kept in open {
+            self.tally.add_break(kept.reason);
+        }
+        self.tally.healed += healed;
+        self.totals = LatestTotals::default();
+        Ok(())
+    }
+
+    /// Resolves the breaks of totals that the store has come to.
+    fn heal_totals(
+        &mut self,
+        store: &mut Store<'_, '_, '_>,
+        traders: Option<&[Uuid]>,
+    ) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let page = store.run(|tx| tx.breaks().open_page_after(traders, after, PAGE))?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some((last.created_at, last.id));
+            let healed = store.run(|tx| {
+                let mut healed = 0;
+                for kept in page.iter().filter(|kept| kept.reason == BreakReason::Totals) {
+                    let numbers = Numbers::of(kept);
+                    let event = event_of(kept, &numbers);
+                    healed += u64::from(totals::heal_if_equal(tx, kept, event.as_ref())?);
+                }
+                Ok(healed)
+            })?;
+            self.tally.healed += healed;
         }
     }
 
@@ -222,46 +478,71 @@ impl Writer {
         }
         Ok(())
     }
-
-    /// Finds the trader of each report, or registers it. A report whose trader is refused is a problem.
-    fn find_traders(
-        &self,
-        tx: &mut Tx<'_, Engine>,
-        events: &[Event<'_>],
-        outcome: &mut Outcome,
-    ) -> Result<BatchTraders, Error> {
-        let mut traders = BatchTraders::default();
-        for (index, event) in events.iter().enumerate() {
-            let named = event.trader.as_deref().filter(|_| self.options.trader.is_none());
-            let Some(named) = named else {
-                traders.of_reports.push(self.options.trader);
-                continue;
-            };
-            let known = self.traders.get(named).or_else(|| traders.new.get(named)).copied();
-            let trader = match known {
-                Some(id) => Some(id),
-                None => match find_or_register(tx, named, event.trader_name.as_deref())? {
-                    Ok(id) => {
-                        traders.new.insert(named.to_owned(), id);
-                        Some(id)
-                    }
-                    Err(error) => {
-                        outcome.add_problem(event.line, error.to_string());
-                        traders.refused.insert(index);
-                        None
-                    }
-                },
-            };
-            traders.of_reports.push(trader);
-        }
-        Ok(traders)
-    }
 }
 
-/// Runs the work in a transaction, and again if it meets a conflict, up to [`MAX_ATTEMPTS`] times in all.
-fn retry_on_conflict<T>(
-    session: &Session<Engine>,
-    mut work: impl FnMut(&mut Tx<'_, Engine>) -> Result<T, Error>,
-) -> Result<T, Error> {
-    retry(MAX_ATTEMPTS, Error::is_conflict, |_| session.transaction(&mut work))
+/// What to do about orders whose rows another session has locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Locked {
+    Wait,
+    SetAside,
+}
+
+/// What a round of a batch comes to.
+struct Round<'r> {
+    /// Why the database refuses the orders that the reports at these places present.
+    refused: HashMap<usize, String>,
+    totals: Vec<VenueTotals>,
+    deferred: Vec<&'r Report<'r>>,
+}
+
+/// Locks the known orders that no other session has locked, and returns the chains of the others.
+fn locked_chains(
+    tx: &mut Tx<'_, Engine>,
+    known_orders: &KnownOrders,
+) -> Result<HashSet<Uuid>, Error> {
+    let ids = known_orders.stored_ids();
+    let free: HashSet<Uuid> = orders::table
+        .filter(orders::id.eq_any(&ids))
+        .order(orders::id)
+        .select(orders::id)
+        .for_no_key_update()
+        .skip_locked()
+        .load(tx.conn())?
+        .into_iter()
+        .collect();
+    let locked = ids.iter().filter(|id| !free.contains(id));
+    Ok(locked.filter_map(|id| Some(known_orders.get(*id)?.root)).collect())
+}
+
+/// Returns the report ids under which the log has actions of these reports already.
+fn known_reports(
+    tx: &mut Tx<'_, Engine>,
+    reports: &[&Report<'_>],
+    known_orders: &KnownOrders,
+    options: &Options,
+) -> Result<HashSet<Uuid>, Error> {
+    let mut report_ids = Vec::new();
+    for report in reports.iter().filter(|report| !report.event.kind.is_execution()) {
+        let Ok(trader) = report.trader else { continue };
+        report_ids.extend(report.event.id);
+        let roots = known_orders.roots_named(*trader, report.event);
+        report_ids.extend(roots.into_iter().map(|root| report_id(report.event, root, options)));
+    }
+    if report_ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let stored_orders = known_orders.stored_ids();
+    let of_orders = execution_logs::order_id.eq_any(&stored_orders);
+    // An export of this store itself names its own entries, by their ids.
+    let logged: Vec<(Uuid, Option<Uuid>)> = execution_logs::table
+        .filter(
+            of_orders.and(
+                execution_logs::report_id
+                    .eq_any(&report_ids)
+                    .or(execution_logs::id.eq_any(&report_ids)),
+            ),
+        )
+        .select((execution_logs::id, execution_logs::report_id))
+        .load(tx.conn())?;
+    Ok(logged.into_iter().map(|(id, report_id)| report_id.unwrap_or(id)).collect())
 }

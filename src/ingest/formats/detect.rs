@@ -291,3 +291,19 @@ fn has_key(bytes: &[u8], key: &str) -> bool {
     let mut places = memmem::find_iter(bytes, &quoted);
     places.any(|place| bytes[place + quoted.len()..].trim_ascii_start().starts_with(b":"))
 }
+
+/// Reads the first event of a message of any format, such as the raw message of a break; none if there is none that
+/// can be read.
+pub(in crate::ingest) fn read_message(message: &str) -> Option<Event<'_>> {
+    let mut rest = message.as_bytes();
+    let mut format = AnyFormat::new(FormatName::of(rest)?, None);
+    while let Some(length) = format.cut(rest, true).filter(|_| !rest.is_empty()) {
+        let (unit, after) = rest.split_at_checked(length.max(1))?;
+        match format.read(unit, 1) {
+            Ok(None) => rest = after,
+            Ok(event) => return event,
+            Err(_) => return None,
+        }
+    }
+    None
+}

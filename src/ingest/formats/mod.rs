@@ -13,6 +13,7 @@ mod text;
 
 pub use alpaca::Alpaca;
 pub use csv::Csv;
+pub(super) use detect::read_message;
 pub use detect::{AnyFormat, FormatName, detect};
 pub use fix::FixReader;
 pub use ndjson::Ndjson;

@@ -290,7 +290,7 @@ pub fn trading_day() -> Database {
     let db = Database::migrated();
     let engine = db.blotter().engine();
     let mut reader = Reader::new(DAY, FixReader::new(Some(1)));
-    let mut writer = Writer::new(Options { trader: None, venue: "UNKNOWN".to_owned() });
+    let mut writer = Writer::new(Options { register_traders: true, ..Options::default() });
     while let Some(batch) = reader.batch(2000).unwrap() {
         writer.write(&engine, &batch.events).unwrap();
     }

@@ -1,0 +1,276 @@
+//! The executions that are stored, as fills or as breaks, and how a reported one relates to them.
+//!
+//! Its key is the order chain, the source, the execution id and the kind. The same key again is the same execution
+//! only if its content agrees: quantity, price and trading day. Sessions differ in the precision of their
+//! clocks, in commissions and in what CumQty counts, so these don't decide.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use bigdecimal::BigDecimal;
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::known_orders::KnownOrders;
+use super::options::Options;
+use super::step::{PlannedStep, Report, Step, execution_as_far_as_known};
+use crate::breaks::{Break, BreakHistory, Execution, ExecutionKind};
+use crate::database::role::Engine;
+use crate::database::transaction::Tx;
+use crate::error::Error;
+use crate::fills::Fill;
+use crate::schema::fills;
+use crate::types::currency::unit_factors;
+
+/// How a reported execution relates to those that are known.
+#[derive(Debug)]
+pub(super) enum Classification {
+    /// None with this key is known.
+    New,
+    /// The same execution is recorded.
+    Known,
+    /// The same execution is kept as a break that nobody has resolved.
+    Broken(Box<Break>),
+    /// Another execution has this key; in words.
+    Mismatch(String),
+}
+
+/// Where the executions with one id belong: an order chain, or an order that is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Place {
+    Chain(Uuid),
+    /// The trader and the client order id that the report names.
+    Unknown(Option<Uuid>, Option<String>),
+}
+
+/// What identifies an execution, and what became of it.
+#[derive(Clone, Debug)]
+struct KnownExecution {
+    source: String,
+    kind: &'static str,
+    quantity: BigDecimal,
+    price: BigDecimal,
+    timestamp: DateTime<Utc>,
+    /// The open break that it is; none if it is recorded, or its break is resolved.
+    open_break: Option<Box<Break>>,
+}
+
+/// The known executions of the orders of a batch.
+pub(super) struct KnownExecutions<'o> {
+    options: &'o Options,
+    by_id: HashMap<(Place, String), Vec<KnownExecution>>,
+    /// The fills, and the breaks with whether they are open, that are known by the store's own id.
+    by_store_id: HashMap<Uuid, Option<Box<Break>>>,
+}
+
+const FILL: &str = "fill";
+const BUST: &str = "bust";
+const CORRECTION: &str = "correction";
+
+impl KnownExecution {
+    fn of_fill(fill: &Fill) -> Self {
+        Self {
+            source: fill.source.clone(),
+            kind: match (fill.amends, fill.is_bust) {
+                (None, _) => FILL,
+                (_, true) => BUST,
+                (_, false) => CORRECTION,
+            },
+            quantity: fill.quantity_filled.into(),
+            price: fill.price_at_fill.into(),
+            timestamp: fill.timestamp,
+            open_break: None,
+        }
+    }
+
+    fn of_break(BreakHistory { reported, resolution }: &BreakHistory) -> Self {
+        Self {
+            source: reported.source.clone(),
+            kind: match (&reported.refers_to, reported.is_bust) {
+                (None, _) => FILL,
+                (_, true) => BUST,
+                (_, false) => CORRECTION,
+            },
+            quantity: reported.quantity.clone(),
+            price: reported.price.clone(),
+            timestamp: reported.timestamp,
+            open_break: resolution.is_none().then(|| Box::new(reported.clone())),
+        }
+    }
+
+    fn of_report(execution: &Execution<'_>) -> Self {
+        Self {
+            source: execution.source().to_owned(),
+            kind: match execution.kind {
+                ExecutionKind::Fill => FILL,
+                ExecutionKind::Bust { .. } => BUST,
+                ExecutionKind::Correction { .. } => CORRECTION,
+            },
+            quantity: execution.quantity.clone(),
+            price: execution.price.clone(),
+            timestamp: execution.timestamp,
+            open_break: None,
+        }
+    }
+
+    /// Whether both have the same key within their order chain and execution id.
+    fn has_same_key(&self, other: &Self) -> bool {
+        self.source == other.source && self.kind == other.kind
+    }
+
+    /// Returns in what the content of a report with the same key differs; none if it is the same execution.
+    fn difference(
+        &self,
+        reported: &Self,
+        report: &Report<'_>,
+        options: &Options,
+    ) -> Option<String> {
+        let currency = report.event.currency.as_deref();
+        let has_same_price =
+            || unit_factors(currency).iter().any(|factor| &reported.price * factor == self.price);
+        // A bust takes back its whole fill, whatever quantity and price its report has.
+        let is_same = self.kind == BUST || self.quantity == reported.quantity && has_same_price();
+        let days = [self.timestamp, reported.timestamp].map(|time| options.day_at(time));
+        let has_day = report.event.at.is_some();
+        let [stored, new] = [self, reported].map(|it| {
+            let (quantity, price) = (it.quantity.to_plain_string(), it.price.to_plain_string());
+            format!("a {} of {quantity} at {price}", it.kind)
+        });
+        match (is_same, has_day && days[0] != days[1]) {
+            (true, false) => None,
+            (true, true) => Some(format!(
+                "is stored as of {}, and reported as of {}; if ids start again each day, ingest with \
+                 --daily-ids",
+                days[0], days[1]
+            )),
+            (false, _) => Some(format!("is stored as {stored}, and reported as {new}")),
+        }
+    }
+}
+
+impl<'o> KnownExecutions<'o> {
+    /// Loads the stored executions that the steps may repeat.
+    pub fn load(
+        tx: &mut Tx<'_, Engine>,
+        queues: &HashMap<Uuid, VecDeque<PlannedStep<'_>>>,
+        orders: &KnownOrders,
+        options: &'o Options,
+    ) -> Result<Self, Error> {
+        let mut known = Self { options, by_id: HashMap::new(), by_store_id: HashMap::new() };
+        let executions = || {
+            let steps = queues.values().flatten().map(|planned| planned.report);
+            steps.filter(|report| report.event.kind.is_execution())
+        };
+        let execution_ids: HashSet<&str> =
+            executions().filter_map(|report| report.event.execution_id.as_deref()).collect();
+        let store_ids: Vec<Uuid> =
+            executions().filter_map(|report| report.event.id.or(report.content_id)).collect();
+        if execution_ids.is_empty() && store_ids.is_empty() {
+            return Ok(known);
+        }
+        let stored_orders = orders.stored_ids();
+        let conn = tx.conn();
+        let mut of_fills: Vec<Fill> = Vec::new();
+        if !stored_orders.is_empty() && !execution_ids.is_empty() {
+            of_fills = Fill::query()
+                .filter(fills::order_id.eq_any(&stored_orders))
+                .filter(fills::execution_id.eq_any(&execution_ids))
+                .load(conn)?;
+        }
+        if !store_ids.is_empty() {
+            let own = Fill::query().filter(fills::id.eq_any(&store_ids));
+            of_fills.extend(own.load::<Fill>(conn)?);
+        }
+        for fill in &of_fills {
+            let place = Place::Chain(fill.root_id);
+            known.insert(place, fill.execution_id.as_deref(), KnownExecution::of_fill(fill));
+            known.by_store_id.insert(fill.id, None);
+        }
+        let traders: Vec<Uuid> =
+            executions().filter_map(|report| report.trader.as_ref().ok().copied()).collect();
+        let execution_ids: Vec<&str> = execution_ids.into_iter().collect();
+        let mut kept = tx.breaks().of_executions(&stored_orders, &traders, &execution_ids)?;
+        kept.extend(tx.breaks().with_ids(&store_ids)?);
+        for history in kept.iter().filter(|history| history.reported.reason.is_execution()) {
+            let reported = &history.reported;
+            let place = match reported.order_id.map(|id| orders.get(id)) {
+                Some(Some(order)) => Place::Chain(order.root),
+                // Of an order that no report of the batch is about.
+                Some(None) => continue,
+                None => Place::Unknown(reported.trader_id, reported.client_order_id.clone()),
+            };
+            let execution = KnownExecution::of_break(history);
+            known.by_store_id.insert(reported.id, execution.open_break.clone());
+            known.insert(place, reported.execution_id.as_deref(), execution);
+        }
+        Ok(known)
+    }
+
+    /// Returns whether a stored fill is the execution of a report of its order chain.
+    pub fn is_fill(fill: &Fill, report: &Report<'_>, options: &Options) -> bool {
+        let stored = KnownExecution::of_fill(fill);
+        let execution = execution_as_far_as_known(report, None, options);
+        let reported = KnownExecution::of_report(&execution);
+        stored.has_same_key(&reported) && stored.difference(&reported, report, options).is_none()
+    }
+
+    fn insert(&mut self, place: Place, execution_id: Option<&str>, execution: KnownExecution) {
+        if let Some(id) = execution_id {
+            self.by_id.entry((place, id.to_owned())).or_default().push(execution);
+        }
+    }
+
+    /// Compares a reported execution with the known ones, and adds it if it is new.
+    pub fn classify(&mut self, root: Uuid, planned: &PlannedStep<'_>) -> Classification {
+        let report = planned.report;
+        if report.event.kind.is_execution()
+            && let Some(id) = report.event.id.or(report.content_id)
+            && let Some(open) = self.by_store_id.get(&id)
+            && report.retried.is_none_or(|retried| retried.id != id)
+        {
+            return match open {
+                Some(open) => Classification::Broken(open.clone()),
+                None => Classification::Known,
+            };
+        }
+        let (Step::Fill(..) | Step::Execution(_)) = planned.step else {
+            // A report that contradicts its order is a break already; that it is one is found when it is kept.
+            return Classification::New;
+        };
+        let Some(id) = report.event.execution_id.as_deref() else { return Classification::New };
+        let execution = execution_as_far_as_known(report, planned.order_id, self.options);
+        let reported = KnownExecution::of_report(&execution);
+        let unknown =
+            Place::Unknown(execution.trader_id, execution.client_order_id.map(str::to_owned));
+        let own = match planned.order_id {
+            Some(_) => Place::Chain(root),
+            None => unknown.clone(),
+        };
+        let retried = report.retried.map(|retried| retried.id);
+        let is_own = |known: &&KnownExecution| {
+            let open = known.open_break.as_ref().map(|open| open.id);
+            open.is_some() && open == retried
+        };
+        // It may have been kept as a break before its order was known.
+        let places = [own.clone(), unknown].map(|place| (place, id.to_owned()));
+        let found: Vec<&KnownExecution> = places
+            .iter()
+            .filter_map(|place| self.by_id.get(place))
+            .flatten()
+            .filter(|known| known.has_same_key(&reported) && !is_own(known))
+            .collect();
+        let difference = |known: &KnownExecution| known.difference(&reported, report, self.options);
+        if let Some(same) = found.iter().find(|known| difference(known).is_none()) {
+            return match &same.open_break {
+                Some(open) => Classification::Broken(open.clone()),
+                None => Classification::Known,
+            };
+        }
+        if let Some(why) = found.first().and_then(|known| difference(known)) {
+            let why = format!("execution id {id:?} of {} {why}", reported.source);
+            return Classification::Mismatch(why);
+        }
+        self.insert(own, Some(id), reported);
+        Classification::New
+    }
+}

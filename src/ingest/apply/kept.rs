@@ -1,0 +1,126 @@
+//! Reports that are kept as breaks: whatever a report is and whatever is wrong with it, a break can hold it.
+
+use bigdecimal::BigDecimal;
+use chrono::{DateTime, Datelike};
+use uuid::Uuid;
+
+use super::options::Options;
+use super::step::{Report, execution_as_far_as_known, is_id, time_of};
+use crate::breaks::{Break, Execution, ExecutionKind, UnappliedReason, UnappliedReport};
+use crate::database::role::Engine;
+use crate::database::transaction::Tx;
+use crate::error::Error;
+use crate::ingest::event::Number;
+use crate::types::enums::BreakReason;
+use crate::types::text;
+
+/// Characters that the venue and the source of a break may have.
+const MAX_VENUE: usize = 50;
+
+/// Characters of a message that a break keeps.
+const MAX_RAW: usize = 65_536;
+
+/// Digits that a number of a break may have before the decimal point, and after it.
+const MAX_DIGITS: i64 = 20;
+
+/// Namespace of the version 5 UUIDs of breaks that have no execution id.
+const BREAKS: Uuid = Uuid::from_u128(0x8f1c_5f0e_6d2b_4b7a_9c53_2f6a_1d7e_4c05);
+
+/// Keeps a report as a break. What the columns of a break can't hold is left out, and is in the message as received.
+pub(super) fn store(
+    tx: &mut Tx<'_, Engine>,
+    report: &Report<'_>,
+    order_id: Option<Uuid>,
+    reason: BreakReason,
+    why: &str,
+    options: &Options,
+) -> Result<Break, Error> {
+    let event = report.event;
+    let raw = readable(&event.raw);
+    let execution = execution_as_far_as_known(report, order_id, options);
+    let fits = |name: &str| text::check_name("venue", name, MAX_VENUE).is_ok();
+    let venue = if fits(execution.venue) { execution.venue } else { "UNKNOWN" };
+    let source = Some(report.source).filter(|source| fits(source));
+    let execution_id = execution.execution_id.filter(|id| is_id(id));
+    let timestamp = match time_of(event) {
+        time if (1..=9999).contains(&time.year()) => time,
+        _ => DateTime::UNIX_EPOCH,
+    };
+    let raw = Some(raw.as_str()).filter(|raw| !raw.trim().is_empty());
+    // Without an execution id, what was received tells it from others.
+    let content = || format!("{:?} {}", event.kind, raw.unwrap_or_default());
+    let id = report.content_id.unwrap_or_else(|| Uuid::new_v5(&BREAKS, content().as_bytes()));
+    if event.kind.is_execution() {
+        let execution = Execution {
+            venue,
+            source,
+            execution_id,
+            timestamp,
+            kind: match execution.kind.refers_to().is_none_or(is_id) {
+                true => execution.kind,
+                false => ExecutionKind::Fill,
+            },
+            quantity: fitting(execution.quantity),
+            price: fitting(execution.price),
+            commission: fitting(execution.commission),
+            rebate: fitting(execution.rebate),
+            raw,
+            ..execution
+        };
+        // One with an execution id is recognized by that.
+        let id = if execution_id.is_some() { Uuid::now_v7() } else { id };
+        return tx.breaks().insert_or_find_as(id, &execution, reason, why);
+    }
+    let number = |number: Option<Number<'_>>| {
+        number.map_or_else(BigDecimal::default, |number| fitting(number.value()))
+    };
+    let is_order = reason == BreakReason::InvalidOrder;
+    tx.breaks().record_unapplied(&UnappliedReport {
+        reason: match is_order {
+            true => UnappliedReason::InvalidOrder,
+            false => UnappliedReason::UnappliedAction,
+        },
+        trader_id: report.trader.as_ref().ok().copied(),
+        order_id: order_id.filter(|_| !is_order),
+        client_order_id: execution.client_order_id,
+        execution_id: execution_id.filter(|_| !is_order),
+        timestamp,
+        venue,
+        source,
+        quantity: number(event.quantity),
+        price: number(event.price),
+        detail: why,
+        raw,
+    })
+}
+
+/// Returns why a break of this reason is applied after all, as its resolution says it.
+pub(super) fn healed(reason: BreakReason) -> &'static str {
+    match reason {
+        BreakReason::UnknownOrder => "applied, its order is stored now",
+        BreakReason::UnknownFill => "applied, the fill that it amends is stored now",
+        BreakReason::Precision => "applied, the columns are wide enough now",
+        BreakReason::InvalidOrder => "applied, the order is stored now",
+        BreakReason::Totals => "applied, the totals agree again",
+        BreakReason::OrderEnded | BreakReason::OverFill => "applied, its order has room for it now",
+        BreakReason::Mismatch | BreakReason::Invalid | BreakReason::UnappliedAction => {
+            "applied, nothing is in its way any more"
+        }
+    }
+}
+
+/// Returns a number that a break can hold: 0 in place of one with too many digits.
+fn fitting(value: BigDecimal) -> BigDecimal {
+    let value = value.normalized();
+    let scale = value.fractional_digit_count();
+    let digits = i64::try_from(value.digits()).unwrap_or(i64::MAX);
+    match scale <= MAX_DIGITS && digits.saturating_sub(scale) <= MAX_DIGITS {
+        true => value,
+        false => BigDecimal::default(),
+    }
+}
+
+/// Returns a message as a text column can hold it: without NUL, and not too long.
+fn readable(raw: &str) -> String {
+    raw.chars().take(MAX_RAW).map(|c| if c == '\0' { '\u{2400}' } else { c }).collect()
+}

@@ -1,0 +1,73 @@
+//! Breaks that are tried again: when what a break lacked has come, it is applied.
+
+use chrono::NaiveDate;
+
+use crate::breaks::Break;
+use crate::ingest::event::{Event, Kind, Number};
+use crate::ingest::formats::read_message;
+use crate::types::enums::BreakReason;
+
+/// The numbers of a break as text, for its event to borrow.
+pub(super) struct Numbers {
+    quantity: String,
+    price: String,
+    commission: String,
+    rebate: String,
+}
+
+impl Numbers {
+    pub fn of(kept: &Break) -> Self {
+        Self {
+            quantity: kept.quantity.to_plain_string(),
+            price: kept.price.to_plain_string(),
+            commission: kept.commission.to_plain_string(),
+            rebate: kept.rebate.to_plain_string(),
+        }
+    }
+}
+
+/// Returns the report that a break was made of; none if it can't be read again.
+///
+/// An execution of a known order is in the columns of its break. Any other report is read again from its message,
+/// which says more than they hold.
+pub(super) fn event_of<'b>(kept: &'b Break, numbers: &'b Numbers) -> Option<Event<'b>> {
+    let is_execution = !matches!(
+        kept.reason,
+        BreakReason::InvalidOrder | BreakReason::UnappliedAction | BreakReason::Totals
+    );
+    let mut event = match kept.raw.as_deref() {
+        Some(raw) if !is_execution || kept.order_id.is_none() => read_message(raw)?,
+        _ if is_execution => execution_of(kept, numbers),
+        _ => return None,
+    };
+    if let Some(trader_id) = kept.trader_id {
+        event.trader = Some(trader_id.to_string().into());
+    }
+    event.venue.get_or_insert_with(|| kept.venue.as_str().into());
+    event.source = Some(kept.source.as_str().into());
+    // A source of one day has the day in its name.
+    let day = kept.source.rsplit_once(' ').and_then(|(_, day)| day.parse::<NaiveDate>().ok());
+    event.trading_day = event.trading_day.or(day);
+    Some(event)
+}
+
+fn execution_of<'b>(kept: &'b Break, numbers: &'b Numbers) -> Event<'b> {
+    let kind = match (&kept.refers_to, kept.is_bust) {
+        (None, _) => Kind::Fill,
+        (_, true) => Kind::Bust,
+        (_, false) => Kind::Correct,
+    };
+    let text = |text: &'b Option<String>| text.as_deref().map(Into::into);
+    Event {
+        order_id: kept.order_id,
+        client_order_id: text(&kept.client_order_id),
+        execution_id: text(&kept.execution_id),
+        refers_to: text(&kept.refers_to),
+        last_quantity: Number::new(&numbers.quantity),
+        last_price: Number::new(&numbers.price),
+        commission: Number::new(&numbers.commission),
+        rebate: Number::new(&numbers.rebate),
+        at: Some(kept.timestamp),
+        ..Event::new(kind, 0, kept.raw.as_deref().unwrap_or_default())
+    }
+}

@@ -1,0 +1,244 @@
+//! The totals that venues report for orders: those of the last report of each order are compared with the store.
+//!
+//! Sessions lag behind each other and messages are sent again, so that the last report in the input is not
+//! always the latest. Nothing here depends on how the input is cut into batches: the totals are compared at its
+//! end.
+
+use std::collections::{HashMap, VecDeque};
+
+use bigdecimal::BigDecimal;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::options::Options;
+use super::order_chain::has_event_after;
+use super::plan::TotalsOf;
+use crate::breaks::{Break, NewBreakResolution};
+use crate::database::role::Engine;
+use crate::database::transaction::Tx;
+use crate::error::Error;
+use crate::ingest::event::Event;
+use crate::orders::totals::Totals;
+use crate::types::enums::OrderStatus;
+
+/// Orders whose last report is remembered until the end of the input. Of more orders, those that agree with the
+/// store are forgotten first; see [`has_event_after`].
+const REMEMBERED: usize = 20_000;
+
+/// Orders whose totals differ that are remembered at most.
+const MAX_DIFFERING: usize = 100_000;
+
+/// Orders whose totals are compared with one statement.
+pub(super) const COMPARED: usize = 1000;
+
+/// The totals of the last report of each order chain of an input, by the chain's first order.
+#[derive(Clone, Default)]
+pub(super) struct LatestTotals {
+    of_chains: HashMap<Uuid, VenueTotals>,
+    /// The chains in the sequence in which they were reported first.
+    sequence: VecDeque<Uuid>,
+}
+
+/// The totals of an order as its venue reports them, kept after their report is gone.
+#[derive(Clone, Debug)]
+pub(super) struct VenueTotals {
+    pub root: Uuid,
+    pub order_id: Uuid,
+    venue: String,
+    pub execution_id: Option<String>,
+    at: Option<DateTime<Utc>>,
+    sent_at: Option<DateTime<Utc>>,
+    sequence: Option<u64>,
+    status: Option<OrderStatus>,
+    pub filled_quantity: BigDecimal,
+    average_price: Option<BigDecimal>,
+    currency: Option<String>,
+    raw: String,
+}
+
+impl VenueTotals {
+    /// Returns the totals in a report; none if it has none.
+    pub fn of_report(event: &Event<'_>, of: TotalsOf, options: &Options) -> Option<Self> {
+        Some(Self {
+            root: of.root,
+            order_id: of.order_id,
+            venue: options.venue_of(event).to_owned(),
+            execution_id: event.execution_id.as_deref().map(str::to_owned),
+            at: event.at,
+            sent_at: event.sent_at,
+            sequence: event.sequence,
+            status: event.status,
+            filled_quantity: event.cumulative_quantity?.value(),
+            average_price: event.average_price.map(|price| price.value()),
+            currency: event.currency.as_deref().map(str::to_owned),
+            raw: event.raw.to_string(),
+        })
+    }
+
+    /// Whether these totals are of a later report than those that were read before: by the venue's clock, or
+    /// else by the time of sending, or else by the number of the message, or else by their places in the input.
+    /// Two times are compared only if they are of the same kind.
+    fn is_later(&self, earlier: &Self) -> bool {
+        let differ = |a: Option<DateTime<Utc>>, b: Option<DateTime<Utc>>| match (a, b) {
+            (Some(a), Some(b)) if a != b => Some(a > b),
+            _ => None,
+        };
+        let by_number = || match (self.sequence, earlier.sequence) {
+            (Some(a), Some(b)) if a != b => Some(a > b),
+            _ => None,
+        };
+        differ(self.at, earlier.at)
+            .or_else(|| differ(self.sent_at, earlier.sent_at))
+            .or_else(by_number)
+            .unwrap_or(true)
+    }
+
+    fn time(&self) -> Option<DateTime<Utc>> {
+        self.at.or(self.sent_at)
+    }
+
+    /// Returns the totals as the store compares them. A report without a time has the Unix epoch.
+    pub fn to_totals(&self) -> Totals<'_> {
+        Totals {
+            order_id: self.order_id,
+            venue: &self.venue,
+            execution_id: self.execution_id.as_deref(),
+            timestamp: self.time().unwrap_or(DateTime::UNIX_EPOCH),
+            status: self.status,
+            filled_quantity: self.filled_quantity.clone(),
+            average_price: self.average_price.clone(),
+            currency: self.currency.as_deref(),
+            raw: Some(self.raw.as_str()).filter(|raw| !raw.trim().is_empty()),
+        }
+    }
+}
+
+impl LatestTotals {
+    /// Returns the totals of the last report of an order chain; none if no report states any.
+    pub fn of_chain(&self, root: Uuid) -> Option<&VenueTotals> {
+        self.of_chains.get(&root)
+    }
+
+    /// Adds the totals of a report, if it is the last one of its order so far.
+    pub fn add(&mut self, totals: VenueTotals) {
+        match self.of_chains.get_mut(&totals.root) {
+            Some(earlier) if !totals.is_later(earlier) => {}
+            Some(earlier) => *earlier = totals,
+            None => {
+                self.sequence.push_back(totals.root);
+                self.of_chains.insert(totals.root, totals);
+            }
+        }
+    }
+
+    /// Whether more orders are remembered than there is room for.
+    pub fn is_full(&self) -> bool {
+        self.of_chains.len() > REMEMBERED
+    }
+
+    /// Forgets the oldest orders that agree with the store, and those that are too many.
+    pub fn forget(&mut self, tx: &mut Tx<'_, Engine>) -> Result<(), Error> {
+        let oldest: Vec<Uuid> = self.sequence.drain(..self.sequence.len() / 2).collect();
+        for roots in oldest.chunks(COMPARED) {
+            let totals: Vec<_> = roots.iter().filter_map(|root| self.of_chains.get(root)).collect();
+            let differing = compare(tx, &totals)?;
+            let differing: Vec<Uuid> = differing.into_iter().map(|totals| totals.root).collect();
+            for root in roots {
+                if differing.contains(root) && self.of_chains.len() <= MAX_DIFFERING {
+                    self.sequence.push_back(*root);
+                } else {
+                    self.of_chains.remove(root);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns all totals, in one global order in which rows are locked.
+    pub fn sorted(&self) -> Vec<&VenueTotals> {
+        let mut sorted: Vec<_> = self.of_chains.values().collect();
+        sorted.sort_by_key(|totals| totals.order_id);
+        sorted
+    }
+}
+
+/// Returns those of the totals that differ from the store.
+fn compare<'t>(
+    tx: &mut Tx<'_, Engine>,
+    venue_totals: &[&'t VenueTotals],
+) -> Result<Vec<&'t VenueTotals>, Error> {
+    let totals: Vec<Totals<'_>> = venue_totals.iter().map(|totals| totals.to_totals()).collect();
+    let differences = tx.orders().compare_totals(&totals)?;
+    let differing = venue_totals.iter().zip(differences);
+    Ok(differing.filter(|(_, differing)| !differing.is_empty()).map(|(it, _)| *it).collect())
+}
+
+/// Keeps a break for each order whose stored totals differ from those that its venue reported last, and resolves the
+/// open breaks of totals of the others. Returns the breaks that nobody has resolved, and those that were
+/// resolved now.
+pub(super) fn reconcile(
+    tx: &mut Tx<'_, Engine>,
+    totals: &[&VenueTotals],
+) -> Result<(Vec<Break>, Vec<Uuid>), Error> {
+    let differing = compare(tx, totals)?;
+    let mut open = Vec::new();
+    for venue_totals in &differing {
+        // A report that was repeated, or came from a session that lags: the order was in that state once.
+        if has_event_after(tx, venue_totals.root, venue_totals.time())? {
+            continue;
+        }
+        let Some(kept) = tx.breaks().reconcile(&venue_totals.to_totals())? else { continue };
+        if tx.breaks().get(kept.id)?.resolution.is_none() {
+            open.push(kept);
+        }
+    }
+    let differing: Vec<Uuid> = differing.iter().map(|totals| totals.order_id).collect();
+    let agreeing: HashMap<Uuid, &VenueTotals> = totals
+        .iter()
+        .filter(|totals| !differing.contains(&totals.order_id))
+        .map(|totals| (totals.order_id, *totals))
+        .collect();
+    let ids: Vec<Uuid> = agreeing.keys().copied().collect();
+    let mut healed = Vec::new();
+    for kept in tx.breaks().open_totals(&ids)? {
+        // A report that is older than the break says nothing against it.
+        let later = kept.order_id.and_then(|id| agreeing.get(&id)).and_then(|totals| totals.time());
+        if later.is_some_and(|time| time >= kept.timestamp) {
+            heal(tx, &kept)?;
+            healed.push(kept.id);
+        }
+    }
+    Ok((open, healed))
+}
+
+/// Returns whether the store has come to the totals that a break holds, and resolves the break then. `event` is the
+/// report that it was made of.
+pub(super) fn heal_if_equal(
+    tx: &mut Tx<'_, Engine>,
+    kept: &Break,
+    event: Option<&Event<'_>>,
+) -> Result<bool, Error> {
+    let (Some(order_id), Some(event)) = (kept.order_id, event) else { return Ok(false) };
+    let totals = Totals {
+        order_id,
+        venue: &kept.venue,
+        execution_id: kept.execution_id.as_deref(),
+        timestamp: kept.timestamp,
+        status: event.status,
+        filled_quantity: kept.quantity.clone(),
+        average_price: Some(kept.price.clone()),
+        currency: event.currency.as_deref(),
+        raw: None,
+    };
+    let differing = tx.orders().compare_totals(std::slice::from_ref(&totals))?;
+    if differing.iter().any(|fields| !fields.is_empty()) {
+        return Ok(false);
+    }
+    heal(tx, kept)?;
+    Ok(true)
+}
+
+fn heal(tx: &mut Tx<'_, Engine>, kept: &Break) -> Result<(), Error> {
+    let reason = super::kept::healed(kept.reason);
+    tx.breaks().resolve(&NewBreakResolution::dismiss(kept.id, reason)).map(drop)
+}
