@@ -323,7 +323,8 @@ impl<'e> Plan<'e> {
         named.terms.check(event, options).map_err(|why| Refusal::mismatch(kind, &named, why))?;
         let has_id =
             client_order_id.is_some() && named.terms.client_order_id.as_deref() == client_order_id;
-        let is_id_unchanged = original.is_none() || original == client_order_id;
+        let is_id_unchanged = event.replaces_venue_order_id.is_none()
+            && (original.is_none() || original == client_order_id);
         if has_id && !is_id_unchanged {
             // The replacement itself is known.
             self.add_totals(report, &named);
@@ -395,12 +396,10 @@ impl<'e> Plan<'e> {
     ) -> Result<KnownOrder, String> {
         let (event, options) = (report.event, planner.options);
         let is_new = event.kind == Kind::NewOrder;
-        // An export names the replaced order by its id, and NDJSON by its client order id.
         let zero = BigDecimal::default();
         let before = match replaced {
             Some((order, _)) => Some(order.clone()),
-            None if is_new => self.find_replaced(report, trader, planner),
-            None => None,
+            None => Self::find_replaced(report, trader, planner),
         };
         let filled = replaced.map_or(&zero, |(_, filled)| filled);
         let with_terms = before.as_ref().map(|order| Replaced {
@@ -440,18 +439,21 @@ impl<'e> Plan<'e> {
         Ok(order)
     }
 
-    /// Finds the order that a new order (FIX 35=D) replaces.
+    /// Finds the order that a new one says it replaces: an export names it by its id, NDJSON by its client order
+    /// id, and a venue by its own id of it.
     fn find_replaced(
-        &self,
         report: &Report<'_>,
         trader: Uuid,
         planner: &Planner<'_, '_>,
     ) -> Option<KnownOrder> {
-        let event = report.event;
+        let (event, orders) = (report.event, &*planner.orders);
         let original = event.original_client_order_id.as_deref();
+        let before = event.replaces_venue_order_id.as_deref();
         let found = match event.replaces {
-            Some(id) => planner.orders.get(id),
-            None => planner.orders.with_client_id(trader, original).next(),
+            Some(id) => orders.get(id),
+            None if event.kind == Kind::NewOrder => orders.with_client_id(trader, original).next(),
+            None if before.is_none() => None,
+            None => find_by_venue_id(orders, event, before, trader, planner.options).ok().flatten(),
         };
         found.cloned()
     }

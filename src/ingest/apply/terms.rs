@@ -94,8 +94,9 @@ impl Terms {
             (None, None) => return Err(missing("quantity")),
         };
         // The quantity of a replacement is that of the whole chain; the store keeps what is left of it. An
-        // export states the quantity of the order itself.
-        let left = match replaced.filter(|_| event.kind != Kind::NewOrder) {
+        // export, and a venue that gives a replacement an id of its own, state that of the order itself.
+        let is_own = event.kind == Kind::NewOrder || event.replaces_venue_order_id.is_some();
+        let left = match replaced.filter(|_| !is_own) {
             Some(replaced) => &quantity - replaced.filled,
             None => quantity.clone(),
         };
