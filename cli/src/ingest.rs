@@ -9,7 +9,8 @@ use anstream::eprintln;
 use clap::{Args, ValueHint};
 use indicatif::{ProgressBar, ProgressStyle};
 use tradeblotter::ingest::{
-    AnyFormat, Batch, Event, FormatName, Options, Problem, Reader, Tally, Writer, detect,
+    AnyFormat, Batch, Event, FormatName, Options, Problem, ReadOptions, Reader, Tally, TraderTag,
+    Writer, detect,
 };
 use tradeblotter::role::Engine;
 use tradeblotter::{BreakReason, Error, transaction_on};
@@ -40,12 +41,14 @@ pub struct Ingest {
     /// Record every order for this trader (id), whatever trader the reports name
     #[arg(long, value_name = "UUID", conflicts_with = "trader_from")]
     trader: Option<Uuid>,
-    /// FIX tag that holds the trader, by id or by name; for example 1 (Account)
+    /// FIX tags that hold the trader, by id or by name; for example 1 (Account)
     ///
+    /// The first tag of the list that is present and not blank counts. A tag may be given as one of requests
+    /// and one of reports: 1,49/56 is Account, or else SenderCompID of requests and TargetCompID of reports.
     /// A name that is not known is registered as a new trader. If neither this nor --trader is given, FIX
     /// reports name no trader and cannot create orders.
-    #[arg(long, value_name = "TAG", value_parser = clap::value_parser!(u32).range(1..))]
-    trader_from: Option<u32>,
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    trader_from: Vec<TraderTag>,
     /// Apply everything in one transaction and roll it back: nothing is stored
     #[arg(long)]
     dry_run: bool,
@@ -151,7 +154,9 @@ impl Ingest {
                 (name, Box::new(input))
             }
         };
-        let mut reader = Reader::new(input, AnyFormat::new(name, self.trader_from));
+        let options =
+            ReadOptions { trader_from: self.trader_from.clone(), ..ReadOptions::default() };
+        let mut reader = Reader::new(input, AnyFormat::new(name, &options));
         if !self.dry_run {
             let engine = database.engine()?;
             self.apply_all(&mut reader, writer, diagnostics, |writer, events| {

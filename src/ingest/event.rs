@@ -204,13 +204,15 @@ impl Kind {
     }
 }
 
-/// A plain decimal as it was reported: digits with an optional minus sign and an optional point.
+/// A decimal as it was reported: digits with an optional minus sign, an optional point and an optional exponent.
 ///
 /// ```
 /// use tradeblotter::ingest::Number;
 ///
 /// assert_eq!(Number::new("10.50").map(|number| number.to_string()).as_deref(), Some("10.50"));
-/// assert_eq!(Number::new("1e5"), None);
+/// assert_eq!(Number::new("1.6992E2").map(Number::value), Some("169.92".parse()?));
+/// assert_eq!(Number::new("1,5"), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Number<'a>(&'a str);
@@ -275,23 +277,50 @@ impl<'a> Event<'a> {
 }
 
 impl<'a> Number<'a> {
-    /// The most characters that a number may have.
+    /// The most characters that a number may have, as reported and without its exponent.
     pub const MAX_LENGTH: usize = 42;
 
-    /// Parses a plain decimal of up to 42 characters; none for other text, such as an exponent or digits
-    /// grouped with separators.
+    /// The greatest exponent, and its negative the least.
+    const MAX_EXPONENT: i32 = 30;
+
+    /// Parses a decimal of up to 42 characters; none for other text, such as digits grouped with separators. An
+    /// exponent is from -30 to 30, and the number written without it has up to 42 digits.
     pub fn new(text: &'a str) -> Option<Self> {
         let unsigned = text.strip_prefix('-').unwrap_or(text);
         let (mut digits, mut points) = (0, 0);
-        for byte in unsigned.bytes() {
+        for (at, byte) in unsigned.bytes().enumerate() {
             match byte {
                 b'0'..=b'9' => digits += 1,
                 b'.' => points += 1,
+                b'e' | b'E' if Self::has_exponent(unsigned, at) => break,
                 _ => return None,
             }
         }
         // FIX allows ".5" and "5." (volume 1, data type float).
         (digits > 0 && points <= 1 && text.len() <= Self::MAX_LENGTH).then_some(Self(text))
+    }
+
+    /// Whether an exponent of an allowed size follows the digits that end at `end`.
+    #[cold]
+    fn has_exponent(unsigned: &str, end: usize) -> bool {
+        let exponent = &unsigned[end + 1..];
+        let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        let Some(exponent) = exponent.parse::<i32>().ok().filter(|_| digits.len() <= 2) else {
+            return false;
+        };
+        let (whole, fraction) = unsigned[..end].split_once('.').unwrap_or((&unsigned[..end], ""));
+        let size = exponent.unsigned_abs() as usize;
+        let zeros = size.saturating_sub(if exponent > 0 { fraction.len() } else { whole.len() });
+        exponent.abs() <= Self::MAX_EXPONENT
+            && whole.len() + fraction.len() + zeros <= Self::MAX_LENGTH
+    }
+
+    /// Splits the text at its exponent, which is 0 if there is none.
+    fn parts(self) -> (&'a str, i32) {
+        match self.0.split_once(['e', 'E']) {
+            Some((digits, exponent)) => (digits, exponent.parse().unwrap_or_default()),
+            None => (self.0, 0),
+        }
     }
 
     /// Returns the text as it was reported.
@@ -301,13 +330,31 @@ impl<'a> Number<'a> {
 
     /// Returns the value.
     pub fn value(self) -> BigDecimal {
-        // It has digits and a point only, so that it always parses.
-        self.0.parse().unwrap_or_default()
+        let (digits, exponent) = self.parts();
+        // They are digits and a point only, so that they always parse.
+        let (digits, scale) =
+            digits.parse::<BigDecimal>().unwrap_or_default().into_bigint_and_exponent();
+        let scale = scale - i64::from(exponent);
+        // Without zeros that the exponent only moved before the point: 1E2 is 100.
+        let value = BigDecimal::new(digits, scale);
+        if scale < 0 { value.with_scale(0) } else { value }
     }
 
-    /// Returns the number of digits after the point, including zeros at the end.
+    /// Returns whether the value is 0.
+    pub fn is_zero(self) -> bool {
+        !self.parts().0.bytes().any(|byte| matches!(byte, b'1'..=b'9'))
+    }
+
+    /// Returns whether the value is above 0.
+    pub fn is_positive(self) -> bool {
+        !self.0.starts_with('-') && !self.is_zero()
+    }
+
+    /// Returns the number of digits after the point, including zeros at the end, of the number without its exponent.
     pub fn decimal_places(self) -> usize {
-        self.0.split_once('.').map_or(0, |(_, fraction)| fraction.len())
+        let (digits, exponent) = self.parts();
+        let places = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        usize::try_from(places as i64 - i64::from(exponent)).unwrap_or_default()
     }
 }
 

@@ -12,8 +12,10 @@ mod export;
 mod formats;
 
 pub use apply::{Options, Problem, Tally, Writer};
+pub use encoding_rs::Encoding;
 pub use event::{Event, Kind, Number};
 pub use export::export;
 pub use formats::{
-    Alpaca, AnyFormat, Batch, Csv, FixReader, Format, FormatName, Malformed, Ndjson, Reader, detect,
+    Alpaca, AnyFormat, Batch, Csv, FixReader, Format, FormatName, Malformed, Ndjson, ReadOptions,
+    Reader, TraderTag, detect,
 };

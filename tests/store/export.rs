@@ -1,7 +1,7 @@
 //! Export and import: the exported events make the same orders, fills and actions in another store.
 
 use tradeblotter::ingest::{
-    AnyFormat, Csv, Event, FixReader, FormatName, Ndjson, Options, Reader, Writer, export,
+    AnyFormat, Csv, Event, FormatName, Ndjson, Options, ReadOptions, Reader, Writer, export,
 };
 use tradeblotter::{
     Error, Execution, ExecutionKind, ExecutionLog, Filter, Instructions, NewAction, NewBust,
@@ -9,7 +9,7 @@ use tradeblotter::{
 };
 
 use tradeblotter_test_support::{
-    Contents, Database, append, fill_of, noon, price, record, submit, trader,
+    Contents, Database, append, fill_of, fix_by_account, noon, price, record, submit, trader,
 };
 
 const DAY: &[u8] = include_bytes!("../../cli/data/day.fix");
@@ -40,7 +40,7 @@ fn exported(db: &Database, name: FormatName) -> Vec<u8> {
 
 fn ingested(db: &Database, input: &[u8], name: FormatName) {
     let engine = db.blotter().engine();
-    let mut reader = Reader::new(input, AnyFormat::new(name, None));
+    let mut reader = Reader::new(input, AnyFormat::new(name, &ReadOptions::default()));
     let mut writer = Writer::new(options());
     while let Some(batch) = reader.batch(100).unwrap() {
         assert_eq!(batch.malformed, []);
@@ -229,7 +229,7 @@ fn the_same_execution_id_of_two_sources_is_two_fills_and_pence_are_no_currency_o
 fn a_trading_day_goes_out_and_in_with_the_breaks_of_orders_that_are_there() {
     let db = Database::migrated();
     let engine = db.blotter().engine();
-    let mut reader = Reader::new(DAY, FixReader::new(Some(1)));
+    let mut reader = Reader::new(DAY, fix_by_account());
     let mut writer = Writer::new(options());
     while let Some(batch) = reader.batch(500).unwrap() {
         writer.write(&engine, &batch.events).unwrap();

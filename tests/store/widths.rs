@@ -8,7 +8,7 @@ use diesel::connection::SimpleConnection;
 use diesel::r2d2::ConnectionManager;
 use proptest::prelude::*;
 use r2d2::Pool;
-use tradeblotter::ingest::{FixReader, Options, Reader, Writer};
+use tradeblotter::ingest::{Options, Reader, Writer};
 use tradeblotter::widths::{self, Widening, Widths};
 use tradeblotter::{Blotter, connect};
 use tradeblotter::{
@@ -19,8 +19,8 @@ use tradeblotter::{
 
 use tradeblotter_test_support::reports::{acknowledged, filled};
 use tradeblotter_test_support::{
-    Database, assert_refused, check, fill_of, history, noon, price, record, submit, trader,
-    with_order_of,
+    Database, assert_refused, check, fill_of, fix_by_account, history, noon, price, record, submit,
+    trader, with_order_of,
 };
 
 const TOO_FINE: &str = "has more than the 2 decimal places that the columns keep";
@@ -492,7 +492,7 @@ fn ingest_that_was_running_when_the_columns_were_widened_goes_on() {
                 tradeblotter_test_support::reports::message(&fields.join("|"))
             })
             .concat();
-        let mut reader = Reader::new(input.as_bytes(), FixReader::new(Some(1)));
+        let mut reader = Reader::new(input.as_bytes(), fix_by_account());
         while let Some(read) = reader.batch(100).unwrap() {
             assert_eq!(read.malformed, []);
             writer.write(&engine, &read.events).unwrap();

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::time::Instant;
 
 use diesel::prelude::*;
-use tradeblotter::ingest::{FixReader, Options, Reader, Writer};
+use tradeblotter::ingest::{FixReader, Options, ReadOptions, Reader, Writer};
 use tradeblotter::schema::execution_logs;
 use tradeblotter::{
     Error, Filter, NewAction, NewExecutionLog, NewOrder, Order, Page, Session, Side, Trader,
@@ -267,7 +267,8 @@ fn show_isolation(graces: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(
 
 /// Ingests the day and prints the summary.
 fn ingest_day(engine: &Session<role::Engine>, out: &mut impl Write) -> Result<(), Failure> {
-    let mut reader = Reader::new(DAY, FixReader::new(Some(ACCOUNT)));
+    let options = ReadOptions { trader_from: vec![ACCOUNT.into()], ..ReadOptions::default() };
+    let mut reader = Reader::new(DAY, FixReader::new(options));
     let mut writer = Writer::new(Options {
         venue: "BROKER".to_owned(),
         register_traders: true,

@@ -54,11 +54,13 @@ const MAX_PROBLEMS: usize = 1000;
 ///
 /// ```no_run
 /// # use tradeblotter::{Blotter, Error};
-/// use tradeblotter::ingest::{FixReader, Options, Reader, Writer};
+/// use tradeblotter::ingest::{FixReader, Options, ReadOptions, Reader, Writer};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let engine = Blotter::connect("postgres://localhost/blotter")?.engine();
-/// let mut reader = Reader::new(std::fs::File::open("day.fix")?, FixReader::new(Some(1)));
+/// // The trader is the Account (1).
+/// let options = ReadOptions { trader_from: vec![1.into()], ..ReadOptions::default() };
+/// let mut reader = Reader::new(std::fs::File::open("day.fix")?, FixReader::new(options));
 /// let mut writer = Writer::new(Options::default());
 /// while let Some(batch) = reader.batch(2000)? {
 ///     writer.write(&engine, &batch.events)?;

@@ -14,6 +14,7 @@ use super::csv::{self, Csv};
 use super::fix::FixReader;
 use super::ndjson::Ndjson;
 use super::object::object_start;
+use super::options::ReadOptions;
 use super::reader::{Format, Malformed};
 use super::text::{marked_encoding, show};
 use crate::error::Error;
@@ -65,14 +66,19 @@ pub enum AnyFormat {
 }
 
 impl AnyFormat {
-    /// Returns the format of this name. FIX takes the trader from `trader_tag`; the other formats have a
-    /// field for it.
-    pub fn new(name: FormatName, trader_tag: Option<u32>) -> Self {
+    /// Returns the format of this name. Only FIX takes the trader from a tag; the other formats have a field
+    /// for it.
+    pub fn new(name: FormatName, options: &ReadOptions) -> Self {
+        let encoding = options.encoding;
         match name {
-            FormatName::Fix => Self::Fix(FixReader::new(trader_tag)),
-            FormatName::Ndjson => Self::Ndjson(Ndjson::default()),
-            FormatName::Csv => Self::Csv(Csv::default()),
-            FormatName::Alpaca => Self::Alpaca(Alpaca::default()),
+            FormatName::Fix => Self::Fix(FixReader::new(options.clone())),
+            FormatName::Ndjson => Self::Ndjson(Ndjson { encoding }),
+            FormatName::Csv => {
+                let mut csv = Csv::default();
+                csv.encoding = encoding;
+                Self::Csv(csv)
+            }
+            FormatName::Alpaca => Self::Alpaca(Alpaca { encoding }),
         }
     }
 }
@@ -296,7 +302,7 @@ fn has_key(bytes: &[u8], key: &str) -> bool {
 /// can be read.
 pub(in crate::ingest) fn read_message(message: &str) -> Option<Event<'_>> {
     let mut rest = message.as_bytes();
-    let mut format = AnyFormat::new(FormatName::of(rest)?, None);
+    let mut format = AnyFormat::new(FormatName::of(rest)?, &ReadOptions::default());
     while let Some(length) = format.cut(rest, true).filter(|_| !rest.is_empty()) {
         let (unit, after) = rest.split_at_checked(length.max(1))?;
         match format.read(unit, 1) {

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Timelike, Utc};
 
+use super::fix::LEAP_NANOSECONDS;
 use super::object::Object;
 use crate::ingest::event::{Event, Kind, Number};
 use crate::types::instructions::Instructions;
@@ -172,7 +173,11 @@ fn parse_time(text: Cow<'_, str>) -> Result<DateTime<Utc>, String> {
 pub(super) fn parse_rfc3339(text: &str) -> Option<DateTime<Utc>> {
     let time = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
     // chrono counts the nanoseconds of a leap second on from those of the second before.
-    if time.nanosecond() >= 1_000_000_000 { time.with_nanosecond(999_999_000) } else { Some(time) }
+    if time.nanosecond() >= 1_000_000_000 {
+        time.with_nanosecond(LEAP_NANOSECONDS)
+    } else {
+        Some(time)
+    }
 }
 
 fn format_time<'e>(time: &DateTime<Utc>) -> Cow<'e, str> {

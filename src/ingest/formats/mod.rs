@@ -8,6 +8,7 @@ mod fields;
 mod fix;
 mod ndjson;
 mod object;
+mod options;
 mod reader;
 mod text;
 
@@ -17,4 +18,5 @@ pub(super) use detect::read_message;
 pub use detect::{AnyFormat, FormatName, detect};
 pub use fix::FixReader;
 pub use ndjson::Ndjson;
+pub use options::{ReadOptions, TraderTag};
 pub use reader::{Batch, Format, Malformed, Reader};

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tradeblotter::ingest::{FixReader, FormatName, Options, Problem, Reader, Tally, Writer};
+use tradeblotter::ingest::{FormatName, Options, Problem, Reader, Tally, Writer};
 use tradeblotter::{Blotter, Error, NewBreakResolution, OrderStatus};
 
 use tradeblotter_test_support::describe::{breaks, describe, orders};
 use tradeblotter_test_support::reports::{
     acknowledged, cancelled, filled, message, other_session, report,
 };
-use tradeblotter_test_support::{Database, check, trader};
+use tradeblotter_test_support::{Database, check, fix_by_account, trader};
 
 fn writer() -> Writer {
     let format = FormatName::Fix;
@@ -24,7 +24,7 @@ fn writer() -> Writer {
 /// Ingests an input in batches of this size, with traders from tag 1.
 fn read_in(blotter: &Blotter, input: &str, batch: usize) -> (Tally, Vec<Problem>) {
     let mut writer = writer();
-    let mut reader = Reader::new(input.as_bytes(), FixReader::new(Some(1)));
+    let mut reader = Reader::new(input.as_bytes(), fix_by_account());
     let engine = blotter.engine();
     while let Some(read) = reader.batch(batch).unwrap() {
         assert_eq!(read.malformed, []);
@@ -506,7 +506,7 @@ fn a_new_order_and_a_report_of_it_from_sessions_at_once_are_one_order() {
             .blotter()
             .engine()
             .transaction(|tx| {
-                let mut reader = Reader::new(reports.as_bytes(), FixReader::new(Some(1)));
+                let mut reader = Reader::new(reports.as_bytes(), fix_by_account());
                 let read = reader.batch(10).unwrap().unwrap();
                 writer().write_in(tx, &read.events)?;
                 let other = scope.spawn(|| {

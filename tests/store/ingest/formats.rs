@@ -7,7 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use tradeblotter::ingest::{
-    AnyFormat, Csv, Event, FormatName, Kind, Ndjson, Number, Reader, detect,
+    AnyFormat, Csv, Event, FormatName, Kind, Ndjson, Number, ReadOptions, Reader, detect,
 };
 use tradeblotter::{OrderStatus, OrderType, Side, TimeInForce};
 use uuid::Uuid;
@@ -55,7 +55,7 @@ pub fn utf_16(text: &str) -> Vec<u8> {
 
 /// The result of an input: the events without their raw text, and the errors.
 pub fn read(name: FormatName, input: impl Read) -> (Vec<Event<'static>>, Vec<String>) {
-    let mut reader = Reader::new(input, AnyFormat::new(name, None));
+    let mut reader = Reader::new(input, AnyFormat::new(name, &ReadOptions::default()));
     let (mut events, mut wrong) = (Vec::new(), Vec::new());
     while let Some(batch) = reader.batch(3).unwrap() {
         wrong.extend(batch.malformed.iter().map(ToString::to_string));

@@ -16,7 +16,7 @@ use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use tradeblotter::audit::Seal;
 use tradeblotter::embedded::Server;
-use tradeblotter::ingest::{FixReader, Options, Reader, Writer};
+use tradeblotter::ingest::{FixReader, Options, ReadOptions, Reader, Writer};
 use tradeblotter::role::{Auditor, Compliance, DatabaseRole, Engine, Trader};
 use tradeblotter::{
     Blotter, Break, BreakResolution, Commission, Error, ExecutionLog, Fill, NewAction, NewBust,
@@ -285,11 +285,16 @@ pub fn noon() -> DateTime<Utc> {
 /// The bundled trading day, as a FIX log.
 pub const DAY: &[u8] = include_bytes!("../../../cli/data/day.fix");
 
+/// A reader of FIX that takes the trader from Account (1).
+pub fn fix_by_account() -> FixReader {
+    FixReader::new(ReadOptions { trader_from: vec![1.into()], ..ReadOptions::default() })
+}
+
 /// A database with the bundled trading day in it.
 pub fn trading_day() -> Database {
     let db = Database::migrated();
     let engine = db.blotter().engine();
-    let mut reader = Reader::new(DAY, FixReader::new(Some(1)));
+    let mut reader = Reader::new(DAY, fix_by_account());
     let mut writer = Writer::new(Options { register_traders: true, ..Options::default() });
     while let Some(batch) = reader.batch(2000).unwrap() {
         writer.write(&engine, &batch.events).unwrap();

@@ -2,14 +2,17 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Utc};
-use memchr::memchr_iter;
+use chrono::{DateTime, NaiveDate, Utc};
+use encoding_rs::Encoding;
+use memchr::{memchr, memchr_iter};
 
 use super::frame::{BeginString, SOH, Separator, Sums, find, whole_number};
 use super::tags::{self, BEGIN_STRING, BODY_LENGTH, CHECK_SUM, MSG_TYPE};
 use super::time;
 use crate::ingest::event::Number;
+use crate::ingest::formats::options::TraderTag;
 use crate::ingest::formats::reader::Malformed;
+use crate::ingest::formats::text;
 
 /// Digits of a tag.
 const MAX_TAG: usize = 9;
@@ -19,125 +22,190 @@ const MAX_SHOWN: usize = 40;
 
 /// Returns a value in quotes, cut to 40 characters.
 pub(super) fn show(value: &[u8]) -> String {
-    let text = String::from_utf8_lossy(value);
+    let mut text = String::with_capacity(value.len() + 2);
+    for chunk in value.utf8_chunks() {
+        text.extend(chunk.valid().escape_debug());
+        text.extend(chunk.invalid().escape_ascii().map(char::from));
+    }
     match text.char_indices().nth(MAX_SHOWN) {
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-        None => format!("{text:?}"),
+        Some((end, _)) => format!("\"{}\"…", &text[..end]),
+        None => format!("\"{text}\""),
     }
 }
 
 /// Where a value begins and ends in the bytes of its message.
 type Span = (u32, u32);
 
+/// The value of a field, none if it is missing or empty, or why it can't be read.
+pub(super) type Value<T> = Result<Option<T>, String>;
+
 /// The fields of one message that are kept, with its bytes.
 pub(super) struct Message<'a> {
     line: u64,
     bytes: &'a [u8],
+    begin_string: BeginString,
     /// The bytes as text; none if they are not all UTF-8.
     text: Option<&'a str>,
+    /// The encoding of values that are not UTF-8.
+    encoding: Option<&'static Encoding>,
     values: [Span; tags::KEPT],
-    /// The value of the tag that the caller has asked for.
-    extra: Option<Span>,
-    /// Describes a wrong length or checksum; none if both are right.
-    pub(super) note: Option<String>,
+    pub(super) doubts: Doubts,
+}
+
+/// What is wrong with a message as a whole.
+#[derive(Default)]
+pub(super) struct Doubts {
+    /// Why the message is not whole, such as that it is cut off. The fields before are kept.
+    pub(super) broken: Option<String>,
+    /// Describes a wrong length or checksum.
+    pub(super) sums: Option<String>,
+    /// Describes a data field whose length is wrong.
+    pub(super) data: Option<String>,
+    /// The first tag that occurs twice.
+    repeated: Option<u32>,
 }
 
 impl<'a> Message<'a> {
-    /// Reads the message of a unit that begins on this line; none if `is_read` returns false for its
-    /// type. `begin_string` is the first in the unit, `extra` a tag to keep besides those of [`tags`].
-    ///
-    /// Of a tag that occurs twice the first counts: the others are in repeating groups.
-    pub(super) fn read(
+    /// Returns the message of a unit that begins on this line, to be read. `begin_string` is the first in the unit.
+    pub(super) fn new(
         unit: &'a [u8],
         line: u64,
         begin_string: &BeginString,
-        is_read: impl Fn(&[u8]) -> bool,
-        extra: Option<u32>,
-    ) -> Result<Option<Self>, Malformed> {
+        encoding: Option<&'static Encoding>,
+    ) -> Self {
         let line = line + memchr_iter(b'\n', &unit[..begin_string.begin]).count() as u64;
-        let bytes = unit[begin_string.begin..].trim_ascii_end();
-        let values = [(0, 0); tags::KEPT];
-        let mut message = Self { line, bytes, text: None, values, extra: None, note: None };
-        let sums = match begin_string.separator {
-            Separator::Byte(SOH) => message.scan::<false>(begin_string, is_read, extra),
-            _ => message.scan::<true>(begin_string, is_read, extra),
-        };
-        let Some(sums) = sums? else { return Ok(None) };
-        message.text = std::str::from_utf8(bytes).ok();
-        message.note = message.check_sums(&sums);
-        Ok(Some(message))
+        Self {
+            line,
+            bytes: unit[begin_string.begin..].trim_ascii_end(),
+            begin_string: begin_string.moved_to_start(),
+            text: None,
+            encoding,
+            values: [(0, 0); tags::KEPT],
+            doubts: Doubts::default(),
+        }
     }
 
-    /// Keeps the fields up to the trailer. None if the type is not wanted.
-    fn scan<const PRINTABLE: bool>(
-        &mut self,
-        begin_string: &BeginString,
-        is_read: impl Fn(&[u8]) -> bool,
-        extra: Option<u32>,
-    ) -> Result<Option<Sums>, Malformed> {
+    /// Reads the fields. Returns false if `is_read` returns false for the type.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if the message has no type. Whatever else is wrong is in its [`Doubts`].
+    pub(super) fn read(&mut self, is_read: impl Fn(&[u8]) -> bool) -> Result<bool, Malformed> {
+        let is_wanted = match self.is_printed() {
+            false => self.scan::<false>(is_read),
+            true => self.scan::<true>(is_read),
+        };
+        if !is_wanted {
+            return Ok(false);
+        }
+        if self.get(MSG_TYPE).is_none() {
+            let line = self.line;
+            return Err(match self.doubts.broken.take() {
+                Some(why) => Malformed { line, field: None, why },
+                None => {
+                    let field = Some(tags::named(MSG_TYPE));
+                    Malformed { line, field, why: "is missing".into() }
+                }
+            });
+        }
+        self.text = std::str::from_utf8(self.bytes).ok();
+        if self.text.is_none() {
+            self.encoding = self.named_encoding().or(self.encoding);
+        }
+        Ok(true)
+    }
+
+    /// Keeps the fields up to the trailer. Returns false if the type is not wanted.
+    fn scan<const PRINTED: bool>(&mut self, is_read: impl Fn(&[u8]) -> bool) -> bool {
         let bytes = self.bytes;
-        let separator = begin_string.separator;
-        let at = begin_string.next - begin_string.begin;
-        let mut fields = Fields::<PRINTABLE> { bytes, separator, at };
+        // A type that is empty is reported.
+        let is_wanted = |kind: &[u8]| kind.is_empty() || is_read(kind);
+        let mut fields = Fields::<PRINTED>::new(bytes, &self.begin_string);
         let mut sums = Sums::default();
-        let end = begin_string.end - begin_string.begin;
-        let mut before = Field { tag: BEGIN_STRING, begin: 0, value: 0, end };
+        let mut before = Field::begin_string(&self.begin_string);
         while let Some(field) = fields.next(&before) {
-            if PRINTABLE {
+            if field.end >= bytes.len() && field.tag != CHECK_SUM {
+                // The value may go on where the message was cut off, and is not kept.
+                break;
+            }
+            if field.tag == 0 {
+                if PRINTED {
+                    // The value before contains the separator, and goes on.
+                    before.end = field.end;
+                    self.keep_rest(&before);
+                } else {
+                    let found = show(&bytes[field.begin..field.end]);
+                    self.break_off(format!("has a field without a tag, {found}"));
+                }
+                continue;
+            }
+            if PRINTED {
                 sums.add_separator(&bytes[before.end..field.begin]);
             }
             match field.tag {
-                0 if PRINTABLE => {
-                    // The value before contains the separator, and goes on.
-                    before.end = field.end;
-                    self.keep(&before);
-                    continue;
-                }
-                0 => {
-                    let found = show(&bytes[field.value..field.end]);
-                    return Err(self.broken(format!("has a field without a tag, {found}")));
-                }
                 BEGIN_STRING | BODY_LENGTH
                     if field.tag == BEGIN_STRING || self.is_kept(BODY_LENGTH) =>
                 {
-                    return Err(self.broken("runs into another one before its trailer".into()));
+                    self.break_off("runs into another one before its trailer".into());
+                    return true;
                 }
                 BODY_LENGTH => sums.begin_body(field.end + 1),
                 CHECK_SUM if fields.at < bytes.len() => {
-                    return Err(self.broken("goes on after tag 10 (CheckSum)".into()));
+                    self.break_off("goes on after tag 10 (CheckSum)".into());
+                    return true;
                 }
                 CHECK_SUM => {
                     self.keep(&field);
                     sums.end_body(field.begin);
-                    self.check_required()?;
-                    return Ok(Some(sums));
-                }
-                MSG_TYPE if !self.is_kept(MSG_TYPE) => {
-                    let kind = &bytes[field.value..field.end];
-                    // A message that is cut off within its type may be of any, and is reported.
-                    if !kind.is_empty() && field.end < bytes.len() && !is_read(kind) {
-                        return Ok(None);
+                    self.doubts.data = fields.describe_wrong_data();
+                    sums.add_data(fields.data_sums);
+                    self.check_sums(&sums);
+                    if PRINTED && memchr(SOH, bytes).is_some() {
+                        self.break_off("has SOH in it besides the separator of the log".into());
                     }
+                    return true;
+                }
+                MSG_TYPE
+                    if !self.is_kept(MSG_TYPE) && !is_wanted(&bytes[field.value..field.end]) =>
+                {
+                    return false;
                 }
                 _ => {}
             }
             self.keep(&field);
-            if extra == Some(field.tag) && self.extra.is_none() {
-                self.extra = Some((field.value as u32, field.end as u32));
-            }
             before = field;
         }
-        Err(self.broken("is cut off: it has no tag 10 (CheckSum) at its end".into()))
+        self.doubts.data = fields.describe_wrong_data();
+        self.break_off("is cut off: it has no tag 10 (CheckSum) at its end".into());
+        true
     }
 
-    /// Keeps the value of a field, or the rest of the value that was kept last.
+    fn break_off(&mut self, why: String) {
+        self.doubts.broken.get_or_insert_with(|| format!("this message {why}"));
+    }
+
+    /// Keeps the value of a field. Of a tag that occurs twice the first value is kept.
     #[inline]
     fn keep(&mut self, field: &Field) {
         let Some(slot) = tags::slot(field.tag) else { return };
-        let (begin, end) = (field.value as u32, field.end as u32);
         let value = &mut self.values[slot];
-        if value.0 == 0 || value.0 == begin {
-            *value = (begin, end);
+        if value.0 == 0 {
+            *value = (field.value as u32, field.end as u32);
+        } else if self.doubts.repeated.is_none() {
+            self.doubts.repeated = Some(field.tag);
+        }
+    }
+
+    /// Keeps the rest of the value that was kept last.
+    #[cold]
+    fn keep_rest(&mut self, field: &Field) {
+        let Some(slot) = tags::slot(field.tag) else { return };
+        if !tags::is_text(field.tag) {
+            return self.break_off(format!("has a separator within {}", tags::named(field.tag)));
+        }
+        let value = &mut self.values[slot];
+        if value.0 == field.value as u32 {
+            value.1 = field.end as u32;
         }
     }
 
@@ -145,17 +213,14 @@ impl<'a> Message<'a> {
         tags::slot(tag).is_some_and(|slot| self.values[slot] != (0, 0))
     }
 
-    /// Checks that the message has a type, and a checksum of three digits.
-    fn check_required(&self) -> Result<(), Malformed> {
-        self.required(MSG_TYPE)?;
-        match self.get(CHECK_SUM) {
-            Some([a, b, c]) if [a, b, c].iter().all(|byte| byte.is_ascii_digit()) => Ok(()),
-            found => Err(self.wrong(CHECK_SUM, found.unwrap_or_default(), "three digits")),
-        }
-    }
-
     /// Describes how the BodyLength or the CheckSum differ from what they should be.
-    fn check_sums(&self, sums: &Sums) -> Option<String> {
+    fn check_sums(&mut self, sums: &Sums) {
+        let digits = self.get(CHECK_SUM).unwrap_or_default();
+        if digits.len() != 3 || !digits.iter().all(u8::is_ascii_digit) {
+            let why = self.wrong(CHECK_SUM, digits, "three digits");
+            self.doubts.broken.get_or_insert(why);
+            return;
+        }
         let number = |tag| whole_number(self.get(tag)?);
         let (length, sum) = (sums.body_length(), sums.check_sum(self.bytes));
         let mut wrong = Vec::new();
@@ -169,10 +234,21 @@ impl<'a> Message<'a> {
             Some(_) => {}
         }
         if number(CHECK_SUM) != Some(sum) {
-            let found = self.get(CHECK_SUM).map(show).unwrap_or_default();
+            let found = show(digits);
             wrong.push(format!("tag 10 (CheckSum) is {found}, but its bytes add up to {sum:03}"));
         }
-        (!wrong.is_empty()).then(|| wrong.join("; "))
+        self.doubts.sums = (!wrong.is_empty()).then(|| wrong.join("; "));
+    }
+
+    /// The encoding that the message names (347, MessageEncoding). UTF-8 is no other.
+    fn named_encoding(&self) -> Option<&'static Encoding> {
+        let encoding = Encoding::for_label(self.get(tags::MESSAGE_ENCODING)?)?;
+        (encoding != encoding_rs::UTF_8 && encoding.is_ascii_compatible()).then_some(encoding)
+    }
+
+    /// Returns whether a log has printed the separators: a text may contain them.
+    pub(super) fn is_printed(&self) -> bool {
+        self.begin_string.separator.is_printed()
     }
 
     /// Returns the bytes of a value; none if it is missing or empty.
@@ -181,47 +257,120 @@ impl<'a> Message<'a> {
         self.bytes.get(begin as usize..end as usize).filter(|value| !value.is_empty())
     }
 
-    /// Returns the bytes of a value, which must not be missing or empty.
-    pub(super) fn required(&self, tag: u32) -> Result<&'a [u8], Malformed> {
-        self.get(tag).ok_or_else(|| self.missing(tag))
-    }
-
-    /// Returns a value as text; none if it is missing or empty.
-    pub(super) fn text(&self, tag: u32) -> Option<Cow<'a, str>> {
-        let span = self.values[tags::slot(tag)?];
-        self.text_at(span).filter(|text| !text.is_empty())
-    }
-
-    /// Returns the value of the extra tag as text; none if it is missing or empty.
-    pub(super) fn extra(&self) -> Option<Cow<'a, str>> {
-        self.text_at(self.extra?).filter(|text| !text.is_empty())
-    }
-
-    /// Returns a value with its tag, such as `103=1`.
-    pub(super) fn with_tag(&self, tag: u32) -> Option<Cow<'a, str>> {
-        self.get(tag)?;
-        let (value, end) = self.values[tags::slot(tag)?];
-        let before = self.bytes.get(..value as usize)?.strip_suffix(b"=")?;
-        let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-        self.text_at(((before.len() - digits) as u32, end))
-    }
-
-    /// Returns the whole message as text.
-    pub(super) fn raw(&self) -> Cow<'a, str> {
-        self.text_at((0, self.bytes.len() as u32)).unwrap_or_default()
-    }
-
-    /// Bytes as text, with U+FFFD in place of those that are not UTF-8.
-    fn text_at(&self, (begin, end): Span) -> Option<Cow<'a, str>> {
-        let range = begin as usize..end as usize;
-        match self.text {
-            Some(text) => text.get(range).map(Cow::Borrowed),
-            None => self.bytes.get(range).map(String::from_utf8_lossy),
+    /// Returns a value as text.
+    pub(super) fn text(&self, tag: u32) -> Value<Cow<'a, str>> {
+        let Some(slot) = tags::slot(tag) else { return Ok(None) };
+        match self.values[slot] {
+            (begin, end) if begin < end => self.decode(tag, (begin, end)).map(Some),
+            _ => Ok(None),
         }
     }
 
-    /// Returns a value as a decimal; none if it is missing or empty.
-    pub(super) fn number(&self, tag: u32) -> Result<Option<Number<'a>>, Malformed> {
+    /// Returns the trader: the value of the first of these tags that is present and not blank.
+    ///
+    /// # Errors
+    ///
+    /// Why its value can't be read, or that there are several.
+    pub(super) fn trader(&self, tags: &[TraderTag]) -> Value<Cow<'a, str>> {
+        let is_report = matches!(self.get(MSG_TYPE), Some(b"8" | b"9"));
+        for tag in tags {
+            let tag = if is_report { tag.report } else { tag.request };
+            let found = match tags::slot(tag) {
+                Some(_) => self.text(tag)?,
+                None => match self.find(tag)? {
+                    Some(span) => Some(self.decode(tag, span)?),
+                    None => None,
+                },
+            };
+            if let Some(trader) = found.filter(|found| !found.trim().is_empty()) {
+                return Ok(Some(trader));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Finds the value of a tag that is not kept.
+    fn find(&self, tag: u32) -> Value<Span> {
+        match self.is_printed() {
+            false => self.find_in(Fields::<false>::new(self.bytes, &self.begin_string), tag),
+            true => self.find_in(Fields::<true>::new(self.bytes, &self.begin_string), tag),
+        }
+    }
+
+    fn find_in<const PRINTED: bool>(
+        &self,
+        mut fields: Fields<'_, PRINTED>,
+        tag: u32,
+    ) -> Value<Span> {
+        let mut before = Field::begin_string(&self.begin_string);
+        let mut found: Option<Span> = None;
+        while let Some(field) = fields.next(&before) {
+            match field.tag {
+                // The value before contains the separator, and goes on.
+                0 if PRINTED => {
+                    before.end = field.end;
+                    if let Some(found) =
+                        found.as_mut().filter(|found| found.0 == before.value as u32)
+                    {
+                        found.1 = before.end as u32;
+                    }
+                    continue;
+                }
+                // The message is cut off or runs into another one there.
+                BEGIN_STRING | CHECK_SUM => break,
+                _ if field.end >= self.bytes.len() => break,
+                of if of != tag => {}
+                _ if found.is_none() => found = Some((field.value as u32, field.end as u32)),
+                _ if tags::is_in_group(tag) => {}
+                _ => return Err(twice(tag)),
+            }
+            before = field;
+        }
+        Ok(found.filter(|(begin, end)| begin < end))
+    }
+
+    /// Returns a value with its tag, such as `103=1`.
+    pub(super) fn with_tag(&self, tag: u32) -> Value<Cow<'a, str>> {
+        let Some(slot) = tags::slot(tag).filter(|_| self.get(tag).is_some()) else {
+            return Ok(None);
+        };
+        let (value, end) = self.values[slot];
+        let digits = tag.ilog10() + 1;
+        self.decode(tag, (value - digits - 1, end)).map(Some)
+    }
+
+    /// Returns the whole message as text. Bytes of an unknown encoding are escaped.
+    pub(super) fn raw(&self) -> Cow<'a, str> {
+        if let Some(text) = self.text {
+            return Cow::Borrowed(text);
+        }
+        let decode = |encoding: &'static Encoding| {
+            encoding.decode_without_bom_handling_and_without_replacement(self.bytes)
+        };
+        self.encoding.and_then(decode).unwrap_or_else(|| text::show(self.bytes))
+    }
+
+    /// Decodes a value: as UTF-8, or else in the encoding of the message. It does not depend on the other
+    /// values, so that an id is the same text in every message.
+    fn decode(&self, tag: u32, (begin, end): Span) -> Result<Cow<'a, str>, String> {
+        let range = begin as usize..end as usize;
+        if let Some(text) = self.text.and_then(|text| text.get(range.clone())) {
+            return Ok(Cow::Borrowed(text));
+        }
+        let bytes = self.bytes.get(range).unwrap_or_default();
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            return Ok(Cow::Borrowed(text));
+        }
+        let Some(encoding) = self.encoding else {
+            let expected = "UTF-8; name the encoding of the messages with --encoding";
+            return Err(self.wrong(tag, bytes, expected));
+        };
+        let text = encoding.decode_without_bom_handling_and_without_replacement(bytes);
+        text.ok_or_else(|| self.wrong(tag, bytes, encoding.name()))
+    }
+
+    /// Returns a value as a decimal.
+    pub(super) fn number(&self, tag: u32) -> Value<Number<'a>> {
         let Some(value) = self.get(tag) else { return Ok(None) };
         let text = match (self.text, tags::slot(tag)) {
             (Some(text), Some(slot)) => {
@@ -232,37 +381,58 @@ impl<'a> Message<'a> {
         };
         text.and_then(Number::new).map(Some).ok_or_else(|| {
             let max = Number::MAX_LENGTH;
-            let expected = format!("a plain decimal of up to {max} characters, such as 12.34");
+            let expected = format!("a decimal of up to {max} characters, such as 12.34");
             self.wrong(tag, value, &expected)
         })
     }
 
-    /// Returns a value as a time; none if it is missing or empty.
-    pub(super) fn time(&self, tag: u32) -> Result<Option<DateTime<Utc>>, Malformed> {
+    /// Returns a value as a whole number.
+    pub(super) fn whole(&self, tag: u32) -> Value<u64> {
+        let Some(value) = self.get(tag) else { return Ok(None) };
+        let digits =
+            std::str::from_utf8(value).ok().filter(|_| value.iter().all(u8::is_ascii_digit));
+        let number = digits.and_then(|digits| digits.parse().ok());
+        number.map(Some).ok_or_else(|| self.wrong(tag, value, "a whole number"))
+    }
+
+    /// Returns a value as a time.
+    pub(super) fn time(&self, tag: u32) -> Value<DateTime<Utc>> {
         let Some(value) = self.get(tag) else { return Ok(None) };
         time::parse(value).map(Some).ok_or_else(|| self.wrong(tag, value, time::EXPECTED))
     }
 
-    /// Returns the error for a tag with an unexpected value.
-    pub(super) fn wrong(&self, tag: u32, found: &[u8], expected: &str) -> Malformed {
-        let why = format!("is {}; expected {expected}", show(found));
-        Malformed { line: self.line, field: Some(tags::named(tag)), why }
+    /// Returns a value as a day.
+    pub(super) fn day(&self, tag: u32) -> Value<NaiveDate> {
+        let Some(value) = self.get(tag) else { return Ok(None) };
+        time::parse_day(value).map(Some).ok_or_else(|| self.wrong(tag, value, time::EXPECTED_DAY))
     }
 
-    /// Returns the error for a tag that is missing.
-    pub(super) fn missing(&self, tag: u32) -> Malformed {
-        Malformed { line: self.line, field: Some(tags::named(tag)), why: "is missing".into() }
+    /// Describes a tag with an unexpected value.
+    pub(super) fn wrong(&self, tag: u32, found: &[u8], expected: &str) -> String {
+        format!("{} is {}; expected {expected}", tags::named(tag), show(found))
     }
 
-    /// Returns the error for a message that is damaged as a whole.
-    pub(super) fn broken(&self, why: String) -> Malformed {
-        Malformed { line: self.line, field: None, why: format!("this message {why}") }
+    /// Describes a tag that is missing.
+    pub(super) fn missing(&self, tag: u32) -> String {
+        format!("{} is missing", tags::named(tag))
     }
 
     /// Returns the line on which the message begins.
     pub(super) fn line(&self) -> u64 {
         self.line
     }
+}
+
+impl Doubts {
+    /// Describes the first tag that occurs twice.
+    pub(super) fn repeated(&self) -> Option<String> {
+        Some(twice(self.repeated?))
+    }
+}
+
+/// Describes a tag that occurs twice.
+fn twice(tag: u32) -> String {
+    format!("{} occurs twice", tags::named(tag))
 }
 
 /// A field: its tag, 0 if it has none, and where it, its value, and both end.
@@ -274,24 +444,42 @@ struct Field {
     end: usize,
 }
 
-/// Splits a message into fields. `PRINTABLE` if its separator was printed by a log.
-struct Fields<'a, const PRINTABLE: bool> {
+impl Field {
+    /// The first field of a message.
+    fn begin_string(found: &BeginString) -> Self {
+        Self { tag: BEGIN_STRING, begin: found.begin, value: found.begin, end: found.end }
+    }
+}
+
+/// Splits a message into fields. `PRINTED` if its separator was printed by a log.
+struct Fields<'a, const PRINTED: bool> {
     bytes: &'a [u8],
     separator: Separator,
     at: usize,
+    /// The first data field whose length is wrong, with the tag of the length and the field before it.
+    wrong_data: Option<(u32, u32, Field)>,
+    /// What the separators inside of data fields add to the sums, each of which stands for SOH as well.
+    data_sums: Sums,
 }
 
-impl<const PRINTABLE: bool> Fields<'_, PRINTABLE> {
+impl<'a, const PRINTED: bool> Fields<'a, PRINTED> {
+    fn new(bytes: &'a [u8], begin_string: &BeginString) -> Self {
+        let BeginString { separator, next: at, .. } = *begin_string;
+        Self { bytes, separator, at, wrong_data: None, data_sums: Sums::default() }
+    }
+
     /// The next field, given the one before it, which is the length of a data field.
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, before: &Field) -> Option<Field> {
         let (bytes, begin) = (self.bytes, self.at);
         let rest = bytes.get(begin..).filter(|rest| !rest.is_empty())?;
         let (tag, length) = parse_tag(rest);
         let value = begin + length;
-        let is_data = tags::is_data_after(tag, before.tag);
-        let end = if is_data { self.end_of_data(before, value) } else { self.end_of_value(value) };
-        if !PRINTABLE {
+        let end = match tags::length_tag(tag) {
+            0 => self.end_of_value(value),
+            length_tag => self.end_of_data(tag, length_tag, before, value),
+        };
+        if !PRINTED {
             self.at = end + 1;
             return Some(Field { tag, begin, value, end });
         }
@@ -300,24 +488,67 @@ impl<const PRINTABLE: bool> Fields<'_, PRINTABLE> {
         Some(Field { tag, begin, value, end })
     }
 
-    #[inline]
+    #[inline(always)]
     fn end_of_value(&self, value: usize) -> usize {
         let rest = &self.bytes[value..];
-        let end = if PRINTABLE { self.separator.find(rest) } else { find(SOH, rest) };
+        let end = if PRINTED { self.separator.find(rest) } else { find(SOH, rest) };
         value + end.unwrap_or(rest.len())
     }
 
-    /// The end of a data field, which may contain the separator: by the length in the field before it, or
-    /// at the next separator if that length is wrong.
+    /// The end of a data field, which may contain the separator: by the length in the field before it. If that
+    /// is wrong, the field ends at the next separator, and what follows may be a part of it.
     #[cold]
-    fn end_of_data(&self, before: &Field, value: usize) -> usize {
-        let length = whole_number(&self.bytes[before.value..before.end]);
-        let end = length.map(|length| value + length);
-        let is_end = |end: &usize| {
-            let after = self.bytes.get(*end..);
-            after.is_some_and(|after| after.starts_with(self.separator.bytes()))
+    fn end_of_data(&mut self, tag: u32, length_tag: u32, before: &Field, value: usize) -> usize {
+        let digits = &self.bytes[before.value..before.end];
+        let length = if before.tag == length_tag { whole_number(digits) } else { None };
+        if let Some(end) = length.and_then(|length| self.end_by_length(value, length)) {
+            return end;
+        }
+        self.wrong_data.get_or_insert((tag, length_tag, *before));
+        self.end_of_value(value)
+    }
+
+    /// Describes the first data field whose length is wrong.
+    fn describe_wrong_data(&self) -> Option<String> {
+        let (tag, length_tag, before) = self.wrong_data?;
+        if before.tag != length_tag {
+            return Some(format!("tag {tag} has no length (tag {length_tag}) before it"));
+        }
+        let length = show(&self.bytes[before.value..before.end]);
+        Some(format!("tag {length_tag} is {length}, but tag {tag} does not end there"))
+    }
+
+    /// The end of a value of this length, if a separator is there.
+    fn end_by_length(&mut self, value: usize, length: usize) -> Option<usize> {
+        let mut sums = Sums::default();
+        let end = match PRINTED {
+            false => value + length,
+            true => self.skip_printed(value, length, &mut sums)?,
         };
-        end.filter(is_end).unwrap_or_else(|| self.end_of_value(value))
+        let after = self.bytes.get(end..)?;
+        if !after.starts_with(self.separator.bytes()) {
+            return None;
+        }
+        self.data_sums.add_data(sums);
+        Some(end)
+    }
+
+    /// The end of this many bytes and the spaces after them. A log has printed each SOH among them as it prints
+    /// all others.
+    fn skip_printed(&self, value: usize, length: usize, sums: &mut Sums) -> Option<usize> {
+        let mut end = value;
+        for _ in 0..length {
+            let rest = self.bytes.get(end..).filter(|rest| !rest.is_empty())?;
+            if !rest.starts_with(self.separator.bytes()) {
+                end += 1;
+                continue;
+            }
+            let next = self.separator.skip(self.bytes, end);
+            sums.add_separator(&self.bytes[end..next]);
+            end = next;
+        }
+        let spaces = self.bytes[end..].iter().take_while(|byte| **byte == b' ').count();
+        Some(end + spaces.min(self.separator.before()))
     }
 }
 

@@ -4,9 +4,12 @@
 use memchr::memmem;
 use memchr::{memchr_iter, memchr2_iter};
 
-use super::frame::{BEGIN, BeginString, End, Separator, version_length};
+use super::frame::{BEGIN, BeginString, End, version_length};
 use super::message::show;
 use crate::ingest::formats::reader::Malformed;
+
+/// Bytes after a BeginString from which on its separator can be told.
+const MIN_FIELDS: usize = 2;
 
 /// Returns where the first unit of these bytes ends: a message with what stands before it on its line, or a
 /// line without a message. None if that depends on bytes that have not been read yet.
@@ -49,11 +52,12 @@ pub(super) fn check_no_message(unit: &[u8], line: u64) -> Result<(), Malformed> 
     let Some(at) = BEGIN.find(unit) else { return Ok(()) };
     let version = &unit[at + BEGIN.needle().len()..];
     let rest = version[version_length(version)..].trim_ascii_end();
-    let why = if rest.len() < Separator::Caret.bytes().len() {
+    let why = if rest.len() < MIN_FIELDS {
         "this message is cut off after its BeginString".into()
     } else if memmem::find(rest, b"35=").is_some() {
         let found = show(&rest[..rest.len().min(8)]);
-        format!("the fields of this message are separated as in {found}; expected SOH, |, ; or ^A")
+        let expected = "SOH, or what a log prints in its place, such as |, ^A, <SOH> or \\u0001";
+        format!("the fields of this message are separated as in {found}; expected {expected}")
     } else {
         return Ok(());
     };

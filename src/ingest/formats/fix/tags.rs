@@ -38,6 +38,8 @@ pub(super) const LAST_MKT: u32 = 30;
 pub(super) const LAST_PX: u32 = 31;
 /// LastQty: shares of this fill.
 pub(super) const LAST_QTY: u32 = 32;
+/// MsgSeqNum: number of the message within its session.
+pub(super) const MSG_SEQ_NUM: u32 = 34;
 /// MsgType: what the message is.
 pub(super) const MSG_TYPE: u32 = 35;
 /// OrderID: the venue's id of the order.
@@ -56,12 +58,20 @@ pub(super) const PRICE: u32 = 44;
 pub(super) const RULE_80A: u32 = 47;
 /// SecurityID, such as an ISIN.
 pub(super) const SECURITY_ID: u32 = 48;
+/// SenderCompID: the sender of the session.
+pub(super) const SENDER_COMP_ID: u32 = 49;
+/// SenderSubID: the desk or person that sends.
+pub(super) const SENDER_SUB_ID: u32 = 50;
 /// SendingTime.
 pub(super) const SENDING_TIME: u32 = 52;
 /// Side: buy or sell.
 pub(super) const SIDE: u32 = 54;
 /// Symbol.
 pub(super) const SYMBOL: u32 = 55;
+/// TargetCompID: the receiver of the session.
+pub(super) const TARGET_COMP_ID: u32 = 56;
+/// TargetSubID: the desk or person that receives.
+pub(super) const TARGET_SUB_ID: u32 = 57;
 /// Text: an explanation for people.
 pub(super) const TEXT: u32 = 58;
 /// TimeInForce.
@@ -70,6 +80,8 @@ pub(super) const TIME_IN_FORCE: u32 = 59;
 pub(super) const TRANSACT_TIME: u32 = 60;
 /// SettlType: when the trade settles.
 pub(super) const SETTL_TYPE: u32 = 63;
+/// TradeDate: the trading day, in the market's time zone.
+pub(super) const TRADE_DATE: u32 = 75;
 /// StopPx: trigger price of a stop order.
 pub(super) const STOP_PX: u32 = 99;
 /// ExDestination: the venue that the client asks for.
@@ -84,8 +96,12 @@ pub(super) const MIN_QTY: u32 = 110;
 pub(super) const MAX_FLOOR: u32 = 111;
 /// LocateReqd: whether the shares of a short sale must still be located.
 pub(super) const LOCATE_REQD: u32 = 114;
+/// OnBehalfOfCompID: the sender whose message an intermediary passes on.
+pub(super) const ON_BEHALF_OF_COMP_ID: u32 = 115;
 /// ExpireTime of the order.
 pub(super) const EXPIRE_TIME: u32 = 126;
+/// DeliverToCompID: the receiver to whom an intermediary passes the message on.
+pub(super) const DELIVER_TO_COMP_ID: u32 = 128;
 /// ExecType: what happened.
 pub(super) const EXEC_TYPE: u32 = 150;
 /// LeavesQty: shares that are left to fill.
@@ -100,6 +116,8 @@ pub(super) const SECURITY_EXCHANGE: u32 = 207;
 pub(super) const MAX_SHOW: u32 = 210;
 /// PegOffsetValue: distance of a pegged order.
 pub(super) const PEG_OFFSET: u32 = 211;
+/// MessageEncoding: the encoding of text that is not ASCII.
+pub(super) const MESSAGE_ENCODING: u32 = 347;
 /// DiscretionInst: the price that discretion is relative to.
 pub(super) const DISCRETION_INST: u32 = 388;
 /// DiscretionOffsetValue.
@@ -108,6 +126,8 @@ pub(super) const DISCRETION_OFFSET: u32 = 389;
 pub(super) const PRICE_TYPE: u32 = 423;
 /// ExpireDate: the day on which the order expires, in the market's time zone.
 pub(super) const EXPIRE_DATE: u32 = 432;
+/// MultiLegReportingType: whether the report is about a spread or about a leg of it.
+pub(super) const MULTI_LEG_REPORTING_TYPE: u32 = 442;
 /// OrderCapacity: agency, principal and others.
 pub(super) const ORDER_CAPACITY: u32 = 528;
 /// AccountType.
@@ -118,7 +138,8 @@ pub(super) const CUST_ORDER_CAPACITY: u32 = 582;
 /// The number of tags whose values are kept of a message.
 pub(super) const KEPT: usize = TAGS.len();
 
-/// The tags whose values are kept of a message, with FIX's names. To read one more, add its constant above, its
+/// The tags whose values are kept of a message, with FIX's names. None of them is in a repeating group of a
+/// message that is read, in any version of FIX, so that one which occurs twice is an error. To read one more, add its constant above, its
 /// line here, and its field in the parent module.
 const TAGS: &[(u32, &str)] = &[
     (AVG_PX, "AvgPx"),
@@ -153,6 +174,16 @@ const TAGS: &[(u32, &str)] = &[
     (EXPIRE_TIME, "ExpireTime"),
     (EXEC_TYPE, "ExecType"),
     (LEAVES_QTY, "LeavesQty"),
+    (MSG_SEQ_NUM, "MsgSeqNum"),
+    (SENDER_COMP_ID, "SenderCompID"),
+    (SENDER_SUB_ID, "SenderSubID"),
+    (TARGET_COMP_ID, "TargetCompID"),
+    (TARGET_SUB_ID, "TargetSubID"),
+    (TRADE_DATE, "TradeDate"),
+    (ON_BEHALF_OF_COMP_ID, "OnBehalfOfCompID"),
+    (DELIVER_TO_COMP_ID, "DeliverToCompID"),
+    (MESSAGE_ENCODING, "MessageEncoding"),
+    (MULTI_LEG_REPORTING_TYPE, "MultiLegReportingType"),
     (ACCOUNT, "Account"),
     (EXEC_INST, "ExecInst"),
     (HANDL_INST, "HandlInst"),
@@ -206,12 +237,15 @@ const fn slots() -> [u8; MAX_TAG + 1] {
     slots
 }
 
-/// The tag of the length of each data field, such as 95 (RawDataLength) for 96 (RawData); `u32::MAX` for
-/// tags that are no data fields.
-const LENGTH_TAGS: [u32; 623] = length_tags();
+/// Tags of data fields below this one are looked up in [`LENGTH_TAGS`].
+const FEW_DATA: usize = 623;
 
-const fn length_tags() -> [u32; 623] {
-    let mut lengths = [u32::MAX; 623];
+/// The tag of the length of each data field, such as 95 (RawDataLength) for 96 (RawData); 0 for tags that are no
+/// data fields.
+const LENGTH_TAGS: [u32; FEW_DATA] = length_tags();
+
+const fn length_tags() -> [u32; FEW_DATA] {
+    let mut lengths = [0; FEW_DATA];
     // Signature: the only one whose length is not the tag before.
     lengths[89] = 93;
     let data = [91, 96, 213, 349, 351, 353, 355, 357, 359, 361, 363, 365, 446, 619, 622];
@@ -223,16 +257,82 @@ const fn length_tags() -> [u32; 623] {
     lengths
 }
 
+/// The first tag of a data field that came with FIX 5.0.
+const FIRST_LATE: u32 = 1185;
+
+/// The tag of the length of a data field that came with FIX 5.0 or later; 0 for tags that are no data fields.
+#[cold]
+fn late_length_tag(tag: u32) -> u32 {
+    match tag {
+        1185 | 1278 | 1281 | 1283 | 1398 | 1402 | 1404 | 1469 | 1579 | 1621 | 1665 | 1734
+        | 1872 | 1875 | 2073 | 2075 | 2112 | 2180 | 2288 | 2352 | 2482 | 2638 | 2652 | 2666
+        | 2716 | 2719 | 2722 | 2798 | 40005 | 40009 | 40979 | 40981 | 40983 | 40985 | 40987
+        | 40989 | 41084 | 41102 | 41108 | 41257 | 41321 | 41325 | 41459 | 41477 | 41483 | 41654
+        | 41711 | 41807 | 41812 | 41874 | 41970 | 42026 | 42172 | 42452 | 42653 | 42948 => tag - 1,
+        1527 => 1525,
+        1697 => 1678,
+        2371 | 2493 | 2521 | 2801 | 2808 | 2814 => tag + 1,
+        42486 => 43110,
+        42684 => 43109,
+        42982 => 43111,
+        _ => 0,
+    }
+}
+
 /// Returns the slot in which the value of a tag is kept; none for a tag that is not kept.
 pub(super) fn slot(tag: u32) -> Option<usize> {
     let slot = usize::from(*SLOTS.get(tag as usize)?);
     (slot < KEPT).then_some(slot)
 }
 
-/// Returns whether `tag` is a data field whose length is the value of `before`.
+/// Returns the tag of the length of a data field, which stands before it; 0 for a tag that is no data field.
 #[inline]
-pub(super) fn is_data_after(tag: u32, before: u32) -> bool {
-    LENGTH_TAGS.get(tag as usize).is_some_and(|length_tag| *length_tag == before)
+pub(super) fn length_tag(tag: u32) -> u32 {
+    match LENGTH_TAGS.get(tag as usize) {
+        Some(length_tag) => *length_tag,
+        // Most tags up to this one are of FIX 4.3 and 4.4.
+        None if tag < FIRST_LATE => 0,
+        None => late_length_tag(tag),
+    }
+}
+
+/// Returns whether the value of a tag that is kept is any text, which may contain what a log prints as separator.
+/// The others are numbers, times and codes.
+pub(super) fn is_text(tag: u32) -> bool {
+    !matches!(
+        tag,
+        AVG_PX
+            | BODY_LENGTH
+            | CHECK_SUM
+            | COMMISSION
+            | COMM_TYPE
+            | CUM_QTY
+            | EXEC_TRANS_TYPE
+            | EXEC_TYPE
+            | EXPIRE_TIME
+            | LAST_PX
+            | LAST_QTY
+            | LEAVES_QTY
+            | MSG_SEQ_NUM
+            | MSG_TYPE
+            | MULTI_LEG_REPORTING_TYPE
+            | ORDER_QTY
+            | ORD_STATUS
+            | ORD_TYPE
+            | PRICE
+            | SENDING_TIME
+            | SIDE
+            | STOP_PX
+            | TIME_IN_FORCE
+            | TRADE_DATE
+            | TRANSACT_TIME
+    )
+}
+
+/// Returns whether a tag that is not kept may occur several times in a message because it is in a repeating group:
+/// an account of an allocation, or the id of a party.
+pub(super) fn is_in_group(tag: u32) -> bool {
+    matches!(tag, 79 | 448 | 523 | 524 | 545)
 }
 
 /// Returns the tag with its name, for messages to people, e.g. `tag 31 (LastPx)`.

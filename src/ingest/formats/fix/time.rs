@@ -1,33 +1,49 @@
-//! FIX's UTCTimestamp.
+//! FIX's UTCTimestamp, TZTimestamp and LocalMktDate.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 /// The expected form of a time, for error messages.
 pub(super) const EXPECTED: &str = "a UTC time such as 20261125-14:30:00.123456";
 
+/// The expected form of a day, for error messages.
+pub(super) const EXPECTED_DAY: &str = "a day such as 20261125";
+
 /// Digits that FIX allows after the point: picoseconds.
 const MAX_FRACTION: usize = 12;
 
-/// Parses `YYYYMMDD-HH:MM:SS` with an optional fraction of 1 to 12 digits, which is cut to nanoseconds.
+/// The nanoseconds in which every leap second ends up, after the 59th second of its minute.
 ///
-/// PostgreSQL has no leap seconds, so a leap second (`:60`) becomes the last microsecond of its minute: it
-/// stays on its day and after everything before it.
+/// PostgreSQL has no leap seconds, so a leap second (`:60`) becomes the last microsecond of its minute, in every
+/// format: it stays on its day and after everything before it.
+pub(in crate::ingest::formats) const LEAP_NANOSECONDS: u32 = 999_999_000;
+
+/// Parses `YYYYMMDD-HH:MM:SS` with an optional fraction of 1 to 12 digits, which is cut to nanoseconds, and an
+/// optional offset from UTC: `Z`, `+01` or `-05:30`.
 pub(super) fn parse(text: &[u8]) -> Option<DateTime<Utc>> {
-    let (whole, fraction) = text.split_at_checked(17)?;
+    let (whole, rest) = text.split_at_checked(17)?;
     if !(whole[8] == b'-' && whole[11] == b':' && whole[14] == b':') {
         return None;
     }
-    let date = NaiveDate::from_ymd_opt(
-        number(&whole[..4])?.try_into().ok()?,
-        number(&whole[4..6])?,
-        number(&whole[6..8])?,
-    )?;
+    let date = parse_day(&whole[..8])?;
     let (hour, minute) = (number(&whole[9..11])?, number(&whole[12..14])?);
-    let at: NaiveDateTime = match (number(&whole[15..])?, nanoseconds(fraction)?) {
-        (60, _) => date.and_hms_nano_opt(hour, minute, 59, 999_999_000),
-        (second, nanos) => date.and_hms_nano_opt(hour, minute, second, nanos),
+    let (nanos, offset) = fraction(rest)?;
+    let at = match number(&whole[15..])? {
+        60 => date.and_hms_nano_opt(hour, minute, 59, LEAP_NANOSECONDS),
+        second => date.and_hms_nano_opt(hour, minute, second, nanos),
     }?;
-    Some(at.and_utc())
+    if offset.is_empty() {
+        return Some(at.and_utc());
+    }
+    at.checked_sub_signed(TimeDelta::minutes(minutes(offset)?)).map(|at| at.and_utc())
+}
+
+/// Parses `YYYYMMDD`.
+pub(super) fn parse_day(text: &[u8]) -> Option<NaiveDate> {
+    if text.len() != 8 {
+        return None;
+    }
+    let year = number(&text[..4])?.try_into().ok()?;
+    NaiveDate::from_ymd_opt(year, number(&text[4..6])?, number(&text[6..])?)
 }
 
 /// The value of two or four digits.
@@ -37,19 +53,30 @@ fn number(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// The nanoseconds of a fraction with its point; 0 if there is none.
-fn nanoseconds(fraction: &[u8]) -> Option<u32> {
-    let Some((point, digits)) = fraction.split_first() else { return Some(0) };
-    if *point != b'.' || digits.is_empty() || digits.len() > MAX_FRACTION {
+/// The nanoseconds of a fraction with its point, 0 if there is none, and what follows it.
+fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
+    let Some(digits) = text.strip_prefix(b".") else { return Some((0, text)) };
+    let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if length == 0 || length > MAX_FRACTION {
         return None;
     }
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let zeros = std::iter::repeat(&b'0');
-    digits
-        .iter()
-        .chain(zeros)
-        .take(9)
-        .try_fold(0, |value, byte| Some(value * 10 + u32::from(byte - b'0')))
+    let (digits, rest) = digits.split_at(length);
+    let padded = digits.iter().chain(std::iter::repeat(&b'0')).take(9);
+    Some((padded.fold(0, |value, byte| value * 10 + u32::from(byte - b'0')), rest))
+}
+
+/// The minutes of an offset from UTC: `Z`, or a sign with hours and perhaps minutes.
+fn minutes(offset: &[u8]) -> Option<i64> {
+    let (sign, hours, minutes) = match offset {
+        b"Z" => return Some(0),
+        [sign @ (b'+' | b'-'), hours @ ..] if hours.len() == 2 => (sign, hours, &b"00"[..]),
+        [sign @ (b'+' | b'-'), a, b, b':', minutes @ ..] if minutes.len() == 2 => {
+            (sign, &[*a, *b][..], minutes)
+        }
+        _ => return None,
+    };
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    let total = i64::from(hours * 60 + minutes);
+    // No zone is further from UTC than 14 hours.
+    (hours <= 14 && minutes < 60).then_some(if *sign == b'-' { -total } else { total })
 }
