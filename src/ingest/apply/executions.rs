@@ -233,7 +233,7 @@ impl<'o> KnownExecutions<'o> {
                 None => Classification::Known,
             };
         }
-        let (Step::Fill(..) | Step::Execution(_)) = planned.step else {
+        let (Step::Fill(..) | Step::Execution(_) | Step::Crossing { .. }) = planned.step else {
             // A report that contradicts its order is a break already; that it is one is found when it is kept.
             return Classification::New;
         };

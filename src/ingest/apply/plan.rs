@@ -12,12 +12,13 @@ use super::attribution::{check_not_reused, find, find_by_venue_id, unnamed_order
 use super::known_orders::{KnownOrder, KnownOrders};
 use super::options::Options;
 use super::step::{
-    PlannedStep, Report, Step, action, break_reason, derived_id, execution_step, report_id,
+    PlannedStep, Report, Step, action, break_reason, derived_id, execution, execution_step,
+    report_id,
 };
 use super::tally::{Fate, Outcome};
 use super::terms::{Replaced, Terms};
 use crate::execution_logs::{NewAction, NewExecutionLog};
-use crate::ingest::event::Kind;
+use crate::ingest::event::{Event, Kind};
 use crate::types::enums::BreakReason;
 
 /// What to write for a batch.
@@ -168,6 +169,9 @@ impl<'e> Plan<'e> {
             Some(_) => named,
             None => planner.orders.bearer_of_id(&named).clone(),
         };
+        if kind == Kind::Fill && event.order_id.is_none() && order.replaced_by.is_some() {
+            return self.add_crossing_fill(report, &order, planner);
+        }
         self.add_totals(report, &order);
         match kind {
             Kind::NewOrder => Ok(Some(Fate::Known)),
@@ -210,6 +214,23 @@ impl<'e> Plan<'e> {
             }
         }
         self.push(order.root, report, Some(order.id), Step::Log(entry));
+        Ok(None)
+    }
+
+    /// Adds a fill under the id of an order that has been replaced: it crossed the replacement, or is reported late.
+    fn add_crossing_fill(
+        &mut self,
+        report: &'e Report<'e>,
+        order: &KnownOrder,
+        planner: &Planner<'_, 'e>,
+    ) -> Result<Option<Fate>, Refusal> {
+        let last = planner.orders.last_of_chain(order);
+        let execution = execution(report, Some(order.id), planner.options).map_err(|why| {
+            Refusal { order_id: Some(order.id), ..Refusal::new(report.event.kind, why) }
+        })?;
+        self.add_totals(report, last);
+        let step = Step::Crossing { execution, root: order.root, last: last.id };
+        self.push(order.root, report, Some(order.id), step);
         Ok(None)
     }
 
@@ -483,13 +504,7 @@ impl<'e> Plan<'e> {
         {
             return true;
         }
-        let replaced = event.replaces.and_then(|id| planner.orders.get(id));
-        if replaced.is_some_and(|order| self.deferred_chains.contains(&order.root)) {
-            return true;
-        }
-        let Ok(Some(order)) = find(planner.orders, event, *trader, planner.options) else {
-            return false;
-        };
+        let Some(order) = order_concerned(event, *trader, planner) else { return false };
         if self.deferred_chains.contains(&order.root) {
             return true;
         }
@@ -511,16 +526,29 @@ impl<'e> Plan<'e> {
     fn defer(&mut self, report: &'e Report<'e>, planner: &Planner<'_, 'e>) {
         if let Ok(trader) = report.trader {
             self.deferred_ids.extend(ids(report.event).map(|id| (*trader, id)));
-            if let Ok(Some(order)) = find(planner.orders, report.event, *trader, planner.options) {
-                self.deferred_chains.insert(order.root);
-            }
+            let order = order_concerned(report.event, *trader, planner);
+            self.deferred_chains.extend(order.map(|order| order.root));
         }
         self.deferred.push(report);
     }
 }
 
+/// The order that a report names, or else that its order replaces.
+fn order_concerned<'p>(
+    event: &Event<'_>,
+    trader: Uuid,
+    planner: &'p Planner<'_, '_>,
+) -> Option<&'p KnownOrder> {
+    let (orders, options) = (&*planner.orders, planner.options);
+    let named = find(orders, event, trader, options).ok().flatten();
+    let before = event.replaces_venue_order_id.as_deref();
+    named.or_else(|| event.replaces.and_then(|id| orders.get(id))).or_else(|| {
+        before.and_then(|_| find_by_venue_id(orders, event, before, trader, options).ok().flatten())
+    })
+}
+
 /// The ids by which a report may name an order.
-fn ids<'e>(event: &'e crate::ingest::event::Event<'e>) -> impl Iterator<Item = &'e str> {
+fn ids<'e>(event: &'e Event<'e>) -> impl Iterator<Item = &'e str> {
     let ids = [
         &event.client_order_id,
         &event.original_client_order_id,

@@ -11,10 +11,11 @@ use super::executions::{Classification, KnownExecutions};
 use super::kept;
 use super::options::Options;
 use super::order_chain::{chain_filled, fills_of_execution, orders_of};
-use super::step::{PlannedStep, Step, execution};
+use super::plan::TotalsOf;
+use super::step::{PlannedStep, Report, Step, execution};
 use super::tally::{Fate, Outcome};
 use super::terms::Terms;
-use super::totals::LatestTotals;
+use super::totals::{LatestTotals, VenueTotals};
 use crate::breaks::{self, Breaks, Execution, ExecutionIds, NewBreakResolution};
 use crate::database::bisect::bisect;
 use crate::database::role::Engine;
@@ -31,6 +32,8 @@ pub(super) struct QueueWriter<'w, 'c> {
     pub outcome: &'w mut Outcome,
     pub known: KnownExecutions<'w>,
     pub totals: &'w LatestTotals,
+    /// The reports of the batch that state totals.
+    pub batch_totals: &'w [(&'w Report<'w>, TotalsOf)],
     pub options: &'w Options,
     /// The orders that are stored under another id than planned because a concurrent session submitted
     /// them first.
@@ -61,7 +64,7 @@ impl QueueWriter<'_, '_> {
             });
             self.log_actions(&entries)?;
             let others = pop_matching(&mut queues, Take::All, |step| {
-                matches!(step, Step::Execution(_) | Step::Break(..))
+                matches!(step, Step::Execution(_) | Step::Crossing { .. } | Step::Break(..))
             });
             for planned in others {
                 self.write_alone(&planned)?;
@@ -279,7 +282,55 @@ impl QueueWriter<'_, '_> {
                     None => self.record_or_break(planned, &execution),
                 }
             }
+            Step::Crossing { execution, root, last } => {
+                self.record_crossing(planned, execution, *root, *last)
+            }
             Step::Submit(_) | Step::Log(_) | Step::LogVenueId(_) | Step::Fill(..) => Ok(()),
+        }
+    }
+
+    /// Records a fill under the id of a replaced order.
+    fn record_crossing(
+        &mut self,
+        planned: &PlannedStep<'_>,
+        execution: &Execution<'_>,
+        root: Uuid,
+        last: Uuid,
+    ) -> Result<(), Error> {
+        let (root, last) = (self.stored_id(root), self.stored_id(last));
+        let counted = self.counted_before(root, planned)?;
+        let filled = chain_filled(self.tx, root)?;
+        // Counted, it is kept as a break until the totals of the input are complete, and then booked late.
+        let is_counted = counted.is_some_and(|counted| filled + &execution.quantity <= counted);
+        let order_id = if is_counted { self.order_of(planned) } else { Some(last) };
+        let execution = Execution { order_id, ..execution.clone() };
+        match planned.report.retried {
+            Some(_) => self.book(planned, &execution),
+            None => self.record_or_break(planned, &execution),
+        }
+    }
+
+    /// The shares that the venue counted as filled of an order chain before this report.
+    fn counted_before(
+        &mut self,
+        root: Uuid,
+        planned: &PlannedStep<'_>,
+    ) -> Result<Option<BigDecimal>, Error> {
+        let place = planned.report.place;
+        let mut latest = self.totals.of_chain(root).cloned();
+        for (report, of) in self.batch_totals {
+            if report.place >= place || self.stored_id(of.root) != root {
+                continue;
+            }
+            if let Some(totals) = VenueTotals::of_report(report.event, *of, self.options)
+                && latest.as_ref().is_none_or(|latest| totals.is_later(latest))
+            {
+                latest = Some(totals);
+            }
+        }
+        match latest {
+            Some(latest) => Ok(Some(latest.filled_quantity)),
+            None => self.counted_in_breaks(root, planned.report.event.execution_id.as_deref()),
         }
     }
 
@@ -391,10 +442,22 @@ impl QueueWriter<'_, '_> {
         {
             return Ok(Some(latest.filled_quantity.clone()));
         }
+        self.counted_in_breaks(root, kept.execution_id.as_deref())
+    }
+
+    /// The shares that the last open break of the totals of an order chain counts, but for one of this report.
+    fn counted_in_breaks(
+        &mut self,
+        root: Uuid,
+        execution_id: Option<&str>,
+    ) -> Result<Option<BigDecimal>, Error> {
         let orders = orders_of(self.tx, root)?;
         let open = self.tx.breaks().open_totals(&orders)?;
-        let open = open.iter().filter(|totals| other(totals.execution_id.as_deref()));
-        Ok(open.max_by_key(|totals| totals.timestamp).map(|totals| totals.quantity.clone()))
+        let is_other = |totals: &&breaks::Break| {
+            execution_id.is_none() || totals.execution_id.as_deref() != execution_id
+        };
+        let last = open.iter().filter(is_other).max_by_key(|totals| totals.timestamp);
+        Ok(last.map(|totals| totals.quantity.clone()))
     }
 }
 

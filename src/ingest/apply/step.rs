@@ -49,6 +49,9 @@ pub(super) enum Step<'e> {
     Fill(Uuid, NewFill<'e>),
     /// Record an execution on its own, or keep it as a break.
     Execution(Execution<'e>),
+    /// Record a fill under the id of an order that has been replaced. If the venue counted it when it replaced the
+    /// order, it belongs to that one; otherwise to the last order of the chain.
+    Crossing { execution: Execution<'e>, root: Uuid, last: Uuid },
     /// Keep the report as a break, with the reason in words.
     Break(BreakReason, String),
 }

@@ -93,10 +93,10 @@ impl Terms {
             (None, Some(replaced)) => BigDecimal::from(replaced.terms.quantity) + replaced.filled,
             (None, None) => return Err(missing("quantity")),
         };
-        // The quantity of a replacement is that of the whole chain; the store keeps what is left of it. An
-        // export, and a venue that gives a replacement an id of its own, state that of the order itself.
-        let is_own = event.kind == Kind::NewOrder || event.replaces_venue_order_id.is_some();
-        let left = match replaced.filter(|_| !is_own) {
+        // The quantity of a replacement is that of the whole chain; the store keeps what is left of it. Other reports
+        // of an order state that of the order itself.
+        let left = match replaced.filter(|_| matches!(event.kind, Kind::Replaced | Kind::Restated))
+        {
             Some(replaced) => &quantity - replaced.filled,
             None => quantity.clone(),
         };

@@ -78,7 +78,7 @@ impl VenueTotals {
     /// Whether these totals are of a later report than those that were read before: by the venue's clock, or
     /// else by the time of sending, or else by the number of the message, or else by their places in the input.
     /// Two times are compared only if they are of the same kind.
-    fn is_later(&self, earlier: &Self) -> bool {
+    pub fn is_later(&self, earlier: &Self) -> bool {
         let differ = |a: Option<DateTime<Utc>>, b: Option<DateTime<Utc>>| match (a, b) {
             (Some(a), Some(b)) if a != b => Some(a > b),
             _ => None,

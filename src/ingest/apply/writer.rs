@@ -301,6 +301,7 @@ impl Writer {
             outcome,
             known,
             totals: &self.totals,
+            batch_totals: &plan.totals,
             options,
             stored_ids: HashMap::new(),
             refused: HashMap::new(),

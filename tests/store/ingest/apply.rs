@@ -370,7 +370,8 @@ fn a_replacement_has_the_open_quantity_and_its_totals_are_those_of_the_chain() {
 }
 
 #[test]
-fn a_fill_of_a_replaced_order_is_booked_late_or_a_break_and_never_counted_twice() {
+fn a_fill_of_a_replaced_order_is_booked_late_if_the_replacement_counted_it_and_else_counts_in_the_chain()
+ {
     let begun = [
         acknowledged(1, "A", 100),
         filled_as(2, "A", "VA", "E1", 40, 40),
@@ -381,7 +382,18 @@ fn a_fill_of_a_replaced_order_is_booked_late_or_a_break_and_never_counted_twice(
     let reports = [begun.as_slice(), &[late.clone(), late]].concat();
     let stand = ["A CANCELLED 60/100", "B PENDING 0/140"];
     assert_comes_to(&reports, &stand, &["ORDER_ENDED A E2 booked"]);
-    // The shares that this fill needs belong to a fill of the replacement.
+    // It crossed the replacement, whose CumQty leaves it out.
+    let crossing = filled_as(3, "A", "VA", "E2", 20, 60);
+    let reports = [
+        acknowledged(1, "A", 100),
+        filled_as(2, "A", "VA", "E1", 40, 40),
+        replaced(4, "B", "A", "VA", 200, 40),
+        crossing.clone(),
+        filled_as(5, "B", "VA", "E3", 30, 90),
+        crossing,
+    ];
+    assert_comes_to(&reports, &["A CANCELLED 40/100", "B PARTIAL 50/160"], &[]);
+    // The venue's total does not count it on top of the fill of the replacement.
     let uncounted = filled_as(6, "A", "VA", "E4", 30, 90);
     let reports = [
         acknowledged(1, "A", 100),
@@ -390,8 +402,8 @@ fn a_fill_of_a_replaced_order_is_booked_late_or_a_break_and_never_counted_twice(
         filled_as(5, "B", "VA", "E3", 30, 90),
         uncounted,
     ];
-    let stand = ["A CANCELLED 60/100", "B PARTIAL 30/140"];
-    assert_comes_to(&reports, &stand, &["ORDER_ENDED A E4 open"]);
+    let stand = ["A CANCELLED 60/100", "B PARTIAL 60/140"];
+    assert_comes_to(&reports, &stand, &["TOTALS B E4 open"]);
 }
 
 #[test]
