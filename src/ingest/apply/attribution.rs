@@ -108,8 +108,8 @@ pub(super) fn find_by_venue_id<'k>(
 /// Chooses among the orders with one id.
 ///
 /// Where ids start again each day: the order of the report's day, or else of the latest day before whose order
-/// is still open and agrees with the report's terms. A bust or a correction may also amend an order of
-/// an earlier day that has ended. Where ids are unique for ever: the order of the latest day.
+/// was still open on that day and agrees with the report's terms. A bust or a correction may also amend an order
+/// of an earlier day that has ended. Where ids are unique for ever: the order of the latest day.
 fn choose_by_day<'k>(
     found: &[&'k KnownOrder],
     event: &Event<'_>,
@@ -123,9 +123,12 @@ fn choose_by_day<'k>(
     let goes_on = |order: &&&KnownOrder| {
         let is_earlier = order.day().is_none_or(|own: NaiveDate| own < day);
         let is_amended = matches!(event.kind, Kind::Bust | Kind::Correct);
+        // The report may be the one that ended it, read again.
+        let ended_later = order.ended_at.is_some_and(|ended| options.day_at(ended) >= day);
+        let was_open = order.is_open || order.replaced_by.is_some() || ended_later;
         is_earlier
             && event.kind != Kind::NewOrder
-            && (order.is_open || order.replaced_by.is_some() || is_amended)
+            && (was_open || is_amended)
             && order.terms.check(event, options).is_ok()
     };
     latest(&mut found.iter().filter(same_day)).or_else(|| latest(&mut found.iter().filter(goes_on)))

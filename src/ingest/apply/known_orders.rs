@@ -83,7 +83,7 @@ impl KnownOrders {
         }
         let mut known = Self::default();
         known.add_with_chains(conn, found)?;
-        known.load_ends(conn, reports)?;
+        known.load_ends(conn, reports, options)?;
         Ok(known)
     }
 
@@ -115,14 +115,22 @@ impl KnownOrders {
         Ok(())
     }
 
-    /// Loads when those orders ended that a report presents as new: a client order id that is used again on a
-    /// later trading day names another order.
-    fn load_ends(&mut self, conn: &mut PgConnection, reports: &[&Report<'_>]) -> Result<(), Error> {
+    /// Loads when those orders ended that a report presents as new, or all where ids start again each day: a client
+    /// order id that is used again on a later trading day names another order.
+    fn load_ends(
+        &mut self,
+        conn: &mut PgConnection,
+        reports: &[&Report<'_>],
+        options: &Options,
+    ) -> Result<(), Error> {
         let mut ended = Vec::new();
         for Report { event, trader, .. } in reports {
-            let (Ok(trader), true) = (trader, event.kind.presents_new()) else { continue };
-            let named = self.with_client_id(*trader, event.client_order_id.as_deref());
-            let named = named.chain(self.with_venue_id(*trader, event.venue_order_id.as_deref()));
+            let depends_on_end = options.daily_ids.is_some() || event.kind.presents_new();
+            let (Ok(trader), true) = (trader, depends_on_end) else { continue };
+            let named = self
+                .with_client_id(*trader, event.client_order_id.as_deref())
+                .chain(self.with_client_id(*trader, event.original_client_order_id.as_deref()))
+                .chain(self.with_venue_id(*trader, event.venue_order_id.as_deref()));
             ended.extend(named.filter(|order| !order.is_open).map(|order| order.id));
         }
         if ended.is_empty() {

@@ -509,11 +509,14 @@ impl<'e> Plan<'e> {
             return true;
         }
         let Some(first) = self.days.get(&order.root) else { return false };
+        let day = event.time().map(|time| time.date_naive());
+        let is_later_day = first.is_some_and(|first| day > Some(first));
         match event.kind {
             // Whether its id was used again depends on when the order ended.
-            kind if kind.presents_new() => {
-                let day = event.time().map(|time| time.date_naive());
-                first.is_some_and(|first| day > Some(first))
+            kind if is_later_day
+                && (kind.presents_new() || planner.options.daily_ids.is_some()) =>
+            {
+                true
             }
             // They are compared with, or reduced by, what is filled.
             Kind::Restated => true,

@@ -21,9 +21,27 @@ fn writer() -> Writer {
     Writer::new(Options { register_traders: true, format, ..Options::default() })
 }
 
+/// A writer of reports whose ids start again each day.
+fn daily_writer() -> Writer {
+    Writer::new(Options {
+        register_traders: true,
+        format: FormatName::Fix,
+        daily_ids: Some(chrono_tz::UTC),
+        ..Options::default()
+    })
+}
+
 /// Ingests an input in batches of this size, with traders from tag 1.
 fn read_in(blotter: &Blotter, input: &str, batch: usize) -> (Tally, Vec<Problem>) {
-    let mut writer = writer();
+    read_with(writer(), blotter, input, batch)
+}
+
+fn read_with(
+    mut writer: Writer,
+    blotter: &Blotter,
+    input: &str,
+    batch: usize,
+) -> (Tally, Vec<Problem>) {
     let mut reader = Reader::new(input.as_bytes(), fix_by_account());
     let engine = blotter.engine();
     while let Some(read) = reader.batch(batch).unwrap() {
@@ -40,14 +58,19 @@ fn read_in(blotter: &Blotter, input: &str, batch: usize) -> (Tally, Vec<Problem>
 /// Asserts that reports in batches of 1 and of 2000, and repeated, come to these orders and breaks.
 #[track_caller]
 fn read(reports: &[String]) -> (Database, Tally, Vec<Problem>) {
+    read_as(writer, reports)
+}
+
+#[track_caller]
+fn read_as(writer: fn() -> Writer, reports: &[String]) -> (Database, Tally, Vec<Problem>) {
     let (one, many) = (Database::migrated(), Database::migrated());
     let input = reports.concat();
-    read_in(&one.blotter(), &input, 1);
-    let (tally, problems) = read_in(&many.blotter(), &input, 2000);
+    read_with(writer(), &one.blotter(), &input, 1);
+    let (tally, problems) = read_with(writer(), &many.blotter(), &input, 2000);
     assert_eq!(describe(&one), describe(&many), "batches");
     let before = many.contents();
     for batch in [1, 2000] {
-        read_in(&many.blotter(), &input, batch);
+        read_with(writer(), &many.blotter(), &input, batch);
         assert_eq!(many.contents(), before, "again");
     }
     let rebuilt = many.blotter().compliance().snapshot(|tx| tx.orders().rebuild(None));
@@ -149,6 +172,30 @@ fn a_venue_order_id_that_is_used_again_does_not_find_the_earlier_order() {
         cancel,
     ];
     assert_comes_to(&reports, &["A PARTIAL 40/100", "B CANCELLED 0/100"], &[]);
+}
+
+#[test]
+fn where_ids_start_again_each_day_the_end_of_an_order_on_a_later_day_is_known_when_it_is_read_again()
+ {
+    let next_day = |report: String| report.replace("20261124-", "20261125-");
+    let day = [
+        acknowledged(1, "A", 100),
+        filled(2, "A", "E1", 40, 40),
+        next_day(filled(3, "A", "E1", 30, 70)),
+        next_day(cancelled(4, "A", 70)),
+    ];
+    let (db, ..) = read_as(daily_writer, &day);
+    assert_eq!((orders(&db), breaks(&db)), (vec!["A CANCELLED 70/100".to_owned()], vec![]));
+    // The id of an order that has ended the day before names another one.
+    let reports = [
+        acknowledged(1, "A", 100),
+        cancelled(2, "A", 0),
+        next_day(filled(3, "A", "E1", 40, 40)),
+        next_day(cancelled(4, "A", 40)),
+    ];
+    let (db, ..) = read_as(daily_writer, &reports);
+    assert_eq!(orders(&db), ["A CANCELLED 0/100", "A CANCELLED 40/100"]);
+    assert_eq!(breaks(&db), [""; 0]);
 }
 
 #[test]
