@@ -2,8 +2,11 @@
 
 mod alpaca;
 mod apply;
+mod confluence;
 mod csv;
+mod days;
 mod detect;
 mod fix;
 pub mod formats;
 mod json;
+mod runs;

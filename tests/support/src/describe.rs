@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tradeblotter::{ExecutionLog, Fill, Order};
+use tradeblotter::{Break, ExecutionLog, Fill, Order};
 use uuid::Uuid;
 
 use crate::{Contents, Database};
@@ -24,6 +24,33 @@ impl Names {
             executions.chain(broken).map(|(id, called)| (id, called.clone().unwrap_or_default())),
         );
         Self(names)
+    }
+
+    /// Names each order by its trader, its ids and the orders that it replaces, and each fill by its order too, so
+    /// that different rows have different names.
+    fn of_chains(contents: &Contents) -> Self {
+        let mut names = Self::of(contents);
+        for order in &contents.orders {
+            let mut path = names.get(Some(order.trader_id)).to_owned();
+            let mut chain = vec![order];
+            while let Some(replaced) = chain.last().and_then(|order| order.replaces) {
+                chain.extend(contents.orders.iter().find(|order| order.id == replaced));
+            }
+            for order in chain.into_iter().rev() {
+                let id = order.client_order_id.as_ref().or(order.venue_order_id.as_ref());
+                let id = id.filter(|_| order.client_order_id.is_some() || order.replaces.is_none());
+                path += "/";
+                path += id.map_or("-", String::as_str);
+                path += &order.trading_day.map(|day| format!(" {day}")).unwrap_or_default();
+            }
+            names.0.insert(order.id, path);
+        }
+        for fill in &contents.fills {
+            let id = fill.execution_id.as_deref().unwrap_or("-");
+            let name = format!("{} {id} {}", names.get(Some(fill.order_id)), fill.source);
+            names.0.insert(fill.id, name);
+        }
+        names
     }
 
     fn get(&self, id: Option<Uuid>) -> &str {
@@ -194,4 +221,40 @@ pub fn breaks(db: &Database) -> Vec<String> {
         .collect();
     breaks.sort();
     breaks
+}
+
+/// Describes what a store has come to: each order with its terms, its totals and its chain, each fill, and each open
+/// break. What it went through on the way is left out: resolved breaks, and the entries of the log.
+pub fn state(db: &Database) -> Vec<String> {
+    let contents = db.contents();
+    let paths = Names::of_chains(&contents);
+    let mut lines: Vec<String> = contents
+        .orders
+        .iter()
+        .map(|order| {
+            let client_order_id = order.client_order_id.as_ref();
+            let without_count = Order { break_count: 0, ..order.clone() };
+            let path = paths.get(Some(order.id));
+            format!("{path} ({client_order_id:?}): {}", describe_order(&paths, &without_count))
+        })
+        .collect();
+    lines.extend(contents.fills.iter().map(|fill| describe_fill(&paths, fill)));
+    let is_open = |broken: &&Break| {
+        contents.resolutions.iter().all(|resolution| resolution.break_id != broken.id)
+    };
+    lines.extend(contents.breaks.iter().filter(is_open).map(|broken| {
+        format!(
+            "open break {} of {} {} {:?}: {:?} {} {} {}",
+            broken.reason,
+            paths.get(broken.order_id),
+            paths.get(broken.trader_id),
+            broken.client_order_id,
+            broken.execution_id,
+            broken.quantity.normalized(),
+            broken.price.normalized(),
+            broken.timestamp,
+        )
+    }));
+    lines.sort();
+    lines
 }
