@@ -35,6 +35,18 @@ fn a_trader_may_be_named_for_all() {
 }
 
 #[test]
+fn the_trader_is_in_the_first_tag_of_a_list_that_a_report_has() {
+    let db = Database::migrated();
+    // The Account (1) is missing, and the target of a report is the client.
+    let input = acknowledged(1, "A", 100).replace("\u{1}1=ada", "");
+    said(feed(command(&db, &["--trader-from", "1,49/56"]), input.as_bytes()), 0);
+    assert_eq!(db.contents().traders.len(), 1);
+    assert_eq!(orders(&db), ["A PENDING 0/100"]);
+    let (_, complaint) = said(feed(command(&db, &["--trader-from", "1,x"]), b""), 2);
+    assert!(complaint.contains("must be a FIX tag such as 1"), "{complaint}");
+}
+
+#[test]
 fn a_dry_run_counts_the_same_and_stores_nothing() {
     let db = Database::migrated();
     let before = db.contents();

@@ -116,7 +116,7 @@ impl<'a> Mapping<'_, 'a> {
             (doubts.sums.clone(), is_printed),
             (doubts.repeated(), true),
             (doubts.data.clone(), true),
-            (within, is_printed),
+            (within, true),
         ];
         for (why, is_defect) in unverified {
             let Some(why) = why else { continue };
@@ -393,6 +393,10 @@ impl<'a> Mapping<'_, 'a> {
         if need == Need::Essential {
             self.require(tags::LAST_QTY);
             self.require(tags::LAST_PX);
+        }
+        let times = [tags::TRANSACT_TIME, tags::SENDING_TIME];
+        if self.event.time().is_none() && times.iter().any(|tag| self.message.get(*tag).is_some()) {
+            self.defect("neither tag 60 (TransactTime) nor 52 (SendingTime) is a time".to_owned());
         }
         self.event.last_quantity = self.number(tags::LAST_QTY, need);
         self.event.last_price = self.number(tags::LAST_PX, need);

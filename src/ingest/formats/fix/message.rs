@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use encoding_rs::Encoding;
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memmem};
 
 use super::frame::{BeginString, SOH, Separator, Sums, find, whole_number};
 use super::tags::{self, BEGIN_STRING, BODY_LENGTH, CHECK_SUM, MSG_TYPE};
@@ -12,7 +12,6 @@ use super::time;
 use crate::ingest::event::Number;
 use crate::ingest::formats::options::TraderTag;
 use crate::ingest::formats::reader::Malformed;
-use crate::ingest::formats::text;
 
 /// Digits of a tag.
 const MAX_TAG: usize = 9;
@@ -33,6 +32,9 @@ pub(super) fn show(value: &[u8]) -> String {
     }
 }
 
+/// The character with which conversions replace what they can't convert.
+const REPLACEMENT: &str = "\u{fffd}";
+
 /// Where a value begins and ends in the bytes of its message.
 type Span = (u32, u32);
 
@@ -46,6 +48,8 @@ pub(super) struct Message<'a> {
     begin_string: BeginString,
     /// The bytes as text; none if they are not all UTF-8.
     text: Option<&'a str>,
+    /// Whether there is a replacement character (U+FFFD) in it: bytes that a conversion has lost.
+    is_lossy: bool,
     /// The encoding of values that are not UTF-8.
     encoding: Option<&'static Encoding>,
     values: [Span; tags::KEPT],
@@ -79,6 +83,7 @@ impl<'a> Message<'a> {
             bytes: unit[begin_string.begin..].trim_ascii_end(),
             begin_string: begin_string.moved_to_start(),
             text: None,
+            is_lossy: false,
             encoding,
             values: [(0, 0); tags::KEPT],
             doubts: Doubts::default(),
@@ -109,6 +114,8 @@ impl<'a> Message<'a> {
             });
         }
         self.text = std::str::from_utf8(self.bytes).ok();
+        self.is_lossy = memchr(0xef, self.bytes).is_some()
+            && memmem::find(self.bytes, REPLACEMENT.as_bytes()).is_some();
         if self.text.is_none() {
             self.encoding = self.named_encoding().or(self.encoding);
         }
@@ -339,7 +346,8 @@ impl<'a> Message<'a> {
         self.decode(tag, (value - digits - 1, end)).map(Some)
     }
 
-    /// Returns the whole message as text. Bytes of an unknown encoding are escaped.
+    /// Returns the whole message as text, to be read again from a break with the same defects. Bytes of an unknown
+    /// encoding are escaped and marked, so that they are refused again.
     pub(super) fn raw(&self) -> Cow<'a, str> {
         if let Some(text) = self.text {
             return Cow::Borrowed(text);
@@ -347,17 +355,42 @@ impl<'a> Message<'a> {
         let decode = |encoding: &'static Encoding| {
             encoding.decode_without_bom_handling_and_without_replacement(self.bytes)
         };
-        self.encoding.and_then(decode).unwrap_or_else(|| text::show(self.bytes))
+        self.encoding.and_then(decode).unwrap_or_else(|| {
+            let mut text = String::with_capacity(self.bytes.len());
+            for chunk in self.bytes.utf8_chunks() {
+                text.push_str(chunk.valid());
+                for byte in chunk.invalid() {
+                    text.push_str(REPLACEMENT);
+                    text.extend(byte.escape_ascii().map(char::from));
+                }
+            }
+            text.into()
+        })
+    }
+
+    /// Returns [`Message::raw`] of a message that begins within another one: after the beginning of one.
+    pub(super) fn raw_within(&self) -> Cow<'a, str> {
+        let raw = self.raw();
+        let begin = raw.get(..self.begin_string.next).unwrap_or_default();
+        format!("{begin}… {raw}").into()
     }
 
     /// Decodes a value: as UTF-8, or else in the encoding of the message. It does not depend on the other
     /// values, so that an id is the same text in every message.
     fn decode(&self, tag: u32, (begin, end): Span) -> Result<Cow<'a, str>, String> {
         let range = begin as usize..end as usize;
-        if let Some(text) = self.text.and_then(|text| text.get(range.clone())) {
+        let bytes = self.bytes.get(range.clone()).unwrap_or_default();
+        // Two ids may have become one. A text for people is worth reading nevertheless.
+        if self.is_lossy
+            && tag != tags::TEXT
+            && memmem::find(bytes, REPLACEMENT.as_bytes()).is_some()
+        {
+            let expected = "the text itself, which a conversion has replaced by U+FFFD";
+            return Err(self.wrong(tag, bytes, expected));
+        }
+        if let Some(text) = self.text.and_then(|text| text.get(range)) {
             return Ok(Cow::Borrowed(text));
         }
-        let bytes = self.bytes.get(range).unwrap_or_default();
         if let Ok(text) = std::str::from_utf8(bytes) {
             return Ok(Cow::Borrowed(text));
         }

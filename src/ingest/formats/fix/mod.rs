@@ -111,7 +111,10 @@ impl Format for FixReader {
         if !is_read? {
             return Ok(None);
         }
-        let mut event = Event::new(Kind::Status, message.line(), message.raw());
+        // A text cannot contain SOH.
+        let is_within = is_within && message.is_printed();
+        let raw = if is_within { message.raw_within() } else { message.raw() };
+        let mut event = Event::new(Kind::Status, message.line(), raw);
         mapping::set_fields(&mut event, &message, &self.options, is_within);
         Ok(Some(event))
     }

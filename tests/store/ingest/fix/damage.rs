@@ -355,3 +355,36 @@ fn a_reader_goes_on_believing_after_a_line_that_is_cut_off() {
     }
     assert_eq!(defects, [true, false, false, true, true, false]);
 }
+
+#[test]
+fn the_raw_message_of_a_break_is_refused_again_when_it_is_read_again() {
+    let message = wire(FILL);
+    let log = message.replace('\x01', "|");
+    let mut latin = message.clone().into_bytes();
+    let at = message.find("C-2").unwrap();
+    latin[at] = 0xe9;
+    let inputs = [
+        message[..90].as_bytes(),
+        log[..90].as_bytes(),
+        &latin,
+        log.replace("AAPL", "AAPX").as_bytes(),
+        message.replace("31=229.875", "31=x").as_bytes(),
+        wire("35=8|150=0|39=0|11=A|11=B|").as_bytes(),
+        wire("35=8|150=0|39=0|95=9|96=B|").as_bytes(),
+        format!("{}{log}", &log[..50]).as_bytes(),
+        format!("{}{}", &log[..50], log.replace('|', "^A")).as_bytes(),
+    ]
+    .map(<[u8]>::to_vec);
+    for input in inputs {
+        let read = read_with(FixReader::default(), &input);
+        let all: Vec<_> = read.iter().flatten().flatten().collect();
+        assert!(!all.is_empty() && all.iter().all(|event| event.defect.is_some()));
+        for event in all {
+            let again = read_with(FixReader::default(), event.raw.as_bytes());
+            let first = again.iter().find(|read| !matches!(read, Ok(None))).unwrap();
+            let is_refused = first.as_ref().is_err()
+                || first.as_ref().unwrap().as_ref().unwrap().defect.is_some();
+            assert!(is_refused, "{:?}", event.raw);
+        }
+    }
+}

@@ -33,6 +33,19 @@ fn a_side_field_that_cannot_be_read_is_left_out_with_a_note() {
 }
 
 #[test]
+fn an_execution_needs_one_of_its_times() {
+    let times = |times: &str| {
+        let body = format!("35=8|37=O-1|17=E-1|150=F|32=5|31=10|{times}");
+        event_of(&body, |event| (event.note.is_some(), event.defect.clone()))
+    };
+    let neither = "neither tag 60 (TransactTime) nor 52 (SendingTime) is a time".to_owned();
+    assert_eq!(times("52=20261125-14:30:00|60=now|"), (true, None));
+    assert_eq!(times("52=then|60=20261125-14:30:00|"), (true, None));
+    assert_eq!(times("52=then|60=now|"), (true, Some(neither.clone())));
+    assert_eq!(times("60=now|"), (true, Some(neither)));
+}
+
+#[test]
 fn numbers_may_have_exponents_and_zeros_at_the_end() {
     let cases = [
         ("1.6992E2", "169.92", 2),
@@ -173,7 +186,7 @@ fn an_id_that_is_not_utf8_is_decoded_or_refused_and_never_replaced() {
         assert!(why.ends_with("expected UTF-8; name the encoding of the messages with --encoding"));
         event.raw.into_owned()
     });
-    assert!(raws[0].contains("11=\\xc7\\xe0\\xff"), "{}", raws[0]);
+    assert!(raws[0].contains("11=\u{fffd}\\xc7\u{fffd}\\xe0\u{fffd}\\xff"), "{}", raws[0]);
     assert_ne!(raws[0], raws[1]);
     // Bytes that the encoding does not have.
     let japanese =
@@ -219,7 +232,7 @@ fn a_text_that_is_not_utf8_is_left_out_with_a_note() {
     assert_eq!((event.reason, event.defect), (None, None));
     assert!(event.note.unwrap().starts_with("tag 58 (Text) is \"caf\\xe9\"; expected UTF-8"));
     assert_eq!(event.last_price.unwrap().to_string(), "1.5");
-    assert_eq!(event.raw.matches("caf\\xe9").count(), 1);
+    assert_eq!(event.raw.matches("caf\u{fffd}\\xe9").count(), 1);
     // Fields that are not read may hold anything.
     let bytes = message(b"35=8\x01150=0\x0139=0\x01354=4\x01355=caf\xe9\x01");
     let event = event_in(&bytes, ReadOptions::default());
@@ -232,4 +245,17 @@ fn control_characters_reach_the_event_as_they_are() {
     let event = events(&text).remove(0);
     assert_eq!(event.client_order_id.as_deref(), Some("A\tB"));
     assert_eq!(event.reason.as_deref(), Some("\x1b[31mred"));
+}
+
+#[test]
+fn an_id_that_a_conversion_has_replaced_is_refused() {
+    let text = wire("35=8|150=4|39=4|37=O-1|11=A\u{fffd}|58=caf\u{fffd}|");
+    let event = events(&text).remove(0);
+    assert_eq!(
+        (event.client_order_id.as_deref(), event.reason.as_deref()),
+        (None, Some("caf\u{fffd}"))
+    );
+    assert!(event.defect.unwrap().contains("which a conversion has replaced by U+FFFD"));
+    let other = wire("35=8|150=4|39=4|11=A|58=caf\u{fffd}|");
+    assert_eq!(events(&other)[0].defect, None);
 }
