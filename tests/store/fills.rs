@@ -207,6 +207,23 @@ fn an_order_that_has_ended_takes_no_fill() {
 }
 
 #[test]
+fn an_execution_is_known_under_every_order_of_its_chain() {
+    let (_db, blotter, order) = with_order_of(100);
+    let new = NewFill { execution_id: Some("E-1"), ..fill_of(&order, 40, "10.00") };
+    let fill = record(&blotter, &new).unwrap();
+    let terms = NewOrder::market(order.trader_id, Side::Buy, &order.symbol, 100);
+    let replacement = submit(&blotter, &NewOrder { replaces: Some(order.id), ..terms }).unwrap();
+    let again = NewFill { order_id: replacement.id, ..new };
+    assert_eq!(record(&blotter, &again).unwrap(), fill);
+    let other = NewFill { execution_id: Some("E-2"), ..again };
+    let stored = blotter.engine().transaction(|tx| tx.fills().record_batch(&[again, other]));
+    let stored = stored.unwrap();
+    assert_eq!((&stored[0], stored[1].order_id), (&fill, replacement.id));
+    let differs = record(&blotter, &NewFill { quantity_filled: 41, ..again }).unwrap_err();
+    assert_eq!(differs.differing_fields(), ["quantity"]);
+}
+
+#[test]
 fn a_fill_of_an_unknown_order_is_refused() {
     let (db, blotter, order) = with_order_of(100);
     let unknown = Uuid::now_v7();

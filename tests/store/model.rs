@@ -189,9 +189,11 @@ impl Order {
 }
 
 impl Fill {
-    /// Returns whether this has the content that is stored under its execution id.
+    /// Returns whether this has the content that is stored under its execution id. Another order of the chain may
+    /// be reported, but a break is booked to the order that is stored.
     fn is(&self, stored: &Self) -> bool {
-        let mut new = Self { of_break: stored.of_break, ..*self };
+        let order = if self.of_break.is_none() { stored.order } else { self.order };
+        let mut new = Self { order, of_break: stored.of_break, ..*self };
         if self.is_bust {
             (new.shares, new.cents, new.fee) = (stored.shares, stored.cents, stored.fee);
         }
