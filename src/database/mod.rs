@@ -1,7 +1,6 @@
 //! Access to PostgreSQL below the tables: pool, sessions, roles and transactions; migrations, the schema
 //! check and hardening; the private server.
 
-pub(crate) mod batch;
 pub(crate) mod bisect;
 pub(crate) mod blotter;
 pub mod catalog;

@@ -3,13 +3,14 @@
 use std::collections::{HashMap, VecDeque};
 
 use diesel::prelude::*;
+use diesel::query_builder::QueryId;
+use diesel::sql_types::{Array, BigInt, Nullable};
 use uuid::Uuid;
 
 use super::rows::{EntryKey, EntryRow};
 use super::{ExecutionLog, ExecutionLogs, NewAction, NewExecutionLog};
-use crate::database::batch::blotter_log_actions;
 use crate::database::role::{Engine, Trades};
-use crate::database::unnest;
+use crate::database::unnest::{self, Columns, Rows};
 use crate::error::Error;
 use crate::schema::execution_logs;
 
@@ -157,15 +158,7 @@ fn log_clean<'b, 'r>(
     let is_plain = |row: &&'b EntryRow<'r>| row.status.is_none() && row.retry_attempt.is_none();
     let (plain, mut others): (Vec<&EntryRow<'_>>, Vec<_>) =
         batch.iter().copied().partition(is_plain);
-    let log = diesel::select(blotter_log_actions(
-        plain.iter().map(|row| row.order_id).collect::<Vec<_>>(),
-        plain.iter().map(|row| row.action).collect::<Vec<_>>(),
-        plain.iter().map(|row| row.reason).collect::<Vec<_>>(),
-        plain.iter().map(|row| row.error_code).collect::<Vec<_>>(),
-        plain.iter().map(|row| row.venue_order_id).collect::<Vec<_>>(),
-        plain.iter().map(|row| row.reported_at).collect::<Vec<_>>(),
-        plain.iter().map(|row| row.report_id).collect::<Vec<_>>(),
-    ));
+    let log = arrays(&plain).pass_to::<Array<Nullable<BigInt>>>("blotter_log_actions");
     let mut numbers: Vec<Option<i64>> = log.get_result(conn)?;
     numbers.resize(plain.len(), None);
     let remaining = plain.iter().zip(&numbers).filter(|(_, number)| number.is_none());
@@ -177,6 +170,18 @@ fn log_clean<'b, 'r>(
     Ok((entries, others))
 }
 
+/// Returns the entries as arrays, without status and retry attempt: the parameters of `blotter_log_actions`.
+fn arrays(batch: &[&EntryRow<'_>]) -> Rows<execution_logs::table, impl Columns + QueryId> {
+    unnest::rows_of(execution_logs::table)
+        .column(execution_logs::order_id, batch.iter().map(|row| row.order_id))
+        .column(execution_logs::action, batch.iter().map(|row| row.action))
+        .column(execution_logs::reason, batch.iter().map(|row| row.reason))
+        .column(execution_logs::error_code, batch.iter().map(|row| row.error_code))
+        .column(execution_logs::venue_order_id, batch.iter().map(|row| row.venue_order_id))
+        .column(execution_logs::reported_at, batch.iter().map(|row| row.reported_at))
+        .column(execution_logs::report_id, batch.iter().map(|row| row.report_id))
+}
+
 /// Inserts entries in one statement, and returns those that were not stored before, in the same sequence.
 fn insert_batch(
     conn: &mut PgConnection,
@@ -185,18 +190,10 @@ fn insert_batch(
     if batch.is_empty() {
         return Ok(Vec::new());
     }
-    unnest::insert_into(execution_logs::table)
-        .column(execution_logs::order_id, batch.iter().map(|row| row.order_id))
-        .column(execution_logs::action, batch.iter().map(|row| row.action))
+    arrays(batch)
         .column(execution_logs::status, batch.iter().map(|row| row.status))
-        .column(execution_logs::reason, batch.iter().map(|row| row.reason))
         .column(execution_logs::retry_attempt, batch.iter().map(|row| row.retry_attempt))
-        .column(execution_logs::error_code, batch.iter().map(|row| row.error_code))
-        .column(execution_logs::venue_order_id, batch.iter().map(|row| row.venue_order_id))
-        .column(execution_logs::reported_at, batch.iter().map(|row| row.reported_at))
-        .column(execution_logs::report_id, batch.iter().map(|row| row.report_id))
-        .on_conflict_do_nothing()
-        .returning(ExecutionLog::as_returning())
+        .insert_new(ExecutionLog::as_returning())
         .load(conn)
         .map_err(|error| {
             let orders = batch.iter().map(|row| row.order_id);

@@ -3,14 +3,15 @@
 use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
+use diesel::query_builder::QueryId;
 use diesel::result::Error as DieselError;
+use diesel::sql_types::{Array, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::{Fill, Fills, NewFill, StoredFill, check_execution_id, stored_or_mismatch};
-use crate::database::batch::blotter_record_fills;
 use crate::database::bisect::bisect;
 use crate::database::role::Engine;
-use crate::database::unnest;
+use crate::database::unnest::{self, Columns, Rows};
 use crate::error::Error;
 use crate::schema::{fills, orders};
 use crate::types::difference::{Comparison, Difference};
@@ -155,22 +156,8 @@ impl Fills<'_, Engine> {
             };
             sorted.retain(|(id, _)| !stored.contains_key(id));
             for batch in sorted.chunks(unnest::ROWS) {
-                let new = || batch.iter().map(|(_, new)| new);
-                let fills: Vec<Fill> = unnest::insert_into(fills::table)
-                    .column(fills::id, batch.iter().map(|(id, _)| *id))
-                    .column(fills::order_id, new().map(|new| new.order_id))
-                    .column(fills::timestamp, new().map(|new| new.timestamp))
-                    .column(fills::quantity_filled, new().map(|new| new.quantity_filled))
-                    .column(fills::price_at_fill, new().map(|new| new.price_at_fill))
-                    .column(fills::venue, new().map(|new| new.venue))
-                    .column(fills::commission, new().map(|new| new.commission))
-                    .column(fills::rebate, new().map(|new| new.rebate))
-                    .column(fills::source, new().map(|new| new.source()))
-                    .column(fills::execution_id, new().map(|new| new.execution_id))
-                    .on_conflict_do_nothing()
-                    .returning(Fill::as_returning())
-                    .load(conn)
-                    .map_err(|error| {
+                let fills: Vec<Fill> =
+                    arrays(batch).insert_new(Fill::as_returning()).load(conn).map_err(|error| {
                         let orders = batch.iter().map(|(_, new)| new.order_id);
                         Error::from(error).not_found_if_among("fk_fills_order_id", "order", orders)
                     })?;
@@ -246,19 +233,7 @@ impl Fills<'_, Engine> {
     ) -> Result<HashMap<Uuid, Fill>, Error> {
         let mut stored = HashMap::with_capacity(rows.len());
         for batch in rows.chunks(unnest::ROWS) {
-            let new: Vec<_> = batch.iter().map(|(_, new)| new).collect();
-            let record = diesel::select(blotter_record_fills(
-                batch.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
-                new.iter().map(|new| new.order_id).collect::<Vec<_>>(),
-                new.iter().map(|new| new.timestamp).collect::<Vec<_>>(),
-                new.iter().map(|new| new.quantity_filled).collect::<Vec<_>>(),
-                new.iter().map(|new| new.price_at_fill).collect::<Vec<_>>(),
-                new.iter().map(|new| new.venue).collect::<Vec<_>>(),
-                new.iter().map(|new| new.commission).collect::<Vec<_>>(),
-                new.iter().map(|new| new.rebate).collect::<Vec<_>>(),
-                new.iter().map(|new| new.source()).collect::<Vec<_>>(),
-                new.iter().map(|new| new.execution_id).collect::<Vec<_>>(),
-            ));
+            let record = arrays(batch).pass_to::<Array<SqlUuid>>("blotter_record_fills");
             let ids: Vec<Uuid> = record.get_result(self.conn)?;
             let fills: Vec<Fill> = Fill::query().filter(fills::id.eq_any(ids)).load(self.conn)?;
             stored.extend(fills.into_iter().map(|fill| (fill.id, fill)));
@@ -307,6 +282,22 @@ impl Fills<'_, Engine> {
         }
         Ok(duplicates)
     }
+}
+
+/// Returns the fills as arrays: the parameters of `blotter_record_fills`.
+fn arrays(batch: &[&(Uuid, NewFill<'_>)]) -> Rows<fills::table, impl Columns + QueryId> {
+    let new = || batch.iter().map(|(_, new)| new);
+    unnest::rows_of(fills::table)
+        .column(fills::id, batch.iter().map(|(id, _)| *id))
+        .column(fills::order_id, new().map(|new| new.order_id))
+        .column(fills::timestamp, new().map(|new| new.timestamp))
+        .column(fills::quantity_filled, new().map(|new| new.quantity_filled))
+        .column(fills::price_at_fill, new().map(|new| new.price_at_fill))
+        .column(fills::venue, new().map(|new| new.venue))
+        .column(fills::commission, new().map(|new| new.commission))
+        .column(fills::rebate, new().map(|new| new.rebate))
+        .column(fills::source, new().map(|new| new.source()))
+        .column(fills::execution_id, new().map(|new| new.execution_id))
 }
 
 /// Inserts a fill that ON CONFLICT left out although it duplicates no stored one, or fails with the constraint

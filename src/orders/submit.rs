@@ -4,14 +4,15 @@ use std::collections::HashMap;
 
 use chrono::Datelike;
 use diesel::prelude::*;
+use diesel::query_builder::QueryId;
 use diesel::result::Error as DieselError;
+use diesel::sql_types::{Array, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::{NewOrder, Order, Orders};
-use crate::database::batch::blotter_submit_orders;
 use crate::database::retry::retry;
 use crate::database::role::{DatabaseRole, Engine, Trades};
-use crate::database::unnest;
+use crate::database::unnest::{self, Columns, Rows};
 use crate::error::{Error, OVER_FILL};
 use crate::schema::orders;
 use crate::types::difference::{Comparison, Difference};
@@ -232,31 +233,12 @@ impl<R: Trades> Orders<'_, R> {
         sorted: &[&(Uuid, NewOrder<'_>)],
     ) -> Result<Vec<Order>, BatchError> {
         let mut stored = self.submit_clean(sorted)?;
-        let remaining: Vec<_> = sorted.iter().filter(|(id, _)| !stored.contains_key(id)).collect();
+        let remaining: Vec<_> =
+            sorted.iter().copied().filter(|(id, _)| !stored.contains_key(id)).collect();
         for batch in remaining.chunks(unnest::ROWS) {
-            let new = || batch.iter().map(|(_, new)| new);
-            let orders: Vec<Order> = unnest::insert_into(orders::table)
-                .column(orders::id, batch.iter().map(|(id, _)| *id))
-                .column(orders::trader_id, new().map(|new| new.trader_id))
-                .column(orders::side, new().map(|new| new.side))
-                .column(orders::symbol, new().map(|new| new.symbol))
-                .column(orders::quantity, new().map(|new| new.quantity))
-                .column(orders::order_type, new().map(|new| new.order_type))
-                .column(orders::price, new().map(|new| new.price))
-                .column(orders::stop_loss, new().map(|new| new.stop_loss))
-                .column(orders::take_profit, new().map(|new| new.take_profit))
-                .column(orders::expires_at, new().map(|new| new.expires_at))
-                .column(orders::client_order_id, new().map(|new| new.client_order_id))
-                .column(orders::replaces, new().map(|new| new.replaces))
-                .column(orders::trading_day, new().map(|new| new.trading_day))
-                .column(orders::account, new().map(|new| new.account))
-                .column(orders::time_in_force, new().map(|new| new.time_in_force))
-                .column(orders::limit_price, new().map(|new| new.limit_price))
-                .column(orders::currency, new().map(|new| new.currency))
-                .column(orders::received_at, new().map(|new| new.received_at))
-                .column(orders::instructions, new().map(|new| new.instructions))
-                .on_conflict_do_nothing()
-                .returning(Order::as_returning())
+            let orders: Vec<Order> = arrays(batch)
+                .column(orders::replaces, batch.iter().map(|(_, new)| new.replaces))
+                .insert_new(Order::as_returning())
                 .load(self.conn)
                 .map_err(|error| Error::from(error).rename_rule(OVER_FILL, QUANTITY_POSITIVE))?;
             stored.extend(orders.into_iter().map(|order| (order.id, order)));
@@ -280,29 +262,9 @@ impl<R: Trades> Orders<'_, R> {
         if self.role.name() != Engine::NAME || rows.len() < 2 {
             return Ok(stored);
         }
-        let rows: Vec<_> = rows.iter().filter(|(_, new)| new.replaces.is_none()).collect();
+        let rows: Vec<_> = rows.iter().copied().filter(|(_, new)| new.replaces.is_none()).collect();
         for batch in rows.chunks(unnest::ROWS) {
-            let new: Vec<_> = batch.iter().map(|(_, new)| new).collect();
-            let submit = diesel::select(blotter_submit_orders(
-                batch.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
-                new.iter().map(|new| new.trader_id).collect::<Vec<_>>(),
-                new.iter().map(|new| new.side).collect::<Vec<_>>(),
-                new.iter().map(|new| new.symbol).collect::<Vec<_>>(),
-                new.iter().map(|new| new.quantity).collect::<Vec<_>>(),
-                new.iter().map(|new| new.order_type).collect::<Vec<_>>(),
-                new.iter().map(|new| new.price).collect::<Vec<_>>(),
-                new.iter().map(|new| new.stop_loss).collect::<Vec<_>>(),
-                new.iter().map(|new| new.take_profit).collect::<Vec<_>>(),
-                new.iter().map(|new| new.expires_at).collect::<Vec<_>>(),
-                new.iter().map(|new| new.client_order_id).collect::<Vec<_>>(),
-                new.iter().map(|new| new.trading_day).collect::<Vec<_>>(),
-                new.iter().map(|new| new.account).collect::<Vec<_>>(),
-                new.iter().map(|new| new.time_in_force).collect::<Vec<_>>(),
-                new.iter().map(|new| new.limit_price).collect::<Vec<_>>(),
-                new.iter().map(|new| new.currency).collect::<Vec<_>>(),
-                new.iter().map(|new| new.received_at).collect::<Vec<_>>(),
-                new.iter().map(|new| new.instructions).collect::<Vec<_>>(),
-            ));
+            let submit = arrays(batch).pass_to::<Array<SqlUuid>>("blotter_submit_orders");
             let ids: Vec<Uuid> = submit.get_result(self.conn)?;
             let orders: Vec<Order> =
                 Order::query().filter(orders::id.eq_any(ids)).load(self.conn)?;
@@ -357,6 +319,30 @@ impl<R: Trades> Orders<'_, R> {
             _ => Ok(()),
         }
     }
+}
+
+/// Returns the orders as arrays, without what they replace: the parameters of `blotter_submit_orders`.
+fn arrays(batch: &[&(Uuid, NewOrder<'_>)]) -> Rows<orders::table, impl Columns + QueryId> {
+    let new = || batch.iter().map(|(_, new)| new);
+    unnest::rows_of(orders::table)
+        .column(orders::id, batch.iter().map(|(id, _)| *id))
+        .column(orders::trader_id, new().map(|new| new.trader_id))
+        .column(orders::side, new().map(|new| new.side))
+        .column(orders::symbol, new().map(|new| new.symbol))
+        .column(orders::quantity, new().map(|new| new.quantity))
+        .column(orders::order_type, new().map(|new| new.order_type))
+        .column(orders::price, new().map(|new| new.price))
+        .column(orders::stop_loss, new().map(|new| new.stop_loss))
+        .column(orders::take_profit, new().map(|new| new.take_profit))
+        .column(orders::expires_at, new().map(|new| new.expires_at))
+        .column(orders::client_order_id, new().map(|new| new.client_order_id))
+        .column(orders::trading_day, new().map(|new| new.trading_day))
+        .column(orders::account, new().map(|new| new.account))
+        .column(orders::time_in_force, new().map(|new| new.time_in_force))
+        .column(orders::limit_price, new().map(|new| new.limit_price))
+        .column(orders::currency, new().map(|new| new.currency))
+        .column(orders::received_at, new().map(|new| new.received_at))
+        .column(orders::instructions, new().map(|new| new.instructions))
 }
 
 /// Why a batch was not stored.
