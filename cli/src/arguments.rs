@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use tradeblotter::OrderStatus;
 use tradeblotter::ingest::FormatName;
 use tradeblotter::report;
+use tradeblotter::{OrderStatus, TimeInForce};
 
 /// Parses a time: RFC 3339, or a day for its midnight UTC.
 pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
@@ -20,6 +20,12 @@ pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
 pub fn status() -> impl TypedValueParser<Value = OrderStatus> {
     let labels = OrderStatus::ALL.iter().map(|status| status.label());
     PossibleValuesParser::new(labels).try_map(|label| label.to_uppercase().parse::<OrderStatus>())
+}
+
+/// Parses a time in force by its label, in upper or lower case.
+pub fn time_in_force() -> impl TypedValueParser<Value = TimeInForce> {
+    let labels = TimeInForce::ALL.iter().map(|time_in_force| time_in_force.label());
+    PossibleValuesParser::new(labels).try_map(|label| label.to_uppercase().parse::<TimeInForce>())
 }
 
 /// Parses the format of an input by its name.

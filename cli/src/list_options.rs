@@ -5,7 +5,7 @@ use std::io::Write;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use tradeblotter::role::Reader;
-use tradeblotter::{Cursor, Error, Filter, Listing, OrderStatus, Page, Tx};
+use tradeblotter::{Cursor, Error, Filter, Listing, OrderStatus, Page, TimeInForce, Tx};
 use uuid::Uuid;
 
 use crate::arguments;
@@ -28,6 +28,10 @@ pub struct Selection {
     /// Only rows of orders for this account
     #[arg(long)]
     account: Option<String>,
+    /// Only rows of orders with this time in force; DAY leaves out orders that state none
+    #[arg(long, value_name = "TIME_IN_FORCE", ignore_case = true)]
+    #[arg(value_parser = arguments::time_in_force())]
+    time_in_force: Option<TimeInForce>,
     /// Only rows of orders with this status: the present one, or for log entries the one after the entry;
     /// may be repeated
     #[arg(long, value_name = "STATUS", ignore_case = true)]
@@ -91,6 +95,7 @@ impl Selection {
             order_id: self.order,
             symbol: self.symbol.as_deref(),
             account: self.account.as_deref(),
+            time_in_force: self.time_in_force,
             statuses: &self.status,
             from: self.from,
             until: self.until,

@@ -179,6 +179,9 @@ fn matching<'f>(filter: &Filter<'f>, role: impl Role) -> orders::BoxedQuery<'f, 
     if let Some(account) = filter.account {
         query = query.filter(orders::account.eq(account));
     }
+    if let Some(time_in_force) = filter.time_in_force {
+        query = query.filter(orders::time_in_force.eq(time_in_force));
+    }
     if !filter.statuses.is_empty() {
         query = query.filter(orders::status.eq_any(filter.statuses));
         if filter.statuses.iter().all(|status| status.is_open()) {

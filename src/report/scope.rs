@@ -75,11 +75,13 @@ impl Scope {
 /// Counts the breaks that name no stored order. They have no log entry, so a filter on an order or its terms
 /// excludes them.
 fn breaks_without_order(conn: &mut PgConnection, filter: &Filter<'_>) -> QueryResult<u64> {
-    let Filter { trader_id, order_id, symbol, account, statuses, from, until } = filter;
+    let Filter { trader_id, order_id, symbol, account, time_in_force, statuses, from, until } =
+        filter;
     let terms = [*symbol, *account];
     if trader_id.is_some()
         || order_id.is_some()
         || terms.iter().any(Option::is_some)
+        || time_in_force.is_some()
         || !statuses.is_empty()
     {
         return Ok(0);

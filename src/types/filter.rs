@@ -7,7 +7,7 @@ use diesel::sql_types::Uuid as SqlUuid;
 use uuid::Uuid;
 
 use crate::schema::orders;
-use crate::types::enums::OrderStatus;
+use crate::types::enums::{OrderStatus, TimeInForce};
 
 /// Conditions on the orders, fills, breaks or log entries to list; a field left at its default does not
 /// restrict.
@@ -34,6 +34,9 @@ pub struct Filter<'a> {
     pub symbol: Option<&'a str>,
     /// Only rows of orders for this account (FIX tag 1).
     pub account: Option<&'a str>,
+    /// Only rows of orders with this time in force (FIX tag 59). `Day` leaves out orders that state none,
+    /// although FIX reads them as DAY.
+    pub time_in_force: Option<TimeInForce>,
     /// Only rows with one of these statuses; empty means any. For orders, fills and breaks this is the
     /// order's current status, for log entries its status after the action.
     pub statuses: &'a [OrderStatus],
@@ -58,8 +61,8 @@ impl<'a> Filter<'a> {
         self.trader_id.filter(|id| session_trader != Some(*id))
     }
 
-    /// Returns a query of the ids of the orders with this symbol, this account and these statuses; none if
-    /// the filter restricts none of them.
+    /// Returns a query of the ids of the orders with this symbol, account and time in force and these
+    /// statuses; none if the filter restricts none of them.
     pub(crate) fn orders(&self) -> Option<orders::BoxedQuery<'a, Pg, SqlUuid>> {
         if self.statuses.is_empty() {
             return self.orders_by_terms();
@@ -69,10 +72,10 @@ impl<'a> Filter<'a> {
         Some(orders.filter(orders::status.eq_any(self.statuses)))
     }
 
-    /// Returns a query of the ids of the orders with this symbol and this account; none if the filter
-    /// restricts neither.
+    /// Returns a query of the ids of the orders with this symbol, account and time in force; none if the
+    /// filter restricts none of them.
     pub(crate) fn orders_by_terms(&self) -> Option<orders::BoxedQuery<'a, Pg, SqlUuid>> {
-        if self.symbol.is_none() && self.account.is_none() {
+        if self.symbol.is_none() && self.account.is_none() && self.time_in_force.is_none() {
             return None;
         }
         let mut query = orders::table.select(orders::id).into_boxed();
@@ -81,6 +84,9 @@ impl<'a> Filter<'a> {
         }
         if let Some(account) = self.account {
             query = query.filter(orders::account.eq(account));
+        }
+        if let Some(time_in_force) = self.time_in_force {
+            query = query.filter(orders::time_in_force.eq(time_in_force));
         }
         Some(query)
     }

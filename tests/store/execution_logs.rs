@@ -231,6 +231,7 @@ fn a_listing_has_the_entries_that_match_every_part_of_the_filter_either_way_roun
                 order_id: Some(approved.id),
                 symbol: Some("MSFT"),
                 account: None,
+                time_in_force: None,
                 statuses: OrderStatus::OPEN,
                 from: Some(minute(1)),
                 until: Some(minute(4)),

@@ -339,6 +339,7 @@ fn a_listing_has_the_fills_that_match_every_part_of_the_filter_newest_first() {
                 order_id: Some(part.id),
                 symbol: Some("MSFT"),
                 account: None,
+                time_in_force: None,
                 statuses: &[OrderStatus::Partial],
                 from: Some(minute(2)),
                 until: Some(minute(3)),

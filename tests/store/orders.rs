@@ -219,6 +219,7 @@ fn a_listing_has_the_orders_that_match_every_part_of_the_filter_newest_first() {
                 order_id: Some(partial.id),
                 symbol: Some("MSFT"),
                 account: None,
+                time_in_force: None,
                 statuses: OrderStatus::OPEN,
                 from: minute(0),
                 until: minute(9),
@@ -393,12 +394,25 @@ fn the_terms_of_an_order_come_back_as_they_were_submitted_and_filter_listings() 
     let batch = [new, NewOrder { client_order_id: Some("C-2"), ..new }];
     let stored = blotter.engine().transaction(|tx| tx.orders().submit_batch(&batch)).unwrap();
     assert_eq!((&stored[0], terms(&stored[1])), (&order, batch[1]));
-    let filter = Filter { account: Some("ACC-2"), ..Filter::default() };
-    let session = blotter.compliance();
-    let listed = session.snapshot(|tx| tx.orders().recent(&filter, Page::first(9))).unwrap();
-    assert_eq!(listed.rows, std::slice::from_ref(&next_day));
-    let log = session.snapshot(|tx| tx.execution_logs().trail(&filter, Page::first(9))).unwrap();
-    assert_eq!(log.rows.iter().map(|entry| entry.order_id).collect::<Vec<_>>(), [next_day.id]);
+    let at_close = NewOrder { time_in_force: Some(TimeInForce::Cls), ..new };
+    let at_close =
+        submit(&blotter, &NewOrder { client_order_id: Some("C-3"), ..at_close }).unwrap();
+    submit(&blotter, &NewOrder { client_order_id: Some("C-4"), time_in_force: None, ..new })
+        .unwrap();
+    let any = Filter::default();
+    for (filter, expected) in [
+        (Filter { account: Some("ACC-2"), ..any }, Some(&next_day)),
+        (Filter { time_in_force: Some(TimeInForce::Cls), ..any }, Some(&at_close)),
+        // An order that states no time in force is not listed as DAY.
+        (Filter { time_in_force: Some(TimeInForce::Day), ..any }, None),
+    ] {
+        let session = blotter.compliance();
+        let listed = session.snapshot(|tx| tx.orders().recent(&filter, Page::first(9))).unwrap();
+        assert_eq!(listed.rows.iter().collect::<Vec<_>>(), Vec::from_iter(expected));
+        let log = session.snapshot(|tx| tx.execution_logs().trail(&filter, Page::first(9)));
+        let log: Vec<_> = log.unwrap().rows.iter().map(|entry| entry.order_id).collect();
+        assert_eq!(log, Vec::from_iter(expected.map(|order| order.id)));
+    }
     // What the store does not take is refused before it is sent.
     for (wrong, field) in [
         (NewOrder { currency: Some("usd"), ..new }, "currency"),

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tradeblotter::embedded::Server;
 use tradeblotter::{
     Blotter, Execution, ExecutionKind, Instructions, NewAction, NewExecutionLog, NewOrder, Order,
-    Outcome, Side, Trader, connect,
+    Outcome, Side, TimeInForce, Trader, connect,
 };
 use uuid::Uuid;
 
@@ -55,7 +55,11 @@ fn two_orders(store: &Blotter) -> Trader {
         ..NewExecutionLog::new(order.id, NewAction::Cancelled)
     };
     append(store, &cancel).unwrap();
-    submit(store, &NewOrder::market(ada.id, Side::Buy, "IBM", 7)).unwrap();
+    let good_till_cancelled = NewOrder {
+        time_in_force: Some(TimeInForce::Gtc),
+        ..NewOrder::market(ada.id, Side::Buy, "IBM", 7)
+    };
+    submit(store, &good_till_cancelled).unwrap();
     ada
 }
 
@@ -122,7 +126,7 @@ fn control_characters_in_stored_text_do_not_reach_the_terminal() {
 }
 
 #[test]
-fn listings_filter_by_symbol_status_order_and_time() {
+fn listings_filter_by_symbol_time_in_force_status_order_and_time() {
     let database = Database::migrated();
     let store = database.blotter();
     let ada = two_orders(&store).id.to_string();
@@ -136,6 +140,8 @@ fn listings_filter_by_symbol_status_order_and_time() {
     assert_eq!(count(&["orders", "--symbol", "IBM"]), 1);
     assert_eq!(count(&["orders", "--status", "cancelled", "--status", "PENDING"]), 2);
     assert_eq!(count(&["orders", "--status", "FILLED"]), 0);
+    assert_eq!(count(&["orders", "--time-in-force", "gtc"]), 1);
+    assert_eq!(count(&["orders", "--time-in-force", "DAY"]), 0);
     assert_eq!(count(&["orders", "--from", "2020-01-01"]), 2);
     assert_eq!(count(&["orders", "--until", "2020-01-01T00:00:00Z"]), 0);
     assert_eq!(count(&["orders", "--limit", "1"]), 1);
@@ -369,8 +375,9 @@ fn each_kind_of_wrong_database_has_its_own_error() {
 
 #[test]
 fn a_command_line_with_invalid_values_is_a_usage_error() {
-    let senseless: [&[&str]; 5] = [
+    let senseless: [&[&str]; 6] = [
         &["orders", "--status", "OPEN"],
+        &["orders", "--time-in-force", "GOOD"],
         &["orders", "--from", "yesterday"],
         &["orders", "--limit", "0"],
         &["orders", "--after", "here"],
