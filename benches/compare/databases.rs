@@ -148,13 +148,15 @@ fn copy_without_triggers(admin_url: &str) -> Outcome<()> {
 /// unknown.
 ///
 /// The postmaster counts it when it has reaped them, so a run must have closed its connections before. The
-/// superuser's connections to the library's database are those of the benchmark itself.
+/// superuser's connections are those of the benchmark itself, except those of the client that stores the same rows.
 pub fn sessions_cpu(conn: &mut PgConnection) -> Outcome<f64> {
     let pid = text(conn, "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1) AS text")?;
-    let still_there = "SELECT count(*) AS number FROM pg_stat_activity
-                       WHERE backend_type = 'client backend'
-                           AND NOT (usename = 'postgres' AND datname = 'blotter')";
-    while number(conn, still_there)? > 0 {
+    let still_there = format!(
+        "SELECT count(*) AS number FROM pg_stat_activity
+         WHERE backend_type = 'client backend'
+             AND NOT (usename = 'postgres' AND datname <> '{SAME_ROWS}')"
+    );
+    while number(conn, &still_there)? > 0 {
         conn.batch_execute("SELECT pg_sleep(0.02)")?;
     }
     conn.batch_execute("SELECT pg_sleep(0.05)")?;
