@@ -4,6 +4,10 @@ BEGIN
     IF EXISTS (
         SELECT FROM fills LEFT JOIN orders ON orders.id = order_id
         WHERE fills.trader_id IS DISTINCT FROM orders.trader_id
+            OR fills.root_id IS DISTINCT FROM orders.root_id
+            OR fills.source <> fills.venue
+    ) OR EXISTS (
+        SELECT FROM orders WHERE replaces IS NOT NULL OR root_id <> id
     ) OR EXISTS (
         SELECT FROM execution_logs LEFT JOIN orders ON orders.id = order_id
         WHERE execution_logs.trader_id IS DISTINCT FROM orders.trader_id

@@ -67,10 +67,10 @@ FROM generate_series(0, current_setting('benchmark.traders')::integer - 1) AS tr
 ON CONFLICT DO NOTHING;
 
 INSERT INTO orders (
-    id, trader_id, symbol, quantity, order_type, price, status, filled_quantity, filled_notional,
+    id, root_id, trader_id, symbol, quantity, order_type, price, status, filled_quantity, filled_notional,
     average_fill_price, created_at, updated_at
 )
-SELECT id, trader_id, ('{AAPL,AMZN,IBM,JPM,MSFT,NVDA,TSLA,XOM}'::text[])[1 + n % 8], quantity,
+SELECT id, id, trader_id, ('{AAPL,AMZN,IBM,JPM,MSFT,NVDA,TSLA,XOM}'::text[])[1 + n % 8], quantity,
     CASE n % 3 WHEN 0 THEN 'MARKET' WHEN 1 THEN 'LIMIT' ELSE 'STOP' END::order_type_enum,
     CASE WHEN n % 3 <> 0 THEN price END, status, fills * to_each_fill,
     to_each_fill * notional, notional / nullif(fills, 0), at,
@@ -83,13 +83,15 @@ FROM new_orders, LATERAL (SELECT fills * price + 0.01 * fills * (fills + 1) / 2 
 ORDER BY n;
 
 INSERT INTO fills (
-    id, order_id, trader_id, timestamp, quantity_filled, price_at_fill, venue, commission, created_at
+    id, order_id, root_id, trader_id, timestamp, quantity_filled, price_at_fill, venue, source, commission,
+    created_at
 )
-SELECT pg_temp.uuid_at(milliseconds + 2000 * k, n * 4 + k), id, trader_id, at + interval '2 s' * k,
-    to_each_fill, price + 0.01 * k, ('{ARCX,XNAS,XNYS}'::text[])[1 + n % 3], 0.35,
+SELECT pg_temp.uuid_at(milliseconds + 2000 * k, n * 4 + k), id, id, trader_id,
+    at + interval '2 s' * k AS timestamp, to_each_fill, price + 0.01 * k, venue, venue, 0.35,
     at + interval '2.05 s' * k
-FROM new_orders, generate_series(1, fills) AS k
-ORDER BY 4;
+FROM new_orders, generate_series(1, fills) AS k,
+    LATERAL (SELECT ('{ARCX,XNAS,XNYS}'::text[])[1 + n % 3] AS venue) AS executed
+ORDER BY timestamp;
 
 INSERT INTO execution_logs (
     sequence, order_id, trader_id, action, status, timestamp, reason, retry_attempt, error_code, fill_id,
