@@ -72,7 +72,7 @@ fn a_unit_that_is_too_long_is_skipped_however_the_input_is_chunked() {
 fn no_input_makes_the_reader_panic_or_miscount_its_bytes() {
     let hostile = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..400),
-        "(8=FIX[T.4]{0,4}|[0-9]{1,3}=|[|\x01;^A \n=0-9.A-]{1,4}|9=[0-9]{1,20}|10=[0-9]{3}|35=8|95=[0-9]{1,20}|96=){0,40}"
+        "(8=FIX[T.4]{0,4}|[0-9]{1,3}=|[|\x01;^A \n=0-9.A-]{1,4}|9=[0-9]{1,20}|10=[0-9]{3}|35=[8DFn]|95=[0-9]{1,20}|96=|<SOH>|u0001|\u{e9}|150=F|32=1e[0-9]){0,40}"
             .prop_map(String::into_bytes),
     ];
     check(500, (hostile, 1usize..9), |(bytes, step)| {
