@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::fills::Fill;
 use crate::schema::fills;
 use crate::types::currency::unit_factors;
+use crate::types::enums::BreakReason;
 
 /// How a reported execution relates to those that are known.
 #[derive(Debug)]
@@ -233,9 +234,11 @@ impl<'o> KnownExecutions<'o> {
                 None => Classification::Known,
             };
         }
-        let (Step::Fill(..) | Step::Execution(_) | Step::Crossing { .. }) = planned.step else {
+        let is_of_unknown_order = match planned.step {
+            Step::Fill(..) | Step::Execution(_) | Step::Crossing { .. } => false,
+            Step::Break(BreakReason::UnknownOrder, _) if report.trader.is_ok() => true,
             // A report that contradicts its order is a break already; that it is one is found when it is kept.
-            return Classification::New;
+            _ => return Classification::New,
         };
         let Some(id) = report.event.execution_id.as_deref() else { return Classification::New };
         let execution = execution_as_far_as_known(report, planned.order_id, self.options);
@@ -265,6 +268,10 @@ impl<'o> KnownExecutions<'o> {
                 Some(open) => Classification::Broken(open.clone()),
                 None => Classification::Known,
             };
+        }
+        // Nothing tells whether two such executions are of one order.
+        if is_of_unknown_order {
+            return Classification::New;
         }
         if let Some(why) = found.first().and_then(|known| difference(known)) {
             let why = format!("execution id {id:?} of {} {why}", reported.source);

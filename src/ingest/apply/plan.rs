@@ -504,6 +504,13 @@ impl<'e> Plan<'e> {
         {
             return true;
         }
+        // Which of several orders with the venue's id it means depends on which of them have ended.
+        if event.client_order_id.is_none() {
+            let roots = planner.orders.roots_named(*trader, event);
+            if roots.len() > 1 && roots.iter().any(|root| self.days.contains_key(root)) {
+                return true;
+            }
+        }
         let Some(order) = order_concerned(event, *trader, planner) else { return false };
         if self.deferred_chains.contains(&order.root) {
             return true;

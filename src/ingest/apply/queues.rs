@@ -12,11 +12,12 @@ use super::kept;
 use super::options::Options;
 use super::order_chain::{chain_filled, fills_of_execution, orders_of};
 use super::plan::TotalsOf;
+use super::retry::resolve_if_open;
 use super::step::{PlannedStep, Report, Step, execution};
 use super::tally::{Fate, Outcome};
 use super::terms::Terms;
 use super::totals::{LatestTotals, VenueTotals};
-use crate::breaks::{self, Breaks, Execution, ExecutionIds, NewBreakResolution};
+use crate::breaks::{self, Execution, ExecutionIds, NewBreakResolution};
 use crate::database::bisect::bisect;
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
@@ -276,7 +277,9 @@ impl QueueWriter<'_, '_> {
         match &planned.step {
             Step::Break(reason, why) => self.keep(planned, *reason, why),
             Step::Execution(execution) => {
-                let execution = Execution { order_id: self.order_of(planned), ..execution.clone() };
+                let order_id = self.order_of(planned);
+                let order_id = self.order_of_amended(order_id, execution)?.or(order_id);
+                let execution = Execution { order_id, ..execution.clone() };
                 match planned.report.retried {
                     Some(_) => self.book(planned, &execution),
                     None => self.record_or_break(planned, &execution),
@@ -287,6 +290,21 @@ impl QueueWriter<'_, '_> {
             }
             Step::Submit(_) | Step::Log(_) | Step::LogVenueId(_) | Step::Fill(..) => Ok(()),
         }
+    }
+
+    /// Returns the order of the fill that an execution amends: after a replacement, the report names the last order of
+    /// the chain. None if the fill is not stored, or for a fill.
+    fn order_of_amended(
+        &mut self,
+        order_id: Option<Uuid>,
+        execution: &Execution<'_>,
+    ) -> Result<Option<Uuid>, Error> {
+        let (Some(order_id), Some(amended)) = (order_id, execution.kind.refers_to()) else {
+            return Ok(None);
+        };
+        let fills = fills_of_execution(self.tx, order_id, amended)?;
+        let amended = fills.iter().find(|fill| fill.source == execution.source());
+        Ok(amended.map(|fill| fill.order_id))
     }
 
     /// Records a fill under the id of a replaced order.
@@ -316,22 +334,21 @@ impl QueueWriter<'_, '_> {
         root: Uuid,
         planned: &PlannedStep<'_>,
     ) -> Result<Option<BigDecimal>, Error> {
-        let place = planned.report.place;
-        let mut latest = self.totals.of_chain(root).cloned();
+        let (place, id) = (planned.report.place, planned.report.event.execution_id.as_deref());
+        let mut latest = self.totals.of_chain(root, id).cloned();
         for (report, of) in self.batch_totals {
-            if report.place >= place || self.stored_id(of.root) != root {
+            let is_broken = self.outcome.fate(report.place) == Some(Fate::Broken);
+            if report.place >= place || is_broken || self.stored_id(of.root) != root {
                 continue;
             }
             if let Some(totals) = VenueTotals::of_report(report.event, *of, self.options)
+                && totals.is_of_other(id)
                 && latest.as_ref().is_none_or(|latest| totals.is_later(latest))
             {
                 latest = Some(totals);
             }
         }
-        match latest {
-            Some(latest) => Ok(Some(latest.filled_quantity)),
-            None => self.counted_in_breaks(root, planned.report.event.execution_id.as_deref()),
-        }
+        self.later_count(root, latest, id)
     }
 
     /// Records one execution, or keeps it as a break.
@@ -395,7 +412,8 @@ impl QueueWriter<'_, '_> {
             return Ok(());
         };
         self.outcome.set(place, Fate::Known);
-        let Some(order_id) = kept.order_id.or(execution.order_id) else {
+        let amended = execution.order_id.filter(|_| kept.refers_to.is_some());
+        let Some(order_id) = amended.or(kept.order_id).or(execution.order_id) else {
             self.outcome.set(place, Fate::Broken);
             return Ok(());
         };
@@ -419,14 +437,13 @@ impl QueueWriter<'_, '_> {
             resolution: breaks::Resolution::Book { order: Some(order_id) },
             reason: &reason,
         };
-        // Savepoint: if the booking is refused, the break stays open and the batch goes on.
-        let role = self.tx.role();
-        match self.tx.conn().transaction(|conn| Breaks { conn, role }.resolve(&book)) {
-            Ok(_) => {
+        match resolve_if_open(self.tx, &book) {
+            Ok(true) => {
                 self.outcome.tally.fills += 1;
                 self.outcome.tally.late_fills += u64::from(is_fill && !order.status.is_open());
                 self.outcome.healed.push(kept.id);
             }
+            Ok(false) => {}
             Err(error) if error.is_refusal() => self.outcome.set(place, Fate::Broken),
             Err(error) => return Err(error),
         }
@@ -436,19 +453,17 @@ impl QueueWriter<'_, '_> {
     /// The shares that the venue counts as filled of an order chain, by another report than the one that this
     /// break is: by the last of this input, or by one whose totals were kept as a break.
     fn counted(&mut self, root: Uuid, kept: &breaks::Break) -> Result<Option<BigDecimal>, Error> {
-        let other = |id: Option<&str>| id.is_none() || id != kept.execution_id.as_deref();
-        if let Some(latest) = self.totals.of_chain(root)
-            && other(latest.execution_id.as_deref())
-        {
-            return Ok(Some(latest.filled_quantity.clone()));
-        }
-        self.counted_in_breaks(root, kept.execution_id.as_deref())
+        let id = kept.execution_id.as_deref();
+        let latest = self.totals.of_chain(root, id).cloned();
+        self.later_count(root, latest, id)
     }
 
-    /// The shares that the last open break of the totals of an order chain counts, but for one of this report.
-    fn counted_in_breaks(
+    /// The shares in the later of two reports: the last one of this input, and the last one of an earlier input
+    /// whose totals are an open break, but for one with this execution id.
+    fn later_count(
         &mut self,
         root: Uuid,
+        latest: Option<VenueTotals>,
         execution_id: Option<&str>,
     ) -> Result<Option<BigDecimal>, Error> {
         let orders = orders_of(self.tx, root)?;
@@ -456,8 +471,14 @@ impl QueueWriter<'_, '_> {
         let is_other = |totals: &&breaks::Break| {
             execution_id.is_none() || totals.execution_id.as_deref() != execution_id
         };
-        let last = open.iter().filter(is_other).max_by_key(|totals| totals.timestamp);
-        Ok(last.map(|totals| totals.quantity.clone()))
+        let earlier = open.iter().filter(is_other).max_by_key(|totals| totals.timestamp);
+        Ok(match (latest, earlier) {
+            (Some(latest), Some(earlier)) if latest.time() < Some(earlier.timestamp) => {
+                Some(earlier.quantity.clone())
+            }
+            (Some(latest), _) => Some(latest.filled_quantity),
+            (None, earlier) => earlier.map(|earlier| earlier.quantity.clone()),
+        })
     }
 }
 

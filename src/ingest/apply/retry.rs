@@ -2,7 +2,12 @@
 
 use chrono::NaiveDate;
 
-use crate::breaks::Break;
+use diesel::prelude::*;
+
+use crate::breaks::{Break, Breaks, NewBreakResolution};
+use crate::database::role::Engine;
+use crate::database::transaction::Tx;
+use crate::error::Error;
 use crate::ingest::event::{Event, Kind, Number};
 use crate::ingest::formats::read_message;
 use crate::types::enums::BreakReason;
@@ -49,6 +54,19 @@ pub(super) fn event_of<'b>(kept: &'b Break, numbers: &'b Numbers) -> Option<Even
     let day = kept.source.rsplit_once(' ').and_then(|(_, day)| day.parse::<NaiveDate>().ok());
     event.trading_day = event.trading_day.or(day);
     Some(event)
+}
+
+/// Resolves a break in a savepoint. Returns whether it did; false if another session has resolved it meanwhile.
+pub(super) fn resolve_if_open(
+    tx: &mut Tx<'_, Engine>,
+    resolution: &NewBreakResolution<'_>,
+) -> Result<bool, Error> {
+    let role = tx.role();
+    match tx.conn().transaction(|conn| Breaks { conn, role }.resolve(resolution)) {
+        Ok(_) => Ok(true),
+        Err(error) if error.constraint() == Some("uq_break_resolutions_break_id") => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn execution_of<'b>(kept: &'b Break, numbers: &'b Numbers) -> Event<'b> {

@@ -5,14 +5,16 @@
 //! end.
 
 use std::collections::{HashMap, VecDeque};
+use std::mem;
 
 use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::options::Options;
-use super::order_chain::has_event_after;
+use super::order_chain::{has_event_after, orders_of};
 use super::plan::TotalsOf;
+use super::retry::resolve_if_open;
 use crate::breaks::{Break, NewBreakResolution};
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
@@ -34,9 +36,30 @@ pub(super) const COMPARED: usize = 1000;
 /// The totals of the last report of each order chain of an input, by the chain's first order.
 #[derive(Clone, Default)]
 pub(super) struct LatestTotals {
-    of_chains: HashMap<Uuid, VenueTotals>,
+    of_chains: HashMap<Uuid, LastTwo>,
     /// The chains in the sequence in which they were reported first.
     sequence: VecDeque<Uuid>,
+}
+
+/// The last report of an order chain, and the last one before it that is not of the same execution.
+#[derive(Clone)]
+struct LastTwo {
+    last: VenueTotals,
+    other: Option<VenueTotals>,
+}
+
+impl LastTwo {
+    fn add(&mut self, totals: VenueTotals) {
+        let is_of_other = totals.is_of_other(self.last.execution_id.as_deref());
+        if totals.is_later(&self.last) {
+            let last = mem::replace(&mut self.last, totals);
+            if is_of_other {
+                self.other = Some(last);
+            }
+        } else if is_of_other && self.other.as_ref().is_none_or(|other| totals.is_later(other)) {
+            self.other = Some(totals);
+        }
+    }
 }
 
 /// The totals of an order as its venue reports them, kept after their report is gone.
@@ -93,7 +116,12 @@ impl VenueTotals {
             .unwrap_or(true)
     }
 
-    fn time(&self) -> Option<DateTime<Utc>> {
+    /// Whether they are in a report of another execution than this one. Reports without an execution id are.
+    pub fn is_of_other(&self, execution_id: Option<&str>) -> bool {
+        execution_id.is_none() || self.execution_id.as_deref() != execution_id
+    }
+
+    pub fn time(&self) -> Option<DateTime<Utc>> {
         self.at.or(self.sent_at)
     }
 
@@ -114,19 +142,20 @@ impl VenueTotals {
 }
 
 impl LatestTotals {
-    /// Returns the totals of the last report of an order chain; none if no report states any.
-    pub fn of_chain(&self, root: Uuid) -> Option<&VenueTotals> {
-        self.of_chains.get(&root)
+    /// Returns the totals of the last report of an order chain that is not of this execution; none if no report states
+    /// any.
+    pub fn of_chain(&self, root: Uuid, execution_id: Option<&str>) -> Option<&VenueTotals> {
+        let LastTwo { last, other } = self.of_chains.get(&root)?;
+        if last.is_of_other(execution_id) { Some(last) } else { other.as_ref() }
     }
 
-    /// Adds the totals of a report, if it is the last one of its order so far.
+    /// Adds the totals of a report, if it is one of the last two of its order so far.
     pub fn add(&mut self, totals: VenueTotals) {
         match self.of_chains.get_mut(&totals.root) {
-            Some(earlier) if !totals.is_later(earlier) => {}
-            Some(earlier) => *earlier = totals,
+            Some(chain) => chain.add(totals),
             None => {
                 self.sequence.push_back(totals.root);
-                self.of_chains.insert(totals.root, totals);
+                self.of_chains.insert(totals.root, LastTwo { last: totals, other: None });
             }
         }
     }
@@ -140,7 +169,8 @@ impl LatestTotals {
     pub fn forget(&mut self, tx: &mut Tx<'_, Engine>) -> Result<(), Error> {
         let oldest: Vec<Uuid> = self.sequence.drain(..self.sequence.len() / 2).collect();
         for roots in oldest.chunks(COMPARED) {
-            let totals: Vec<_> = roots.iter().filter_map(|root| self.of_chains.get(root)).collect();
+            let totals = roots.iter().filter_map(|root| self.of_chains.get(root));
+            let totals: Vec<_> = totals.map(|chain| &chain.last).collect();
             let differing = compare(tx, &totals)?;
             let differing: Vec<Uuid> = differing.into_iter().map(|totals| totals.root).collect();
             for root in roots {
@@ -154,9 +184,9 @@ impl LatestTotals {
         Ok(())
     }
 
-    /// Returns all totals, in one global order in which rows are locked.
+    /// Returns the totals of the last report of each order, in one global order in which rows are locked.
     pub fn sorted(&self) -> Vec<&VenueTotals> {
-        let mut sorted: Vec<_> = self.of_chains.values().collect();
+        let mut sorted: Vec<_> = self.of_chains.values().map(|chain| &chain.last).collect();
         sorted.sort_by_key(|totals| totals.order_id);
         sorted
     }
@@ -187,7 +217,18 @@ pub(super) fn reconcile(
         if has_event_after(tx, venue_totals.root, venue_totals.time())? {
             continue;
         }
-        let Some(kept) = tx.breaks().reconcile(&venue_totals.to_totals())? else { continue };
+        // Of several reports, only the last one counts, whichever inputs they were in.
+        let chain = orders_of(tx, venue_totals.root)?;
+        let earlier = tx.breaks().open_totals(&chain)?;
+        let totals = venue_totals.to_totals();
+        if earlier.iter().any(|kept| kept.timestamp > totals.timestamp) {
+            continue;
+        }
+        let Some(kept) = tx.breaks().reconcile(&totals)? else { continue };
+        for earlier in earlier.iter().filter(|earlier| earlier.id != kept.id) {
+            let reason = "a later report of the venue states other totals";
+            resolve_if_open(tx, &NewBreakResolution::dismiss(earlier.id, reason))?;
+        }
         if tx.breaks().get(kept.id)?.resolution.is_none() {
             open.push(kept);
         }
@@ -240,5 +281,5 @@ pub(super) fn heal_if_equal(
 
 fn heal(tx: &mut Tx<'_, Engine>, kept: &Break) -> Result<(), Error> {
     let reason = super::kept::healed(kept.reason);
-    tx.breaks().resolve(&NewBreakResolution::dismiss(kept.id, reason)).map(drop)
+    resolve_if_open(tx, &NewBreakResolution::dismiss(kept.id, reason)).map(drop)
 }

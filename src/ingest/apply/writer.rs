@@ -14,7 +14,7 @@ use super::known_orders::KnownOrders;
 use super::options::Options;
 use super::plan::{Plan, Planner};
 use super::queues::QueueWriter;
-use super::retry::{Numbers, event_of};
+use super::retry::{Numbers, event_of, resolve_if_open};
 use super::step::{Report, report_id};
 use super::tally::{Fate, Outcome, Problem, Tally};
 use super::totals::{self, COMPARED, LatestTotals, VenueTotals};
@@ -401,8 +401,9 @@ impl Writer {
             let is_applied = matches!(outcome.fate(place), Some(Fate::Applied | Fate::Known));
             if is_applied && !outcome.healed.contains(&kept.id) {
                 let resolution = NewBreakResolution::dismiss(kept.id, kept::healed(kept.reason));
-                tx.breaks().resolve(&resolution)?;
-                outcome.healed.push(kept.id);
+                if resolve_if_open(tx, &resolution)? {
+                    outcome.healed.push(kept.id);
+                }
             }
         }
         Ok(outcome)

@@ -454,6 +454,72 @@ fn a_fill_of_a_replaced_order_is_booked_late_if_the_replacement_counted_it_and_e
 }
 
 #[test]
+fn a_bust_and_a_correction_after_a_replacement_find_the_fills_before_it() {
+    let amend = |second, id: &str, of: &str, kind: &str, shares: u32, total: u32| {
+        let average = if total > 0 { "10.00" } else { "0" };
+        let fields = format!(
+            "11=B|37=VA|17={id}|19={of}|150={kind}|39=1|38=200|30=XNAS|32={shares}|31=10.00|\
+             14={total}|6={average}"
+        );
+        report(second, &fields)
+    };
+    let begun = [
+        acknowledged(1, "A", 100),
+        filled_as(2, "A", "VA", "E1", 40, 40),
+        filled_as(3, "A", "VA", "E2", 20, 60),
+        replaced(4, "B", "A", "VA", 200, 60),
+    ];
+    let amendments = [amend(5, "E3", "E1", "H", 40, 20), amend(6, "E4", "E2", "G", 10, 10)];
+    let stand = ["A CANCELLED 10/100", "B PENDING 0/140"];
+    assert_comes_to(&[begun.as_slice(), &amendments].concat(), &stand, &[]);
+    // The fills come after them.
+    let late = [&begun[..1], &begun[3..], &amendments, &begun[1..3]].concat();
+    let (db, ..) = read(&late);
+    assert_eq!(orders(&db), stand);
+    assert!(breaks(&db).iter().all(|kept| !kept.ends_with(" open")), "{:?}", breaks(&db));
+}
+
+#[test]
+fn a_fill_that_an_earlier_input_counted_is_booked_late_whatever_else_its_own_input_repeats() {
+    let begun = [
+        acknowledged(1, "A", 100),
+        filled_as(2, "A", "VA", "E1", 40, 40),
+        // Its CumQty includes a fill that is reported later.
+        replaced(4, "B", "A", "VA", 200, 60),
+    ];
+    let late = filled_as(3, "A", "VA", "E2", 20, 60);
+    let db = Database::migrated();
+    read_in(&db.blotter(), &begun.concat(), 2000);
+    assert_eq!(breaks(&db), ["TOTALS B B-r open"]);
+    read_in(&db.blotter(), &[begun[0].clone(), late].concat(), 2000);
+    assert_eq!(orders(&db), ["A CANCELLED 60/100", "B PENDING 0/140"]);
+    assert_eq!(breaks(&db), ["ORDER_ENDED A E2 booked", "TOTALS B B-r dismissed"]);
+}
+
+#[test]
+fn a_late_fill_that_the_cancel_counted_is_booked_although_its_own_report_is_later() {
+    let begun = [acknowledged(1, "A", 100), filled(2, "A", "E1", 40, 40), cancelled(3, "A", 70)];
+    let late = filled(4, "A", "E2", 30, 70).replace("\u{1}39=1", "\u{1}39=4");
+    let reports = [begun.as_slice(), &[late]].concat();
+    assert_comes_to(&reports, &["A CANCELLED 70/100"], &["ORDER_ENDED A E2 booked"]);
+}
+
+#[test]
+fn of_the_totals_of_several_inputs_only_the_last_are_an_open_break() {
+    let uncounted = |second, execution, total| filled(second, "A", execution, 10, total);
+    let db = Database::migrated();
+    let inputs = [
+        [acknowledged(1, "A", 100), uncounted(2, "E1", 30)],
+        [uncounted(3, "E2", 40), uncounted(4, "E3", 50)],
+    ];
+    for input in inputs.iter().chain(&inputs) {
+        read_in(&db.blotter(), &input.concat(), 2000);
+    }
+    assert_eq!(orders(&db), ["A PARTIAL 30/100"]);
+    assert_eq!(breaks(&db), ["TOTALS A E1 dismissed", "TOTALS A E3 open"]);
+}
+
+#[test]
 fn traders_are_found_by_id_or_name_and_a_new_name_is_registered_once() {
     let db = Database::migrated();
     let blotter = db.blotter();
