@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::Union;
 
 use tradeblotter_test_support::reports::message;
 
@@ -94,40 +95,79 @@ pub struct Report {
 pub enum Session {
     Own,
     DropCopy,
+    /// A drop copy with the same clock.
+    Mirror,
 }
 
 /// Returns steps of a day.
 pub fn steps(kinds: Kinds, most: usize) -> impl Strategy<Value = Vec<Step>> {
     let order = 0_usize..6;
-    let when = |is_allowed: bool, weight: u32| if is_allowed { weight } else { 0 };
     let traders = if kinds.strangers { 3_usize } else { 2 };
-    let form = prop_oneof![
-        6 => Just(Form::Full),
-        2 => Just(Form::Terse),
-        1 => Just(Form::ByVenueId),
-        when(kinds.without_ids, 2) => Just(Form::WithoutId),
-    ];
+    let mut forms = vec![(6, Form::Full), (2, Form::Terse), (1, Form::ByVenueId)];
+    if kinds.without_ids {
+        forms.push((2, Form::WithoutId));
+    }
+    let form =
+        Union::new_weighted(forms.into_iter().map(|(weight, form)| (weight, Just(form))).collect());
     let id = select(vec![ReplacementId::New, ReplacementId::Unchanged, ReplacementId::Absent]);
-    let step = prop_oneof![
-        6 => (0..traders, any::<bool>(), 1_u32..4, any::<bool>()).prop_map(
-            |(trader, is_sell, hundreds, is_requested)| Step::Open {
-                trader, is_sell, quantity: hundreds * 100, is_requested,
-            }),
-        10 => (order.clone(), 1_u32..8, 0_u32..3, form).prop_map(
-            |(order, tens, price, form)| Step::Fill { order, shares: tens * 10, price, form }),
-        2 => (order.clone(), 0_usize..3).prop_map(|(order, fill)| Step::Bust { order, fill }),
-        2 => (order.clone(), 0_usize..3, 1_u32..5).prop_map(
-            |(order, fill, tens)| Step::Correct { order, fill, shares: tens * 10 }),
-        when(kinds.replacements, 3) => (order.clone(), id, 1_u32..20).prop_map(
-            |(order, id, tens)| Step::Replace { order, id, more: tens * 10 }),
-        when(kinds.replacements, 1) => (order.clone(), 1_u32..20).prop_map(
-            |(order, tens)| Step::Restate { order, more: tens * 10 }),
-        2 => order.clone().prop_map(|order| Step::Cancel { order }),
-        1 => order.clone().prop_map(|order| Step::Expire { order }),
-        1 => order.clone().prop_map(|order| Step::Reject { order }),
-        1 => order.prop_map(|order| Step::Status { order }),
-        when(kinds.next_days, 2) => any::<bool>().prop_map(|is_kept| Step::NextDay { is_kept }),
+    let mut step = vec![
+        (
+            6,
+            (0..traders, any::<bool>(), 1_u32..4, any::<bool>())
+                .prop_map(|(trader, is_sell, hundreds, is_requested)| Step::Open {
+                    trader,
+                    is_sell,
+                    quantity: hundreds * 100,
+                    is_requested,
+                })
+                .boxed(),
+        ),
+        (
+            10,
+            (order.clone(), 1_u32..8, 0_u32..3, form)
+                .prop_map(|(order, tens, price, form)| Step::Fill {
+                    order,
+                    shares: tens * 10,
+                    price,
+                    form,
+                })
+                .boxed(),
+        ),
+        (
+            2,
+            (order.clone(), 0_usize..3)
+                .prop_map(|(order, fill)| Step::Bust { order, fill })
+                .boxed(),
+        ),
+        (
+            2,
+            (order.clone(), 0_usize..3, 1_u32..5)
+                .prop_map(|(order, fill, tens)| Step::Correct { order, fill, shares: tens * 10 })
+                .boxed(),
+        ),
+        (2, order.clone().prop_map(|order| Step::Cancel { order }).boxed()),
+        (1, order.clone().prop_map(|order| Step::Expire { order }).boxed()),
+        (1, order.clone().prop_map(|order| Step::Reject { order }).boxed()),
+        (1, order.clone().prop_map(|order| Step::Status { order }).boxed()),
     ];
+    if kinds.replacements {
+        step.push((
+            3,
+            (order.clone(), id, 1_u32..20)
+                .prop_map(|(order, id, tens)| Step::Replace { order, id, more: tens * 10 })
+                .boxed(),
+        ));
+        step.push((
+            1,
+            (order, 1_u32..20)
+                .prop_map(|(order, tens)| Step::Restate { order, more: tens * 10 })
+                .boxed(),
+        ));
+    }
+    if kinds.next_days {
+        step.push((2, any::<bool>().prop_map(|is_kept| Step::NextDay { is_kept }).boxed()));
+    }
+    let step = Union::new_weighted(step);
     vec(step, 1..most)
 }
 
@@ -199,9 +239,28 @@ struct VenueFill {
     execution_id: String,
     shares: u32,
     cents: u32,
+    /// Whether the order has been replaced since: the quantity of the replacement is on top of these shares.
+    is_replaced: bool,
 }
 
 impl Chain {
+    /// Takes back shares of a fill. Those that were filled before a replacement can't be filled again.
+    fn take_back(&mut self, fill: usize, shares: u32) {
+        let fill = &mut self.fills[fill];
+        fill.shares -= shares;
+        if fill.is_replaced {
+            self.quantity -= shares;
+        }
+    }
+
+    /// Replaces the order by one that may fill this many shares more.
+    fn replace(&mut self, more: u32) {
+        self.quantity = self.filled() + more;
+        for fill in &mut self.fills {
+            fill.is_replaced = true;
+        }
+    }
+
     fn filled(&self) -> u32 {
         self.fills.iter().map(|fill| fill.shares).sum()
     }
@@ -311,7 +370,7 @@ impl Venue {
                 let shares = shares.min(chain.quantity - chain.filled());
                 let cents = 1000 + 50 * price;
                 let execution_id = format!("E{}", self.next_execution);
-                chain.fills.push(VenueFill { execution_id, shares, cents });
+                chain.fills.push(VenueFill { execution_id, shares, cents, is_replaced: false });
                 self.report(at, "F", &execution(shares, cents));
                 let report = self.reports.last_mut().unwrap();
                 let absent: &[u32] = match form {
@@ -328,7 +387,10 @@ impl Venue {
             }
             Step::Bust { order, fill } => {
                 let Some((at, fill)) = self.find_fill(order, fill) else { return };
-                let VenueFill { execution_id, shares, cents } = self.chains[at].fills.remove(fill);
+                let chain = &mut self.chains[at];
+                let shares = chain.fills[fill].shares;
+                chain.take_back(fill, shares);
+                let VenueFill { execution_id, cents, .. } = chain.fills.remove(fill);
                 let mut fields = execution(shares, cents);
                 fields.push((19, execution_id));
                 self.report(at, "H", &fields);
@@ -340,8 +402,9 @@ impl Venue {
                 let new_id = format!("E{}", self.next_execution);
                 let corrected = &mut chain.fills[fill];
                 let of = std::mem::replace(&mut corrected.execution_id, new_id);
-                corrected.shares = shares;
-                let mut fields = execution(shares, corrected.cents);
+                let (taken, cents) = (corrected.shares - shares, corrected.cents);
+                chain.take_back(fill, taken);
+                let mut fields = execution(shares, cents);
                 fields.push((19, of));
                 self.report(at, "G", &fields);
             }
@@ -352,7 +415,7 @@ impl Venue {
                     let id = format!("C{}", self.new_id());
                     self.chains[at].client_ids.push(id);
                 }
-                self.chains[at].quantity = self.chains[at].filled() + more;
+                self.chains[at].replace(more);
                 self.report(at, "5", &[(41, before)]);
                 if matches!(id, ReplacementId::Absent) {
                     let report = self.reports.last_mut().unwrap();
@@ -361,7 +424,7 @@ impl Venue {
             }
             Step::Restate { order, more } => {
                 let Some(at) = self.find(order, Chain::is_open) else { return };
-                self.chains[at].quantity = self.chains[at].filled() + more;
+                self.chains[at].replace(more);
                 self.report(at, "D", &[]);
             }
             Step::Cancel { order } => {
@@ -473,9 +536,7 @@ impl Venue {
             if count == 0 {
                 return;
             }
-            let fields = &mut self.reports[report % count].fields;
-            fields.retain(|(has, _)| has != tag);
-            fields.push((*tag, (*value).to_owned()));
+            self.reports[report % count].set(*tag, value);
         }
     }
 
@@ -512,11 +573,18 @@ impl Report {
         self.fields.iter().find(|(has, _)| *has == tag).map(|(_, value)| value.as_str())
     }
 
+    /// Sets the value of a field; an empty one removes it.
+    pub fn set(&mut self, tag: u32, value: &str) {
+        self.fields.retain(|(has, _)| *has != tag);
+        self.fields.push((tag, value.to_owned()));
+    }
+
     /// Returns the message in which a session sends it, with this number.
     pub fn sent_by(&self, session: Session, number: usize) -> String {
         let (sender, number, format, lag) = match session {
             Session::Own => ("BROKER", number, "%Y%m%d-%H:%M:%S%.3f", 20),
             Session::DropCopy => ("OTHER", 7000 + number, "%Y%m%d-%H:%M:%S", 1500),
+            Session::Mirror => ("OTHER", 7000 + number, "%Y%m%d-%H:%M:%S%.3f", 1500),
         };
         let sent_at = (self.at + TimeDelta::milliseconds(lag)).format(format);
         let mut fields = vec![

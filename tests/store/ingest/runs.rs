@@ -1,8 +1,13 @@
 //! Runs of ingest over generated messages: each with a writer of its own, as `blotter ingest` does.
 
-use proptest::prop_assert_eq;
+use std::process;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use proptest::{prop_assert, prop_assert_eq};
 use tradeblotter::Blotter;
 use tradeblotter::ingest::{FormatName, Options, Reader, Tally, Writer};
 
@@ -12,6 +17,9 @@ use tradeblotter_test_support::{Database, fix_by_account, trader};
 
 /// Environment variable with the number of cases of each property of ingest, in place of a small default.
 const CASES: &str = "TRADEBLOTTER_INGEST_CASES";
+
+/// The time that the few messages of a test may take, on the slowest machine.
+const MOST_TIME: Duration = Duration::from_secs(120);
 
 /// Tests a property on `few` inputs from a fixed seed, or on as many random ones as the environment asks for.
 #[track_caller]
@@ -85,9 +93,14 @@ pub fn options(daily_ids: bool) -> Options {
 
 /// Reads messages as one input, in batches of this size.
 pub fn read(blotter: &Blotter, options: &Options, messages: &[String], batch: usize) -> Tally {
+    read_bytes(blotter, options, messages.concat().as_bytes(), batch)
+}
+
+/// Reads an input in batches of this size.
+pub fn read_bytes(blotter: &Blotter, options: &Options, input: &[u8], batch: usize) -> Tally {
+    let _limit = Limit::new(input);
     let mut writer = Writer::new(options.clone());
-    let input = messages.concat();
-    let mut reader = Reader::new(input.as_bytes(), fix_by_account());
+    let mut reader = Reader::new(input, fix_by_account());
     let engine = blotter.engine();
     while let Some(read) = reader.batch(batch).unwrap() {
         writer.write(&engine, &read.events).unwrap();
@@ -96,7 +109,7 @@ pub fn read(blotter: &Blotter, options: &Options, messages: &[String], batch: us
     writer.tally().clone()
 }
 
-/// Reads messages as several inputs that end before these messages.
+/// Reads messages as several inputs, which end before the messages at these places.
 pub fn read_in_parts(
     blotter: &Blotter,
     options: &Options,
@@ -109,5 +122,51 @@ pub fn read_in_parts(
     cuts.sort_unstable();
     for part in cuts.windows(2) {
         read(blotter, options, &messages[part[0]..part[1]], batch);
+    }
+}
+
+/// Asserts that two states are equal, and otherwise shows the lines that only one has.
+pub fn same(found: &[String], expected: &[String], how: &str) -> Result<(), TestCaseError> {
+    let only = |a: &[String], b: &[String], sign: &str| -> Vec<String> {
+        a.iter().filter(|line| !b.contains(line)).map(|line| format!("{sign} {line}")).collect()
+    };
+    let differing = [only(expected, found, "-"), only(found, expected, "+")].concat();
+    prop_assert!(found == expected, "{}:\n{}", how, differing.join("\n"));
+    Ok(())
+}
+
+/// Adds the messages to the reason of a failure.
+pub fn with_messages(
+    checked: Result<(), TestCaseError>,
+    messages: &[String],
+) -> Result<(), TestCaseError> {
+    let shown = || messages.concat().replace('\u{1}', "|");
+    checked.map_err(|error| TestCaseError::fail(format!("{error}\n{}", shown())))
+}
+
+/// Ends the process if an input takes too long: a loop without an end inside a transaction stops at nothing else.
+struct Limit {
+    ends: Sender<()>,
+}
+
+impl Limit {
+    fn new(input: &[u8]) -> Self {
+        let (ends, ended) = channel();
+        let input = input.to_vec();
+        thread::spawn(move || {
+            if ended.recv_timeout(MOST_TIME) == Err(RecvTimeoutError::Timeout) {
+                let input = String::from_utf8_lossy(&input).replace('\u{1}', "|");
+                eprintln!("not read after {MOST_TIME:?}:\n{input}");
+                process::exit(1);
+            }
+        });
+        Self { ends }
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        // The thread has ended only if the process does.
+        self.ends.send(()).ok();
     }
 }
