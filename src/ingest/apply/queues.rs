@@ -4,7 +4,6 @@
 use std::collections::{HashMap, VecDeque};
 
 use bigdecimal::BigDecimal;
-use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::executions::{Classification, KnownExecutions};

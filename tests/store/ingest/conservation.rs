@@ -43,7 +43,7 @@ fn check_stored(store: &Store, report: &Report, message: &str) -> Result<(), Tes
         let same = |other: &str| printable(other) == raw;
         // Of several messages of one execution, the break keeps the first.
         let has_id = id.is_some() && kept.execution_id.as_deref() == id;
-        kept.raw.as_deref().is_some_and(|kept| same(kept)) || has_id && kept.raw.is_some()
+        kept.raw.as_deref().is_some_and(same) || has_id && kept.raw.is_some()
     });
     prop_assert!(is_fill || is_break, "lost: {}", raw);
     Ok(())

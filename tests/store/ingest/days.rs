@@ -617,10 +617,10 @@ impl Network {
         if let Some(lags) = &self.lags {
             // A session keeps its sequence.
             let mut last = 0;
-            for at in 0..reports.len() {
+            for (at, report) in reports.iter().enumerate() {
                 last = last.max(10 * (at + lags.get(at).copied().unwrap_or_default()) + 7);
                 // The orders themselves are sent to the venue alone.
-                if reports[at].get(35) == Some("8") && reports[at].get(17).is_some() {
+                if report.get(35) == Some("8") && report.get(17).is_some() {
                     sent.push((last, at, Session::DropCopy));
                 }
             }
