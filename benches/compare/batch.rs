@@ -44,7 +44,8 @@ const RAW_ACTIONS: &str = "
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[])
         AS new (id, order_id, trader_id, action)";
 
-const SAME_FILLS: &str = "
+/// Stores fills and what the library derives of them.
+pub const SAME_FILLS: &str = "
     WITH stored AS (
         INSERT INTO fills (
             id, order_id, timestamp, quantity_filled, price_at_fill, venue, source, commission, execution_id,
@@ -80,7 +81,8 @@ const SAME_FILLS: &str = "
     INSERT INTO execution_logs (sequence, order_id, trader_id, action, status, fill_id)
     SELECT nextval('execution_logs_sequence'), order_id, trader_id, 'FILLED', 'PARTIAL', id FROM stored";
 
-const SAME_ORDERS: &str = "
+/// Stores orders with their entries.
+pub const SAME_ORDERS: &str = "
     WITH stored AS (
         INSERT INTO orders (
             id, root_id, trader_id, symbol, quantity, order_type, price, side, client_order_id

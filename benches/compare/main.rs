@@ -10,6 +10,8 @@
 //!   contenders take turns of a few seconds, so that other load on the machine affects all of them. That, and
 //!   that two of them are separate programs, is why no usual benchmark harness runs them.
 //! - `batch`: batches of rows, compared with INSERT … SELECT FROM unnest into bare tables.
+//! - `ingest`: execution reports from FIX, compared with a hand-written, set-based loader that stores the same rows;
+//!   reports that are known; executions of unknown orders.
 //! - `growth`: the reads of a trader with and without row-level security, an export of the log, and the space on
 //!   disk, in a dataset that grows.
 //!
@@ -31,6 +33,7 @@ mod databases;
 #[path = "../common/dataset.rs"]
 mod dataset;
 mod growth;
+mod ingest;
 mod lifecycle;
 mod machine;
 mod proxy;
@@ -48,9 +51,9 @@ use clients::Outcome;
 use databases::{Databases, set_fsync};
 use report::Report;
 
-const PARTS: [&str; 3] = ["lifecycle", "batch", "growth"];
+const PARTS: [&str; 4] = ["lifecycle", "batch", "ingest", "growth"];
 
-const USAGE: &str = "usage: cargo bench --bench compare -- [lifecycle] [batch] [growth] [--quick] \
+const USAGE: &str = "usage: cargo bench --bench compare -- [lifecycle] [batch] [ingest] [growth] [--quick] \
                      [--orders N,…] [--python PROGRAM] [--out DIRECTORY]";
 
 fn main() -> Outcome<()> {
@@ -66,6 +69,9 @@ fn main() -> Outcome<()> {
     }
     if options.includes("batch") {
         batch::compare(&databases, &options, &mut report)?;
+    }
+    if options.includes("ingest") {
+        ingest::compare(&databases, &options, &mut report)?;
     }
     if options.includes("growth") {
         growth::measure(&server, &databases, &options, &mut report)?;
@@ -88,6 +94,8 @@ pub struct Options {
     slice: Duration,
     /// Batches of each client in each round.
     batches: usize,
+    /// Reports to ingest.
+    ingested: usize,
     /// Rows of the log to export.
     exported: usize,
     python: Option<PathBuf>,
@@ -104,6 +112,7 @@ impl Options {
             time: Duration::from_secs(3),
             slice: Duration::from_millis(400),
             batches: 5,
+            ingested: 100_000,
             exported: 200_000,
             python: None,
             out: None,
@@ -118,6 +127,7 @@ impl Options {
             time: Duration::from_secs(2),
             slice: Duration::from_millis(200),
             batches: 2,
+            ingested: 20_000,
             exported: 20_000,
             ..Self::full()
         }

@@ -57,6 +57,7 @@ pub struct Report {
     pub facts: Table,
     pub lifecycle: Table,
     pub batch: Table,
+    pub ingest: Table,
     pub reads: Table,
     pub export: Table,
     pub disk: Table,
@@ -86,6 +87,7 @@ impl Default for Report {
                 "batch",
                 &["orders stored", "clients", "rows", "by", "rows/s", "p50 ms", "p99 ms"],
             ),
+            ingest: Table::new("ingest", &["by", "reports/s"]),
             reads: Table::new(
                 "reads",
                 &[
@@ -129,9 +131,9 @@ impl Report {
         self.goals.add([goal, bound, format!("{measured:.3}"), verdict]);
     }
 
-    pub fn tables(&self) -> [&Table; 7] {
-        let Self { facts, lifecycle, batch, reads, export, disk, goals } = self;
-        [facts, lifecycle, batch, reads, export, disk, goals]
+    pub fn tables(&self) -> [&Table; 8] {
+        let Self { facts, lifecycle, batch, ingest, reads, export, disk, goals } = self;
+        [facts, lifecycle, batch, ingest, reads, export, disk, goals]
     }
 }
 
