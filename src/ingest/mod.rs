@@ -12,6 +12,7 @@ mod export;
 mod formats;
 
 pub use apply::{Options, Problem, Tally, Writer};
+pub use chrono_tz::Tz;
 pub use encoding_rs::Encoding;
 pub use event::{Event, Kind, Number};
 pub use export::export;

@@ -9,6 +9,7 @@ mod conservation;
 mod csv;
 mod days;
 mod detect;
+mod feeds;
 mod fix;
 pub mod formats;
 mod json;

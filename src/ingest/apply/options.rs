@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use uuid::Uuid;
 
 use crate::ingest::event::Event;
-use crate::ingest::formats::FormatName;
+use crate::ingest::formats::{FormatName, ReadOptions};
 
 /// What a [`Writer`](super::Writer) applies to every report of an input.
 ///
@@ -38,6 +38,8 @@ pub struct Options {
     pub daily_ids: Option<Tz>,
     /// Symbols as the input spells them, each with the one to store.
     pub symbols: HashMap<String, String>,
+    /// How the message of a break is read when the break is tried again.
+    pub reading: ReadOptions,
     /// The format of the input, in whose terms messages name fields.
     pub format: FormatName,
 }
@@ -51,6 +53,7 @@ impl Default for Options {
             source: None,
             daily_ids: None,
             symbols: HashMap::new(),
+            reading: ReadOptions::default(),
             format: FormatName::Ndjson,
         }
     }

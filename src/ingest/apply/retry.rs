@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 
 use diesel::prelude::*;
 
+use super::options::Options;
 use crate::breaks::{Break, Breaks, NewBreakResolution};
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
@@ -35,13 +36,19 @@ impl Numbers {
 ///
 /// An execution of a known order is in the columns of its break. Any other report is read again from its message,
 /// which says more than they hold.
-pub(super) fn event_of<'b>(kept: &'b Break, numbers: &'b Numbers) -> Option<Event<'b>> {
+pub(super) fn event_of<'b>(
+    kept: &'b Break,
+    numbers: &'b Numbers,
+    options: &Options,
+) -> Option<Event<'b>> {
     let is_execution = !matches!(
         kept.reason,
         BreakReason::InvalidOrder | BreakReason::UnappliedAction | BreakReason::Totals
     );
     let mut event = match kept.raw.as_deref() {
-        Some(raw) if !is_execution || kept.order_id.is_none() => read_message(raw)?,
+        Some(raw) if !is_execution || kept.order_id.is_none() => {
+            read_message(raw, &options.reading)?
+        }
         _ if is_execution => execution_of(kept, numbers),
         _ => return None,
     };

@@ -360,7 +360,12 @@ impl Writer {
                 let page = store.run(|tx| tx.breaks().open_page_after(traders, after, PAGE))?;
                 let Some(last) = page.last() else { break };
                 after = Some((last.created_at, last.id));
-                let outcome = store.run(|tx| self.retry_page(tx, &page))?;
+                let outcome = match store.run(|tx| self.retry_page(tx, &page, Locked::Wait)) {
+                    Err(error) if error.is_lock_timeout() => {
+                        store.run(|tx| self.retry_page(tx, &page, Locked::SetAside))?
+                    }
+                    tried => tried?,
+                };
                 has_progress |= !outcome.healed.is_empty();
                 self.count_healed(outcome);
             }
@@ -372,14 +377,19 @@ impl Writer {
     }
 
     /// Tries breaks again, and resolves those that are applied.
-    fn retry_page(&self, tx: &mut Tx<'_, Engine>, page: &[Break]) -> Result<Outcome, Error> {
+    fn retry_page(
+        &self,
+        tx: &mut Tx<'_, Engine>,
+        page: &[Break],
+        locked: Locked,
+    ) -> Result<Outcome, Error> {
         self.force_index_plans(tx)?;
         let numbers: Vec<Numbers> = page.iter().map(Numbers::of).collect();
         let (breaks, events): (Vec<&Break>, Vec<Event<'_>>) = page
             .iter()
             .zip(&numbers)
             .filter(|(kept, _)| kept.reason != BreakReason::Totals)
-            .filter_map(|(kept, numbers)| Some((kept, event_of(kept, numbers)?)))
+            .filter_map(|(kept, numbers)| Some((kept, event_of(kept, numbers, &self.options)?)))
             .unzip();
         // Whoever owns the order of a break is known; the reports that name nobody still don't.
         let options = Options { trader: None, register_traders: false, ..self.options.clone() };
@@ -396,7 +406,7 @@ impl Writer {
                 retried: Some(breaks[place]),
             })
             .collect();
-        let mut outcome = self.apply_reports(tx, &reports, Locked::Wait)?.outcome;
+        let mut outcome = self.apply_reports(tx, &reports, locked)?.outcome;
         for (place, kept) in breaks.iter().enumerate() {
             let is_applied = matches!(outcome.fate(place), Some(Fate::Applied | Fate::Known));
             if is_applied && !outcome.healed.contains(&kept.id) {
@@ -457,7 +467,7 @@ impl Writer {
                 let mut healed = 0;
                 for kept in page.iter().filter(|kept| kept.reason == BreakReason::Totals) {
                     let numbers = Numbers::of(kept);
-                    let event = event_of(kept, &numbers);
+                    let event = event_of(kept, &numbers, &self.options);
                     healed += u64::from(totals::heal_if_equal(tx, kept, event.as_ref())?);
                 }
                 Ok(healed)

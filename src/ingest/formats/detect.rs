@@ -300,9 +300,12 @@ fn has_key(bytes: &[u8], key: &str) -> bool {
 
 /// Reads the first event of a message of any format, such as the raw message of a break; none if there is none that
 /// can be read.
-pub(in crate::ingest) fn read_message(message: &str) -> Option<Event<'_>> {
+pub(in crate::ingest) fn read_message<'a>(
+    message: &'a str,
+    options: &ReadOptions,
+) -> Option<Event<'a>> {
     let mut rest = message.as_bytes();
-    let mut format = AnyFormat::new(FormatName::of(rest)?, &ReadOptions::default());
+    let mut format = AnyFormat::new(FormatName::of(rest)?, options);
     while let Some(length) = format.cut(rest, true).filter(|_| !rest.is_empty()) {
         let (unit, after) = rest.split_at_checked(length.max(1))?;
         match format.read(unit, 1) {
