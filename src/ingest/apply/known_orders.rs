@@ -198,6 +198,11 @@ impl KnownOrders {
         self.orders.get(&id)
     }
 
+    /// Returns the first orders of all chains.
+    pub fn roots(&self) -> HashSet<Uuid> {
+        self.orders.values().map(|order| order.root).collect()
+    }
+
     /// Returns the ids of the orders that are stored already.
     pub fn stored_ids(&self) -> Vec<Uuid> {
         self.orders.values().filter(|order| !order.is_new).map(|order| order.id).collect()

@@ -53,7 +53,7 @@ pub(super) struct Planner<'p, 'e> {
     pub known_reports: &'p mut HashSet<Uuid>,
     /// Why the database refuses the order that the report at this place presents.
     pub refused: &'p HashMap<usize, String>,
-    /// Orders whose rows another session has locked for too long.
+    /// Order chains whose rows another session has locked for too long.
     pub locked: &'p HashSet<Uuid>,
     pub options: &'e Options,
 }
@@ -79,6 +79,11 @@ impl Refusal {
         // An order that cannot be stored names no stored one.
         let order_id = Some(order.id).filter(|_| reason != BreakReason::InvalidOrder);
         Self { reason, order_id, why }
+    }
+
+    /// Another session has locked the row of the order. The break does not name it: that would wait for the lock.
+    fn locked(kind: Kind, order: &KnownOrder) -> Self {
+        Self::unknown_order(kind, format!("order {} is locked by another session", order.id))
     }
 
     /// An execution, or an action, of an order that is not stored.
@@ -151,8 +156,12 @@ impl<'e> Plan<'e> {
             return self.add_first_report(report, trader, planner);
         };
         if planner.locked.contains(&named.root) {
-            let why = format!("order {} is locked by another session", named.id);
-            return Err(Refusal::unknown_order(kind, why));
+            return Err(Refusal::locked(kind, &named));
+        }
+        // A report that is known is not compared again: the order with its id may have been replaced since.
+        if self.is_known(report, &named, planner) {
+            self.add_totals(report, planner.orders.bearer_of_id(&named));
+            return Ok(Some(Fate::Known));
         }
         let checked = named.terms.check(event, options).and_then(|()| match kind.presents_new() {
             true => check_not_reused(&named, event, options),
@@ -179,6 +188,12 @@ impl<'e> Plan<'e> {
             Kind::Restated => self.add_restatement(report, &order, planner),
             _ => self.add_step(report, &order, planner),
         }
+    }
+
+    /// Returns whether the log of an order chain has the action of a report.
+    fn is_known(&self, report: &Report<'e>, order: &KnownOrder, planner: &Planner<'_, 'e>) -> bool {
+        let id = report_id(report.event, order.root, planner.options);
+        !report.event.kind.is_execution() && planner.known_reports.contains(&id)
     }
 
     /// Adds the step that a report adds to an order.
@@ -339,7 +354,7 @@ impl<'e> Plan<'e> {
             return self.add_step(report, &order, planner);
         };
         if planner.locked.contains(&named.root) {
-            return Err(refuse(format!("order {} is locked by another session", named.id)));
+            return Err(Refusal::locked(kind, &named));
         }
         named.terms.check(event, options).map_err(|why| Refusal::mismatch(kind, &named, why))?;
         let has_id =

@@ -27,7 +27,7 @@ use crate::database::session::Session;
 use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::event::Event;
-use crate::schema::{execution_logs, orders};
+use crate::schema::execution_logs;
 use crate::types::enums::BreakReason;
 
 /// Attempts before giving up when a batch conflicts with other writers each time. Writers of the same
@@ -82,6 +82,8 @@ pub struct Writer {
     open: HashMap<Uuid, BreakReason>,
     /// The first of them, as they are told to a person.
     problems: Vec<Problem>,
+    /// The order chains that another session had locked for longer than the lock timeout.
+    locked: HashSet<Uuid>,
     batches: u64,
     tally: Tally,
 }
@@ -126,6 +128,7 @@ impl Writer {
             totals: LatestTotals::default(),
             open: HashMap::new(),
             problems: Vec::new(),
+            locked: HashSet::new(),
             batches: 0,
             tally: Tally::default(),
         }
@@ -148,14 +151,7 @@ impl Writer {
     ///
     /// Nothing of the batch is stored then.
     pub fn write(&mut self, session: &Session<Engine>, events: &[Event<'_>]) -> Result<(), Error> {
-        let mut store = Store::Session(session);
-        let batch = match store.run(|tx| self.apply(tx, events, Locked::Wait)) {
-            Err(error) if error.is_lock_timeout() => {
-                store.run(|tx| self.apply(tx, events, Locked::SetAside))?
-            }
-            applied => applied?,
-        };
-        self.merge(&mut store, batch)
+        self.write_to(&mut Store::Session(session), events)
     }
 
     /// Writes a batch in a transaction that the caller has begun and may roll back, as for a dry run.
@@ -164,8 +160,57 @@ impl Writer {
     ///
     /// Those of [`Writer::write`], without retries.
     pub fn write_in(&mut self, tx: &mut Tx<'_, Engine>, events: &[Event<'_>]) -> Result<(), Error> {
-        let batch = self.apply(tx, events, Locked::Wait)?;
-        self.merge(&mut Store::Tx(tx), batch)
+        self.write_to(&mut Store::Tx(tx), events)
+    }
+
+    /// Writes a batch. If the lock timeout ends it, its halves are written, and so on, until the report whose order is
+    /// locked is alone; that report, and all others of its order chain, are set aside.
+    fn write_to(
+        &mut self,
+        store: &mut Store<'_, '_, '_>,
+        events: &[Event<'_>],
+    ) -> Result<(), Error> {
+        let batch = match store.run(|tx| self.apply(tx, events)) {
+            Err(error) if error.is_lock_timeout() && matches!(store, Store::Session(_)) => {
+                if let [_, _, ..] = events {
+                    let (first, second) = events.split_at(events.len() / 2);
+                    self.write_to(store, first)?;
+                    return self.write_to(store, second);
+                }
+                let chains = store.run(|tx| self.chains_named(tx, events))?;
+                if chains.is_subset(&self.locked) {
+                    return Err(error);
+                }
+                self.locked.extend(chains);
+                store.run(|tx| self.apply(tx, events))?
+            }
+            applied => applied?,
+        };
+        self.merge(store, batch)
+    }
+
+    /// Returns the order chains that reports name.
+    fn chains_named(
+        &self,
+        tx: &mut Tx<'_, Engine>,
+        events: &[Event<'_>],
+    ) -> Result<HashSet<Uuid>, Error> {
+        let traders = Traders::find(tx, events, &self.traders, &self.options)?;
+        let reports: Vec<Report<'_>> = events
+            .iter()
+            .zip(&traders.of_reports)
+            .map(|(event, trader)| Report {
+                place: 0,
+                event,
+                trader,
+                source: "",
+                content_id: None,
+                retried: None,
+            })
+            .collect();
+        let reports: Vec<&Report<'_>> = reports.iter().collect();
+        let known_orders = KnownOrders::load(tx, &reports, &self.options)?;
+        Ok(known_orders.roots())
     }
 
     /// Ends the input: applies the open breaks of its traders that lack nothing any more, and keeps a break
@@ -204,6 +249,7 @@ impl Writer {
     }
 
     fn finish_with(&mut self, store: &mut Store<'_, '_, '_>) -> Result<Vec<Problem>, Error> {
+        self.locked.clear();
         let mut traders: Vec<Uuid> = self.traders.values().copied().collect();
         traders.extend(self.options.trader);
         self.heal(store, Some(&traders))?;
@@ -213,12 +259,7 @@ impl Writer {
     }
 
     /// Applies a batch of reports.
-    fn apply(
-        &self,
-        tx: &mut Tx<'_, Engine>,
-        events: &[Event<'_>],
-        locked: Locked,
-    ) -> Result<Batch, Error> {
+    fn apply(&self, tx: &mut Tx<'_, Engine>, events: &[Event<'_>]) -> Result<Batch, Error> {
         self.force_index_plans(tx)?;
         let traders = Traders::find(tx, events, &self.traders, &self.options)?;
         let mut contents = self.contents.clone();
@@ -233,7 +274,7 @@ impl Writer {
                 Report { place, event, trader, source: &sources[place], content_id, retried: None }
             })
             .collect();
-        let mut batch = self.apply_reports(tx, &reports, locked)?;
+        let mut batch = self.apply_reports(tx, &reports)?;
         batch.outcome.tally.traders = traders.registered;
         batch.outcome.count_reports();
         Ok(Batch { traders: traders.new, contents, ..batch })
@@ -244,7 +285,6 @@ impl Writer {
         &self,
         tx: &mut Tx<'_, Engine>,
         reports: &[Report<'_>],
-        locked: Locked,
     ) -> Result<Batch, Error> {
         let mut batch = Batch {
             outcome: Outcome::new(reports.len()),
@@ -258,7 +298,7 @@ impl Writer {
             // A savepoint for each attempt: if the database refuses an order, what was planned for it is void.
             AnsiTransactionManager::begin_transaction(tx.conn())?;
             let mut outcome = batch.outcome.clone();
-            let round = self.apply_round(tx, &remaining, &refused, locked, &mut outcome)?;
+            let round = self.apply_round(tx, &remaining, &refused, &mut outcome)?;
             if !round.refused.is_empty() {
                 AnsiTransactionManager::rollback_transaction(tx.conn())?;
                 refused.extend(round.refused);
@@ -277,21 +317,16 @@ impl Writer {
         tx: &mut Tx<'_, Engine>,
         reports: &[&'r Report<'r>],
         refused: &HashMap<usize, String>,
-        locked: Locked,
         outcome: &mut Outcome,
     ) -> Result<Round<'r>, Error> {
         let options = &self.options;
         let mut known_orders = KnownOrders::load(tx, reports, options)?;
-        let locked = match locked {
-            Locked::Wait => HashSet::new(),
-            Locked::SetAside => locked_chains(tx, &known_orders)?,
-        };
         let mut known_reports = known_reports(tx, reports, &known_orders, options)?;
         let mut planner = Planner {
             orders: &mut known_orders,
             known_reports: &mut known_reports,
             refused,
-            locked: &locked,
+            locked: &self.locked,
             options,
         };
         let plan = Plan::new(reports.iter().copied(), &mut planner, outcome);
@@ -360,14 +395,7 @@ impl Writer {
                 let page = store.run(|tx| tx.breaks().open_page_after(traders, after, PAGE))?;
                 let Some(last) = page.last() else { break };
                 after = Some((last.created_at, last.id));
-                let outcome = match store.run(|tx| self.retry_page(tx, &page, Locked::Wait)) {
-                    Err(error) if error.is_lock_timeout() => {
-                        store.run(|tx| self.retry_page(tx, &page, Locked::SetAside))?
-                    }
-                    tried => tried?,
-                };
-                has_progress |= !outcome.healed.is_empty();
-                self.count_healed(outcome);
+                has_progress |= self.retry(store, &page)?;
             }
             if !has_progress {
                 break;
@@ -376,13 +404,23 @@ impl Writer {
         Ok(())
     }
 
+    /// Tries breaks again, each alone if the lock timeout ends them together. Returns whether one was applied.
+    fn retry(&mut self, store: &mut Store<'_, '_, '_>, page: &[Break]) -> Result<bool, Error> {
+        let outcome = match store.run(|tx| self.retry_page(tx, page)) {
+            Err(error) if error.is_lock_timeout() && matches!(store, Store::Session(_)) => {
+                let [_, _, ..] = page else { return Ok(false) };
+                let (first, second) = page.split_at(page.len() / 2);
+                return Ok(self.retry(store, first)? | self.retry(store, second)?);
+            }
+            tried => tried?,
+        };
+        let has_progress = !outcome.healed.is_empty();
+        self.count_healed(outcome);
+        Ok(has_progress)
+    }
+
     /// Tries breaks again, and resolves those that are applied.
-    fn retry_page(
-        &self,
-        tx: &mut Tx<'_, Engine>,
-        page: &[Break],
-        locked: Locked,
-    ) -> Result<Outcome, Error> {
+    fn retry_page(&self, tx: &mut Tx<'_, Engine>, page: &[Break]) -> Result<Outcome, Error> {
         self.force_index_plans(tx)?;
         let numbers: Vec<Numbers> = page.iter().map(Numbers::of).collect();
         let (breaks, events): (Vec<&Break>, Vec<Event<'_>>) = page
@@ -406,7 +444,7 @@ impl Writer {
                 retried: Some(breaks[place]),
             })
             .collect();
-        let mut outcome = self.apply_reports(tx, &reports, locked)?.outcome;
+        let mut outcome = self.apply_reports(tx, &reports)?.outcome;
         for (place, kept) in breaks.iter().enumerate() {
             let is_applied = matches!(outcome.fate(place), Some(Fate::Applied | Fate::Known));
             if is_applied && !outcome.healed.contains(&kept.id) {
@@ -494,38 +532,12 @@ impl Writer {
     }
 }
 
-/// What to do about orders whose rows another session has locked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Locked {
-    Wait,
-    SetAside,
-}
-
 /// What a round of a batch comes to.
 struct Round<'r> {
     /// Why the database refuses the orders that the reports at these places present.
     refused: HashMap<usize, String>,
     totals: Vec<VenueTotals>,
     deferred: Vec<&'r Report<'r>>,
-}
-
-/// Locks the known orders that no other session has locked, and returns the chains of the others.
-fn locked_chains(
-    tx: &mut Tx<'_, Engine>,
-    known_orders: &KnownOrders,
-) -> Result<HashSet<Uuid>, Error> {
-    let ids = known_orders.stored_ids();
-    let free: HashSet<Uuid> = orders::table
-        .filter(orders::id.eq_any(&ids))
-        .order(orders::id)
-        .select(orders::id)
-        .for_no_key_update()
-        .skip_locked()
-        .load(tx.conn())?
-        .into_iter()
-        .collect();
-    let locked = ids.iter().filter(|id| !free.contains(id));
-    Ok(locked.filter_map(|id| Some(known_orders.get(*id)?.root)).collect())
 }
 
 /// Returns the report ids under which the log has actions of these reports already.
