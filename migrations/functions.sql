@@ -7,6 +7,55 @@ CREATE OR REPLACE FUNCTION public.blotter_action_rule(reason text, retry_attempt
 RETURN CASE WHEN (length(reason) > 1000) THEN 'ck_execution_logs_reason_short'::text WHEN (retry_attempt < 0) THEN 'ck_execution_logs_retry_attempt_nonnegative'::text WHEN (venue_order_id !~ '[^[:space:]]'::text) THEN 'ck_execution_logs_venue_order_id_not_blank'::text WHEN ((COALESCE(venue_order_id, ''::text) || COALESCE(error_code, ''::text)) ~ '[\u0001-\u001F\u007F-\u009F]'::text) THEN 'ck_execution_logs_no_control_characters'::text WHEN (NOT ((reported_at > '-infinity'::timestamp with time zone) AND (reported_at < '262143-01-01 00:00:00+00'::timestamp with time zone))) THEN 'ck_execution_logs_reported_at_readable'::text ELSE NULL::text END
 ;
 
+CREATE OR REPLACE FUNCTION public.blotter_amended_fills(of_order uuid, by_source text, refers_to text, at timestamp with time zone)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+DECLARE
+    chain CONSTANT uuid := (SELECT root_id FROM orders WHERE id = of_order);
+    day CONSTANT text := ' [0-9]{4}-[0-9]{2}-[0-9]{2}$';
+    meant uuid;
+    rank integer;
+    sources bigint;
+BEGIN
+    WITH of_sources AS (
+        -- A fill comes before a correction with the same execution id, and that before a bust.
+        SELECT DISTINCT ON (source::text) id, source::text AS source, timestamp
+        FROM fills WHERE root_id = chain AND execution_id::text = refers_to
+        ORDER BY source::text, amends IS NOT NULL, is_bust
+    ), ranked AS (
+        SELECT id, source, timestamp, CASE
+                WHEN source = by_source THEN 1
+                WHEN timestamp <= at AND pg_catalog.regexp_replace(source, day, '')
+                    = pg_catalog.regexp_replace(by_source, day, '')
+                THEN 2
+                ELSE 3
+            END AS rank
+        FROM of_sources
+    )
+    SELECT ranked.id, ranked.rank, count(*) OVER () INTO meant, rank, sources
+    FROM ranked ORDER BY ranked.rank, timestamp DESC, source DESC LIMIT 1;
+    IF rank = 3 AND sources > 1 THEN
+        RETURN NULL;
+    ELSIF meant IS NULL AND refers_to ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN
+        SELECT id INTO meant FROM fills
+        WHERE id = refers_to::uuid AND root_id = chain AND execution_id IS NULL;
+    END IF;
+    RETURN (
+        WITH RECURSIVE amended AS (
+            SELECT meant AS id, 1 AS place WHERE meant IS NOT NULL
+            UNION ALL
+            SELECT fills.id, place + 1 FROM fills JOIN amended ON fills.amends = amended.id
+        )
+        SELECT pg_catalog.array_agg(id ORDER BY place) FROM amended
+    );
+END
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.blotter_booked_reason(booked uuid)
  RETURNS text
  LANGUAGE plpgsql
@@ -41,7 +90,7 @@ BEGIN
             USING ERRCODE = 'check_violation', TABLE = 'orders',
             CONSTRAINT = 'ck_orders_filled_lte_quantity';
     END IF;
-    IF changed.break_count > 0 AND amendment.execution_id IS NOT NULL AND amendment.break_id IS NULL THEN
+    IF amendment.execution_id IS NOT NULL AND amendment.break_id IS NULL THEN
         PERFORM blotter_refuse_resolved(amendment);
     END IF;
     filled := changed.filled_quantity - amended.quantity_filled + counts;
@@ -504,7 +553,13 @@ BEGIN
     SELECT breaks.id, is_booked, break_resolutions.order_id INTO resolved
     FROM breaks JOIN break_resolutions ON break_id = breaks.id
     WHERE breaks.source::text = fill.source::text AND breaks.execution_id::text = fill.execution_id::text
-        AND breaks.order_id = fill.order_id AND breaks.timestamp = fill.timestamp
+        -- An amendment may name any order of the chain, whichever has the fill.
+        AND (
+            breaks.order_id = fill.order_id
+            OR fill.amends IS NOT NULL
+            AND EXISTS (SELECT FROM orders WHERE id = breaks.order_id AND root_id = fill.root_id)
+        )
+        AND breaks.timestamp = fill.timestamp
         AND breaks.is_bust = fill.is_bust
         AND (breaks.refers_to IS NOT NULL) = (fill.amends IS NOT NULL)
         AND breaks.reason::text NOT IN ('TOTALS', 'UNAPPLIED_ACTION')
@@ -734,7 +789,7 @@ CREATE OR REPLACE FUNCTION public.break_resolutions_book()
 AS $function$
 DECLARE
     resolved breaks;
-    amended uuid;
+    amended uuid[];
     scale integer;
 BEGIN
     SELECT * INTO resolved FROM breaks WHERE id = NEW.break_id;
@@ -781,23 +836,12 @@ BEGIN
             CONSTRAINT = 'break_resolutions_exact';
     END IF;
     IF resolved.refers_to IS NOT NULL THEN
-        -- The last amendment of the fill, which is the row that counts.
-        WITH RECURSIVE chain AS (
-            -- A fill comes before a correction with the same execution id, and that before a bust.
-            (
-                SELECT id FROM fills
-                WHERE order_id = NEW.order_id AND source::text = resolved.source::text
-                    AND execution_id::text = resolved.refers_to::text
-                ORDER BY amends IS NOT NULL, is_bust LIMIT 1
-            )
-            UNION ALL
-            SELECT fills.id FROM fills JOIN chain ON fills.amends = chain.id
-        )
-        SELECT id INTO amended FROM chain
-        WHERE NOT EXISTS (SELECT FROM fills WHERE amends = chain.id);
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'break %: order % has no fill % at %', NEW.break_id, NEW.order_id,
-                resolved.refers_to, resolved.source
+        amended := blotter_amended_fills(
+            NEW.order_id, resolved.source::text, resolved.refers_to::text, resolved.timestamp
+        );
+        IF amended IS NULL THEN
+            RAISE EXCEPTION 'break %: the chain of order % has no fill % at %, and not exactly one elsewhere',
+                NEW.break_id, NEW.order_id, resolved.refers_to, resolved.source
                 USING ERRCODE = 'foreign_key_violation', TABLE = 'fills',
                 CONSTRAINT = 'fk_fills_amends';
         END IF;
@@ -809,10 +853,12 @@ BEGIN
         NEW.fill_id, NEW.order_id, resolved.timestamp,
         CASE WHEN NOT resolved.is_bust THEN resolved.quantity END,
         CASE WHEN NOT resolved.is_bust THEN resolved.price END,
-        resolved.venue, CASE WHEN resolved.is_bust THEN 0 ELSE resolved.commission END,
+        -- An amendment has the venue of the fill.
+        CASE WHEN amended IS NULL THEN resolved.venue END,
+        CASE WHEN resolved.is_bust THEN 0 ELSE resolved.commission END,
         CASE WHEN resolved.is_bust THEN 0 ELSE resolved.rebate END,
-        resolved.source, resolved.execution_id, amended, resolved.is_bust,
-        NEW.break_id
+        resolved.source, resolved.execution_id, amended[pg_catalog.array_upper(amended, 1)],
+        resolved.is_bust, NEW.break_id
     );
     RETURN NULL;
 END
@@ -827,6 +873,8 @@ CREATE OR REPLACE FUNCTION public.break_resolutions_stamp()
 AS $function$
 DECLARE
     resolved breaks;
+    amended uuid[];
+    recorded record;
 BEGIN
     SELECT * INTO resolved FROM breaks WHERE id = NEW.break_id;
     IF NOT FOUND THEN
@@ -861,40 +909,44 @@ BEGIN
     ELSIF NOT FOUND THEN
         NEW.order_id := NULL;
     END IF;
-    -- Otherwise the trader of the order that the break names would see it as open for ever.
+    -- Otherwise an execution would move from one trader to another, and the one that the break was reported for
+    -- would see it as open for ever.
     PERFORM FROM orders WHERE id = resolved.order_id AND trader_id <> NEW.trader_id;
-    IF FOUND THEN
-        RAISE EXCEPTION 'break % is of an order of another trader than order %; dismiss it, and record '
-            'the execution for that order', NEW.break_id, NEW.order_id
+    IF NEW.is_booked AND (FOUND OR resolved.trader_id <> NEW.trader_id) THEN
+        RAISE EXCEPTION 'break % is of another trader than order %; dismiss it, and record the execution '
+            'for that order', NEW.break_id, NEW.order_id
             USING ERRCODE = 'check_violation', TABLE = 'break_resolutions',
             CONSTRAINT = 'break_resolutions_order';
     END IF;
+    -- Whoever sees the break sees its resolution.
+    NEW.trader_id := coalesce(resolved.trader_id, NEW.trader_id);
     NEW.fill_id := NULL;
     IF NEW.is_booked THEN
+        IF resolved.refers_to IS NOT NULL THEN
+            -- Booked to the order of the fill that it amends, which may be another order of the chain.
+            amended := blotter_amended_fills(
+                NEW.order_id, resolved.source::text, resolved.refers_to::text, resolved.timestamp
+            );
+            NEW.order_id := coalesce(
+                (SELECT order_id FROM fills WHERE id = amended[1]), NEW.order_id
+            );
+        END IF;
         -- The execution may have been recorded meanwhile: by another feed, or when its order arrived.
-        SELECT id INTO NEW.fill_id FROM fills
-        WHERE order_id = NEW.order_id AND source::text = resolved.source::text
-            AND execution_id::text = resolved.execution_id::text AND timestamp = resolved.timestamp
-            AND is_bust = resolved.is_bust
-            AND CASE WHEN resolved.refers_to IS NULL THEN amends IS NULL ELSE amends IN (
-                WITH RECURSIVE chain AS (
-                    (
-                        SELECT id FROM fills
-                        WHERE order_id = NEW.order_id AND source::text = resolved.source::text
-                            AND execution_id::text = resolved.refers_to::text
-                        ORDER BY amends IS NOT NULL, is_bust LIMIT 1
-                    )
-                    UNION ALL
-                    SELECT fills.id FROM fills JOIN chain ON fills.amends = chain.id
-                )
-                SELECT id FROM chain
-            ) END
+        SELECT id, order_id INTO recorded FROM fills
+        WHERE root_id = (SELECT root_id FROM orders WHERE id = NEW.order_id)
+            AND execution_id::text = resolved.execution_id::text AND source::text = resolved.source::text
+            AND timestamp = resolved.timestamp AND is_bust = resolved.is_bust
+            AND CASE
+                WHEN resolved.refers_to IS NULL THEN amends IS NULL
+                ELSE amends = ANY (amended)
+            END
             AND (
                 is_bust
                 OR quantity_filled::numeric = resolved.quantity AND price_at_fill = resolved.price
                 AND commission = resolved.commission AND rebate = resolved.rebate
             );
-        NEW.fill_id := coalesce(NEW.fill_id, pg_catalog.gen_random_uuid());
+        NEW.order_id := coalesce(recorded.order_id, NEW.order_id);
+        NEW.fill_id := coalesce(recorded.id, pg_catalog.gen_random_uuid());
     END IF;
     NEW.created_at := pg_catalog.clock_timestamp();
     NEW.acted_by := session_user;

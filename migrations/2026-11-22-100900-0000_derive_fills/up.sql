@@ -12,7 +12,13 @@ BEGIN
     SELECT breaks.id, is_booked, break_resolutions.order_id INTO resolved
     FROM breaks JOIN break_resolutions ON break_id = breaks.id
     WHERE breaks.source::text = fill.source::text AND breaks.execution_id::text = fill.execution_id::text
-        AND breaks.order_id = fill.order_id AND breaks.timestamp = fill.timestamp
+        -- An amendment may name any order of the chain, whichever has the fill.
+        AND (
+            breaks.order_id = fill.order_id
+            OR fill.amends IS NOT NULL
+            AND EXISTS (SELECT FROM orders WHERE id = breaks.order_id AND root_id = fill.root_id)
+        )
+        AND breaks.timestamp = fill.timestamp
         AND breaks.is_bust = fill.is_bust
         AND (breaks.refers_to IS NOT NULL) = (fill.amends IS NOT NULL)
         AND breaks.reason::text NOT IN ('TOTALS', 'UNAPPLIED_ACTION')
@@ -136,7 +142,7 @@ BEGIN
             USING ERRCODE = 'check_violation', TABLE = 'orders',
             CONSTRAINT = 'ck_orders_filled_lte_quantity';
     END IF;
-    IF changed.break_count > 0 AND amendment.execution_id IS NOT NULL AND amendment.break_id IS NULL THEN
+    IF amendment.execution_id IS NOT NULL AND amendment.break_id IS NULL THEN
         PERFORM blotter_refuse_resolved(amendment);
     END IF;
     filled := changed.filled_quantity - amended.quantity_filled + counts;

@@ -10,6 +10,7 @@ DROP TRIGGER breaks_stamp ON breaks;
 CALL blotter_lend_ledger();
 DROP FUNCTION break_resolutions_book();
 DROP FUNCTION break_resolutions_stamp();
+DROP FUNCTION blotter_amended_fills(uuid, text, text, timestamptz);
 DROP FUNCTION breaks_log();
 DROP FUNCTION blotter_log_break(uuid, uuid, integer, text);
 DROP FUNCTION breaks_stamp();

@@ -47,9 +47,61 @@ BEGIN
 END
 $$;
 
+-- Returns the fill that a bust or a correction refers to and the amendments of that fill, in their sequence: the
+-- last one is the row that counts. Null if it refers to no fill of the order chain, or to several.
+--
+-- The fill with this execution id and source is meant. A source may end in a day, as in "XNAS 2026-03-02", where
+-- ids start again each day: then it is the last fill before the amendment whose source differs in the day only.
+-- Otherwise it is the only fill with this execution id, whatever its source. A fill without an execution id is
+-- referred to by its own id.
+CREATE FUNCTION blotter_amended_fills(of_order uuid, by_source text, refers_to text, at timestamptz)
+RETURNS uuid[] LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+DECLARE
+    chain CONSTANT uuid := (SELECT root_id FROM orders WHERE id = of_order);
+    day CONSTANT text := ' [0-9]{4}-[0-9]{2}-[0-9]{2}$';
+    meant uuid;
+    rank integer;
+    sources bigint;
+BEGIN
+    WITH of_sources AS (
+        -- A fill comes before a correction with the same execution id, and that before a bust.
+        SELECT DISTINCT ON (source::text) id, source::text AS source, timestamp
+        FROM fills WHERE root_id = chain AND execution_id::text = refers_to
+        ORDER BY source::text, amends IS NOT NULL, is_bust
+    ), ranked AS (
+        SELECT id, source, timestamp, CASE
+                WHEN source = by_source THEN 1
+                WHEN timestamp <= at AND pg_catalog.regexp_replace(source, day, '')
+                    = pg_catalog.regexp_replace(by_source, day, '')
+                THEN 2
+                ELSE 3
+            END AS rank
+        FROM of_sources
+    )
+    SELECT ranked.id, ranked.rank, count(*) OVER () INTO meant, rank, sources
+    FROM ranked ORDER BY ranked.rank, timestamp DESC, source DESC LIMIT 1;
+    IF rank = 3 AND sources > 1 THEN
+        RETURN NULL;
+    ELSIF meant IS NULL AND refers_to ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN
+        SELECT id INTO meant FROM fills
+        WHERE id = refers_to::uuid AND root_id = chain AND execution_id IS NULL;
+    END IF;
+    RETURN (
+        WITH RECURSIVE amended AS (
+            SELECT meant AS id, 1 AS place WHERE meant IS NOT NULL
+            UNION ALL
+            SELECT fills.id, place + 1 FROM fills JOIN amended ON fills.amends = amended.id
+        )
+        SELECT pg_catalog.array_agg(id ORDER BY place) FROM amended
+    );
+END
+$$;
+
 CREATE FUNCTION break_resolutions_stamp() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     resolved breaks;
+    amended uuid[];
+    recorded record;
 BEGIN
     SELECT * INTO resolved FROM breaks WHERE id = NEW.break_id;
     IF NOT FOUND THEN
@@ -84,40 +136,44 @@ BEGIN
     ELSIF NOT FOUND THEN
         NEW.order_id := NULL;
     END IF;
-    -- Otherwise the trader of the order that the break names would see it as open for ever.
+    -- Otherwise an execution would move from one trader to another, and the one that the break was reported for
+    -- would see it as open for ever.
     PERFORM FROM orders WHERE id = resolved.order_id AND trader_id <> NEW.trader_id;
-    IF FOUND THEN
-        RAISE EXCEPTION 'break % is of an order of another trader than order %; dismiss it, and record '
-            'the execution for that order', NEW.break_id, NEW.order_id
+    IF NEW.is_booked AND (FOUND OR resolved.trader_id <> NEW.trader_id) THEN
+        RAISE EXCEPTION 'break % is of another trader than order %; dismiss it, and record the execution '
+            'for that order', NEW.break_id, NEW.order_id
             USING ERRCODE = 'check_violation', TABLE = 'break_resolutions',
             CONSTRAINT = 'break_resolutions_order';
     END IF;
+    -- Whoever sees the break sees its resolution.
+    NEW.trader_id := coalesce(resolved.trader_id, NEW.trader_id);
     NEW.fill_id := NULL;
     IF NEW.is_booked THEN
+        IF resolved.refers_to IS NOT NULL THEN
+            -- Booked to the order of the fill that it amends, which may be another order of the chain.
+            amended := blotter_amended_fills(
+                NEW.order_id, resolved.source::text, resolved.refers_to::text, resolved.timestamp
+            );
+            NEW.order_id := coalesce(
+                (SELECT order_id FROM fills WHERE id = amended[1]), NEW.order_id
+            );
+        END IF;
         -- The execution may have been recorded meanwhile: by another feed, or when its order arrived.
-        SELECT id INTO NEW.fill_id FROM fills
-        WHERE order_id = NEW.order_id AND source::text = resolved.source::text
-            AND execution_id::text = resolved.execution_id::text AND timestamp = resolved.timestamp
-            AND is_bust = resolved.is_bust
-            AND CASE WHEN resolved.refers_to IS NULL THEN amends IS NULL ELSE amends IN (
-                WITH RECURSIVE chain AS (
-                    (
-                        SELECT id FROM fills
-                        WHERE order_id = NEW.order_id AND source::text = resolved.source::text
-                            AND execution_id::text = resolved.refers_to::text
-                        ORDER BY amends IS NOT NULL, is_bust LIMIT 1
-                    )
-                    UNION ALL
-                    SELECT fills.id FROM fills JOIN chain ON fills.amends = chain.id
-                )
-                SELECT id FROM chain
-            ) END
+        SELECT id, order_id INTO recorded FROM fills
+        WHERE root_id = (SELECT root_id FROM orders WHERE id = NEW.order_id)
+            AND execution_id::text = resolved.execution_id::text AND source::text = resolved.source::text
+            AND timestamp = resolved.timestamp AND is_bust = resolved.is_bust
+            AND CASE
+                WHEN resolved.refers_to IS NULL THEN amends IS NULL
+                ELSE amends = ANY (amended)
+            END
             AND (
                 is_bust
                 OR quantity_filled::numeric = resolved.quantity AND price_at_fill = resolved.price
                 AND commission = resolved.commission AND rebate = resolved.rebate
             );
-        NEW.fill_id := coalesce(NEW.fill_id, pg_catalog.gen_random_uuid());
+        NEW.order_id := coalesce(recorded.order_id, NEW.order_id);
+        NEW.fill_id := coalesce(recorded.id, pg_catalog.gen_random_uuid());
     END IF;
     NEW.created_at := pg_catalog.clock_timestamp();
     NEW.acted_by := session_user;
@@ -129,7 +185,7 @@ $$;
 CREATE FUNCTION break_resolutions_book() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     resolved breaks;
-    amended uuid;
+    amended uuid[];
     scale integer;
 BEGIN
     SELECT * INTO resolved FROM breaks WHERE id = NEW.break_id;
@@ -176,23 +232,12 @@ BEGIN
             CONSTRAINT = 'break_resolutions_exact';
     END IF;
     IF resolved.refers_to IS NOT NULL THEN
-        -- The last amendment of the fill, which is the row that counts.
-        WITH RECURSIVE chain AS (
-            -- A fill comes before a correction with the same execution id, and that before a bust.
-            (
-                SELECT id FROM fills
-                WHERE order_id = NEW.order_id AND source::text = resolved.source::text
-                    AND execution_id::text = resolved.refers_to::text
-                ORDER BY amends IS NOT NULL, is_bust LIMIT 1
-            )
-            UNION ALL
-            SELECT fills.id FROM fills JOIN chain ON fills.amends = chain.id
-        )
-        SELECT id INTO amended FROM chain
-        WHERE NOT EXISTS (SELECT FROM fills WHERE amends = chain.id);
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'break %: order % has no fill % at %', NEW.break_id, NEW.order_id,
-                resolved.refers_to, resolved.source
+        amended := blotter_amended_fills(
+            NEW.order_id, resolved.source::text, resolved.refers_to::text, resolved.timestamp
+        );
+        IF amended IS NULL THEN
+            RAISE EXCEPTION 'break %: the chain of order % has no fill % at %, and not exactly one elsewhere',
+                NEW.break_id, NEW.order_id, resolved.refers_to, resolved.source
                 USING ERRCODE = 'foreign_key_violation', TABLE = 'fills',
                 CONSTRAINT = 'fk_fills_amends';
         END IF;
@@ -204,10 +249,12 @@ BEGIN
         NEW.fill_id, NEW.order_id, resolved.timestamp,
         CASE WHEN NOT resolved.is_bust THEN resolved.quantity END,
         CASE WHEN NOT resolved.is_bust THEN resolved.price END,
-        resolved.venue, CASE WHEN resolved.is_bust THEN 0 ELSE resolved.commission END,
+        -- An amendment has the venue of the fill.
+        CASE WHEN amended IS NULL THEN resolved.venue END,
+        CASE WHEN resolved.is_bust THEN 0 ELSE resolved.commission END,
         CASE WHEN resolved.is_bust THEN 0 ELSE resolved.rebate END,
-        resolved.source, resolved.execution_id, amended, resolved.is_bust,
-        NEW.break_id
+        resolved.source, resolved.execution_id, amended[pg_catalog.array_upper(amended, 1)],
+        resolved.is_bust, NEW.break_id
     );
     RETURN NULL;
 END
@@ -229,7 +276,8 @@ CREATE TRIGGER break_resolutions_stamp BEFORE INSERT ON break_resolutions
 CREATE TRIGGER break_resolutions_book AFTER INSERT ON break_resolutions
     FOR EACH ROW EXECUTE FUNCTION break_resolutions_book();
 
+GRANT EXECUTE ON FUNCTION blotter_amended_fills(uuid, text, text, timestamptz) TO blotter_engine;
 CALL blotter_settle_ledger(
-    'breaks_stamp', 'blotter_log_break', 'breaks_log', 'break_resolutions_stamp',
-    'break_resolutions_book'
+    'breaks_stamp', 'blotter_log_break', 'breaks_log', 'blotter_amended_fills',
+    'break_resolutions_stamp', 'break_resolutions_book'
 );

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use diesel::prelude::*;
+use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::execution::NotApplied;
@@ -31,8 +32,12 @@ impl Breaks<'_, Engine> {
     ///
     /// Idempotent for an execution with an execution id: a repeated one is the stored fill, the stored
     /// break, or the fill that the break was booked as. A dismissed break stays dismissed, even if the
-    /// execution could be applied by now. An execution without an execution id is a new fill, or a new
-    /// break, each time.
+    /// execution could be applied by now, or names the order that was not known then, with the same trader and
+    /// client order id. An execution without an execution id is a new fill, or a new break, each time.
+    ///
+    /// A bust or correction amends a fill of any order of the order chain. The fill has the execution id that
+    /// it refers to, and the same source; or a source that differs only in the day at its end (`XNAS 2026-03-02`),
+    /// the last such fill before the amendment; or any source, if there is only one.
     ///
     /// # Errors
     ///
@@ -89,10 +94,8 @@ impl Breaks<'_, Engine> {
     /// ```
     pub fn record_or_break(&mut self, execution: &Execution<'_>) -> Result<Outcome, Error> {
         execution.check()?;
-        if let Some(stored) = self.find(execution, BreakReason::Invalid)?
-            && let Some(outcome) = self.outcome_of_break(stored, execution)?
-        {
-            return Ok(outcome);
+        if let Some(resolved) = self.find_resolved(execution)? {
+            return self.outcome_of_break(resolved, execution);
         }
         self.apply_or_break(&ExecutionIds::default(), execution)
     }
@@ -113,33 +116,48 @@ impl Breaks<'_, Engine> {
         execution: &Execution<'_>,
     ) -> Result<Outcome, Error> {
         execution.check()?;
-        let stored = match execution.execution_id {
-            Some(_) => self.find(execution, BreakReason::Invalid)?,
+        let decided = match execution.execution_id {
+            Some(_) => self.find_resolved(execution)?,
+            // Also an open break: booking it later finds a fill by its execution id only, so an execution
+            // without one would count twice.
             None => self.with_ids(&[ids.break_id])?.pop(),
         };
-        if let Some(stored) = stored
-            && let Some(outcome) = self.outcome_of_break(stored, execution)?
-        {
-            return Ok(outcome);
+        match decided {
+            Some(decided) => self.outcome_of_break(decided, execution),
+            None => self.apply_or_break(ids, execution),
         }
-        self.apply_or_break(ids, execution)
     }
 
-    /// Returns what has become of an execution that is stored as this break; `None` if it may be applied now.
+    /// Returns what has become of an execution that is stored as this break.
     fn outcome_of_break(
         &mut self,
         BreakHistory { reported, resolution }: BreakHistory,
         execution: &Execution<'_>,
-    ) -> Result<Option<Outcome>, Error> {
-        // A resolution is final, even if the execution could be applied by now.
-        if let Some(resolution) = resolution {
-            return Ok(Some(match resolution.fill_id {
-                Some(fill) => Outcome::Known(self.fills().get(fill)?),
-                None => Outcome::Broken(reported),
-            }));
+    ) -> Result<Outcome, Error> {
+        if let Some(fill) = resolution.and_then(|resolution| resolution.fill_id) {
+            return Ok(Outcome::Known(self.fills().get(fill)?));
         }
-        // Booking the break later finds the fill by its execution id; without one it would count twice.
-        Ok(execution.execution_id.is_none().then_some(Outcome::Broken(reported)))
+        // A break may be dismissed because its execution has been recorded otherwise.
+        Ok(self.recorded(execution)?.map_or(Outcome::Broken(reported), Outcome::Known))
+    }
+
+    /// Returns the fill, bust or correction that an execution is recorded as, if all of it agrees.
+    fn recorded(&mut self, execution: &Execution<'_>) -> Result<Option<Fill>, Error> {
+        let (Some(order_id), Some(id)) = (execution.order_id, execution.execution_id) else {
+            return Ok(None);
+        };
+        let (refers_to, is_bust) = (execution.kind.refers_to(), execution.kind.is_bust());
+        let source = execution.source();
+        let stored =
+            self.fills().find_execution(order_id, source, id, refers_to.is_some(), is_bust)?;
+        let Some(stored) = stored.filter(|stored| execution.is_recorded_as(stored)) else {
+            return Ok(None);
+        };
+        let is_same = match refers_to {
+            Some(refers_to) => self.leads_to(&stored, refers_to)?,
+            None => true,
+        };
+        Ok(is_same.then_some(stored))
     }
 
     /// Records an execution of which no break is stored, or only an open one.
@@ -225,7 +243,8 @@ impl Breaks<'_, Engine> {
         .collect()
     }
 
-    /// Returns those orders of the executions that have a resolved break.
+    /// Returns those orders of the executions that have a resolved break, or may have had one when they were not
+    /// known yet.
     fn orders_with_resolved_breaks(
         &mut self,
         executions: &[Execution<'_>],
@@ -236,7 +255,24 @@ impl Breaks<'_, Engine> {
             .filter(breaks::order_id.eq_any(orders))
             .select(breaks::order_id)
             .load(self.conn)?;
-        Ok(resolved.into_iter().flatten().collect())
+        let mut resolved: HashSet<Uuid> = resolved.into_iter().flatten().collect();
+        let named = || executions.iter().filter(|each| each.names_order_by_client());
+        let execution_ids: Vec<&str> = named().filter_map(|each| each.execution_id).collect();
+        if !execution_ids.is_empty() {
+            let of_unknown_orders: Vec<Option<String>> = breaks::table
+                .inner_join(break_resolutions::table)
+                .filter(breaks::execution_id.eq_any(execution_ids))
+                .filter(breaks::order_id.is_null())
+                .select(breaks::execution_id)
+                .load(self.conn)?;
+            let of_unknown_orders: HashSet<&str> =
+                of_unknown_orders.iter().filter_map(Option::as_deref).collect();
+            let is_resolved = |each: &&Execution<'_>| {
+                each.execution_id.is_some_and(|id| of_unknown_orders.contains(id))
+            };
+            resolved.extend(named().filter(is_resolved).filter_map(|each| each.order_id));
+        }
+        Ok(resolved)
     }
 
     /// Applies an execution in a savepoint, so that a refusal does not abort the caller's transaction.
@@ -326,8 +362,8 @@ impl Breaks<'_, Engine> {
         }
     }
 
-    /// Returns the fill that a bust or correction amends: the last one in the chain of corrections that begins
-    /// with the fill referred to. If this same amendment is stored already, returns the fill that it amended.
+    /// Returns the fill that a bust or correction amends: the last correction of the fill that it refers to,
+    /// anywhere in the order chain. If this same amendment is stored already, returns the fill that it amended.
     fn find_fill_to_amend(
         &mut self,
         id: Uuid,
@@ -337,48 +373,58 @@ impl Breaks<'_, Engine> {
     ) -> Result<Uuid, NotApplied> {
         // Fails if the order is not stored, which is another break reason than an unknown fill.
         Orders { conn: self.conn, role: self.role }.get(order_id)?;
-        let fills = self.fills().of_order(order_id)?;
-        let has_id = |fill: &&Fill, id: Option<&str>| {
-            id.is_some() && fill.execution_id.as_deref() == id && fill.source == execution.source()
+        let source = execution.source();
+        let stored = match execution.execution_id {
+            Some(execution_id) => {
+                let is_bust = execution.kind.is_bust();
+                self.fills().find_execution(order_id, source, execution_id, true, is_bust)?
+            }
+            None => self.fills().find_in_chain(order_id, id)?,
         };
-        let is_same_kind =
-            |fill: &&Fill| fill.amends.is_some() && fill.is_bust == execution.kind.is_bust();
-        let stored = fills
-            .iter()
-            .filter(is_same_kind)
-            .find(|fill| has_id(fill, execution.execution_id) || fill.id == id);
-        // A fill without an execution id is referred to by its own id.
-        let has_own_id = |fill: &&Fill| {
-            fill.execution_id.is_none() && fill.id.to_string().eq_ignore_ascii_case(refers_to)
-        };
-        // A fill comes before a correction with the same execution id, and that before a bust.
-        let mut last = fills
-            .iter()
-            .filter(|fill| has_id(fill, Some(refers_to)))
-            .min_by_key(|fill| (fill.amends.is_some(), fill.is_bust))
-            .or_else(|| fills.iter().find(has_own_id));
-        // The loop ends: an amendment amends a fill stored before it, so there is no cycle.
-        while let Some(next) = fills.iter().find(|fill| {
-            fill.amends.is_some()
-                && fill.amends == last.map(|last| last.id)
-                && stored.is_none_or(|stored| stored.id != fill.id)
-        }) {
-            last = Some(next);
-        }
         if let Some(stored) = stored
-            && stored.amends != last.map(|last| last.id)
+            && let Some(amends) = stored.amends
         {
-            let amended = fills.iter().find(|fill| Some(fill.id) == stored.amends);
-            let amended = amended.and_then(|fill| fill.execution_id.as_deref());
+            if self.leads_to(&stored, refers_to)? {
+                return Ok(amends);
+            }
+            let amended = self.fills().get(amends)?.execution_id;
             let mut comparison = Comparison::default();
-            comparison.optional("fill amended", amended, Some(refers_to));
-            return Err(mismatch(stored, execution.execution_id, comparison.differences()).into());
+            comparison.optional("fill amended", amended.as_deref(), Some(refers_to));
+            return Err(mismatch(&stored, execution.execution_id, comparison.differences()).into());
         }
-        last.map(|last| last.id).ok_or_else(|| {
-            let detail =
-                format!("order {order_id} has no fill {refers_to} at {}", execution.source());
-            NotApplied::Refused(BreakReason::UnknownFill, detail)
-        })
+        let amended: Option<Vec<Uuid>> =
+            diesel::select(blotter_amended_fills(order_id, source, refers_to, execution.timestamp))
+                .get_result(self.conn)?;
+        if let Some(last) = amended.and_then(|fills| fills.last().copied()) {
+            return Ok(last);
+        }
+        let mut sources = self.fills().sources_of_execution(order_id, refers_to)?;
+        let mut detail =
+            format!("the chain of order {order_id} has no fill {refers_to} at {source}");
+        if !sources.is_empty() {
+            sources.sort();
+            detail += &format!(", but several of other sources: {}", sources.join(", "));
+        }
+        Err(NotApplied::Refused(BreakReason::UnknownFill, detail))
+    }
+
+    /// Returns whether a stored amendment amends the fill that is referred to, or a correction of it.
+    fn leads_to(&mut self, amendment: &Fill, refers_to: &str) -> Result<bool, Error> {
+        let mut next = amendment.amends;
+        // The loop ends: an amendment amends a fill stored before it, so there is no cycle.
+        while let Some(id) = next {
+            let fill = self.fills().get(id)?;
+            let is_meant = match &fill.execution_id {
+                Some(execution_id) => execution_id == refers_to,
+                // A fill without an execution id is referred to by its own id.
+                None => fill.id.to_string().eq_ignore_ascii_case(refers_to),
+            };
+            if is_meant {
+                return Ok(true);
+            }
+            next = fill.amends;
+        }
+        Ok(false)
     }
 
     /// Returns the kind of rule behind an error; `None` if no rule refused the execution.
@@ -407,6 +453,17 @@ impl Breaks<'_, Engine> {
     fn fills(&mut self) -> Fills<'_, Engine> {
         Fills { conn: self.conn, role: self.role }
     }
+}
+
+diesel::define_sql_function! {
+    /// Returns the fill that a bust or a correction refers to and the amendments of that fill, in their sequence;
+    /// NULL if it refers to no fill of the order chain, or to several.
+    fn blotter_amended_fills(
+        of_order: SqlUuid,
+        by_source: Text,
+        refers_to: Text,
+        at: Timestamptz,
+    ) -> Nullable<Array<SqlUuid>>;
 }
 
 /// The ids under which an execution is stored: one if it is a fill, bust or correction, one if it is a break.

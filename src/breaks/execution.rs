@@ -1,12 +1,13 @@
 //! Executions as venues report them.
 
 use bigdecimal::{BigDecimal, ToPrimitive};
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, SubsecRound, Utc};
 use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::fills::check_execution_id;
+use crate::fills::{Fill, check_execution_id};
+use crate::types::difference::MICROSECONDS;
 use crate::types::enums::BreakReason;
 use crate::types::price::{Commission, Price, exceeds_max_scale};
 use crate::types::text;
@@ -133,6 +134,24 @@ impl<'a> Execution<'a> {
     /// Returns who assigned the execution id: the venue, if nobody is named.
     pub(crate) fn source(&self) -> &'a str {
         self.source.unwrap_or(self.venue)
+    }
+
+    /// Whether time and numbers are those of a stored fill, bust or correction; of a bust, the time.
+    pub(super) fn is_recorded_as(&self, stored: &Fill) -> bool {
+        let has_same_numbers = || {
+            self.quantity == stored.quantity_filled
+                && self.price == BigDecimal::from(stored.price_at_fill)
+                && self.commission == BigDecimal::from(stored.commission)
+                && self.rebate == BigDecimal::from(stored.rebate)
+        };
+        self.timestamp.trunc_subsecs(MICROSECONDS) == stored.timestamp
+            && (self.kind.is_bust() || has_same_numbers())
+    }
+
+    /// Whether the report names its order by trader and client order id too, so that a break from before the
+    /// order was known can be recognized.
+    pub(super) fn names_order_by_client(&self) -> bool {
+        self.trader_id.is_some() && self.client_order_id.is_some()
     }
 
     /// Refuses an execution that does not even fit the columns of a break.

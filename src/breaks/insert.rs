@@ -55,7 +55,7 @@ impl Breaks<'_, Engine> {
             return Ok(inserted);
         }
         let stored = match self.find(execution, reason)? {
-            Some(stored) => Some(stored.reported),
+            Some(stored) => Some(stored),
             None => Break::query().find(id).first(self.conn).optional()?,
         };
         stored.ok_or_else(|| {
@@ -106,36 +106,61 @@ impl Breaks<'_, Engine> {
             .optional()?)
     }
 
-    /// Returns the break that a report is stored as, with its resolution; `None` if the report has no id to
-    /// recognize it by. An execution may be stored for any reason; other reports are known only as such.
+    /// Returns the break that a report is stored as; `None` if the report has no id to recognize it by. An
+    /// execution may be stored for any reason; other reports are known only as such.
+    fn find(
+        &mut self,
+        execution: &Execution<'_>,
+        reason: BreakReason,
+    ) -> Result<Option<Break>, Error> {
+        let stored = self.find_all(execution, reason)?.into_iter();
+        let mut stored = stored.map(|stored| stored.reported);
+        Ok(stored.find(|stored| stored.order_id == execution.order_id))
+    }
+
+    /// Returns the resolved break that an execution is stored as: for its order, or for the trader and client
+    /// order id that it names from before its order was known.
+    pub(super) fn find_resolved(
+        &mut self,
+        execution: &Execution<'_>,
+    ) -> Result<Option<BreakHistory>, Error> {
+        // Any reason of an execution finds all of them.
+        let stored = self.find_all(execution, BreakReason::Invalid)?.into_iter();
+        let mut resolved = stored.filter(|stored| stored.resolution.is_some());
+        Ok(resolved.next())
+    }
+
+    /// Returns the breaks that a report may be stored as, with their resolutions, those of its order first.
     ///
     /// The columns compared are those of `uq_breaks_execution`, and of `uq_breaks_order` for an order.
     /// The id is compared with `=`, so that an index is used: for `IS NOT DISTINCT FROM` PostgreSQL would
     /// read the whole table.
-    pub(super) fn find(
+    fn find_all(
         &mut self,
         execution: &Execution<'_>,
         reason: BreakReason,
-    ) -> Result<Option<BreakHistory>, Error> {
+    ) -> Result<Vec<BreakHistory>, Error> {
         let mut query = breaks::table
             .left_join(break_resolutions::table)
             .filter(breaks::timestamp.eq(execution.timestamp.trunc_subsecs(MICROSECONDS)))
             .filter(breaks::quantity.eq(&execution.quantity))
             .filter(breaks::price.eq(&execution.price))
+            .order((breaks::order_id.is_null(), breaks::created_at))
             .select((Break::as_select(), Option::<BreakResolution>::as_select()))
             .into_boxed::<Pg>();
         query = match reason.is_execution() {
             true => query.filter(breaks::reason.ne_all(BreakReason::NO_EXECUTION)),
             false => query.filter(breaks::reason.eq(reason)),
         };
+        let Execution { trader_id, client_order_id, .. } = *execution;
         query = if reason == BreakReason::InvalidOrder {
-            let Some(client_order_id) = execution.client_order_id else { return Ok(None) };
+            let Some(client_order_id) = client_order_id else { return Ok(Vec::new()) };
             query
                 .filter(breaks::client_order_id.eq(client_order_id))
-                .filter(breaks::trader_id.is_not_distinct_from(execution.trader_id))
+                .filter(breaks::trader_id.is_not_distinct_from(trader_id))
                 .filter(breaks::venue.eq(execution.venue))
         } else {
-            let Some(execution_id) = execution.execution_id else { return Ok(None) };
+            let Some(execution_id) = execution.execution_id else { return Ok(Vec::new()) };
             let query = query
                 .filter(breaks::execution_id.eq(execution_id))
                 .filter(breaks::source.eq(execution.source()))
@@ -143,17 +168,22 @@ impl Breaks<'_, Engine> {
                 .filter(breaks::is_bust.eq(execution.kind.is_bust()))
                 .filter(breaks::commission.eq(&execution.commission))
                 .filter(breaks::rebate.eq(&execution.rebate));
-            match (execution.order_id, execution.client_order_id) {
-                (Some(order_id), _) => query.filter(breaks::order_id.eq(order_id)),
-                // Trader and client order id stand for an order that is unknown.
-                (None, client_order_id) => query
-                    .filter(breaks::order_id.is_null())
-                    .filter(breaks::trader_id.is_not_distinct_from(execution.trader_id))
-                    .filter(breaks::client_order_id.is_not_distinct_from(client_order_id)),
+            // Trader and client order id stand for an order that is unknown.
+            let of_unknown_order = breaks::order_id
+                .is_null()
+                .and(breaks::trader_id.is_not_distinct_from(trader_id))
+                .and(breaks::client_order_id.is_not_distinct_from(client_order_id));
+            match execution.order_id {
+                Some(order_id) if execution.names_order_by_client() => {
+                    query.filter(breaks::order_id.eq(order_id).or(of_unknown_order))
+                }
+                Some(order_id) => query.filter(breaks::order_id.eq(order_id)),
+                None => query.filter(of_unknown_order),
             }
         };
-        let found = query.first(self.conn).optional()?;
-        Ok(found.map(|(reported, resolution)| BreakHistory { reported, resolution }))
+        let rows: Vec<(Break, Option<BreakResolution>)> = query.load(self.conn)?;
+        let rows = rows.into_iter();
+        Ok(rows.map(|(reported, resolution)| BreakHistory { reported, resolution }).collect())
     }
 }
 

@@ -47,8 +47,9 @@ pub(crate) const ENUMS: [&str; 6] = [
     "side_enum",
     "time_in_force_enum",
 ];
-pub(crate) const FUNCTIONS: [&str; 33] = [
+pub(crate) const FUNCTIONS: [&str; 34] = [
     "blotter_action_rule",
+    "blotter_amended_fills",
     "blotter_booked_reason",
     "blotter_count_amendment",
     "blotter_end_replaced",

@@ -48,7 +48,7 @@ impl<R: Role> Fills<'_, R> {
 
     /// Returns the stored row of the same kind with this execution id of a source in the order chain of an
     /// order.
-    pub(super) fn find_execution(
+    pub(crate) fn find_execution(
         &mut self,
         order_id: Uuid,
         source: &str,
@@ -64,8 +64,23 @@ impl<R: Role> Fills<'_, R> {
             .optional()?)
     }
 
+    /// Returns the sources of the rows with this execution id in the order chain of an order.
+    pub(crate) fn sources_of_execution(
+        &mut self,
+        order_id: Uuid,
+        execution_id: &str,
+    ) -> Result<Vec<String>, Error> {
+        let root = orders::table.find(order_id).select(orders::root_id);
+        Ok(fills::table
+            .filter(fills::root_id.eq_any(root))
+            .filter(fills::execution_id.eq(execution_id))
+            .select(fills::source)
+            .distinct()
+            .load(self.conn)?)
+    }
+
     /// Returns the stored row with this id, if it is in the order chain of an order.
-    pub(super) fn find_in_chain(
+    pub(crate) fn find_in_chain(
         &mut self,
         order_id: Uuid,
         id: Uuid,

@@ -98,6 +98,7 @@ pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene)
     scene.superuser().sees(
         &[
             rules("blotter_action_rule"),
+            engines("blotter_amended_fills"),
             helpers("blotter_booked_reason"),
             helpers("blotter_count_amendment"),
             helpers("blotter_end_replaced"),

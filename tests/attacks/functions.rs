@@ -115,6 +115,7 @@ pub fn no_function_but_the_one_that_tells_the_identity_is_called_by_a_trader(
         ("blotter_count_amendment", "(NULL::fills)".to_owned()),
         ("blotter_log_break", format!("('{id}', '{id}', 1, 'X')")),
         ("blotter_expire_due", "('infinity', 100)".to_owned()),
+        ("blotter_amended_fills", format!("('{id}', 'X', 'X', now())")),
     ] {
         let denied = format!("permission denied for function {function}");
         scene.ada().refused(By::Words(&denied), format!("SELECT {function}{call}"))?;

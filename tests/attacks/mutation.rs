@@ -405,6 +405,7 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             | "blotter_end_replaced"
             | "blotter_refuse_resolved"
             | "blotter_log_break"
+            | "blotter_amended_fills"
             | "blotter_lend_ledger"
             | "blotter_permit_revert"
             | "blotter_settle_ledger",
@@ -465,6 +466,13 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             "blotter_submit_orders" | "blotter_record_fills" | "blotter_log_actions",
         ) => {
             attacks_of![batches::the_engine_writes_batches_that_the_log_and_the_totals_agree_with]
+        }
+        ("executed", "blotter_amended_fills") => {
+            attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other]
+        }
+        // The engine, which alone calls it, reads the same rows as the ledger.
+        ("search path" | "definer" | "owner", "blotter_amended_fills") => {
+            attacks_of![catalog::functions_have_a_fixed_search_path_and_run_for_nobody_else]
         }
         // Only the owner of the tables may call these, and it could only attack itself.
         ("search path", "blotter_widen" | "blotter_permit_revert")
@@ -675,13 +683,14 @@ fn noticed_without_refusal(name: &str) -> &'static [Named] {
         "break_resolutions_stamp" if is("break % can''t be booked to order") => {
             attacks_of![breaks::a_booking_makes_the_fill_that_was_reported_and_no_other]
         }
-        "break_resolutions_stamp" if is("break % is of an order of another trader") => {
-            attacks_of![breaks::the_engine_books_a_break_to_the_order_that_it_says]
-        }
+        "break_resolutions_stamp" if is("break % is of another trader") => attacks_of![
+            breaks::the_engine_books_a_break_to_the_order_that_it_says,
+            breaks::a_break_of_an_unknown_order_is_booked_to_its_trader_and_to_no_other,
+        ],
         "break_resolutions_book" if is("break %: % shares at") => {
             attacks_of![breaks::a_booking_makes_the_fill_that_was_reported_and_no_other]
         }
-        "break_resolutions_book" if is("break %: order % has no fill") => {
+        "break_resolutions_book" if is("break %: the chain of order %") => {
             attacks_of![breaks::a_booked_bust_takes_back_a_fill_that_is_there]
         }
         _ => &[],
@@ -1033,6 +1042,45 @@ const WIDENED: &[(&str, &[Named])] = &[
     (
         "DROP INDEX uq_breaks_execution",
         attacks_of![breaks::a_break_comes_as_often_as_it_is_reported_and_is_kept_once],
+    ),
+    // Without the trader or the client order id, or with the latter of orders that are known, as it might be written.
+    (
+        "DROP INDEX uq_breaks_execution;
+         CREATE UNIQUE INDEX uq_breaks_execution ON breaks (
+             execution_id, source, coalesce(order_id, '00000000-0000-0000-0000-000000000000'), timestamp,
+             coalesce(client_order_id, '')
+         )",
+        attacks_of![
+            breaks::executions_of_unknown_orders_are_kept_apart_by_trader_and_client_order_id
+        ],
+    ),
+    (
+        "DROP INDEX uq_breaks_execution;
+         CREATE UNIQUE INDEX uq_breaks_execution ON breaks (
+             execution_id, source, coalesce(order_id, '00000000-0000-0000-0000-000000000000'), timestamp,
+             coalesce(trader_id, '00000000-0000-0000-0000-000000000000')
+         )",
+        attacks_of![
+            breaks::executions_of_unknown_orders_are_kept_apart_by_trader_and_client_order_id
+        ],
+    ),
+    (
+        "DROP INDEX uq_breaks_execution;
+         CREATE UNIQUE INDEX uq_breaks_execution ON breaks (
+             execution_id, source, coalesce(order_id, '00000000-0000-0000-0000-000000000000'), timestamp,
+             coalesce(trader_id, '00000000-0000-0000-0000-000000000000'), coalesce(client_order_id, '')
+         )",
+        attacks_of![
+            breaks::executions_of_unknown_orders_are_kept_apart_by_trader_and_client_order_id
+        ],
+    ),
+    (
+        "ALTER TABLE breaks DROP CONSTRAINT ck_breaks_action_amends_nothing",
+        attacks_of![breaks::a_break_that_is_no_execution_names_no_execution_or_fill],
+    ),
+    (
+        "ALTER TABLE breaks DROP CONSTRAINT ck_breaks_order_not_stored",
+        attacks_of![breaks::a_break_that_is_no_execution_names_no_execution_or_fill],
     ),
     (
         "ALTER TABLE break_resolutions DROP CONSTRAINT uq_break_resolutions_break_id",
@@ -1409,8 +1457,82 @@ const CONDITIONS: &[(&str, &[Named])] = &[
         attacks_of![breaks::an_execution_of_a_resolved_break_is_recorded_by_no_fill],
     ),
     (
-        function_with!("blotter_count_amendment", "changed.break_count > 0 AND" => "false AND"),
-        attacks_of![breaks::an_execution_of_a_resolved_break_is_recorded_by_no_fill],
+        function_with!(
+            "blotter_count_amendment",
+            "IF amendment.execution_id IS NOT NULL AND" => "IF false AND"
+        ),
+        attacks_of![
+            breaks::an_execution_of_a_resolved_break_is_recorded_by_no_fill,
+            breaks::an_amendment_of_a_resolved_break_is_recorded_for_no_order_of_the_chain,
+        ],
+    ),
+    (
+        function_with!("blotter_refuse_resolved", "OR fill.amends IS NOT NULL" => "OR false"),
+        attacks_of![breaks::an_amendment_of_a_resolved_break_is_recorded_for_no_order_of_the_chain],
+    ),
+    (
+        function_with!("blotter_refuse_resolved", ", 'UNAPPLIED_ACTION')" => ")"),
+        attacks_of![breaks::a_dismissed_action_keeps_no_fill_out],
+    ),
+    (
+        function_with!("break_resolutions_stamp", ", 'UNAPPLIED_ACTION')" => ")"),
+        attacks_of![breaks::a_break_that_is_no_execution_is_not_booked],
+    ),
+    (
+        function_with!(
+            "break_resolutions_stamp",
+            "(FOUND OR resolved.trader_id <> NEW.trader_id)" => "FOUND"
+        ),
+        attacks_of![breaks::a_break_of_an_unknown_order_is_booked_to_its_trader_and_to_no_other],
+    ),
+    (
+        function_with!(
+            "break_resolutions_stamp", "coalesce(resolved.trader_id, NEW.trader_id)" => "NEW.trader_id"
+        ),
+        attacks_of![breaks::the_resolution_of_a_break_is_shown_to_the_trader_of_the_break],
+    ),
+    // The fill that a bust refers to.
+    (
+        function_with!(
+            "break_resolutions_stamp", "(SELECT order_id FROM fills WHERE id = amended[1])" => "NULL"
+        ),
+        attacks_of![breaks::a_bust_is_booked_to_the_order_of_the_chain_that_has_the_fill],
+    ),
+    (
+        function_with!("blotter_amended_fills", "WHERE root_id = chain" => "WHERE order_id = of_order"),
+        attacks_of![breaks::a_bust_is_booked_to_the_order_of_the_chain_that_has_the_fill],
+    ),
+    (
+        function_with!("blotter_amended_fills", "WHERE root_id = chain AND" => "WHERE"),
+        attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
+    ),
+    (
+        function_with!("blotter_amended_fills", "WHEN source = by_source THEN 1" => "WHEN false THEN 1"),
+        attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
+    ),
+    (
+        function_with!("blotter_amended_fills", "WHEN timestamp <= at AND" => "WHEN"),
+        attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
+    ),
+    (
+        function_with!("blotter_amended_fills", "timestamp DESC" => "timestamp"),
+        attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
+    ),
+    (
+        function_with!("blotter_amended_fills", "rank = 3 AND sources > 1" => "false"),
+        attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
+    ),
+    (
+        function_with!("blotter_amended_fills", "amends IS NOT NULL, is_bust" => "amends IS NULL"),
+        attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
+    ),
+    (
+        function_with!("blotter_amended_fills", "AND root_id = chain AND execution_id IS NULL" => ""),
+        attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
+    ),
+    (
+        function_with!("blotter_amended_fills", "' [0-9]{4}-[0-9]{2}-[0-9]{2}$'" => "'[ 0-9-]*$'"),
+        attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
     ),
     (
         function_with!("blotter_log_break", "greatest(break_count + new_breaks, 1)" => "0"),

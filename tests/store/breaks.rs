@@ -11,8 +11,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tradeblotter::{
     Action, Blotter, Break, BreakHistory, BreakReason, BreakResolution, Error, Execution,
-    ExecutionKind, Fill, Filter, NewAction, NewBreakResolution, NewExecutionLog, NewFill, NewOrder,
-    Order, OrderStatus, Outcome, Page, Resolution, Side, UnappliedReason, UnappliedReport,
+    ExecutionKind, Fill, Filter, NewAction, NewBreakResolution, NewBust, NewExecutionLog, NewFill,
+    NewOrder, Order, OrderStatus, Outcome, Page, Resolution, Side, UnappliedReason,
+    UnappliedReport,
 };
 use uuid::Uuid;
 
@@ -926,4 +927,224 @@ fn executions_of_unknown_orders_are_told_apart_by_trader_and_client_order_id() {
     {
         assert_eq!(broken(take(&blotter, &same), BreakReason::OverFill), kept);
     }
+}
+
+/// An order with a fill E-1 of 40 shares, and the order that replaced it.
+fn with_replaced_order() -> (Database, Blotter, Order, Order) {
+    let (db, blotter, first) = with_order_of(100);
+    recorded(take(&blotter, &execution(&first, 40, "10.00", "E-1")));
+    let market = NewOrder::market(first.trader_id, Side::Buy, "AAPL", 60);
+    let new = NewOrder { replaces: Some(first.id), ..market };
+    let last = submit(&blotter, &new).unwrap();
+    (db, blotter, first, last)
+}
+
+fn bust_of<'a>(order: &Order, of: &'a str, id: &'a str) -> Execution<'a> {
+    Execution { kind: ExecutionKind::Bust { of }, ..execution(order, 0, "0", id) }
+}
+
+#[test]
+fn an_amendment_that_names_the_last_order_of_a_chain_amends_the_fill_of_an_earlier_one() {
+    let (_db, blotter, first, last) = with_replaced_order();
+    let kind = ExecutionKind::Correction { of: "E-1" };
+    let correction = Execution { kind, ..execution(&last, 30, "10.00", "E-2") };
+    let corrected = recorded(take(&blotter, &correction));
+    assert_eq!(corrected.order_id, first.id);
+    assert_eq!(recorded(take(&blotter, &correction)), corrected);
+    let bust = bust_of(&last, "E-1", "E-3");
+    let busted = recorded(take(&blotter, &bust));
+    assert_eq!((busted.order_id, busted.amends), (first.id, Some(corrected.id)));
+    assert_eq!(recorded(take(&blotter, &bust)), busted);
+    assert_eq!(history(&blotter, &first).order.filled_quantity, 0);
+    assert!(open(&blotter).is_empty());
+}
+
+#[test]
+fn a_break_of_an_amendment_is_booked_to_the_order_of_the_fill() {
+    let (_db, blotter, first, last) = with_replaced_order();
+    let early = broken(take(&blotter, &bust_of(&last, "E-2", "E-3")), BreakReason::UnknownFill);
+    recorded(take(&blotter, &bust_of(&first, "E-1", "E-9")));
+    resolve(&blotter, &NewBreakResolution::book(early.id, "X")).unwrap_err();
+    // A fill of the first order that comes late, booked from its own break.
+    let late = execution(&first, 10, "10.00", "E-2");
+    let late = broken(take(&blotter, &late), BreakReason::OrderEnded);
+    resolve(&blotter, &NewBreakResolution::book(late.id, "confirmed")).unwrap();
+    assert_eq!(history(&blotter, &first).order.filled_quantity, 10);
+
+    let booked = resolve(&blotter, &NewBreakResolution::book(early.id, "the fill came")).unwrap();
+    assert_eq!(booked.order_id, Some(first.id));
+    let first = history(&blotter, &first);
+    assert_eq!(first.order.filled_quantity, 0);
+    let bust = first.fills.iter().find(|fill| Some(fill.id) == booked.fill_id).unwrap();
+    assert_eq!((bust.break_id, bust.is_bust), (Some(early.id), true));
+    let says = history(&blotter, &last).log.pop().unwrap().reason;
+    assert_eq!(says.as_deref(), Some("break booked to another order: the fill came"));
+}
+
+#[test]
+fn a_dismissed_amendment_stays_out_whichever_order_of_the_chain_it_names() {
+    let (_db, blotter, first, last) = with_replaced_order();
+    let bust = bust_of(&last, "E-2", "E-3");
+    let early = broken(take(&blotter, &bust), BreakReason::UnknownFill);
+    resolve(&blotter, &NewBreakResolution::dismiss(early.id, "sent by mistake")).unwrap();
+    let fill = history(&blotter, &first).fills.pop().unwrap();
+    let bust = NewBust { amends: fill.id, timestamp: bust.timestamp, execution_id: Some("E-3") };
+    let error = blotter.engine().transaction(|tx| tx.fills().bust(&bust)).unwrap_err();
+    assert_refused(&error, Error::is_rule_violation, Some("fills_resolved_break"));
+    let other = NewBust { execution_id: Some("E-4"), ..bust };
+    blotter.engine().transaction(|tx| tx.fills().bust(&other)).unwrap();
+}
+
+#[test]
+fn an_amendment_from_another_source_amends_the_only_fill_with_the_execution_id() {
+    let (_db, blotter, order) = with_order_of(100);
+    let from = |source, execution: Execution<'static>| Execution { source, ..execution };
+    let (broker, desk) = (Some("BROKER"), Some("DESK"));
+    let order_id = Some(order.id);
+    let fill = |id| Execution { order_id, ..execution(&order, 10, "10.00", id) };
+    let bust = |of, id| Execution { kind: ExecutionKind::Bust { of }, ..fill(id) };
+    let one = recorded(take(&blotter, &from(broker, fill("E-1"))));
+    let busted = recorded(take(&blotter, &from(desk, bust("E-1", "B-1"))));
+    assert_eq!((busted.amends, busted.source.as_str()), (Some(one.id), "DESK"));
+    assert_eq!(recorded(take(&blotter, &from(desk, bust("E-1", "B-1")))), busted);
+
+    // Two sources have the id: neither is meant more than the other.
+    let of_broker = recorded(take(&blotter, &from(broker, fill("E-2"))));
+    recorded(take(&blotter, &from(None, fill("E-2"))));
+    let ambiguous = from(desk, bust("E-2", "B-2"));
+    let ambiguous = broken(take(&blotter, &ambiguous), BreakReason::UnknownFill);
+    let says = ", but several of other sources: BROKER, NASDAQ";
+    assert!(ambiguous.detail.ends_with(says), "{}", ambiguous.detail);
+    let book = NewBreakResolution::book(ambiguous.id, "X");
+    let refused = resolve(&blotter, &book).unwrap_err();
+    assert_refused(&refused, Error::is_rule_violation, Some("fk_fills_amends"));
+    // Its own source comes first. Then the bust of the other source is known, whatever came since.
+    let busted = recorded(take(&blotter, &from(broker, bust("E-2", "B-3"))));
+    assert_eq!(busted.amends, Some(of_broker.id));
+    recorded(take(&blotter, &from(None, fill("E-1"))));
+    let again = recorded(take(&blotter, &from(desk, bust("E-1", "B-1"))));
+    assert_eq!(again.amends, Some(one.id));
+
+    // A break from before the fill is booked by the same rules.
+    let early = from(desk, bust("E-5", "B-5"));
+    let early = broken(take(&blotter, &early), BreakReason::UnknownFill);
+    let fill = recorded(take(&blotter, &from(broker, fill("E-5"))));
+    let booked = resolve(&blotter, &NewBreakResolution::book(early.id, "it came")).unwrap();
+    let bust = history(&blotter, &order).fills;
+    let bust = bust.iter().find(|bust| Some(bust.id) == booked.fill_id).unwrap();
+    assert_eq!((bust.amends, bust.source.as_str()), (Some(fill.id), "DESK"));
+    assert_eq!(bust.venue, fill.venue);
+}
+
+#[test]
+fn an_amendment_amends_the_last_fill_before_it_where_ids_start_again_each_day() {
+    let (_db, blotter, order) = with_order_of(100);
+    let at = |day, source, execution: Execution<'static>| Execution {
+        timestamp: noon() + TimeDelta::days(day),
+        source: Some(source),
+        ..execution
+    };
+    let order_id = Some(order.id);
+    let fill = || Execution { order_id, ..execution(&order, 10, "10.00", "1") };
+    let bust =
+        |id| Execution { kind: ExecutionKind::Bust { of: "1" }, ..execution(&order, 0, "0", id) };
+    let days = ["XNAS 2026-11-24", "XNAS 2026-11-25", "XNAS 2026-11-26"];
+    let of_day = [0, 1, 2].map(|day| recorded(take(&blotter, &at(day as i64, days[day], fill()))));
+    recorded(take(&blotter, &at(0, "XNYS 2026-11-26", fill())));
+    let amended = |day, source, id| recorded(take(&blotter, &at(day, source, bust(id)))).amends;
+    // Its own day comes first, then the last day that was before it.
+    assert_eq!(amended(2, days[0], "2"), Some(of_day[0].id));
+    assert_eq!(amended(1, "XNAS 2026-11-27", "3"), Some(of_day[1].id));
+    assert_eq!(amended(3, "XNAS", "4"), Some(of_day[2].id));
+    let none = at(3, "XPAR 2026-11-26", bust("5"));
+    broken(take(&blotter, &none), BreakReason::UnknownFill);
+}
+
+#[test]
+fn a_break_is_booked_to_an_order_of_the_trader_that_was_reported_and_of_no_other() {
+    let (_db, blotter, _, last) = with_replaced_order();
+    let grace = trader(&blotter, "Grace");
+    let graces = submit(&blotter, &NewOrder::market(grace.id, Side::Buy, "AAPL", 100)).unwrap();
+    let lost = |id| Execution {
+        order_id: None,
+        trader_id: Some(last.trader_id),
+        client_order_id: Some("C-9"),
+        ..execution(&last, 10, "10.00", id)
+    };
+    let kept = broken(take(&blotter, &lost("E-2")), BreakReason::UnknownOrder);
+    let book = |id, order: &Order| NewBreakResolution {
+        resolution: Resolution::Book { order: Some(order.id) },
+        ..NewBreakResolution::book(id, "found")
+    };
+    let refused = resolve(&blotter, &book(kept.id, &graces)).unwrap_err();
+    assert_refused(&refused, Error::is_rule_violation, Some("break_resolutions_order"));
+    let booked = resolve(&blotter, &book(kept.id, &last)).unwrap();
+    assert_eq!((booked.order_id, booked.trader_id), (Some(last.id), Some(last.trader_id)));
+    assert_eq!(history(&blotter, &last).order.filled_quantity, 10);
+
+    // The trader sees that it was dismissed, although no order is known.
+    let kept = broken(take(&blotter, &lost("E-3")), BreakReason::UnknownOrder);
+    let dismissed = resolve(&blotter, &NewBreakResolution::dismiss(kept.id, "X")).unwrap();
+    let session = blotter.trader(last.trader_id).unwrap();
+    let seen = session.transaction(|tx| tx.breaks().get(kept.id)).unwrap();
+    assert_eq!(seen.resolution, Some(dismissed));
+}
+
+#[test]
+fn a_break_is_booked_to_another_order_of_the_chain() {
+    let (_db, blotter, first, last) = with_replaced_order();
+    let late = execution(&first, 10, "10.00", "E-2");
+    let late = broken(take(&blotter, &late), BreakReason::OrderEnded);
+    let book = NewBreakResolution {
+        resolution: Resolution::Book { order: Some(last.id) },
+        ..NewBreakResolution::book(late.id, "after the replacement")
+    };
+    resolve(&blotter, &book).unwrap();
+    let filled = |order| history(&blotter, order).order.filled_quantity;
+    assert_eq!((filled(&first), filled(&last)), (40, 10));
+
+    // Recorded meanwhile for the other order, it is not booked twice.
+    let over = execution(&first, 100, "10.00", "E-3");
+    let over = broken(take(&blotter, &over), BreakReason::OrderEnded);
+    let bigger = NewOrder::market(first.trader_id, Side::Buy, "AAPL", 100);
+    let next = submit(&blotter, &NewOrder { replaces: Some(last.id), ..bigger }).unwrap();
+    let fill = recorded(take(&blotter, &execution(&next, 100, "10.00", "E-3")));
+    let booked = resolve(&blotter, &NewBreakResolution::book(over.id, "X")).unwrap();
+    assert_eq!((booked.fill_id, booked.order_id), (Some(fill.id), Some(next.id)));
+    assert_eq!(filled(&first), 40);
+}
+
+#[test]
+fn what_was_said_of_a_break_holds_when_its_order_is_known_later() {
+    let (_db, blotter, order) = with_order_of(100);
+    let known = |id| Execution {
+        trader_id: Some(order.trader_id),
+        client_order_id: Some("C-1"),
+        ..execution(&order, 10, "10.00", id)
+    };
+    let lost = |id| Execution { order_id: None, ..known(id) };
+    let dismissed = broken(take(&blotter, &lost("E-1")), BreakReason::UnknownOrder);
+    resolve(&blotter, &NewBreakResolution::dismiss(dismissed.id, "sent twice")).unwrap();
+    assert_eq!(broken(take(&blotter, &known("E-1")), BreakReason::UnknownOrder), dismissed);
+    // An open one is applied, and so is that of another client order id.
+    broken(take(&blotter, &lost("E-2")), BreakReason::UnknownOrder);
+    let batch = [
+        known("E-2"),
+        known("E-1"),
+        Execution { client_order_id: Some("C-2"), ..known("E-1") },
+        Execution { trader_id: None, ..known("E-3") },
+    ];
+    let outcomes =
+        blotter.engine().transaction(|tx| tx.breaks().record_batch_or_break(&batch)).unwrap();
+    // Dismissed because it is recorded now, it is the fill.
+    let open = broken(take(&blotter, &lost("E-2")), BreakReason::UnknownOrder);
+    resolve(&blotter, &NewBreakResolution::dismiss(open.id, "recorded")).unwrap();
+    assert_eq!(told(&[take(&blotter, &known("E-2"))]), ["known E-2 10 at 10.00"]);
+    let expected = [
+        "recorded E-2 10 at 10.00",
+        "broken by UNKNOWN_ORDER",
+        "recorded E-1 10 at 10.00",
+        "recorded E-3 10 at 10.00",
+    ];
+    assert_eq!(told(&outcomes), expected);
 }

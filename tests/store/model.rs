@@ -2,7 +2,7 @@
 //! documentation and not from the code: totals are summed up from all effective fills after each step,
 //! status follows from the totals, and a refused step changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use tradeblotter::{Action, BreakReason, NewOrder, OrderStatus};
@@ -90,6 +90,7 @@ pub struct Fill {
     pub cents: i64,
     pub fee: i64,
     pub venue: &'static str,
+    pub source: &'static str,
     pub id: Option<&'static str>,
     pub amends: Option<Uuid>,
     pub is_bust: bool,
@@ -99,7 +100,7 @@ pub struct Fill {
 /// The kind of a fill: whether it is a bust, and whether it is an amendment.
 type Kind = (bool, bool);
 
-/// A reported execution, in tenths of shares and tenths of cents.
+/// A reported execution, in tenths of shares and tenths of cents. Its venue is its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Execution {
     pub order: Option<Uuid>,
@@ -189,11 +190,10 @@ impl Order {
 }
 
 impl Fill {
-    /// Returns whether this has the content that is stored under its execution id. Another order of the chain may
-    /// be reported, but a break is booked to the order that is stored.
+    /// Returns whether this has the content that is stored under its execution id, whichever order of the chain is
+    /// reported.
     fn is(&self, stored: &Self) -> bool {
-        let order = if self.of_break.is_none() { stored.order } else { self.order };
-        let mut new = Self { order, of_break: stored.of_break, ..*self };
+        let mut new = Self { of_break: stored.of_break, order: stored.order, ..*self };
         if self.is_bust {
             (new.shares, new.cents, new.fee) = (stored.shares, stored.cents, stored.fee);
         }
@@ -222,6 +222,7 @@ impl Execution {
             cents: 0,
             fee: 0,
             venue: self.venue,
+            source: self.venue,
             id: self.id,
             amends: None,
             is_bust: self.is_bust,
@@ -270,7 +271,11 @@ impl Model {
                 self.act(new).map_err(|why| vec![why])?;
                 Vec::new()
             }
-            Command::Amend(new) => one(self.amend(*new, name(0)))?,
+            Command::Amend(new) => {
+                let amended = new.amends.and_then(|id| self.fills.get(&id));
+                let source = amended.map_or(new.source, |fill| fill.source);
+                one(self.amend(Fill { source, ..*new }, name(0)))?
+            }
             Command::Resolve(new) => {
                 let fill = self.resolve(new, name(0)).map_err(|why| vec![why])?;
                 fill.into_iter().collect()
@@ -410,14 +415,23 @@ impl Model {
         order
     }
 
+    /// The last order of the chain of an order.
+    pub fn last(&self, mut order: Uuid) -> Uuid {
+        while let Some(next) = self.replacement(order) {
+            order = next;
+        }
+        order
+    }
+
     /// The stored row of the same kind under the same execution id, in the chain of the order.
     fn known(&self, new: &Fill) -> Option<(Uuid, &Fill)> {
         let mut fills = self.fills.iter().filter(|(_, fill)| fill.id.is_some());
-        let key = |fill: &Fill| (self.root(fill.order), fill.venue, fill.id, fill.kind());
+        let key = |fill: &Fill| (self.root(fill.order), fill.source, fill.id, fill.kind());
         fills.find(|(_, fill)| key(fill) == key(new)).map(|(id, fill)| (*id, fill))
     }
 
-    fn record(&mut self, new: Fill, name: Uuid) -> Result<Uuid, Refusal> {
+    fn record(&mut self, mut new: Fill, name: Uuid) -> Result<Uuid, Refusal> {
+        new.source = new.venue;
         let order = self.orders.get(&new.order).ok_or(NotFound)?;
         if new.shares < 1 {
             return rule("ck_fills_quantity_positive");
@@ -477,9 +491,12 @@ impl Model {
         let is_same = |kept: &&Break| {
             let Execution { order, refers_to, .. } = kept.reported;
             let exact = kept.reported.exactly(new.order);
-            order == Some(new.order)
-                && refers_to.is_some() == new.amends.is_some()
-                && exact.is_ok_and(|exact| Fill { amends: new.amends, ..exact }.is(new))
+            let Fill { amends, venue, .. } = *new;
+            // An amendment may name any order of the chain, whichever has the fill.
+            let is_in_chain = order.is_some_and(|id| self.root(id) == self.root(new.order));
+            (order == Some(new.order) || amends.is_some() && is_in_chain)
+                && refers_to.is_some() == amends.is_some()
+                && exact.is_ok_and(|exact| Fill { amends, venue, ..exact }.is(new))
         };
         let mut kept = self.breaks.values().filter(|kept| kept.resolution.is_some());
         new.id.is_some() && new.of_break.is_none() && kept.any(|kept| is_same(&kept))
@@ -538,8 +555,10 @@ impl Model {
     /// A resolution is final; an execution that cannot be applied is kept as a break.
     fn report(&mut self, reported: &Execution, name: Uuid) -> Result<Answer, Refusal> {
         if let Some((id, Break { resolution: Some(resolution), .. })) = self.kept(reported) {
-            let fill = resolution.fill.map(|fill| Answer::Rows(vec![fill]));
-            return Ok(fill.unwrap_or(Answer::Broken(id)));
+            // Dismissed, it may have been recorded otherwise.
+            let recorded = || Some(self.recorded(reported, reported.order?)?.0);
+            let fill = resolution.fill.or_else(recorded);
+            return Ok(fill.map_or(Answer::Broken(id), |fill| Answer::Rows(vec![fill])));
         }
         match self.execute(reported, name) {
             Ok(fill) => Ok(Answer::Rows(vec![fill])),
@@ -566,17 +585,14 @@ impl Model {
             None => self.record(reported.exactly(order)?, name),
             Some(_) if !self.orders.contains_key(&order) => Err(NotFound),
             Some(_) => {
-                let amends = self.amended(reported, order);
                 let is_same = |fill: &&Fill| {
-                    fill.order == order
-                        && (fill.venue, fill.id) == (reported.venue, reported.id)
-                        && fill.kind() == (reported.is_bust, true)
+                    self.root(fill.order) == self.root(order) && self.is_again(fill, reported)
                 };
-                let known = self.fills.values().filter(|_| reported.id.is_some()).find(is_same);
-                if known.is_some_and(|known| known.amends != amends) {
-                    return Err(BreakReason::Mismatch);
-                }
-                let amends = Some(amends.ok_or(BreakReason::UnknownFill)?);
+                let amends = match self.fills.values().find(is_same) {
+                    Some(known) if self.leads_to(known, reported.refers_to) => known.amends,
+                    Some(_) => return Err(BreakReason::Mismatch),
+                    None => Some(self.amended(reported, order).ok_or(BreakReason::UnknownFill)?),
+                };
                 self.amend(Fill { amends, ..reported.exactly(order)? }, name)
             }
         };
@@ -590,24 +606,57 @@ impl Model {
         })
     }
 
+    /// Returns whether a fill is what this bust or correction was recorded as.
+    fn is_again(&self, fill: &Fill, reported: &Execution) -> bool {
+        reported.id.is_some()
+            && (fill.source, fill.id) == (reported.venue, reported.id)
+            && fill.kind() == (reported.is_bust, true)
+    }
+
+    /// Returns whether an amendment amends a fill with this execution id, or a correction of it.
+    fn leads_to(&self, amendment: &Fill, refers_to: Option<&str>) -> bool {
+        let amended = amendment.amends.and_then(|id| self.fills.get(&id));
+        amended.is_some_and(|fill| fill.id == refers_to || self.leads_to(fill, refers_to))
+    }
+
     /// The fill that a bust or a correction amends: the last amendment of the one it refers to, but for
-    /// what it has amended itself.
+    /// what it has amended itself. Any order of the chain may have it; another source, if only one has it.
     fn amended(&self, reported: &Execution, order: Uuid) -> Option<Uuid> {
+        reported.refers_to?;
         let is_meant = |(_, fill): &(&Uuid, &Fill)| {
-            fill.order == order && (fill.venue, fill.id) == (reported.venue, reported.refers_to)
+            self.root(fill.order) == self.root(order) && fill.id == reported.refers_to
         };
-        let meant = self.fills.iter().filter(|_| reported.refers_to.is_some()).filter(is_meant);
+        let meant: Vec<_> = self.fills.iter().filter(is_meant).collect();
+        let sources: BTreeSet<_> = meant.iter().map(|(_, fill)| fill.source).collect();
+        let own = sources.get(reported.venue);
+        let source = own.or_else(|| sources.first().filter(|_| sources.len() == 1))?;
         // A fill comes before a correction with the same execution id, and that before a bust.
+        let meant = meant.iter().filter(|(_, fill)| fill.source == *source);
         let meant = meant.min_by_key(|(_, fill)| (fill.amends.is_some(), fill.is_bust));
         let mut last = *meant?.0;
         while let Some((next, fill)) = self.amendment(last)
-            && (fill.id.is_none()
-                || fill.id != reported.id
-                || fill.kind() != (reported.is_bust, true))
+            && !self.is_again(fill, reported)
         {
             last = next;
         }
         Some(last)
+    }
+
+    /// The fill that an execution of this order was recorded as without its break, if there is one.
+    fn recorded(&self, reported: &Execution, order: Uuid) -> Option<(Uuid, Uuid)> {
+        let new = reported.exactly(order).ok()?;
+        let amends = self.amended(reported, order);
+        let (id, known) = self.known(&Fill { amends, ..new })?;
+        let new = Fill { amends, venue: known.venue, ..new };
+        let is_same = new.is(known) && amends.is_some() == reported.refers_to.is_some();
+        is_same.then_some((id, known.order))
+    }
+
+    /// The order that an execution is booked to: of an amendment, that of the fill.
+    fn booked_to(&self, reported: &Execution, order: Uuid) -> Uuid {
+        let amended = self.amended(reported, order).map(|id| self.fills[&id].order);
+        let recorded = self.recorded(reported, order).map(|(_, order)| order);
+        recorded.or(amended).unwrap_or(order)
     }
 
     /// Keeps an execution as a break; with an execution id, only once.
@@ -658,6 +707,7 @@ impl Model {
         let of_break = Some(new.break_id);
         let reason = new.reason.to_owned();
         let is_booked = new.is_booked;
+        let order = order.map(|id| if is_booked { self.booked_to(&reported, id) } else { id });
         let made = Resolution { is_booked, order, fill: None, reason };
         self.breaks.get_mut(&new.break_id).unwrap().resolution = Some(made);
         let Some(order) = order else { return Ok(None) };
@@ -689,13 +739,10 @@ impl Model {
         name: Uuid,
     ) -> Result<Uuid, Refusal> {
         let Ok(exact) = reported.exactly(order) else { return rule("break_resolutions_exact") };
-        let mut new = Fill { of_break, amends: self.amended(reported, order), ..exact };
-        if let Some((id, known)) = self.known(&new)
-            && new.is(known)
-            && new.amends.is_some() == reported.refers_to.is_some()
-        {
+        if let Some((id, _)) = self.recorded(reported, order) {
             return Ok(id);
         }
+        let mut new = Fill { of_break, ..exact };
         let booked = if reported.refers_to.is_some() {
             new.amends = self.amended(&Execution { id: None, ..*reported }, order);
             if new.amends.is_none() {
@@ -748,10 +795,17 @@ impl Model {
                 let amended = new.amends.and_then(|id| self.fills.get(&id));
                 amended.map(|fill| fill.order).into_iter().collect()
             }
-            Command::Report(reported) => reported.order.into_iter().collect(),
+            Command::Report(reported) => {
+                let booked = reported.order.map(|order| self.booked_to(reported, order));
+                reported.order.into_iter().chain(booked).collect()
+            }
             Command::Resolve(new) => {
-                let meant = self.breaks.get(&new.break_id).and_then(|kept| kept.reported.order);
-                new.order_id.into_iter().chain(meant).collect()
+                let Some(Break { reported, .. }) = self.breaks.get(&new.break_id) else {
+                    return new.order_id.into_iter().collect();
+                };
+                let order = new.order_id.or(reported.order);
+                let booked = order.map(|order| self.booked_to(reported, order));
+                new.order_id.into_iter().chain(reported.order).chain(booked).collect()
             }
             Command::Expire { .. } => self.orders.keys().copied().collect(),
         }

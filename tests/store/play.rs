@@ -565,6 +565,7 @@ fn fill(row: &store::Fill) -> Fill {
         cents: scaled(&row.price_at_fill.into(), 2),
         fee: scaled(&row.commission.into(), 2),
         venue: text(&row.venue),
+        source: text(&row.source),
         id: row.execution_id.as_deref().map(text),
         amends: row.amends,
         is_bust: row.is_bust,

@@ -160,6 +160,8 @@ pub enum Report {
         refers_to: Option<&'static str>,
         is: Executed,
         is_bust: bool,
+        /// Names the last order of the chain, and another source.
+        elsewhere: bool,
         flaw: Option<Flaw>,
     },
     Again {
@@ -308,6 +310,7 @@ impl Scene<'_> {
             cents: (reported.mills / 10).clamp(1, MOST_CENTS),
             fee: (reported.fee / 10).max(0),
             venue: reported.venue,
+            source: reported.venue,
             id: reported.id,
             amends: None,
             is_bust: reported.is_bust,
@@ -326,6 +329,7 @@ impl Scene<'_> {
             cents: is.cents,
             fee: is.fee,
             venue: is.venue,
+            source: is.venue,
             id: is.id,
             amends: None,
             is_bust: false,
@@ -381,14 +385,18 @@ impl Scene<'_> {
                 let fill = self.fill(known.unwrap_or_default(), is, 0);
                 Execution { order: known, ..flawed(execution(&fill), *flaw) }
             }
-            Report::Amendment { fill, refers_to, is, is_bust, flaw } => {
+            Report::Amendment { fill, refers_to, is, is_bust, elsewhere, flaw } => {
                 let amends = nth(self.model.fills.keys(), *fill);
                 let amended = self.model.fills.get(&amends);
-                let order = amended.map_or(self.nth_order(*fill), |fill| fill.order);
+                let mut order = amended.map_or(self.nth_order(*fill), |fill| fill.order);
                 let more = amended.map_or(0, |fill| fill.shares);
-                let venue = amended.map_or(is.venue, |fill| fill.venue);
+                let mut source = amended.map_or(is.venue, |fill| fill.source);
+                if *elsewhere {
+                    order = self.model.last(order);
+                    source = is.venue;
+                }
                 let meant = amended.and_then(|fill| fill.id).unwrap_or(EXECUTION_IDS[0]);
-                let new = Fill { venue, is_bust: *is_bust, ..self.fill(order, is, more) };
+                let new = Fill { source, is_bust: *is_bust, ..self.fill(order, is, more) };
                 let refers_to = Some(refers_to.unwrap_or(meant));
                 Execution { refers_to, ..flawed(execution(&new), *flaw) }
             }
@@ -427,7 +435,7 @@ fn execution(fill: &Fill) -> Execution {
         tenths: i64::from(fill.shares) * 10,
         mills: fill.cents * 10,
         fee: fill.fee * 10,
-        venue: fill.venue,
+        venue: fill.source,
         id: fill.id,
         refers_to: None,
         is_bust: fill.is_bust,
@@ -612,12 +620,13 @@ fn flaw() -> impl Strategy<Value = Option<Flaw>> {
 
 fn amendment_reported() -> impl Strategy<Value = Report> {
     let refers_to = option::weighted(0.2, select(&EXECUTION_IDS));
-    (row(), refers_to, executed(), any::<bool>(), flaw()).prop_map(
-        |(fill, refers_to, is, is_bust, flaw)| Report::Amendment {
+    (row(), refers_to, executed(), any::<bool>(), prop::bool::weighted(0.4), flaw()).prop_map(
+        |(fill, refers_to, is, is_bust, elsewhere, flaw)| Report::Amendment {
             fill,
             refers_to,
             is,
             is_bust,
+            elsewhere,
             flaw,
         },
     )
@@ -745,12 +754,13 @@ fn race() -> impl Strategy<Value = Vec<Step>> {
             Step::Amend(Amending::Bust { id, second, .. }) => {
                 Step::Amend(Amending::Bust { fill: meant, id, second })
             }
-            Step::Report(Report::Amendment { is, is_bust, .. }) => {
+            Step::Report(Report::Amendment { is, is_bust, elsewhere, .. }) => {
                 Step::Report(Report::Amendment {
                     fill: meant,
                     refers_to: None,
                     is,
                     is_bust,
+                    elsewhere,
                     flaw: None,
                 })
             }
