@@ -65,7 +65,8 @@ impl<R: Role> Tx<'_, R> {
 impl Breaks<'_, Engine> {
     /// Resolves a break: books it as a fill, bust or correction, or dismisses it. A break is resolved once.
     ///
-    /// If an order has ended, booking leaves its status as it is. The execution log of the order records
+    /// A bust or correction is booked to the order of the fill that it amends, which may be another order of the
+    /// chain. If an order has ended, booking leaves its status as it is. The execution log of the order records
     /// the resolution as RECOVERED; if the break is booked to another order than it names, so does the log
     /// of the order that it names.
     ///
@@ -76,12 +77,13 @@ impl Breaks<'_, Engine> {
     /// - [`Error::is_over_fill`]: the fill would exceed the order's quantity.
     /// - [`Error::is_rule_violation`]:
     ///   - the break is resolved already (`uq_break_resolutions_break_id`);
-    ///   - the order to book it to is not stored, or is of another trader than the order that the break
-    ///     names (`break_resolutions_order`);
+    ///   - the order to book it to is not stored, or is of another trader than the one that the break was
+    ///     reported for (`break_resolutions_order`);
     ///   - the break holds no execution, so it can only be dismissed (`break_resolutions_execution`);
     ///   - its quantity, price or commission does not fit the columns of a fill
     ///     (`break_resolutions_exact`);
-    ///   - it amends a fill that the order does not have (`fk_fills_amends`);
+    ///   - it amends a fill that the order chain does not have, or several of other sources
+    ///     (`fk_fills_amends`);
     ///   - another execution with its execution id is stored (`uq_fills_execution_id`).
     pub fn resolve(&mut self, new: &NewBreakResolution<'_>) -> Result<BreakResolution, Error> {
         let NewBreakResolution { break_id, resolution, reason } = *new;

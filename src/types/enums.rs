@@ -130,7 +130,7 @@ pub enum Action {
 pub enum BreakReason {
     /// No such order is stored.
     UnknownOrder,
-    /// The execution busts or corrects a fill that the order does not have.
+    /// The execution busts or corrects a fill that the order chain does not have, or several of other sources.
     UnknownFill,
     /// The fills of the order would exceed its quantity.
     OverFill,
