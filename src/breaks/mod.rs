@@ -158,6 +158,20 @@ impl<R: Role> Breaks<'_, R> {
         self.list(filter, page, false)
     }
 
+    /// Returns the number of open breaks that the session may see.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the connection.
+    pub fn count_open(&mut self) -> Result<u64, Error> {
+        let open = breaks::table
+            .left_join(break_resolutions::table)
+            .filter(break_resolutions::id.is_null())
+            .count();
+        let count: i64 = open.get_result(self.conn)?;
+        Ok(count.unsigned_abs())
+    }
+
     fn list(
         &mut self,
         filter: &Filter<'_>,

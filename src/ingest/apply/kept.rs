@@ -18,7 +18,7 @@ use crate::types::text;
 const MAX_VENUE: usize = 50;
 
 /// Characters of a message that a break keeps.
-const MAX_RAW: usize = 65_536;
+pub(super) const MAX_RAW: usize = 65_536;
 
 /// Digits that a number of a break may have before the decimal point, and after it.
 const MAX_DIGITS: i64 = 20;

@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use uuid::Uuid;
 
-use crate::ingest::event::Event;
+use crate::ingest::event::{Event, Kind};
 use crate::ingest::formats::{FormatName, ReadOptions};
 
 /// What a [`Writer`](super::Writer) applies to every report of an input.
@@ -38,7 +38,7 @@ pub struct Options {
     pub daily_ids: Option<Tz>,
     /// Symbols as the input spells them, each with the one to store.
     pub symbols: HashMap<String, String>,
-    /// How the message of a break is read when the break is tried again.
+    /// How the input is read. The messages of open breaks from the same source are read again like it.
     pub reading: ReadOptions,
     /// The format of the input, in whose terms messages name fields.
     pub format: FormatName,
@@ -94,6 +94,15 @@ impl Options {
         }
     }
 
+    /// Whether a break with this source came from the feed of the input.
+    pub(super) fn is_of_feed(&self, source: &str) -> bool {
+        let feed = self.source.as_deref().unwrap_or(&self.venue);
+        source.strip_prefix(feed).is_some_and(|rest| {
+            rest.is_empty()
+                || rest.strip_prefix(' ').is_some_and(|day| day.parse::<NaiveDate>().is_ok())
+        })
+    }
+
     /// Returns the symbol to store for that of a report; none if it has none (FIX allows `[N/A]`).
     pub(super) fn symbol_of<'e>(&'e self, event: &'e Event<'_>) -> Option<&'e str> {
         let symbol = event.symbol.as_deref().filter(|symbol| *symbol != "[N/A]")?;
@@ -109,6 +118,20 @@ impl Options {
     /// Returns the day of a moment in the time zone of the trading days.
     pub(super) fn day_at(&self, time: DateTime<Utc>) -> NaiveDate {
         time.with_timezone(&self.daily_ids.unwrap_or(Tz::UTC)).date_naive()
+    }
+
+    /// Returns the id by which a report names its order, after the name of the field; none if it names none.
+    pub(super) fn order_of(&self, event: &Event<'_>) -> Option<String> {
+        let client = ("client_order_id", event.client_order_id.as_deref());
+        let original = ("original_client_order_id", event.original_client_order_id.as_deref());
+        let venue = ("venue_order_id", event.venue_order_id.as_deref());
+        // The client's id in a report of a cancel may be that of the request.
+        let ids = match event.kind {
+            Kind::Cancelled | Kind::Expired => [original, client, venue],
+            _ => [client, original, venue],
+        };
+        let (field, id) = ids.into_iter().find_map(|(field, id)| Some((field, id?)))?;
+        Some(format!("{} {id}", self.name_of(field)))
     }
 
     /// Returns the name of a field in the terms of the input's format.

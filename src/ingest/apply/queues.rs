@@ -88,7 +88,7 @@ impl QueueWriter<'_, '_> {
                     Classification::New => kept.push_back(planned),
                     Classification::Known => self.outcome.set(planned.report.place, Fate::Known),
                     Classification::Broken(open) => {
-                        self.outcome.keep(planned.report, &open);
+                        self.outcome.keep(planned.report, &open, self.options);
                     }
                     Classification::Mismatch(why) => {
                         planned.step = Step::Break(BreakReason::Mismatch, why);
@@ -400,7 +400,7 @@ impl QueueWriter<'_, '_> {
     fn count(&mut self, planned: &PlannedStep<'_>, kept: &breaks::Break) -> Result<(), Error> {
         match self.tx.breaks().get(kept.id)?.resolution {
             Some(_) => self.outcome.set(planned.report.place, Fate::Known),
-            None => self.outcome.keep(planned.report, kept),
+            None => self.outcome.keep(planned.report, kept, self.options),
         }
         Ok(())
     }

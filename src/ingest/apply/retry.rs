@@ -4,13 +4,13 @@ use chrono::NaiveDate;
 
 use diesel::prelude::*;
 
-use super::options::Options;
+use super::kept::MAX_RAW;
 use crate::breaks::{Break, Breaks, NewBreakResolution};
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::event::{Event, Kind, Number};
-use crate::ingest::formats::read_message;
+use crate::ingest::formats::{ReadOptions, read_message};
 use crate::types::enums::BreakReason;
 
 /// The numbers of a break as text, for its event to borrow.
@@ -32,14 +32,17 @@ impl Numbers {
     }
 }
 
+/// What the detail of a break says if the message was no text: what is kept of it has escapes in place of bytes.
+const NOT_TEXT: &str = "--encoding";
+
 /// Returns the report that a break was made of; none if it can't be read again.
 ///
 /// An execution of a known order is in the columns of its break. Any other report is read again from its message,
-/// which says more than they hold.
+/// which says more than they hold, unless the break keeps only a part of it.
 pub(super) fn event_of<'b>(
     kept: &'b Break,
     numbers: &'b Numbers,
-    options: &Options,
+    options: &ReadOptions,
 ) -> Option<Event<'b>> {
     let is_execution = !matches!(
         kept.reason,
@@ -47,7 +50,10 @@ pub(super) fn event_of<'b>(
     );
     let mut event = match kept.raw.as_deref() {
         Some(raw) if !is_execution || kept.order_id.is_none() => {
-            read_message(raw, &options.reading)?
+            if kept.detail.contains(NOT_TEXT) || raw.chars().nth(MAX_RAW - 1).is_some() {
+                return None;
+            }
+            read_message(raw, options)?
         }
         _ if is_execution => execution_of(kept, numbers),
         _ => return None,

@@ -5,6 +5,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use super::options::Options;
 use super::step::Report;
 use crate::breaks::Break;
 use crate::types::enums::BreakReason;
@@ -100,9 +101,9 @@ pub(super) enum Fate {
     Broken,
 }
 
-/// A report that could not be applied. It is kept as a break.
+/// A report that could not be applied, or whose totals differ from the store's. It is kept as a break.
 ///
-/// Displayed as `line 7: kept as a break (INVALID_ORDER): Side (tag 54) is missing`.
+/// Displayed as `line 7: ClOrdID (tag 11) C-1: kept as a break (INVALID_ORDER): Side (tag 54) is missing`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The line of the input on which the report begins, counted from 1.
@@ -111,6 +112,9 @@ pub struct Problem {
     pub reason: BreakReason,
     /// The break.
     pub break_id: Uuid,
+    /// The id by which the report names its order, after the name of its field in the format of the input;
+    /// `None` if it has no id.
+    pub order: Option<String>,
     /// What is wrong with the report, with the field or the rule that it violates.
     pub why: String,
 }
@@ -118,7 +122,11 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { line, reason, why, .. } = self;
-        write!(f, "line {line}: kept as a break ({reason}): {why}")
+        write!(f, "line {line}: ")?;
+        if let Some(order) = &self.order {
+            write!(f, "{order}: ")?;
+        }
+        write!(f, "kept as a break ({reason}): {why}")
     }
 }
 
@@ -154,15 +162,20 @@ impl Outcome {
     }
 
     /// Counts a report as kept in an open break.
-    pub fn keep(&mut self, report: &Report<'_>, kept: &Break) {
+    pub fn keep(&mut self, report: &Report<'_>, kept: &Break, options: &Options) {
         self.set(report.place, Fate::Broken);
         if report.retried.is_some() {
             return;
         }
         self.tally.add_break(kept.reason);
         self.open.push((kept.id, kept.reason));
-        let (line, reason, break_id) = (report.event.line, kept.reason, kept.id);
-        self.problems.push(Problem { line, reason, break_id, why: kept.detail.clone() });
+        self.problems.push(Problem {
+            line: report.event.line,
+            reason: kept.reason,
+            break_id: kept.id,
+            order: options.order_of(report.event),
+            why: kept.detail.clone(),
+        });
     }
 
     /// Counts the reports, each once, and sorts the problems by their place in the input.

@@ -198,6 +198,7 @@ impl Terms {
             .differences()
             .iter()
             .map(|Difference { field, stored, other }| {
+                let field = options.name_of(field);
                 format!("{field} is {other} in the report and {stored} in the store")
             })
             .collect();
@@ -212,7 +213,7 @@ impl Terms {
             comparison.field("quantity", self.quantity.to_string(), reported);
         }
         if let Some(order_type) = event.order_type {
-            comparison.field("order type", self.order_type, order_type);
+            comparison.field("order_type", self.order_type, order_type);
         }
         if let (Some(price), Some(own)) = (event.price, self.price) {
             let own = BigDecimal::from(own);

@@ -15,6 +15,7 @@ use super::options::Options;
 use super::order_chain::{has_event_after, orders_of};
 use super::plan::TotalsOf;
 use super::retry::resolve_if_open;
+use super::tally::Problem;
 use crate::breaks::{Break, NewBreakResolution};
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
@@ -65,6 +66,9 @@ impl LastTwo {
 /// The totals of an order as its venue reports them, kept after their report is gone.
 #[derive(Clone, Debug)]
 pub(super) struct VenueTotals {
+    /// The line of the report in the input, and how it names its order.
+    pub line: u64,
+    pub order: Option<String>,
     pub root: Uuid,
     pub order_id: Uuid,
     venue: String,
@@ -83,6 +87,8 @@ impl VenueTotals {
     /// Returns the totals in a report; none if it has none.
     pub fn of_report(event: &Event<'_>, of: TotalsOf, options: &Options) -> Option<Self> {
         Some(Self {
+            line: event.line,
+            order: options.order_of(event),
             root: of.root,
             order_id: of.order_id,
             venue: options.venue_of(event).to_owned(),
@@ -204,12 +210,12 @@ fn compare<'t>(
 }
 
 /// Keeps a break for each order whose stored totals differ from those that its venue reported last, and resolves the
-/// open breaks of totals of the others. Returns the breaks that nobody has resolved, and those that were
-/// resolved now.
+/// open breaks of totals of the others. Returns the breaks that nobody has resolved, and the ids of those that
+/// were resolved now.
 pub(super) fn reconcile(
     tx: &mut Tx<'_, Engine>,
     totals: &[&VenueTotals],
-) -> Result<(Vec<Break>, Vec<Uuid>), Error> {
+) -> Result<(Vec<Problem>, Vec<Uuid>), Error> {
     let differing = compare(tx, totals)?;
     let mut open = Vec::new();
     for venue_totals in &differing {
@@ -230,7 +236,13 @@ pub(super) fn reconcile(
             resolve_if_open(tx, &NewBreakResolution::dismiss(earlier.id, reason))?;
         }
         if tx.breaks().get(kept.id)?.resolution.is_none() {
-            open.push(kept);
+            open.push(Problem {
+                line: venue_totals.line,
+                reason: kept.reason,
+                break_id: kept.id,
+                order: venue_totals.order.clone(),
+                why: kept.detail,
+            });
         }
     }
     let differing: Vec<Uuid> = differing.iter().map(|totals| totals.order_id).collect();

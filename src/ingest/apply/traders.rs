@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::options::Options;
-use crate::database::role::Engine;
+use crate::database::role::{Engine, check_id};
 use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::event::Event;
@@ -96,8 +96,7 @@ impl Traders {
         if let Ok(id) = id_or_name.parse::<Uuid>() {
             return match (tx.traders().get(id), name) {
                 (Err(error), Some(name)) if error.is_not_found() && registers => {
-                    self.registered.push(name.to_owned());
-                    separate_refusal(tx.traders().register_as(id, name))
+                    self.register(tx, id, name)
                 }
                 (Err(error), _) if error.is_not_found() => Ok(Err(unknown())),
                 (found, _) => separate_refusal(found),
@@ -107,12 +106,10 @@ impl Traders {
             return Ok(Err(error.to_string()));
         }
         match tx.traders().named(id_or_name)?.as_slice() {
+            // The id is made of the name, so that concurrent runs register the same trader.
             [] if registers => {
-                let registered = separate_refusal(register_by_name(tx, id_or_name))?;
-                if registered.is_ok() {
-                    self.registered.push(id_or_name.to_owned());
-                }
-                Ok(registered)
+                let id = Uuid::new_v5(&TRADERS, id_or_name.as_bytes());
+                self.register(tx, id, id_or_name)
             }
             [] => Ok(Err(unknown())),
             [trader] => Ok(Ok(trader.id)),
@@ -121,17 +118,27 @@ impl Traders {
             ))),
         }
     }
-}
 
-/// Registers a trader under an id made of its name. Idempotent, so that concurrent runs that meet the same
-/// new name don't fail.
-fn register_by_name(tx: &mut Tx<'_, Engine>, name: &str) -> Result<Trader, Error> {
-    let id = Uuid::new_v5(&TRADERS, name.as_bytes());
-    diesel::insert_into(traders::table)
-        .values((traders::id.eq(id), traders::name.eq(name)))
-        .on_conflict_do_nothing()
-        .execute(tx.conn())?;
-    tx.traders().get(id)
+    /// Registers a trader, unless a concurrent run has registered it meanwhile.
+    fn register(
+        &mut self,
+        tx: &mut Tx<'_, Engine>,
+        id: Uuid,
+        name: &str,
+    ) -> Result<Result<Uuid, String>, Error> {
+        if let Err(error) = check_id(id).and_then(|()| text::check("trader name", name, MAX_NAME)) {
+            return Ok(Err(error.to_string()));
+        }
+        // Without ON CONFLICT the second of two concurrent runs would lose its transaction.
+        let inserted = diesel::insert_into(traders::table)
+            .values((traders::id.eq(id), traders::name.eq(name)))
+            .on_conflict_do_nothing()
+            .execute(tx.conn())?;
+        if inserted > 0 {
+            self.registered.push(name.to_owned());
+        }
+        Ok(Ok(id))
+    }
 }
 
 /// Separates an error that is about one report from one that is about the run.

@@ -27,6 +27,7 @@ use crate::database::session::Session;
 use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::event::Event;
+use crate::ingest::formats::ReadOptions;
 use crate::schema::execution_logs;
 use crate::types::enums::BreakReason;
 
@@ -85,6 +86,8 @@ pub struct Writer {
     /// The order chains that another session had locked for longer than the lock timeout.
     locked: HashSet<Uuid>,
     batches: u64,
+    /// Whether the breaks of all sources are tried again.
+    retries_all: bool,
     tally: Tally,
 }
 
@@ -130,6 +133,7 @@ impl Writer {
             problems: Vec::new(),
             locked: HashSet::new(),
             batches: 0,
+            retries_all: false,
             tally: Tally::default(),
         }
     }
@@ -216,7 +220,8 @@ impl Writer {
     /// Ends the input: applies the open breaks of its traders that lack nothing any more, and keeps a break
     /// ([`BreakReason::Totals`]) for each order whose totals differ from those that its venue reported last.
     ///
-    /// Returns the first 1,000 reports that are kept as open breaks, in the sequence of the input.
+    /// Returns the first 1,000 reports that are kept as open breaks, or whose totals are, in the sequence of the
+    /// input.
     ///
     /// # Errors
     ///
@@ -234,7 +239,8 @@ impl Writer {
         self.finish_with(&mut Store::Tx(tx))
     }
 
-    /// Tries all open breaks again and applies those that lack nothing any more; returns how many. Fills beyond the
+    /// Tries all open breaks again and applies those that lack nothing any more; returns how many. The reports of breaks
+    /// are read like an input with these options, whatever their source. Fills beyond the
     /// quantity of their order, and executions that contradict a stored one, wait for a person.
     ///
     /// # Errors
@@ -242,6 +248,7 @@ impl Writer {
     /// Those of [`Writer::write`].
     pub fn retry_breaks(&mut self, session: &Session<Engine>) -> Result<u64, Error> {
         let before = self.tally.healed;
+        self.retries_all = true;
         let mut store = Store::Session(session);
         self.heal(&mut store, None)?;
         self.heal_totals(&mut store, None)?;
@@ -427,7 +434,9 @@ impl Writer {
             .iter()
             .zip(&numbers)
             .filter(|(kept, _)| kept.reason != BreakReason::Totals)
-            .filter_map(|(kept, numbers)| Some((kept, event_of(kept, numbers, &self.options)?)))
+            .filter_map(|(kept, numbers)| {
+                Some((kept, event_of(kept, numbers, self.read_options(kept))?))
+            })
             .unzip();
         // Whoever owns the order of a break is known; the reports that name nobody still don't.
         let options = Options { trader: None, register_traders: false, ..self.options.clone() };
@@ -457,6 +466,17 @@ impl Writer {
         Ok(outcome)
     }
 
+    /// Returns how to read the message of a break again: like the input, if it came from the same source.
+    fn read_options(&self, kept: &Break) -> &ReadOptions {
+        // A tag that names the trader in this feed may hold something else in another one.
+        static OF_OTHERS: ReadOptions =
+            ReadOptions { trader_from: Vec::new(), encoding: None, trust_unverified: false };
+        match self.retries_all || self.options.is_of_feed(&kept.source) {
+            true => &self.options.reading,
+            false => &OF_OTHERS,
+        }
+    }
+
     /// Counts breaks that were applied: those of this input as applied reports.
     fn count_healed(&mut self, outcome: Outcome) {
         self.tally.add(outcome.tally);
@@ -482,9 +502,12 @@ impl Writer {
             open.extend(still_open);
             healed += resolved.len() as u64;
         }
-        for kept in open {
-            self.tally.add_break(kept.reason);
+        for problem in &open {
+            self.tally.add_break(problem.reason);
         }
+        self.problems.extend(open);
+        self.problems.sort_by_key(|problem| problem.line);
+        self.problems.truncate(MAX_PROBLEMS);
         self.tally.healed += healed;
         self.totals = LatestTotals::default();
         Ok(())
@@ -505,7 +528,7 @@ impl Writer {
                 let mut healed = 0;
                 for kept in page.iter().filter(|kept| kept.reason == BreakReason::Totals) {
                     let numbers = Numbers::of(kept);
-                    let event = event_of(kept, &numbers, &self.options);
+                    let event = event_of(kept, &numbers, self.read_options(kept));
                     healed += u64::from(totals::heal_if_equal(tx, kept, event.as_ref())?);
                 }
                 Ok(healed)

@@ -184,7 +184,11 @@ fn client_order_ids_that_start_again_are_breaks_or_with_daily_ids_orders_of_thei
         &["1 CANCELLED 40/100"],
         &["INVALID_ORDER - - open", "MISMATCH 1 D3 open", "UNAPPLIED_ACTION 1 X3 open"],
     );
-    assert!(came.problems[0].why.contains("symbol is MSFT in the report and AAPL in the store"));
+    assert!(
+        came.problems[0]
+            .why
+            .contains("Symbol (tag 55) is MSFT in the report and AAPL in the store")
+    );
     // The same terms: never into yesterday's order.
     let (_, came) = Feed::fix().comes_to(
         &[&day(2, "AAPL", 1), &day(3, "AAPL", 1)],
@@ -235,7 +239,7 @@ fn a_report_with_other_terms_than_its_order_is_a_break_that_lists_them() {
         &["C-1 PENDING 0/100"],
         &["MISMATCH C-1 2 open", "UNAPPLIED_ACTION C-1 3 open"],
     );
-    let listed = "symbol is AAPL in the report and MSFT in the store; side is SELL in the report and BUY in the store";
+    let listed = "Symbol (tag 55) is AAPL in the report and MSFT in the store; Side (tag 54) is SELL in the report and BUY in the store";
     assert_eq!(came.problems[0].why, listed);
     assert_eq!((came.problems[0].line, came.problems[0].reason), (2, BreakReason::Mismatch));
 }
