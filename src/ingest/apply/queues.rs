@@ -40,21 +40,26 @@ pub(super) struct QueueWriter<'w, 'c> {
     pub stored_ids: HashMap<Uuid, Uuid>,
     /// Why the database refuses the orders that the reports at these places present.
     pub refused: HashMap<usize, String>,
+    /// Whether the caller can plan again if the plan is outdated.
+    pub may_plan_again: bool,
+    /// Whether a concurrent session has submitted an order first, so that the plan was made for another one: the ids
+    /// of entries, for instance, are made of that of the order.
+    pub is_outdated: bool,
 }
 
 impl QueueWriter<'_, '_> {
     /// Writes the queues until they are empty: in each round the steps of one kind from the heads of all
     /// queues, so that one statement writes many rows and each queue keeps its sequence.
     ///
-    /// It stops if the database refuses an order: the steps that follow were planned for that order. The caller
-    /// rolls back, and plans again without it.
+    /// It stops if the database refuses an order, or a concurrent session has submitted it first: the steps that
+    /// follow were planned for that order. The caller rolls back, and plans again.
     pub fn write(&mut self, queues: HashMap<Uuid, VecDeque<PlannedStep<'_>>>) -> Result<(), Error> {
         let mut queues = self.remove_known(queues)?;
         while !queues.is_empty() {
             let orders =
                 pop_matching(&mut queues, Take::First, |step| matches!(step, Step::Submit(_)));
             self.submit_orders(&orders)?;
-            if !self.refused.is_empty() {
+            if self.is_outdated || !self.refused.is_empty() {
                 return Ok(());
             }
             let fills = pop_matching(&mut queues, Take::All, |step| matches!(step, Step::Fill(..)));
@@ -142,6 +147,10 @@ impl QueueWriter<'_, '_> {
                 Ok(stored) if stored == id => {
                     self.outcome.tally.orders += 1;
                     self.outcome.set(report.place, Fate::Applied);
+                }
+                // An order of an export keeps the ids of its entries.
+                Ok(_) if self.may_plan_again && report.event.id.is_none() => {
+                    self.is_outdated = true;
                 }
                 Ok(stored) => {
                     self.stored_ids.insert(id, stored);

@@ -38,6 +38,9 @@ const MAX_ATTEMPTS: u32 = 10;
 /// Times that the open breaks are tried again at the end of an input: each applied one may be what another lacks.
 const MAX_PASSES: u32 = 10;
 
+/// Times that a batch is planned again because a concurrent session has submitted one of its orders.
+const MAX_PLANS: u32 = 10;
+
 /// Breaks that are tried again in one transaction.
 const PAGE: i64 = 500;
 
@@ -300,12 +303,20 @@ impl Writer {
             totals: Vec::new(),
         };
         let mut refused = HashMap::new();
+        let mut outdated = 0;
         let mut remaining: Vec<&Report<'_>> = reports.iter().collect();
         while !remaining.is_empty() {
-            // A savepoint for each attempt: if the database refuses an order, what was planned for it is void.
+            // A savepoint for each attempt: if the database refuses an order, or a concurrent session has submitted it
+            // first, what was planned for it is void.
             AnsiTransactionManager::begin_transaction(tx.conn())?;
             let mut outcome = batch.outcome.clone();
-            let round = self.apply_round(tx, &remaining, &refused, &mut outcome)?;
+            let may_plan_again = outdated < MAX_PLANS;
+            let round = self.apply_round(tx, &remaining, &refused, may_plan_again, &mut outcome)?;
+            if round.is_outdated {
+                AnsiTransactionManager::rollback_transaction(tx.conn())?;
+                outdated += 1;
+                continue;
+            }
             if !round.refused.is_empty() {
                 AnsiTransactionManager::rollback_transaction(tx.conn())?;
                 refused.extend(round.refused);
@@ -324,6 +335,7 @@ impl Writer {
         tx: &mut Tx<'_, Engine>,
         reports: &[&'r Report<'r>],
         refused: &HashMap<usize, String>,
+        may_plan_again: bool,
         outcome: &mut Outcome,
     ) -> Result<Round<'r>, Error> {
         let options = &self.options;
@@ -347,9 +359,11 @@ impl Writer {
             options,
             stored_ids: HashMap::new(),
             refused: HashMap::new(),
+            may_plan_again,
+            is_outdated: false,
         };
         writer.write(plan.queues)?;
-        let QueueWriter { stored_ids, refused, .. } = writer;
+        let QueueWriter { stored_ids, refused, is_outdated, .. } = writer;
         let stored_id = |id| stored_ids.get(&id).copied().unwrap_or(id);
         // What a report that is kept as a break counts, the store can't have.
         let totals = plan
@@ -363,7 +377,7 @@ impl Writer {
             };
             VenueTotals::of_report(report.event, of, options)
         });
-        Ok(Round { refused, totals: totals.collect(), deferred: plan.deferred })
+        Ok(Round { refused, is_outdated, totals: totals.collect(), deferred: plan.deferred })
     }
 
     /// Adds a committed batch to the state of the writer.
@@ -557,6 +571,8 @@ impl Writer {
 
 /// What a round of a batch comes to.
 struct Round<'r> {
+    /// Whether a concurrent session has submitted one of its orders.
+    is_outdated: bool,
     /// Why the database refuses the orders that the reports at these places present.
     refused: HashMap<usize, String>,
     totals: Vec<VenueTotals>,

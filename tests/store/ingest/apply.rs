@@ -538,6 +538,33 @@ fn traders_are_found_by_id_or_name_and_a_new_name_is_registered_once() {
 }
 
 #[test]
+fn reports_that_another_session_writes_meanwhile_are_known_and_counted_once() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let reports = [acknowledged(1, "A", 100), filled(2, "A", "E1", 40, 40), cancelled(3, "A", 40)];
+    let input = reports.concat();
+    let mut first = writer();
+    let mut reader = Reader::new(input.as_bytes(), fix_by_account());
+    let batch = reader.batch(2000).unwrap().unwrap();
+    let (second, _) = thread::scope(|scope| {
+        let second = blotter.engine().transaction(|tx| {
+            first.write_in(tx, &batch.events)?;
+            let second = scope.spawn(|| read_in(&blotter, &input, 2000));
+            // Until it waits for the trader or the order.
+            thread::sleep(Duration::from_millis(500));
+            Ok::<_, Error>(second)
+        });
+        second.unwrap().join().unwrap()
+    });
+    assert_eq!((first.tally().applied, &first.tally().traders[..]), (3, &["ada".to_owned()][..]));
+    assert_eq!((second.known, second.applied, second.traders.len()), (3, 0, 0));
+    assert_eq!((second.orders, second.fills, second.cancels, second.actions), (0, 0, 0, 0));
+    let clean = Database::migrated();
+    read_in(&clean.blotter(), &input, 2000);
+    assert_eq!(describe(&db), describe(&clean));
+}
+
+#[test]
 fn reports_whose_trader_cannot_be_told_are_breaks() {
     let db = Database::migrated();
     let blotter = db.blotter();
