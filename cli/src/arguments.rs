@@ -1,8 +1,9 @@
 //! Parsers for the values of options.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono_tz::Tz;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use tradeblotter::ingest::FormatName;
+use tradeblotter::ingest::{Encoding, FormatName};
 use tradeblotter::report;
 use tradeblotter::{OrderStatus, TimeInForce};
 
@@ -34,12 +35,29 @@ pub fn format() -> impl TypedValueParser<Value = FormatName> {
     PossibleValuesParser::new(names).try_map(|name| name.parse::<FormatName>())
 }
 
-/// Parses the name of a venue, 1 to 50 characters.
+/// Parses the name of a venue or of a source, 1 to 50 characters.
 pub fn venue(text: &str) -> Result<String, String> {
-    match text.trim().is_empty() || text.chars().count() > 50 {
-        true => Err("must have 1 to 50 characters and not be blank".to_owned()),
+    let is_blank = text.trim().is_empty();
+    match is_blank || text.chars().count() > 50 || text.chars().any(char::is_control) {
+        true => {
+            Err("must have 1 to 50 characters, none of them a control character, and not be blank"
+                .to_owned())
+        }
         false => Ok(text.to_owned()),
     }
+}
+
+/// Parses the label of an encoding, as the WHATWG Encoding Standard lists them.
+pub fn encoding(label: &str) -> Result<&'static Encoding, String> {
+    Encoding::for_label(label.as_bytes()).ok_or_else(|| {
+        "must be the label of an encoding, such as windows-1251 or utf-16le".to_owned()
+    })
+}
+
+/// Parses the IANA name of a time zone.
+pub fn time_zone(text: &str) -> Result<Tz, String> {
+    text.parse()
+        .map_err(|_| "must be the IANA name of a time zone, such as America/New_York".to_owned())
 }
 
 /// Parses the format of a report by its name.

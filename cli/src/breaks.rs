@@ -2,11 +2,12 @@
 
 use std::io::Write;
 
-use bigdecimal::BigDecimal;
+use bigdecimal::{BigDecimal, Zero};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use comfy_table::Cell;
 use serde::Serialize;
+use tradeblotter::ingest::Writer;
 use tradeblotter::{
     BreakHistory, BreakReason, BreakResolution, Error, Listing, NewBreakResolution, Resolution,
 };
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 use crate::database::Database;
 use crate::failure::Failure;
+use crate::feed_options::FeedOptions;
 use crate::list_options::ListOptions;
 use crate::output::{self, Detail, Row};
 
@@ -37,6 +39,25 @@ Examples:
   blotter breaks resolve UUID --book --reason 'confirmed by the broker'
   blotter breaks resolve UUID --dismiss --reason 'busted by telephone'")]
     Resolve(Resolve),
+    /// Apply the open breaks that lack nothing any more
+    ///
+    /// Reads the reports of all open breaks again, with the options given here, and resolves those that can
+    /// be applied by now, with a reason that begins with `applied`: their order or their fill is stored,
+    /// the columns are wide enough, the totals agree again. `blotter ingest` does the same for the traders
+    /// of its input. Fills beyond the quantity of their order, fills of ended orders that the venue does
+    /// not count, and executions that contradict a stored one wait for `blotter breaks resolve`. Needs a
+    /// login that is a member of blotter_engine.
+    #[command(after_long_help = "\
+Examples:
+  blotter breaks retry
+  blotter breaks retry --symbol-map symbols.csv")]
+    Retry(Retry),
+}
+
+#[derive(Args)]
+pub struct Retry {
+    #[command(flatten)]
+    feed: FeedOptions,
 }
 
 #[derive(Args)]
@@ -79,6 +100,7 @@ impl Breaks {
         match self {
             Self::List(list) => list.run(database, out),
             Self::Resolve(resolve) => resolve.run(database, out),
+            Self::Retry(retry) => retry.run(database, out),
         }
     }
 }
@@ -118,6 +140,17 @@ impl Resolve {
             _ => writeln!(out, "dismissed")?,
         }
         Ok(())
+    }
+}
+
+impl Retry {
+    fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+        let mut writer = Writer::new(self.feed.options()?);
+        let engine = database.engine()?;
+        let applied = writer.retry_breaks(&engine)?;
+        let open = engine.snapshot(|tx| tx.breaks().count_open())?;
+        let applied = output::counted(applied, "break", "breaks");
+        Ok(writeln!(out, "{applied} applied, {open} still open")?)
     }
 }
 
@@ -202,6 +235,12 @@ impl BreakRow {
         }
     }
 
+    /// Shows a number of the report; nothing in place of the 0 of a report that states none.
+    fn number(&self, number: &BigDecimal) -> Cell {
+        let has_none = matches!(self.kind(), "order" | "action") && number.is_zero();
+        output::number(if has_none { String::new() } else { number.to_plain_string() })
+    }
+
     /// Returns what was reported: a fill, a correction, a bust, the totals of an order, an order, or another
     /// action on one.
     fn kind(&self) -> &'static str {
@@ -221,6 +260,7 @@ impl Row for BreakRow {
         "break",
         "recorded",
         "order",
+        "client order id",
         "kind",
         "venue",
         "execution id",
@@ -266,11 +306,12 @@ impl Row for BreakRow {
             output::id(self.id, detail),
             output::time(self.created_at),
             self.order_id.map_or_else(|| Cell::new(""), |order| output::id(order, detail)),
+            output::text(self.client_order_id.as_deref().unwrap_or_default()),
             output::text(self.kind()),
             output::text(&self.venue),
             output::text(self.execution_id.as_deref().unwrap_or_default()),
-            output::number(self.quantity.to_plain_string()),
-            output::number(self.price.to_plain_string()),
+            self.number(&self.quantity),
+            self.number(&self.price),
             output::text(self.state()),
             output::text(self.reason.label()),
             output::long_text(&self.detail, detail),

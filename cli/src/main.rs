@@ -7,6 +7,7 @@ mod database;
 mod demo;
 mod expire;
 mod failure;
+mod feed_options;
 mod fills;
 mod harden;
 mod ingest;
@@ -23,6 +24,7 @@ mod report;
 mod sandbox;
 mod schema;
 mod seal;
+mod traders;
 mod verify;
 mod verify_proof;
 mod whoami;
@@ -111,21 +113,28 @@ Examples:
     ///
     /// Ingesting is idempotent: orders, fills and actions that are stored already are recognised by their
     /// ids and skipped, so after an interruption ingest the same file again. Fills without an execution id
-    /// cannot be recognised and are counted again. An execution that cannot be applied is kept as a break
-    /// (see `blotter breaks`). A report that cannot be read, or that a break cannot keep, is printed to
-    /// standard error with its line number, up to 100 lines. Needs a login that is a member of blotter_engine.
+    /// are recognised by their content. A report that cannot be applied is kept as a break (see `blotter
+    /// breaks`); breaks of earlier inputs that lack nothing any more are applied. The last line of standard
+    /// output counts what became of each report. Standard error lists the reports that are kept as breaks
+    /// and those that cannot be read, by line, up to 100, and up to 100 notes on reports that were applied
+    /// in spite of a doubt. Needs a login that is a member of blotter_engine.
     #[command(after_long_help = "\
 Exit status:
-  0  the file was read to its end, whatever was in it
-  1  the database or the file returned an error; with --strict also: something is left to resolve
+  0  every report is stored, known, without effect or kept as a break
+  1  a report could not be read and is not stored, or the database or the file returned an error;
+     with --strict also: there is a break or a note
   2  the command line is wrong
 
 Examples:
-  blotter ingest day.fix --trader-from 1
+  blotter ingest day.fix --trader-from 1 --register-traders
   blotter ingest - --format ndjson < events.ndjson
-  blotter ingest day.fix --trader UUID --venue XNAS --dry-run")]
+  blotter ingest day.fix --trader Ada --venue XNAS --dry-run
+  blotter ingest drop-copy.fix --trader-from 1 --source BROKER --daily-ids=America/New_York")]
     Ingest(ingest::Ingest),
-    /// List and resolve executions that could not be applied
+    /// Register traders and list them
+    #[command(subcommand)]
+    Traders(traders::Traders),
+    /// List, resolve and retry reports that could not be applied
     #[command(subcommand)]
     Breaks(breaks::Breaks),
     /// List orders, newest first, or show one as of a time
@@ -240,6 +249,7 @@ fn main() -> ExitCode {
         Command::Breaks(command) => command.run(&database, &mut out),
         Command::Expire(command) => command.run(&database, &mut out),
         Command::Ingest(command) => command.run(&database, &mut out),
+        Command::Traders(command) => command.run(&database, &mut out),
         Command::Rebuild(command) => command.run(&database, &mut out),
         Command::Report(command) => command.run(&database, &mut out),
         Command::Widen(command) => command.run(&database, &mut out),

@@ -234,9 +234,14 @@ fn optional(value: Option<impl Display>) -> Cell {
     value.map_or_else(|| Cell::new(""), number)
 }
 
-/// Shows text from outside. Escapes control characters, which could change the terminal, and characters that
-/// reverse or hide text, which could mislead the reader.
+/// Shows text from outside.
 pub fn text(value: &str) -> Cell {
+    Cell::new(visible(value))
+}
+
+/// Escapes control characters, which could change the terminal, and characters that reverse or hide text, which
+/// could mislead the reader.
+pub fn visible(value: &str) -> String {
     let mut shown = String::with_capacity(value.len());
     for c in value.chars() {
         let misleads = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
@@ -246,7 +251,7 @@ pub fn text(value: &str) -> Cell {
             shown.push(c);
         }
     }
-    Cell::new(shown)
+    shown
 }
 
 /// Shows text from outside; with [`Detail::Brief`] only its beginning.

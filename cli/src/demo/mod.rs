@@ -20,7 +20,7 @@ use self::stage::Stage;
 use crate::breaks::BreakRow;
 use crate::database::Database;
 use crate::failure::Failure;
-use crate::ingest;
+use crate::ingest::summary;
 use crate::output::{self, Detail, counted};
 
 /// An invented trading day. The README beside it lists the errors that are planted in it.
@@ -280,7 +280,7 @@ fn ingest_day(engine: &Session<role::Engine>, out: &mut impl Write) -> Result<()
         writer.write(engine, &batch.events)?;
     }
     writer.finish(engine)?;
-    ingest::summary(out, writer.tally(), malformed)
+    summary::print(out, writer.tally(), malformed)
 }
 
 /// Prints the breaks that are open: those planted in the day, and one of Ada's.

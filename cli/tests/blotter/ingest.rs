@@ -2,6 +2,8 @@
 
 mod day;
 mod reports;
+mod retry;
+mod traders;
 
 use std::io::Write as _;
 use std::process::{Child, Command, Output, Stdio};
@@ -9,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tradeblotter_test_support::Database;
+use tradeblotter_test_support::reports::message;
 
 /// The command, about to read its standard input.
 fn command(db: &Database, arguments: &[&str]) -> Command {
@@ -16,6 +19,16 @@ fn command(db: &Database, arguments: &[&str]) -> Command {
     command.args(["ingest", "-"]).args(arguments).env("DATABASE_URL", db.app_url());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// FIX messages with a text replaced by another one, with the right lengths and checksums.
+fn altered(messages: &str, from: &str, to: &str) -> String {
+    let body = |message: &str| {
+        let fields = message.split('\u{1}').filter(|field| !field.is_empty());
+        let fields = fields.filter(|field| !["8=", "9=", "10"].contains(&&field[..2]));
+        fields.collect::<Vec<_>>().join("|").replace(from, to)
+    };
+    messages.lines().map(|line| message(&body(line))).collect()
 }
 
 /// Feeds the whole input to the command.
