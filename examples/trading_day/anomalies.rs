@@ -16,9 +16,8 @@ pub const ANOMALIES: [(&str, &str); 10] = [
     ),
     ("ORDER_ENDED", "a fill after the cancel; the venue's CumQty (14) never includes it"),
     (
-        "PRECISION, TOTALS",
-        "the order's only fill, at a price finer than a cent; the venue's CumQty (14) includes it, so the \
-         totals of the order differ too",
+        "PRECISION",
+        "the order's only fill, at a price finer than a cent; the venue's CumQty (14) includes it",
     ),
     ("MISMATCH", "the ExecID (17) of the fill before it, three cents dearer, not marked as resent"),
     ("UNKNOWN_FILL", "a bust of an ExecID (19) that the order does not have"),
