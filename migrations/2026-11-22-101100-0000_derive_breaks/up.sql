@@ -24,8 +24,11 @@ DECLARE
     concerned record;
 BEGIN
     UPDATE orders SET
-        -- At least 1: a break that was recorded while its order was being submitted has not been counted.
-        break_count = greatest(break_count + new_breaks, 1),
+        -- At least 1 if the break names the order: one that was recorded while its order was being submitted has
+        -- not been counted.
+        break_count = greatest(break_count + new_breaks, (
+            SELECT pg_catalog.count(*) FROM breaks WHERE breaks.id = $2 AND breaks.order_id = $1
+        )::integer),
         updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
     WHERE id = $1 RETURNING trader_id, status, updated_at INTO concerned;
     INSERT INTO execution_logs (
