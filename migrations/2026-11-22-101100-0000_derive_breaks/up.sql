@@ -56,7 +56,7 @@ $$;
 -- The fill with this execution id and source is meant. A source may end in a day, as in "XNAS 2026-03-02", where
 -- ids start again each day: then it is the last fill before the amendment whose source differs in the day only.
 -- Otherwise it is the only fill with this execution id, whatever its source. A fill without an execution id is
--- referred to by its own id.
+-- referred to by its own id, or by that of the break that it was booked from, which an export has.
 CREATE FUNCTION blotter_amended_fills(of_order uuid, by_source text, refers_to text, at timestamptz)
 RETURNS uuid[] LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
 DECLARE
@@ -87,7 +87,8 @@ BEGIN
         RETURN NULL;
     ELSIF meant IS NULL AND refers_to ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN
         SELECT id INTO meant FROM fills
-        WHERE id = refers_to::uuid AND root_id = chain AND execution_id IS NULL;
+        WHERE (id = refers_to::uuid OR break_id = refers_to::uuid) AND root_id = chain
+        ORDER BY id <> refers_to::uuid LIMIT 1;
     END IF;
     RETURN (
         WITH RECURSIVE amended AS (

@@ -410,15 +410,14 @@ impl Breaks<'_, Engine> {
 
     /// Returns whether a stored amendment amends the fill that is referred to, or a correction of it.
     fn leads_to(&mut self, amendment: &Fill, refers_to: &str) -> Result<bool, Error> {
+        let own_id = refers_to.parse::<Uuid>().ok();
         let mut next = amendment.amends;
         // The loop ends: an amendment amends a fill stored before it, so there is no cycle.
         while let Some(id) = next {
             let fill = self.fills().get(id)?;
-            let is_meant = match &fill.execution_id {
-                Some(execution_id) => execution_id == refers_to,
-                // A fill without an execution id is referred to by its own id.
-                None => fill.id.to_string().eq_ignore_ascii_case(refers_to),
-            };
+            // A fill without an execution id is referred to by its own id, or that of the break that it was booked from.
+            let is_meant = fill.execution_id.as_deref() == Some(refers_to)
+                || own_id.is_some_and(|id| fill.id == id || fill.break_id == Some(id));
             if is_meant {
                 return Ok(true);
             }

@@ -66,7 +66,7 @@ pub struct Execution<'a> {
 ///
 /// `of` is the execution id of the fill to amend, or of an earlier correction of it (FIX tag 19,
 /// ExecRefID), 1 to 64 characters; in either case the last correction is amended. For a fill without an
-/// execution id, `of` is [`Fill::id`](crate::Fill::id) as text.
+/// execution id, `of` is [`Fill::id`](crate::Fill::id) as text, or the id of the break that it was booked from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum ExecutionKind<'a> {

@@ -64,6 +64,23 @@ impl Breaks<'_, Engine> {
         })
     }
 
+    /// Stores a break as another store has it, of any reason, or returns the break that it is stored as already. A
+    /// savepoint undoes a refusal, so the transaction can go on without it.
+    #[cfg(feature = "ingest")]
+    pub(crate) fn import(
+        &mut self,
+        id: Uuid,
+        execution: &Execution<'_>,
+        reason: BreakReason,
+        detail: &str,
+    ) -> Result<Break, Error> {
+        execution.check()?;
+        let role = self.role;
+        self.conn.transaction(|conn| {
+            Breaks { conn, role }.insert_or_find_as(id, execution, reason, detail)
+        })
+    }
+
     /// Stores a report as a break; returns `None` if it is stored already. A detail longer than 1000
     /// characters is cut.
     fn insert(

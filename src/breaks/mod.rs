@@ -22,6 +22,7 @@ mod rows;
 mod tests;
 mod unapplied;
 
+use diesel::dsl::{IntoBoxed, LeftJoin};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -46,7 +47,7 @@ const MAX_REASON: usize = 900;
 
 /// First word of the reason of the log entry that the database writes when a break is stored. The entries
 /// about its resolution begin otherwise.
-#[cfg(any(feature = "audit", feature = "ingest"))]
+#[cfg(feature = "audit")]
 pub(crate) const BREAK_STORED_PREFIX: &str = "break: ";
 
 /// The repository of breaks, from [`Tx::breaks`].
@@ -86,6 +87,15 @@ impl Breaks<'_, Engine> {
     ///     (`fk_fills_amends`);
     ///   - another execution with its execution id is stored (`uq_fills_execution_id`).
     pub fn resolve(&mut self, new: &NewBreakResolution<'_>) -> Result<BreakResolution, Error> {
+        self.resolve_as(Uuid::now_v7(), new)
+    }
+
+    /// Resolves a break as [`Breaks::resolve`] does, under an id that the caller has chosen for the resolution.
+    pub(crate) fn resolve_as(
+        &mut self,
+        id: Uuid,
+        new: &NewBreakResolution<'_>,
+    ) -> Result<BreakResolution, Error> {
         let NewBreakResolution { break_id, resolution, reason } = *new;
         text::check("reason", reason, MAX_REASON)?;
         let (is_booked, order_id) = match resolution {
@@ -94,7 +104,7 @@ impl Breaks<'_, Engine> {
         };
         diesel::insert_into(break_resolutions::table)
             .values((
-                break_resolutions::id.eq(Uuid::now_v7()),
+                break_resolutions::id.eq(id),
                 break_resolutions::break_id.eq(break_id),
                 break_resolutions::is_booked.eq(is_booked),
                 break_resolutions::order_id.eq(order_id),
@@ -178,24 +188,9 @@ impl<R: Role> Breaks<'_, R> {
         page: Page,
         only_open: bool,
     ) -> Result<Listing<BreakHistory>, Error> {
-        let mut query = breaks::table.left_join(break_resolutions::table).into_boxed::<Pg>();
+        let mut query = matching(filter, self.role);
         if only_open {
             query = query.filter(break_resolutions::id.is_null());
-        }
-        if let Some(trader_id) = filter.trader_condition(self.role.trader()) {
-            query = query.filter(breaks::trader_id.eq(trader_id));
-        }
-        if let Some(order_id) = filter.order_id {
-            query = query.filter(breaks::order_id.eq(order_id));
-        }
-        if let Some(orders) = filter.orders() {
-            query = query.filter(breaks::order_id.eq_any(orders.nullable()));
-        }
-        if let Some(from) = filter.from {
-            query = query.filter(breaks::created_at.ge(from));
-        }
-        if let Some(until) = filter.until {
-            query = query.filter(breaks::created_at.lt(until));
         }
         if let Some(Cursor { at, id }) = page.cursor() {
             query = query
@@ -214,4 +209,28 @@ impl<R: Role> Breaks<'_, R> {
             id: row.reported.id,
         }))
     }
+}
+
+/// Returns the query of the breaks that match the filter and that this role may see, with their resolutions.
+fn matching<'f>(
+    filter: &Filter<'f>,
+    role: impl Role,
+) -> IntoBoxed<'f, LeftJoin<breaks::table, break_resolutions::table>, Pg> {
+    let mut query = breaks::table.left_join(break_resolutions::table).into_boxed();
+    if let Some(trader_id) = filter.trader_condition(role.trader()) {
+        query = query.filter(breaks::trader_id.eq(trader_id));
+    }
+    if let Some(order_id) = filter.order_id {
+        query = query.filter(breaks::order_id.eq(order_id));
+    }
+    if let Some(orders) = filter.orders() {
+        query = query.filter(breaks::order_id.eq_any(orders.nullable()));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(breaks::created_at.ge(from));
+    }
+    if let Some(until) = filter.until {
+        query = query.filter(breaks::created_at.lt(until));
+    }
+    query
 }

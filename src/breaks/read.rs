@@ -1,4 +1,7 @@
-//! Reads the breaks that an ingest compares its reports with, each query by an index.
+//! Reads the breaks that an ingest compares its reports with, and those that an export writes, each query by an
+//! index.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::not;
@@ -6,16 +9,17 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::{Break, BreakHistory, BreakResolution, Breaks};
-use crate::database::role::Engine;
+use super::{Break, BreakHistory, BreakResolution, Breaks, matching};
+use crate::database::role::{Engine, Role};
 use crate::error::Error;
-use crate::schema::{break_resolutions, breaks};
+use crate::schema::{break_resolutions, breaks, execution_logs};
 use crate::types::enums::BreakReason;
+use crate::types::filter::Filter;
 
 /// The reasons of breaks that wait for a person, since applying the report again cannot decide them.
 const UNDECIDED: [BreakReason; 2] = [BreakReason::OverFill, BreakReason::Mismatch];
 
-impl Breaks<'_, Engine> {
+impl<R: Role> Breaks<'_, R> {
     /// Returns the breaks with these ids, open or resolved, with their resolutions.
     pub(crate) fn with_ids(&mut self, ids: &[Uuid]) -> Result<Vec<BreakHistory>, Error> {
         let rows: Vec<(Break, Option<BreakResolution>)> = breaks::table
@@ -26,6 +30,68 @@ impl Breaks<'_, Engine> {
         Ok(histories(rows))
     }
 
+    /// Returns up to `limit` breaks that match the filter, open or resolved, oldest first. `after` is time and id of
+    /// the last break of the page before.
+    pub(crate) fn page_after(
+        &mut self,
+        filter: &Filter<'_>,
+        after: Option<(DateTime<Utc>, Uuid)>,
+        limit: u16,
+    ) -> Result<Vec<BreakHistory>, Error> {
+        let mut query = matching(filter, self.role);
+        if let Some((at, id)) = after {
+            query = query
+                .filter(breaks::created_at.ge(at))
+                .filter(breaks::created_at.gt(at).or(breaks::id.gt(id)));
+        }
+        let rows = query
+            .order((breaks::created_at, breaks::id))
+            .limit(limit.into())
+            .select((Break::as_select(), Option::<BreakResolution>::as_select()))
+            .load(self.conn)?;
+        Ok(histories(rows))
+    }
+
+    /// Returns the numbers of the log entries that record the storage of these breaks, by break. A break that named
+    /// no stored order when it was stored has none.
+    ///
+    /// The log of the order that a break names has one entry about its resolution. So the entry about its storage is
+    /// the first of two, or the only one while the break is open.
+    pub(crate) fn storage_entries(
+        &mut self,
+        histories: &[BreakHistory],
+    ) -> Result<HashMap<Uuid, i64>, Error> {
+        let orders: HashMap<Uuid, Uuid> = histories
+            .iter()
+            .filter_map(|history| Some((history.reported.id, history.reported.order_id?)))
+            .collect();
+        if orders.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let entries: Vec<(Option<Uuid>, Uuid, i64)> = execution_logs::table
+            .filter(execution_logs::order_id.eq_any(orders.values()))
+            .filter(execution_logs::break_id.eq_any(orders.keys()))
+            .order(execution_logs::sequence)
+            .select((execution_logs::break_id, execution_logs::order_id, execution_logs::sequence))
+            .load(self.conn)?;
+        let mut of_breaks: HashMap<Uuid, Vec<i64>> = HashMap::new();
+        for (break_id, order_id, sequence) in entries {
+            if let Some(id) = break_id.filter(|id| orders.get(id) == Some(&order_id)) {
+                of_breaks.entry(id).or_default().push(sequence);
+            }
+        }
+        Ok(histories
+            .iter()
+            .filter_map(|BreakHistory { reported, resolution }| {
+                let entries = of_breaks.get(&reported.id)?;
+                let of_resolution = usize::from(resolution.is_some());
+                Some((reported.id, *entries.first().filter(|_| entries.len() > of_resolution)?))
+            })
+            .collect())
+    }
+}
+
+impl Breaks<'_, Engine> {
     /// Returns the breaks with these execution ids, open or resolved, oldest first: those that name one of these
     /// orders, stored or not, and those that name no order but one of these traders, or no trader.
     pub(crate) fn of_executions(

@@ -7,7 +7,7 @@ use bigdecimal::BigDecimal;
 use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
-use crate::types::enums::{OrderStatus, OrderType, Side, TimeInForce};
+use crate::types::enums::{BreakReason, OrderStatus, OrderType, Side, TimeInForce};
 use crate::types::instructions::Instructions;
 
 /// One report of a venue, a broker or a client: what happened to an order, and its state afterwards.
@@ -21,13 +21,20 @@ pub struct Event<'a> {
     pub kind: Kind,
     /// The line of the input on which the report begins, counted from 1.
     pub line: u64,
-    /// The store's own id of the row that the event made: of a new order, of a fill, or of the entry of an
-    /// action. Only in exports.
+    /// The store's own id of the row that the event made: of a new order, of a fill, a bust or a correction, of
+    /// the entry of an action, of a break, or of the resolution of one. Only in exports.
     pub id: Option<Uuid>,
-    /// The store's own id of the order. Only in exports.
+    /// The store's own id of the order; of a break, of the order that it names, stored or not; of a resolution,
+    /// of the order in whose log it is. Only in exports.
     pub order_id: Option<Uuid>,
     /// The store's own id of the order that a new order replaces. Only in exports.
     pub replaces: Option<Uuid>,
+    /// The store's own id of the break that a [`Kind::Booked`] or a [`Kind::Dismissed`] resolves. Only in exports.
+    pub break_id: Option<Uuid>,
+    /// Why a [`Kind::Break`] was stored; [`Event::reason`] is its detail. Only in exports.
+    pub break_reason: Option<BreakReason>,
+    /// Whether the execution of a [`Kind::Break`] is a bust. Only in exports.
+    pub is_bust: Option<bool>,
     /// The trader of the order: the id of a registered trader, or a name of 1 to 100 characters, which is
     /// registered if it is unknown. A new order needs one, unless [`Options::trader`](super::Options::trader)
     /// is set.
@@ -79,7 +86,7 @@ pub struct Event<'a> {
     /// can't be recognized when it is read again.
     pub execution_id: Option<Cow<'a, str>>,
     /// The execution id that a bust or a correction amends (FIX tag 19, ExecRefID), which both require; in
-    /// exports the store's own id of a fill that has none.
+    /// exports the store's own id of a fill that has none, or of the break that such a fill was booked from.
     pub refers_to: Option<Cow<'a, str>>,
     /// The venue of the execution (FIX tag 30, LastMkt), up to 50 characters;
     /// [`Options::venue`](super::Options::venue) if it is `None`.
@@ -169,11 +176,17 @@ pub enum Kind {
     /// The state of the order, unchanged: a status report, a pending state or a request (FIX 150=I, 6, E;
     /// 35=F, G, H, Q).
     Status,
+    /// A break was stored: a report that could not be applied, as it was received. Only in exports.
+    Break,
+    /// A break was booked as a fill, bust or correction. Only in exports.
+    Booked,
+    /// A break was dismissed. Only in exports.
+    Dismissed,
 }
 
 impl Kind {
     /// Every kind with its name in NDJSON and CSV.
-    pub(super) const NAMES: [(Self, &'static str); 16] = [
+    pub(super) const NAMES: [(Self, &'static str); 19] = [
         (Self::NewOrder, "new_order"),
         (Self::Approved, "approved"),
         (Self::Routed, "routed"),
@@ -190,11 +203,19 @@ impl Kind {
         (Self::Recovered, "recovered"),
         (Self::PendingNew, "pending_new"),
         (Self::Status, "status"),
+        (Self::Break, "break"),
+        (Self::Booked, "booked"),
+        (Self::Dismissed, "dismissed"),
     ];
 
     /// Returns whether a report of this kind states an execution: a fill, or a bust or correction of one.
     pub fn is_execution(self) -> bool {
         matches!(self, Self::Fill | Self::Bust | Self::Correct)
+    }
+
+    /// Returns whether an event of this kind is about a break: its storage or its resolution.
+    pub(crate) fn is_about_break(self) -> bool {
+        matches!(self, Self::Break | Self::Booked | Self::Dismissed)
     }
 
     /// Returns whether a report of this kind presents its order as new, with the terms that it was submitted
@@ -226,6 +247,9 @@ impl<'a> Event<'a> {
             id: None,
             order_id: None,
             replaces: None,
+            break_id: None,
+            break_reason: None,
+            is_bust: None,
             trader: None,
             trader_name: None,
             account: None,
@@ -268,6 +292,11 @@ impl<'a> Event<'a> {
             defect: None,
             raw: raw.into(),
         }
+    }
+
+    /// Returns whether the event is of an export: it names rows by the store's own ids.
+    pub(crate) fn is_exported(&self) -> bool {
+        self.kind.is_about_break() || self.id.is_some() || self.order_id.is_some()
     }
 
     /// Returns when it happened, or else when the report was sent.

@@ -1,24 +1,31 @@
-//! Export and import: the exported events make the same orders, fills and actions in another store.
+//! Export and import: the exported events make the same orders, fills, actions and breaks in another store.
+
+use std::collections::HashMap;
 
 use tradeblotter::ingest::{
-    AnyFormat, Csv, Event, FormatName, Ndjson, Options, ReadOptions, Reader, Writer, export,
+    AnyFormat, Csv, Event, FormatName, Ndjson, Options, ReadOptions, Reader, Tally, Writer, export,
 };
 use tradeblotter::{
-    Error, Execution, ExecutionKind, ExecutionLog, Filter, Instructions, NewAction, NewBust,
-    NewExecutionLog, NewFill, NewOrder, Side, TimeInForce,
+    Blotter, Break, BreakReason, BreakResolution, Error, Execution, ExecutionKind, ExecutionLog,
+    Filter, Instructions, NewAction, NewBreakResolution, NewBust, NewCorrection, NewExecutionLog,
+    NewFill, NewOrder, Order, Outcome, Resolution, Side, TimeInForce, Totals, UnappliedReason,
+    UnappliedReport,
 };
+use uuid::Uuid;
 
 use tradeblotter_test_support::{
-    Contents, Database, append, fill_of, fix_by_account, noon, price, record, submit, trader,
+    Contents, Database, append, fill_of, noon, price, record, submit, trader, trading_day,
 };
-
-const DAY: &[u8] = include_bytes!("../../cli/data/day.fix");
 
 fn options() -> Options {
     Options { register_traders: true, ..Options::default() }
 }
 
 fn exported(db: &Database, name: FormatName) -> Vec<u8> {
+    exported_of(db, &Filter::default(), name)
+}
+
+fn exported_of(db: &Database, filter: &Filter<'_>, name: FormatName) -> Vec<u8> {
     let mut written = Vec::new();
     if name == FormatName::Csv {
         Csv::write_header(&mut written).unwrap();
@@ -26,7 +33,7 @@ fn exported(db: &Database, name: FormatName) -> Vec<u8> {
     let engine = db.blotter().engine();
     engine
         .snapshot(|tx| {
-            export(tx, &Filter::default(), |event: &Event<'_>| {
+            export(tx, filter, |event: &Event<'_>| {
                 match name {
                     FormatName::Csv => Csv::write(event, &mut written).unwrap(),
                     _ => Ndjson::write(event, &mut written).unwrap(),
@@ -38,7 +45,8 @@ fn exported(db: &Database, name: FormatName) -> Vec<u8> {
     written
 }
 
-fn ingested(db: &Database, input: &[u8], name: FormatName) {
+/// Ingests an input of which nothing is kept as a break.
+fn ingested(db: &Database, input: &[u8], name: FormatName) -> Tally {
     let engine = db.blotter().engine();
     let mut reader = Reader::new(input, AnyFormat::new(name, &ReadOptions::default()));
     let mut writer = Writer::new(options());
@@ -46,74 +54,93 @@ fn ingested(db: &Database, input: &[u8], name: FormatName) {
         assert_eq!(batch.malformed, []);
         writer.write(&engine, &batch.events).unwrap();
     }
-    writer.finish(&engine).unwrap();
+    assert_eq!(writer.finish(&engine).unwrap(), []);
+    let tally = writer.tally().clone();
+    assert_eq!((tally.broken, tally.without_effect), (0, 0));
+    tally
 }
 
-/// The contents of the store without times of recording, logins, and ids of amendments and breaks.
+/// The contents of the store without times of recording, logins, ids of entries, and ids of fills that were booked
+/// from breaks. The log of each order keeps its sequence.
 fn same(contents: &Contents) -> Vec<String> {
-    let mut said: Vec<String> =
+    let mut lines: Vec<String> =
         contents.traders.iter().map(|trader| format!("{} {}", trader.id, trader.name)).collect();
-    said.extend(contents.orders.iter().map(|order| {
+    lines.extend(contents.orders.iter().map(|order| {
         let mut order = order.clone();
         (order.created_at, order.updated_at) = (noon(), noon());
+        order.filled_notional = order.filled_notional.normalized();
         format!("{order:?}")
     }));
-    said.extend(contents.fills.iter().map(|fill| {
+    lines.extend(contents.fills.iter().map(|fill| {
         let mut fill = fill.clone();
         fill.created_at = noon();
-        let amended = contents.fills.iter().find(|of| Some(of.id) == fill.amends);
-        let amended = amended.map(|of| of.execution_id.clone());
-        if fill.amends.take().is_some() | fill.break_id.take().is_some() {
-            fill.id = uuid::Uuid::nil();
-        }
-        format!("{fill:?} {amended:?}")
+        format!("{fill:?}")
     }));
-    let mut log: Vec<&ExecutionLog> =
-        contents.log.iter().filter(|entry| entry.break_id.is_none()).collect();
+    lines.extend(contents.breaks.iter().map(|kept| {
+        let mut kept = kept.clone();
+        kept.created_at = noon();
+        (kept.acted_by, kept.acted_as) = (String::new(), String::new());
+        format!("{kept:?}")
+    }));
+    lines.extend(contents.resolutions.iter().map(|resolution| {
+        let mut resolution = resolution.clone();
+        resolution.created_at = noon();
+        (resolution.acted_by, resolution.acted_as) = (String::new(), String::new());
+        format!("{resolution:?}")
+    }));
+    let mut log: Vec<&ExecutionLog> = contents.log.iter().collect();
     log.sort_by_key(|entry| (entry.order_id, entry.sequence));
-    said.extend(log.into_iter().map(|entry| {
-        let about_fill = entry.fill_id.is_some();
+    let mut numbers: HashMap<Uuid, usize> = HashMap::new();
+    lines.extend(log.into_iter().map(|entry| {
+        let number = numbers.entry(entry.order_id).or_default();
+        *number += 1;
         format!(
-            "{} {} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{} {} {number:05} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             entry.order_id,
+            entry.trader_id,
             entry.action,
             entry.status,
-            entry.reason.as_ref().filter(|_| !about_fill),
+            entry.reason,
             entry.retry_attempt,
             entry.error_code,
             entry.venue_order_id,
             entry.reported_at,
+            entry.fill_id,
+            entry.break_id,
         )
     }));
-    said.sort();
-    said
+    // The database chooses the id of a fill that it books from a break.
+    let booked = contents.fills.iter().filter_map(|fill| Some((fill.id, fill.break_id?)));
+    for (fill, kept) in booked {
+        let (fill, kept) = (fill.to_string(), format!("booked from {kept}"));
+        for line in &mut lines {
+            if line.contains(&fill) {
+                *line = line.replace(&fill, &kept);
+            }
+        }
+    }
+    lines.sort();
+    lines
 }
 
-/// The breaks as they were reported.
-fn same_breaks(contents: &Contents) -> Vec<String> {
-    let mut said: Vec<_> = contents
-        .breaks
-        .iter()
-        .map(|broken| {
-            format!(
-                "{:?} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
-                broken.order_id,
-                broken.reason,
-                broken.client_order_id,
-                broken.venue,
-                broken.source,
-                broken.execution_id,
-                broken.refers_to,
-                broken.timestamp,
-                broken.quantity,
-                broken.price,
-                broken.commission,
-                broken.rebate,
-            )
-        })
-        .collect();
-    said.sort();
-    said
+/// Asserts that an export of the store makes the same store, and changes nothing the second time, there or here.
+pub fn assert_survives(db: &Database, name: FormatName) {
+    let events = exported(db, name);
+    let again = Database::migrated();
+    ingested(&again, &events, name);
+    let (out, back) = (same(&db.contents()), same(&again.contents()));
+    let lost: Vec<_> = out.iter().filter(|line| !back.contains(line)).collect();
+    let added: Vec<_> = back.iter().filter(|line| !out.contains(line)).collect();
+    assert!(
+        lost.is_empty() && added.is_empty(),
+        "{name}\nlost: {lost:#?}\nadded: {added:#?}\n{}",
+        String::from_utf8_lossy(&events)
+    );
+    for twice in [&again, db] {
+        let before = twice.contents();
+        assert_eq!(ingested(twice, &events, name).applied, 0, "{name}");
+        assert_eq!(twice.contents(), before, "{name}");
+    }
 }
 
 #[test]
@@ -186,17 +213,7 @@ fn what_is_exported_makes_the_same_database_and_changes_nothing_the_second_time(
     engine.transaction(|tx| tx.breaks().record_or_break(&too_many)).unwrap();
 
     for name in [FormatName::Ndjson, FormatName::Csv] {
-        let again = Database::migrated();
-        let events = exported(&db, name);
-        ingested(&again, &events, name);
-        assert_eq!(same(&again.contents()), same(&db.contents()), "{name}");
-        assert_eq!(same_breaks(&again.contents()), same_breaks(&db.contents()), "{name}");
-        let before = again.contents();
-        ingested(&again, &events, name);
-        assert_eq!(again.contents(), before, "{name}");
-        let before = db.contents();
-        ingested(&db, &events, name);
-        assert_eq!(db.contents(), before, "{name}");
+        assert_survives(&db, name);
     }
 }
 
@@ -220,33 +237,238 @@ fn the_same_execution_id_of_two_sources_is_two_fills_and_pence_are_no_currency_o
         let busted = contents.fills.iter().find(|fill| fill.is_bust).unwrap();
         assert_eq!(busted.source, "ONE");
     }
-    let again = Database::migrated();
-    ingested(&again, &exported(&db, FormatName::Ndjson), FormatName::Ndjson);
-    assert_eq!(same(&again.contents()), same(&db.contents()));
+    assert_survives(&db, FormatName::Ndjson);
 }
 
 #[test]
-fn a_trading_day_goes_out_and_in_with_the_breaks_of_orders_that_are_there() {
-    let db = Database::migrated();
-    let engine = db.blotter().engine();
-    let mut reader = Reader::new(DAY, fix_by_account());
-    let mut writer = Writer::new(options());
-    while let Some(batch) = reader.batch(500).unwrap() {
-        writer.write(&engine, &batch.events).unwrap();
+fn a_trading_day_goes_out_and_in() {
+    assert_survives(&trading_day(), FormatName::Ndjson);
+}
+
+/// An execution of 10 shares.
+fn execution(order_id: Option<Uuid>, id: &str) -> Execution<'_> {
+    Execution {
+        kind: ExecutionKind::Fill,
+        order_id,
+        trader_id: None,
+        client_order_id: None,
+        timestamp: noon(),
+        quantity: 10.into(),
+        price: "10.5".parse().unwrap(),
+        venue: "XNAS",
+        commission: 0.into(),
+        rebate: 0.into(),
+        source: None,
+        execution_id: Some(id),
+        raw: None,
     }
-    drop(engine);
-    let again = Database::migrated();
-    ingested(&again, &exported(&db, FormatName::Ndjson), FormatName::Ndjson);
-    let (out, back) = (same(&db.contents()), same(&again.contents()));
-    let lost: Vec<_> = out.iter().filter(|line| !back.contains(line)).collect();
-    let added: Vec<_> = back.iter().filter(|line| !out.contains(line)).collect();
-    assert_eq!((lost, added), (vec![], vec![]));
-    let breaks = |db: &Database| {
-        let breaks = db.contents().breaks.into_iter().filter(|kept| kept.order_id.is_some());
-        let mut breaks: Vec<_> =
-            breaks.map(|kept| (kept.reason, kept.order_id, kept.execution_id, kept.raw)).collect();
-        breaks.sort();
-        breaks
+}
+
+/// Stores an execution that becomes a break for this reason.
+fn broken(blotter: &Blotter, execution: &Execution<'_>, reason: BreakReason) -> Break {
+    let engine = blotter.engine();
+    let outcome = engine.transaction(|tx| tx.breaks().record_or_break(execution)).unwrap();
+    let Outcome::Broken(kept) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(kept.reason, reason);
+    kept
+}
+
+fn resolve(blotter: &Blotter, kept: &Break, resolution: Resolution) -> BreakResolution {
+    let new = NewBreakResolution { break_id: kept.id, resolution, reason: "the broker, says so" };
+    blotter.engine().transaction(|tx| tx.breaks().resolve(&new)).unwrap()
+}
+
+const BOOK: Resolution = Resolution::Book { order: None };
+
+fn cancel(blotter: &Blotter, order: &Order, reason: Option<&str>) {
+    let trader = blotter.trader(order.trader_id).unwrap();
+    trader.transaction(|tx| tx.execution_logs().cancel(order.id, reason)).unwrap();
+}
+
+#[test]
+fn breaks_of_each_reason_go_out_and_in_open_booked_and_dismissed() {
+    let db = Database::migrated();
+    let blotter = &db.blotter();
+    let ada = trader(blotter, "Ada");
+    let order = || submit(blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
+    let (open, ended, other) = (order(), order(), order());
+    let of = |order: &Order| Some(order.id);
+
+    // Orders that are unknown, named or not; that are stored later; or that a break is booked to.
+    let unknown = BreakReason::UnknownOrder;
+    broken(blotter, &execution(None, "U-1"), unknown);
+    let named = Execution {
+        trader_id: Some(ada.id),
+        client_order_id: Some("C-9"),
+        raw: Some("8=FIX, \"quoted\"\nand more"),
+        ..execution(None, "U-1")
     };
-    assert_eq!(breaks(&again), breaks(&db));
+    let kept = broken(blotter, &named, unknown);
+    resolve(blotter, &kept, Resolution::Book { order: of(&open) });
+    let kept = broken(blotter, &execution(None, "U-2"), unknown);
+    resolve(blotter, &kept, Resolution::Dismiss);
+    broken(blotter, &execution(Some(Uuid::from_u128(1)), "U-3"), unknown);
+    let later = Uuid::from_u128(2);
+    broken(blotter, &execution(Some(later), "U-4"), unknown);
+    let booked = broken(blotter, &execution(Some(later), "U-5"), unknown);
+    let dismissed = broken(blotter, &execution(Some(later), "U-6"), unknown);
+    let new_order = format!(
+        r#"{{"kind":"new_order","id":"{later}","trader":"{}","symbol":"MSFT","side":"BUY","order_type":"MARKET","quantity":"100"}}"#,
+        ada.id
+    );
+    ingested(&db, new_order.as_bytes(), FormatName::Ndjson);
+    resolve(blotter, &booked, BOOK);
+    resolve(blotter, &dismissed, Resolution::Dismiss);
+
+    // Executions of known orders.
+    let too_many = |id| Execution { quantity: 1000.into(), ..execution(of(&open), id) };
+    broken(blotter, &too_many("O-1"), BreakReason::OverFill);
+    let kept = broken(blotter, &too_many("O-2"), BreakReason::OverFill);
+    resolve(blotter, &kept, Resolution::Dismiss);
+    let fine = Execution { price: "10.50001".parse().unwrap(), ..execution(of(&open), "P-1") };
+    broken(blotter, &fine, BreakReason::Precision);
+    let half = Execution { quantity: "0.5".parse().unwrap(), ..execution(of(&open), "I-1") };
+    broken(blotter, &half, BreakReason::Invalid);
+    record(blotter, &NewFill { execution_id: Some("M-1"), ..fill_of(&open, 10, "10.40") }).unwrap();
+    let venue = fill_of(&open, 10, "10.40").venue;
+    let kept =
+        broken(blotter, &Execution { venue, ..execution(of(&open), "M-1") }, BreakReason::Mismatch);
+    resolve(blotter, &kept, Resolution::Dismiss);
+
+    // Late bookings, one of them of a fill without an execution id, which is corrected and busted then.
+    cancel(blotter, &ended, Some(&format!("replaced by order {}", open.id)));
+    let kept = broken(blotter, &execution(of(&ended), "L-1"), BreakReason::OrderEnded);
+    resolve(blotter, &kept, BOOK);
+    let unnamed = Execution { execution_id: None, ..execution(of(&ended), "") };
+    let kept = broken(blotter, &unnamed, BreakReason::OrderEnded);
+    let fill_id = resolve(blotter, &kept, BOOK).fill_id.unwrap();
+    let correction = NewCorrection {
+        amends: fill_id,
+        timestamp: noon(),
+        quantity_filled: 9,
+        price_at_fill: price("10.49"),
+        commission: "0.01".parse().unwrap(),
+        rebate: "0".parse().unwrap(),
+        execution_id: None,
+    };
+    let engine = blotter.engine();
+    let corrected = engine.transaction(|tx| tx.fills().correct(&correction)).unwrap();
+    let bust = NewBust { amends: corrected.id, timestamp: noon(), execution_id: None };
+    engine.transaction(|tx| tx.fills().bust(&bust)).unwrap();
+
+    // A break that is booked to an order of another chain, between actions on both.
+    append(blotter, &NewExecutionLog::new(other.id, NewAction::Approved)).unwrap();
+    let kept = broken(blotter, &execution(of(&ended), "X-1"), BreakReason::OrderEnded);
+    append(blotter, &NewExecutionLog::new(other.id, NewAction::Approved)).unwrap();
+    resolve(blotter, &kept, Resolution::Book { order: of(&other) });
+    let kept = broken(blotter, &execution(of(&ended), "X-2"), BreakReason::OrderEnded);
+    resolve(blotter, &kept, Resolution::Dismiss);
+
+    // A bust before its fill, one booked and one recorded already.
+    let bust_of = |of_fill, id| Execution {
+        kind: ExecutionKind::Bust { of: of_fill },
+        ..execution(of(&other), id)
+    };
+    let kept = broken(blotter, &bust_of("F-1", "B-1"), BreakReason::UnknownFill);
+    engine.transaction(|tx| tx.breaks().record_or_break(&execution(of(&other), "F-1"))).unwrap();
+    resolve(blotter, &kept, BOOK);
+    let kept = broken(blotter, &bust_of("F-2", "B-2"), BreakReason::UnknownFill);
+    engine.transaction(|tx| tx.breaks().record_or_break(&execution(of(&other), "F-2"))).unwrap();
+    engine.transaction(|tx| tx.breaks().record_or_break(&bust_of("F-2", "B-2"))).unwrap();
+    resolve(blotter, &kept, BOOK);
+
+    // Breaks that hold no execution.
+    let totals = |id: &'static str| Totals {
+        order_id: open.id,
+        venue: "XNAS",
+        execution_id: Some(id),
+        timestamp: noon(),
+        status: None,
+        filled_quantity: 99.into(),
+        average_price: None,
+        currency: None,
+        raw: Some("the venue's totals"),
+    };
+    let reconcile = |id| engine.transaction(|tx| tx.breaks().reconcile(&totals(id))).unwrap();
+    reconcile("T-1").unwrap();
+    resolve(blotter, &reconcile("T-2").unwrap(), Resolution::Dismiss);
+    let unapplied = |reason, order_id, id| UnappliedReport {
+        reason,
+        trader_id: Some(ada.id),
+        order_id,
+        client_order_id: Some("C-8"),
+        execution_id: id,
+        timestamp: noon(),
+        venue: "XNAS",
+        source: None,
+        quantity: "0.5".parse().unwrap(),
+        price: 0.into(),
+        detail: "cannot be applied",
+        raw: None,
+    };
+    let keep = |report: &UnappliedReport<'_>| {
+        engine.transaction(|tx| tx.breaks().record_unapplied(report)).unwrap()
+    };
+    keep(&unapplied(UnappliedReason::InvalidOrder, None, None));
+    let action = UnappliedReason::UnappliedAction;
+    keep(&unapplied(action, of(&ended), Some("A-1")));
+    let kept = keep(&unapplied(action, of(&ended), None));
+    resolve(blotter, &kept, Resolution::Dismiss);
+
+    for name in [FormatName::Ndjson, FormatName::Csv] {
+        assert_survives(&db, name);
+    }
+}
+
+#[test]
+fn the_words_of_a_trader_do_not_decide_what_is_exported() {
+    let db = Database::migrated();
+    let blotter = &db.blotter();
+    let ada = trader(blotter, "Ada");
+    let market = NewOrder::market(ada.id, Side::Buy, "AAPL", 100);
+    let due = NewOrder { expires_at: Some(noon()), ..market };
+    let orders: Vec<Order> =
+        [market, market, market, due].map(|new| submit(blotter, &new).unwrap()).into();
+    let replacing = NewOrder { replaces: Some(orders[0].id), ..market };
+    let last = submit(blotter, &replacing).unwrap();
+    cancel(blotter, &orders[1], Some(&format!("replaced by order {}", last.id)));
+    cancel(blotter, &orders[2], Some("expired"));
+    blotter.engine().transaction(|tx| tx.orders().expire_due(noon(), 10)).unwrap();
+    let recovered = |reason: &'static str| NewExecutionLog {
+        reason: Some(reason),
+        ..NewExecutionLog::new(
+            last.id,
+            NewAction::Recovered { retry_attempt: None, error_code: None, ended: None },
+        )
+    };
+    for reason in ["break: nothing", "break booked: nothing", "bust of fill", "replaces order"] {
+        append(blotter, &recovered(reason)).unwrap();
+    }
+    // A bust would reopen an order that was filled before it was replaced: the database cancels it.
+    let filled = submit(blotter, &market).unwrap();
+    let fill = record(blotter, &fill_of(&filled, 100, "10.40")).unwrap();
+    submit(blotter, &NewOrder { replaces: Some(filled.id), ..market }).unwrap();
+    let bust = NewBust { amends: fill.id, timestamp: noon(), execution_id: Some("B-1") };
+    blotter.engine().transaction(|tx| tx.fills().bust(&bust)).unwrap();
+    for name in [FormatName::Ndjson, FormatName::Csv] {
+        assert_survives(&db, name);
+    }
+}
+
+#[test]
+fn the_export_of_one_order_has_the_breaks_that_were_booked_to_it() {
+    let db = Database::migrated();
+    let blotter = &db.blotter();
+    let ada = trader(blotter, "Ada");
+    let order = submit(blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
+    let kept = broken(blotter, &execution(None, "U-1"), BreakReason::UnknownOrder);
+    resolve(blotter, &kept, Resolution::Book { order: Some(order.id) });
+    broken(blotter, &execution(None, "U-2"), BreakReason::UnknownOrder);
+    let filter = Filter { order_id: Some(order.id), ..Filter::default() };
+    let events = exported_of(&db, &filter, FormatName::Ndjson);
+    let again = Database::migrated();
+    ingested(&again, &events, FormatName::Ndjson);
+    let contents = again.contents();
+    assert_eq!((contents.breaks.len(), contents.resolutions.len()), (1, 1));
+    assert_eq!(contents.orders[0].filled_quantity, 10);
 }

@@ -13,6 +13,7 @@ use diesel::connection::SimpleConnection;
 use diesel::dsl::max;
 use diesel::prelude::*;
 use proptest::test_runner::TestCaseError;
+use tradeblotter::ingest::FormatName;
 use tradeblotter::schema::{break_resolutions, breaks, execution_logs, fills, orders};
 use tradeblotter::{
     self as store, Blotter, BreakReason, Commission, Error, ExecutionKind, NewBust, NewCorrection,
@@ -20,6 +21,7 @@ use tradeblotter::{
 };
 use uuid::Uuid;
 
+use crate::export::assert_survives;
 use crate::model::{
     Answer, Break, By, Command, Entry, Execution, Fill, Model, Order, Refusal, Resolution,
 };
@@ -120,6 +122,7 @@ impl<'t> Play<'t> {
                 break;
             }
         }
+        assert_survives(&db, FormatName::Ndjson);
         // A connection reports what it has counted when it ends.
         drop((blotter, sequences));
         let admin = &mut db.admin();

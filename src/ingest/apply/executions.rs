@@ -240,6 +240,10 @@ impl<'o> KnownExecutions<'o> {
             // A report that contradicts its order is a break already; that it is one is found when it is kept.
             _ => return Classification::New,
         };
+        // An export names the row itself, and lists its breaks by themselves.
+        if report.event.id.is_some() {
+            return Classification::New;
+        }
         let Some(id) = report.event.execution_id.as_deref() else { return Classification::New };
         let execution = execution_as_far_as_known(report, planned.order_id, self.options);
         let reported = KnownExecution::of_report(&execution);

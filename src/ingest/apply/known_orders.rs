@@ -47,22 +47,23 @@ pub(super) struct KnownOrder {
 }
 
 impl KnownOrders {
-    /// Loads the orders that these reports may refer to, with their chains.
+    /// Loads the orders that these reports may refer to, and those with these ids, with their chains.
     pub fn load(
         tx: &mut Tx<'_, Engine>,
         reports: &[&Report<'_>],
+        ids: impl Iterator<Item = Uuid>,
         options: &Options,
     ) -> Result<Self, Error> {
         let mut ids_of_traders: HashMap<Uuid, (HashSet<&str>, HashSet<&str>)> = HashMap::new();
-        let mut ids = HashSet::new();
+        let mut ids: HashSet<Uuid> = ids.collect();
         for Report { event, trader, .. } in reports {
+            ids.extend(event.order_id);
             let Ok(trader) = trader else { continue };
             let (client_ids, venue_ids) = ids_of_traders.entry(*trader).or_default();
             client_ids.extend(event.client_order_id.as_deref());
             client_ids.extend(event.original_client_order_id.as_deref());
             venue_ids.extend(event.venue_order_id.as_deref());
             venue_ids.extend(event.replaces_venue_order_id.as_deref());
-            ids.extend(event.order_id);
             ids.extend(event.id.filter(|_| event.kind == Kind::NewOrder));
             ids.extend(event.replaces);
             ids.extend(unnamed_order_id(*trader, event, options));

@@ -26,5 +26,6 @@ mod traders;
 mod writer;
 
 pub use options::Options;
+pub(super) use retry::BreakNumbers;
 pub use tally::{Problem, Tally};
 pub use writer::Writer;

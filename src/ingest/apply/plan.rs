@@ -27,6 +27,9 @@ pub(super) struct Plan<'e> {
     /// The steps of each order chain, by the chain's first order. Queues are independent of each other:
     /// they may be written in any order.
     pub queues: HashMap<Uuid, VecDeque<PlannedStep<'e>>>,
+    /// The breaks of an export that name no known order. They are written before the queues: one of these may
+    /// resolve such a break, or submit the order that it names.
+    pub unlogged_breaks: Vec<PlannedStep<'e>>,
     /// The reports that state the totals of an order, in their sequence.
     pub totals: Vec<(&'e Report<'e>, TotalsOf)>,
     /// Reports that depend on what the steps before them come to: they are planned when those are written.
@@ -34,6 +37,8 @@ pub(super) struct Plan<'e> {
     /// The order chains, and the ids, that deferred reports are about.
     deferred_chains: HashSet<Uuid>,
     deferred_ids: HashSet<(Uuid, &'e str)>,
+    /// The orders and the breaks that deferred events of an export make, by the store's own ids.
+    deferred_rows: HashSet<Uuid>,
     /// The order chains that have steps, with the first trading day of these.
     days: HashMap<Uuid, Option<NaiveDate>>,
 }
@@ -51,11 +56,21 @@ pub(super) struct Planner<'p, 'e> {
     pub orders: &'p mut KnownOrders,
     /// The entries of the log that are stored already: order chain and report id.
     pub known_reports: &'p mut HashSet<Uuid>,
+    /// The breaks that events of an export are about. Those that the batch stores are added.
+    pub known_breaks: &'p mut HashMap<Uuid, KnownBreak>,
     /// Why the database refuses the order that the report at this place presents.
     pub refused: &'p HashMap<usize, String>,
     /// Order chains whose rows another session has locked for too long.
     pub locked: &'p HashSet<Uuid>,
     pub options: &'e Options,
+}
+
+/// A break that events of an export are about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KnownBreak {
+    /// The order that it names, stored or not.
+    pub order_id: Option<Uuid>,
+    pub is_resolved: bool,
 }
 
 /// Why a report is kept as a break.
@@ -93,6 +108,23 @@ impl Refusal {
             reason => reason,
         };
         Self { reason, order_id: None, why }
+    }
+}
+
+impl Planner<'_, '_> {
+    /// Refuses a report of an order whose row another session has locked for too long.
+    fn refuse_locked(&self, order: &KnownOrder, kind: Kind) -> Result<(), Refusal> {
+        if self.locked.contains(&order.root) {
+            return Err(Refusal::locked(kind, order));
+        }
+        Ok(())
+    }
+
+    /// Returns the first orders of the chains whose logs an event of an export about a break concerns: that of the
+    /// order of the event, and that of the order that the break names.
+    fn roots_of_break(&self, event: &Event<'_>) -> [Option<Uuid>; 2] {
+        let named = event.break_id.and_then(|id| self.known_breaks.get(&id)?.order_id);
+        [event.order_id, named].map(|id| Some(self.orders.get(id?)?.root))
     }
 }
 
@@ -136,6 +168,11 @@ impl<'e> Plan<'e> {
                 false => Ok(Some(Fate::WithoutEffect)),
             };
         }
+        match kind {
+            Kind::Break => return self.add_break(report, planner),
+            Kind::Booked | Kind::Dismissed => return self.add_resolution(report, planner),
+            _ => {}
+        }
         let trader = match report.trader {
             Ok(trader) => *trader,
             Err(_) if !has_effect || kind == Kind::PendingNew => {
@@ -155,9 +192,7 @@ impl<'e> Plan<'e> {
         let Some(named) = named else {
             return self.add_first_report(report, trader, planner);
         };
-        if planner.locked.contains(&named.root) {
-            return Err(Refusal::locked(kind, &named));
-        }
+        planner.refuse_locked(&named, kind)?;
         // A report that is known is not compared again: the order with its id may have been replaced since.
         if self.is_known(report, &named, planner) {
             self.add_totals(report, planner.orders.bearer_of_id(&named));
@@ -194,6 +229,79 @@ impl<'e> Plan<'e> {
     fn is_known(&self, report: &Report<'e>, order: &KnownOrder, planner: &Planner<'_, 'e>) -> bool {
         let id = report_id(report.event, order.root, planner.options);
         !report.event.kind.is_execution() && planner.known_reports.contains(&id)
+    }
+
+    /// Adds a break of an export.
+    fn add_break(
+        &mut self,
+        report: &'e Report<'e>,
+        planner: &mut Planner<'_, 'e>,
+    ) -> Result<Option<Fate>, Refusal> {
+        let event = report.event;
+        let refuse = |why: &str| Refusal::new(event.kind, why);
+        let id = event.id.ok_or_else(|| refuse("id is missing"))?;
+        let reason = event.break_reason.ok_or_else(|| refuse("break_reason is missing"))?;
+        event.at.ok_or_else(|| refuse("at is missing"))?;
+        if let (Some(_), Err(why)) = (&event.trader, report.trader) {
+            return Err(refuse(why));
+        }
+        if planner.known_breaks.contains_key(&id) {
+            return Ok(Some(Fate::Known));
+        }
+        let known = KnownBreak { order_id: event.order_id, is_resolved: false };
+        let step = Step::ImportBreak { id, reason };
+        match event.order_id.and_then(|id| planner.orders.get(id)) {
+            Some(order) => {
+                planner.refuse_locked(order, event.kind)?;
+                self.push(order.root, report, Some(order.id), step);
+            }
+            None => {
+                let planned = PlannedStep { report, order_id: event.order_id, step };
+                self.unlogged_breaks.push(planned);
+            }
+        }
+        planner.known_breaks.insert(id, known);
+        Ok(None)
+    }
+
+    /// Adds the resolution of a break of an export.
+    fn add_resolution(
+        &mut self,
+        report: &'e Report<'e>,
+        planner: &mut Planner<'_, 'e>,
+    ) -> Result<Option<Fate>, Refusal> {
+        let event = report.event;
+        let refuse = |why: String| Refusal::new(event.kind, why);
+        let break_id = event.break_id.ok_or_else(|| refuse("break_id is missing".to_owned()))?;
+        event.reason.as_ref().ok_or_else(|| refuse("reason is missing".to_owned()))?;
+        let Some(known) = planner.known_breaks.get(&break_id).copied() else {
+            return Err(refuse(format!("there is no break {break_id} to resolve")));
+        };
+        if known.is_resolved {
+            return Ok(Some(Fate::Known));
+        }
+        let is_booked = event.kind == Kind::Booked;
+        let order = match event.order_id {
+            None if is_booked => return Err(refuse("order_id is missing".to_owned())),
+            None => None,
+            Some(id) => {
+                let order = planner.orders.get(id);
+                Some(order.ok_or_else(|| refuse(format!("there is no order {id}")))?)
+            }
+        };
+        let concerned = [order, known.order_id.and_then(|id| planner.orders.get(id))];
+        concerned
+            .into_iter()
+            .flatten()
+            .try_for_each(|order| planner.refuse_locked(order, event.kind))?;
+        // What follows in the log of the order that the break names comes after the entry of the resolution.
+        let roots = concerned.map(|order| order.map(|order| order.root));
+        let root = roots[0].unwrap_or_default();
+        self.deferred_chains.extend(roots[1].filter(|other| *other != root));
+        let order_id = order.map(|order| order.id);
+        self.push(root, report, order_id, Step::Resolve { break_id, is_booked });
+        planner.known_breaks.insert(break_id, KnownBreak { is_resolved: true, ..known });
+        Ok(None)
     }
 
     /// Adds the step that a report adds to an order.
@@ -353,9 +461,7 @@ impl<'e> Plan<'e> {
             self.add_totals(report, &order);
             return self.add_step(report, &order, planner);
         };
-        if planner.locked.contains(&named.root) {
-            return Err(Refusal::locked(kind, &named));
-        }
+        planner.refuse_locked(&named, kind)?;
         named.terms.check(event, options).map_err(|why| Refusal::mismatch(kind, &named, why))?;
         let has_id =
             client_order_id.is_some() && named.terms.client_order_id.as_deref() == client_order_id;
@@ -510,10 +616,24 @@ impl<'e> Plan<'e> {
 
     /// Returns whether what a report means depends on steps that are yet to be written.
     fn must_wait(&self, report: &Report<'e>, planner: &Planner<'_, 'e>) -> bool {
-        let (event, Ok(trader)) = (report.event, report.trader) else { return false };
+        let event = report.event;
         if self.deferred_chains.is_empty() && self.days.is_empty() {
             return false;
         }
+        let rows = [event.order_id, event.break_id, event.replaces];
+        if rows.iter().flatten().any(|id| self.deferred_rows.contains(id)) {
+            return true;
+        }
+        if event.kind.is_about_break() {
+            let [own, named] = planner.roots_of_break(event);
+            let is_deferred = |root: &Uuid| self.deferred_chains.contains(root);
+            // A break that is booked to an order of another chain is in the logs of both.
+            return own.iter().chain(&named).any(is_deferred)
+                || own.is_some()
+                    && named
+                        .is_some_and(|named| own != Some(named) && self.days.contains_key(&named));
+        }
+        let Ok(trader) = report.trader else { return false };
         if !self.deferred_ids.is_empty()
             && ids(event).any(|id| self.deferred_ids.contains(&(*trader, id)))
         {
@@ -549,6 +669,14 @@ impl<'e> Plan<'e> {
 
     /// Plans a report later, and all others that may depend on it.
     fn defer(&mut self, report: &'e Report<'e>, planner: &Planner<'_, 'e>) {
+        let event = report.event;
+        let is_row = event.kind == Kind::NewOrder || event.kind == Kind::Break;
+        self.deferred_rows.extend(event.id.filter(|_| is_row));
+        if event.kind.is_about_break() {
+            self.deferred_chains.extend(planner.roots_of_break(event).into_iter().flatten());
+            self.deferred.push(report);
+            return;
+        }
         if let Ok(trader) = report.trader {
             self.deferred_ids.extend(ids(report.event).map(|id| (*trader, id)));
             let order = order_concerned(report.event, *trader, planner);

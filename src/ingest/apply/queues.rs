@@ -11,8 +11,8 @@ use super::kept;
 use super::options::Options;
 use super::order_chain::{chain_filled, fills_of_execution, orders_of};
 use super::plan::TotalsOf;
-use super::retry::resolve_if_open;
-use super::step::{PlannedStep, Report, Step, execution};
+use super::retry::{resolve_if_open, resolve_if_open_as};
+use super::step::{PlannedStep, Report, Step, execution, execution_as_far_as_known};
 use super::tally::{Fate, Outcome};
 use super::terms::Terms;
 use super::totals::{LatestTotals, VenueTotals};
@@ -53,7 +53,14 @@ impl QueueWriter<'_, '_> {
     ///
     /// It stops if the database refuses an order, or a concurrent session has submitted it first: the steps that
     /// follow were planned for that order. The caller rolls back, and plans again.
-    pub fn write(&mut self, queues: HashMap<Uuid, VecDeque<PlannedStep<'_>>>) -> Result<(), Error> {
+    pub fn write(
+        &mut self,
+        unlogged_breaks: &[PlannedStep<'_>],
+        queues: HashMap<Uuid, VecDeque<PlannedStep<'_>>>,
+    ) -> Result<(), Error> {
+        for planned in unlogged_breaks {
+            self.write_alone(planned)?;
+        }
         let mut queues = self.remove_known(queues)?;
         while !queues.is_empty() {
             let orders =
@@ -62,14 +69,22 @@ impl QueueWriter<'_, '_> {
             if self.is_outdated || !self.refused.is_empty() {
                 return Ok(());
             }
-            let fills = pop_matching(&mut queues, Take::All, |step| matches!(step, Step::Fill(..)));
+            let fills =
+                pop_matching(&mut queues, Take::Fills, |step| matches!(step, Step::Fill(..)));
             self.record_fills(&fills)?;
             let entries = pop_matching(&mut queues, Take::First, |step| {
                 matches!(step, Step::Log(_) | Step::LogVenueId(_))
             });
             self.log_actions(&entries)?;
             let others = pop_matching(&mut queues, Take::All, |step| {
-                matches!(step, Step::Execution(_) | Step::Crossing { .. } | Step::Break(..))
+                matches!(
+                    step,
+                    Step::Execution(_)
+                        | Step::Crossing { .. }
+                        | Step::Break(..)
+                        | Step::ImportBreak { .. }
+                        | Step::Resolve { .. }
+                )
             });
             for planned in others {
                 self.write_alone(&planned)?;
@@ -296,6 +311,8 @@ impl QueueWriter<'_, '_> {
             Step::Crossing { execution, root, last } => {
                 self.record_crossing(planned, execution, *root, *last)
             }
+            Step::ImportBreak { id, reason } => self.import_break(planned, *id, *reason),
+            Step::Resolve { break_id, is_booked } => self.resolve(planned, *break_id, *is_booked),
             Step::Submit(_) | Step::Log(_) | Step::LogVenueId(_) | Step::Fill(..) => Ok(()),
         }
     }
@@ -313,6 +330,59 @@ impl QueueWriter<'_, '_> {
         let fills = fills_of_execution(self.tx, order_id, amended)?;
         let amended = fills.iter().find(|fill| fill.source == execution.source());
         Ok(amended.map(|fill| fill.order_id))
+    }
+
+    /// Stores a break of an export.
+    fn import_break(
+        &mut self,
+        planned: &PlannedStep<'_>,
+        id: Uuid,
+        reason: BreakReason,
+    ) -> Result<(), Error> {
+        let report = planned.report;
+        let order_id = self.order_of(planned);
+        let execution = execution_as_far_as_known(report, order_id, self.options);
+        let detail = report.event.reason.as_deref().unwrap_or_default();
+        match self.tx.breaks().import(id, &execution, reason, detail) {
+            Ok(kept) if kept.id == id => self.outcome.set(report.place, Fate::Applied),
+            // The same report is a break of this store.
+            Ok(_) => self.outcome.set(report.place, Fate::Known),
+            Err(error) if error.is_refusal() => {
+                self.keep(planned, BreakReason::UnappliedAction, &error.to_string())?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Resolves a break as an export says.
+    fn resolve(
+        &mut self,
+        planned: &PlannedStep<'_>,
+        break_id: Uuid,
+        is_booked: bool,
+    ) -> Result<(), Error> {
+        let event = planned.report.event;
+        let resolution = match is_booked {
+            true => breaks::Resolution::Book { order: self.order_of(planned) },
+            false => breaks::Resolution::Dismiss,
+        };
+        let reason = event.reason.as_deref().unwrap_or_default();
+        let new = NewBreakResolution { break_id, resolution, reason };
+        let id = event.id.unwrap_or_else(Uuid::now_v7);
+        match resolve_if_open_as(self.tx, id, &new) {
+            Ok(true) => {
+                self.outcome.tally.fills += u64::from(is_booked);
+                self.outcome.set(planned.report.place, Fate::Applied);
+            }
+            // A concurrent import of the same export has resolved it.
+            Ok(false) => self.outcome.set(planned.report.place, Fate::Known),
+            Err(error) if error.is_refusal() => {
+                self.keep(planned, BreakReason::UnappliedAction, &error.to_string())?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Records a fill under the id of a replaced order.
@@ -495,6 +565,8 @@ impl QueueWriter<'_, '_> {
 enum Take {
     First,
     All,
+    /// All, but of the fills of an export only those that stand in the sequence in which a batch records them.
+    Fills,
 }
 
 /// Removes from the head of each queue the steps that match, and returns them.
@@ -503,14 +575,33 @@ fn pop_matching<'e>(
     take: Take,
     matches: impl Fn(&Step<'e>) -> bool,
 ) -> Vec<PlannedStep<'e>> {
-    let mut popped = Vec::new();
+    let mut popped: Vec<PlannedStep<'e>> = Vec::new();
     for queue in queues {
-        while queue.front().is_some_and(|planned| matches(&planned.step)) {
-            popped.extend(queue.pop_front());
-            if take == Take::First {
+        let mut is_first = true;
+        while let Some(next) = queue.front().filter(|planned| matches(&planned.step)) {
+            let goes_on = match take {
+                Take::First => false,
+                Take::All => true,
+                Take::Fills => popped.last().is_none_or(|last| !is_recorded_before(next, last)),
+            };
+            if !is_first && !goes_on {
                 break;
             }
+            is_first = false;
+            popped.extend(queue.pop_front());
         }
     }
     popped
+}
+
+/// Returns whether a batch records the fill of this step before the other, which an export has before it.
+fn is_recorded_before(planned: &PlannedStep<'_>, other: &PlannedStep<'_>) -> bool {
+    let (Step::Fill(_, new), Step::Fill(_, before)) = (&planned.step, &other.step) else {
+        return false;
+    };
+    let (at, at_before) = (new.timestamp, before.timestamp);
+    let id = (new.source(), new.execution_id);
+    planned.report.event.is_exported()
+        && planned.order_id == other.order_id
+        && (at, id) < (at_before, (before.source(), before.execution_id))
 }

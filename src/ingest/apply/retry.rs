@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 
 use diesel::prelude::*;
+use uuid::Uuid;
 
 use super::kept::MAX_RAW;
 use crate::breaks::{Break, Breaks, NewBreakResolution};
@@ -14,14 +15,14 @@ use crate::ingest::formats::{ReadOptions, read_message};
 use crate::types::enums::BreakReason;
 
 /// The numbers of a break as text, for its event to borrow.
-pub(super) struct Numbers {
-    quantity: String,
-    price: String,
-    commission: String,
-    rebate: String,
+pub(in crate::ingest) struct BreakNumbers {
+    pub quantity: String,
+    pub price: String,
+    pub commission: String,
+    pub rebate: String,
 }
 
-impl Numbers {
+impl BreakNumbers {
     pub fn of(kept: &Break) -> Self {
         Self {
             quantity: kept.quantity.to_plain_string(),
@@ -41,7 +42,7 @@ const NOT_TEXT: &str = "--encoding";
 /// which says more than they hold, unless the break keeps only a part of it.
 pub(super) fn event_of<'b>(
     kept: &'b Break,
-    numbers: &'b Numbers,
+    numbers: &'b BreakNumbers,
     options: &ReadOptions,
 ) -> Option<Event<'b>> {
     let is_execution = !matches!(
@@ -74,15 +75,24 @@ pub(super) fn resolve_if_open(
     tx: &mut Tx<'_, Engine>,
     resolution: &NewBreakResolution<'_>,
 ) -> Result<bool, Error> {
+    resolve_if_open_as(tx, Uuid::now_v7(), resolution)
+}
+
+/// Resolves a break as [`resolve_if_open`] does, under an id that the caller has chosen for the resolution.
+pub(super) fn resolve_if_open_as(
+    tx: &mut Tx<'_, Engine>,
+    id: Uuid,
+    resolution: &NewBreakResolution<'_>,
+) -> Result<bool, Error> {
     let role = tx.role();
-    match tx.conn().transaction(|conn| Breaks { conn, role }.resolve(resolution)) {
+    match tx.conn().transaction(|conn| Breaks { conn, role }.resolve_as(id, resolution)) {
         Ok(_) => Ok(true),
         Err(error) if error.constraint() == Some("uq_break_resolutions_break_id") => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-fn execution_of<'b>(kept: &'b Break, numbers: &'b Numbers) -> Event<'b> {
+fn execution_of<'b>(kept: &'b Break, numbers: &'b BreakNumbers) -> Event<'b> {
     let kind = match (&kept.refers_to, kept.is_bust) {
         (None, _) => Kind::Fill,
         (_, true) => Kind::Bust,

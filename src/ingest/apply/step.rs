@@ -54,6 +54,10 @@ pub(super) enum Step<'e> {
     Crossing { execution: Execution<'e>, root: Uuid, last: Uuid },
     /// Keep the report as a break, with the reason in words.
     Break(BreakReason, String),
+    /// Store a break of an export, as it is there.
+    ImportBreak { id: Uuid, reason: BreakReason },
+    /// Resolve a break as an export says: book it to the order of the step, or dismiss it.
+    Resolve { break_id: Uuid, is_booked: bool },
 }
 
 /// A step, with the report and the order that it is for.
@@ -118,6 +122,7 @@ pub(super) fn action<'e>(
         }
         Kind::Fill | Kind::Bust | Kind::Correct => return None,
         Kind::NewOrder | Kind::CancelRejected | Kind::PendingNew | Kind::Status => return None,
+        Kind::Break | Kind::Booked | Kind::Dismissed => return None,
     };
     Some(NewExecutionLog {
         reason,
@@ -202,7 +207,10 @@ pub(super) fn execution_as_far_as_known<'e>(
     options: &'e Options,
 ) -> Execution<'e> {
     let event = report.event;
+    let is_bust = event.is_bust == Some(true);
     let kind = match (event.kind, event.refers_to.as_deref()) {
+        (Kind::Break, Some(of)) if is_bust => ExecutionKind::Bust { of },
+        (Kind::Break, Some(of)) => ExecutionKind::Correction { of },
         (Kind::Bust, Some(of)) => ExecutionKind::Bust { of },
         (Kind::Correct, Some(of)) => ExecutionKind::Correction { of },
         _ => ExecutionKind::Fill,

@@ -12,9 +12,9 @@ use super::executions::KnownExecutions;
 use super::kept;
 use super::known_orders::KnownOrders;
 use super::options::Options;
-use super::plan::{Plan, Planner};
+use super::plan::{KnownBreak, Plan, Planner};
 use super::queues::QueueWriter;
-use super::retry::{Numbers, event_of, resolve_if_open};
+use super::retry::{BreakNumbers, event_of, resolve_if_open};
 use super::step::{Report, report_id};
 use super::tally::{Fate, Outcome, Problem, Tally};
 use super::totals::{self, COMPARED, LatestTotals, VenueTotals};
@@ -26,9 +26,9 @@ use crate::database::role::Engine;
 use crate::database::session::Session;
 use crate::database::transaction::Tx;
 use crate::error::Error;
-use crate::ingest::event::Event;
+use crate::ingest::event::{Event, Kind};
 use crate::ingest::formats::ReadOptions;
-use crate::schema::execution_logs;
+use crate::schema::{break_resolutions, breaks, execution_logs};
 use crate::types::enums::BreakReason;
 
 /// Attempts before giving up when a batch conflicts with other writers each time. Writers of the same
@@ -91,6 +91,8 @@ pub struct Writer {
     batches: u64,
     /// Whether the breaks of all sources are tried again.
     retries_all: bool,
+    /// Whether the input is an export. Its breaks stay as they are.
+    is_export: bool,
     tally: Tally,
 }
 
@@ -137,6 +139,7 @@ impl Writer {
             locked: HashSet::new(),
             batches: 0,
             retries_all: false,
+            is_export: false,
             tally: Tally::default(),
         }
     }
@@ -193,6 +196,7 @@ impl Writer {
             }
             applied => applied?,
         };
+        self.is_export |= events.iter().any(Event::is_exported);
         self.merge(store, batch)
     }
 
@@ -216,12 +220,13 @@ impl Writer {
             })
             .collect();
         let reports: Vec<&Report<'_>> = reports.iter().collect();
-        let known_orders = KnownOrders::load(tx, &reports, &self.options)?;
+        let known_orders = KnownOrders::load(tx, &reports, std::iter::empty(), &self.options)?;
         Ok(known_orders.roots())
     }
 
     /// Ends the input: applies the open breaks of its traders that lack nothing any more, and keeps a break
-    /// ([`BreakReason::Totals`]) for each order whose totals differ from those that its venue reported last.
+    /// ([`BreakReason::Totals`]) for each order whose totals differ from those that its venue reported last. The breaks
+    /// of an export stay open if they are open there.
     ///
     /// Returns the first 1,000 reports that are kept as open breaks, or whose totals are, in the sequence of the
     /// input.
@@ -260,6 +265,9 @@ impl Writer {
 
     fn finish_with(&mut self, store: &mut Store<'_, '_, '_>) -> Result<Vec<Problem>, Error> {
         self.locked.clear();
+        if self.is_export {
+            return Ok(mem::take(&mut self.problems));
+        }
         let mut traders: Vec<Uuid> = self.traders.values().copied().collect();
         traders.extend(self.options.trader);
         self.heal(store, Some(&traders))?;
@@ -339,11 +347,14 @@ impl Writer {
         outcome: &mut Outcome,
     ) -> Result<Round<'r>, Error> {
         let options = &self.options;
-        let mut known_orders = KnownOrders::load(tx, reports, options)?;
+        let mut known_breaks = known_breaks(tx, reports)?;
+        let named = known_breaks.values().filter_map(|known| known.order_id);
+        let mut known_orders = KnownOrders::load(tx, reports, named, options)?;
         let mut known_reports = known_reports(tx, reports, &known_orders, options)?;
         let mut planner = Planner {
             orders: &mut known_orders,
             known_reports: &mut known_reports,
+            known_breaks: &mut known_breaks,
             refused,
             locked: &self.locked,
             options,
@@ -362,7 +373,7 @@ impl Writer {
             may_plan_again,
             is_outdated: false,
         };
-        writer.write(plan.queues)?;
+        writer.write(&plan.unlogged_breaks, plan.queues)?;
         let QueueWriter { stored_ids, refused, is_outdated, .. } = writer;
         let stored_id = |id| stored_ids.get(&id).copied().unwrap_or(id);
         // What a report that is kept as a break counts, the store can't have.
@@ -443,7 +454,7 @@ impl Writer {
     /// Tries breaks again, and resolves those that are applied.
     fn retry_page(&self, tx: &mut Tx<'_, Engine>, page: &[Break]) -> Result<Outcome, Error> {
         self.force_index_plans(tx)?;
-        let numbers: Vec<Numbers> = page.iter().map(Numbers::of).collect();
+        let numbers: Vec<BreakNumbers> = page.iter().map(BreakNumbers::of).collect();
         let (breaks, events): (Vec<&Break>, Vec<Event<'_>>) = page
             .iter()
             .zip(&numbers)
@@ -541,7 +552,7 @@ impl Writer {
             let healed = store.run(|tx| {
                 let mut healed = 0;
                 for kept in page.iter().filter(|kept| kept.reason == BreakReason::Totals) {
-                    let numbers = Numbers::of(kept);
+                    let numbers = BreakNumbers::of(kept);
                     let event = event_of(kept, &numbers, self.read_options(kept));
                     healed += u64::from(totals::heal_if_equal(tx, kept, event.as_ref())?);
                 }
@@ -577,6 +588,32 @@ struct Round<'r> {
     refused: HashMap<usize, String>,
     totals: Vec<VenueTotals>,
     deferred: Vec<&'r Report<'r>>,
+}
+
+/// Returns the stored breaks that events of an export are about.
+fn known_breaks(
+    tx: &mut Tx<'_, Engine>,
+    reports: &[&Report<'_>],
+) -> Result<HashMap<Uuid, KnownBreak>, Error> {
+    let about_breaks = reports.iter().filter(|report| report.event.kind.is_about_break());
+    let ids: Vec<Uuid> = about_breaks
+        .filter_map(|report| match report.event.kind {
+            Kind::Break => report.event.id,
+            _ => report.event.break_id,
+        })
+        .collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let known: Vec<(Uuid, Option<Uuid>, Option<Uuid>)> = breaks::table
+        .left_join(break_resolutions::table)
+        .filter(breaks::id.eq_any(ids))
+        .select((breaks::id, breaks::order_id, break_resolutions::id.nullable()))
+        .load(tx.conn())?;
+    let known = known.into_iter().map(|(id, order_id, resolution)| {
+        (id, KnownBreak { order_id, is_resolved: resolution.is_some() })
+    });
+    Ok(known.collect())
 }
 
 /// Returns the report ids under which the log has actions of these reports already.

@@ -274,7 +274,7 @@ fn event<'a>(update: RawObject<'a>, line: u64, raw: &'a str) -> Option<Event<'a>
     if let Some(name) = repeated {
         defects::append(&mut event.defect, format!("{name} occurs twice"));
     }
-    defects::record(&mut event, unreadable);
+    defects::record(&mut event, unreadable, true);
     Some(event)
 }
 

@@ -228,10 +228,12 @@ impl Format for Csv {
         let raw = format!("{header}\n{}", show(row));
         let mut event = Event::new(kind, line, raw);
         let mut unreadable = Vec::new();
+        let mut has_raw = false;
         for (column, value) in columns.iter().zip(values) {
             if value.is_empty() || *column == Some("kind") {
                 continue;
             }
+            has_raw |= *column == Some("raw");
             let set = match (column, utf_8(value)) {
                 (_, None) => Err(NOT_UTF_8.to_owned()),
                 (Some(field), Some(text)) if is_id(field) && is_rounded(&text) => Err(format!(
@@ -246,7 +248,7 @@ impl Format for Csv {
                 unreadable.push(Unreadable { field: field.to_owned(), what });
             }
         }
-        defects::record(&mut event, unreadable);
+        defects::record(&mut event, unreadable, has_raw);
         Ok(Some(event))
     }
 

@@ -13,13 +13,18 @@ pub(super) struct Unreadable {
 /// Records the fields of a report that cannot be read, after all others have been set: in its
 /// [`defect`](Event::defect) if the report must not be applied without one of them, or else in its
 /// [`note`](Event::note).
-pub(super) fn record(event: &mut Event<'_>, unreadable: Vec<Unreadable>) {
+///
+/// `has_raw` tells whether the report has a field for its original message. A break without one has none.
+pub(super) fn record(event: &mut Event<'_>, unreadable: Vec<Unreadable>, has_raw: bool) {
     for Unreadable { field, what } in unreadable {
         if is_essential(event, &field) {
             append(&mut event.defect, what);
         } else {
             append(&mut event.note, format!("{what}; it is left out"));
         }
+    }
+    if event.kind == Kind::Break && event.defect.is_none() && !has_raw {
+        event.raw = "".into();
     }
 }
 
@@ -38,6 +43,7 @@ pub(super) fn append(to: &mut Option<String>, text: String) {
 /// report is applied in the same way. All others are essential, and so is what no event has a field for.
 fn is_essential(event: &Event<'_>, field: &str) -> bool {
     match field {
+        _ if event.kind.is_about_break() => true,
         "average_price" | "commission" | "rebate" | "currency" | "expires_at" | "received_at"
         | "sequence" | "reason" | "error_code" | "retry_attempt" | "venue" | "trader_name" => false,
         // One of the two is enough.

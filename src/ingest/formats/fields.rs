@@ -102,6 +102,9 @@ fields! {
     id: parse_value format_value,
     order_id: parse_value format_value,
     replaces: parse_value format_value,
+    break_id: parse_value format_value,
+    break_reason: parse_value format_value,
+    is_bust: parse_value format_value,
 }
 
 /// What is wrong with a name that no field has.

@@ -94,6 +94,10 @@ impl Format for Ndjson {
         let mut event =
             Event::new(kind(&fields).map_err(|why| malformed(Some("kind"), why))?, line, text);
         let mut unreadable = Vec::new();
+        let has_raw = |(field, value): &(Cow<'_, str>, Value<'_>)| {
+            field == "raw" && matches!(value, Value::Text(_))
+        };
+        let has_raw = fields.iter().any(has_raw);
         let mut seen: Vec<&str> = Vec::with_capacity(fields.len());
         for (field, value) in &fields {
             let set = match value {
@@ -119,7 +123,7 @@ impl Format for Ndjson {
                 unreadable.push(Unreadable { field: field.to_string(), what });
             }
         }
-        defects::record(&mut event, unreadable);
+        defects::record(&mut event, unreadable, has_raw);
         Ok(Some(event))
     }
 
