@@ -1286,6 +1286,10 @@ DECLARE
     has_breaks boolean;
     replaced text;
 BEGIN
+    IF NEW.replaces IS NOT NULL THEN
+        -- Before SUBMITTED takes its number: in the log it follows all that the replaced order did while it was open.
+        SELECT status::text INTO replaced FROM orders WHERE id = NEW.replaces FOR NO KEY UPDATE;
+    END IF;
     INSERT INTO execution_logs (
         sequence, order_id, trader_id, action, status, timestamp, created_at, reason
     )
@@ -1306,7 +1310,6 @@ BEGIN
         WHERE id = NEW.id;
     END IF;
     IF NEW.replaces IS NOT NULL THEN
-        SELECT status::text INTO replaced FROM orders WHERE id = NEW.replaces FOR NO KEY UPDATE;
         IF replaced IN ('PENDING', 'PARTIAL') THEN
             PERFORM blotter_end_replaced(NEW.replaces, NEW.id);
         ELSIF replaced = 'FILLED' THEN
