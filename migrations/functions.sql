@@ -42,7 +42,8 @@ BEGIN
         RETURN NULL;
     ELSIF meant IS NULL AND refers_to ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN
         SELECT id INTO meant FROM fills
-        WHERE id = refers_to::uuid AND root_id = chain AND execution_id IS NULL;
+        WHERE (id = refers_to::uuid OR break_id = refers_to::uuid) AND root_id = chain
+        ORDER BY id <> refers_to::uuid LIMIT 1;
     END IF;
     RETURN (
         WITH RECURSIVE amended AS (

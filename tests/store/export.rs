@@ -8,8 +8,8 @@ use tradeblotter::ingest::{
 use tradeblotter::{
     Blotter, Break, BreakReason, BreakResolution, Error, Execution, ExecutionKind, ExecutionLog,
     Filter, Instructions, NewAction, NewBreakResolution, NewBust, NewCorrection, NewExecutionLog,
-    NewFill, NewOrder, Order, Outcome, Resolution, Side, TimeInForce, Totals, UnappliedReason,
-    UnappliedReport,
+    NewFill, NewOrder, Order, Outcome, Resolution, Side, TimeInForce, Totals, Trader,
+    UnappliedReason, UnappliedReport,
 };
 use uuid::Uuid;
 
@@ -50,7 +50,9 @@ fn ingested(db: &Database, input: &[u8], name: FormatName) -> Tally {
     let engine = db.blotter().engine();
     let mut reader = Reader::new(input, AnyFormat::new(name, &ReadOptions::default()));
     let mut writer = Writer::new(options());
-    while let Some(batch) = reader.batch(100).unwrap() {
+    // What an export makes does not depend on where its batches end.
+    let size = if name == FormatName::Csv { 7 } else { 1000 };
+    while let Some(batch) = reader.batch(size).unwrap() {
         assert_eq!(batch.malformed, []);
         writer.write(&engine, &batch.events).unwrap();
     }
@@ -60,11 +62,19 @@ fn ingested(db: &Database, input: &[u8], name: FormatName) -> Tally {
     tally
 }
 
-/// The contents of the store without times of recording, logins, ids of entries, and ids of fills that were booked
-/// from breaks. The log of each order keeps its sequence.
-fn same(contents: &Contents) -> Vec<String> {
+/// The contents of the store without times of recording, logins, traders who did nothing, ids of entries, and ids of
+/// fills that were booked from breaks. The log of each order keeps its sequence.
+///
+/// The database chooses the id of a fill that it books from a break: `booked` has those of both stores, since the
+/// detail of a break may name one of the other store.
+fn same(contents: &Contents, booked: &[(Uuid, Uuid)]) -> Vec<String> {
+    let is_named = |trader: &&Trader| {
+        contents.orders.iter().any(|order| order.trader_id == trader.id)
+            || contents.breaks.iter().any(|kept| kept.trader_id == Some(trader.id))
+    };
+    let traders = contents.traders.iter().filter(is_named);
     let mut lines: Vec<String> =
-        contents.traders.iter().map(|trader| format!("{} {}", trader.id, trader.name)).collect();
+        traders.map(|trader| format!("{} {}", trader.id, trader.name)).collect();
     lines.extend(contents.orders.iter().map(|order| {
         let mut order = order.clone();
         (order.created_at, order.updated_at) = (noon(), noon());
@@ -109,8 +119,6 @@ fn same(contents: &Contents) -> Vec<String> {
             entry.break_id,
         )
     }));
-    // The database chooses the id of a fill that it books from a break.
-    let booked = contents.fills.iter().filter_map(|fill| Some((fill.id, fill.break_id?)));
     for (fill, kept) in booked {
         let (fill, kept) = (fill.to_string(), format!("booked from {kept}"));
         for line in &mut lines {
@@ -128,14 +136,13 @@ pub fn assert_survives(db: &Database, name: FormatName) {
     let events = exported(db, name);
     let again = Database::migrated();
     ingested(&again, &events, name);
-    let (out, back) = (same(&db.contents()), same(&again.contents()));
+    let (out, back) = (db.contents(), again.contents());
+    let fills = out.fills.iter().chain(&back.fills);
+    let booked: Vec<_> = fills.filter_map(|fill| Some((fill.id, fill.break_id?))).collect();
+    let (out, back) = (same(&out, &booked), same(&back, &booked));
     let lost: Vec<_> = out.iter().filter(|line| !back.contains(line)).collect();
     let added: Vec<_> = back.iter().filter(|line| !out.contains(line)).collect();
-    assert!(
-        lost.is_empty() && added.is_empty(),
-        "{name}\nlost: {lost:#?}\nadded: {added:#?}\n{}",
-        String::from_utf8_lossy(&events)
-    );
+    assert!(lost.is_empty() && added.is_empty(), "{name}\nlost: {lost:#?}\nadded: {added:#?}");
     for twice in [&again, db] {
         let before = twice.contents();
         assert_eq!(ingested(twice, &events, name).applied, 0, "{name}");
@@ -445,7 +452,7 @@ fn the_words_of_a_trader_do_not_decide_what_is_exported() {
         append(blotter, &recovered(reason)).unwrap();
     }
     // A bust would reopen an order that was filled before it was replaced: the database cancels it.
-    let filled = submit(blotter, &market).unwrap();
+    let filled = submit(blotter, &due).unwrap();
     let fill = record(blotter, &fill_of(&filled, 100, "10.40")).unwrap();
     submit(blotter, &NewOrder { replaces: Some(filled.id), ..market }).unwrap();
     let bust = NewBust { amends: fill.id, timestamp: noon(), execution_id: Some("B-1") };

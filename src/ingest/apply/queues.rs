@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use bigdecimal::BigDecimal;
+use bigdecimal::{BigDecimal, ToPrimitive};
 use uuid::Uuid;
 
 use super::executions::{Classification, KnownExecutions};
@@ -242,7 +242,15 @@ impl QueueWriter<'_, '_> {
                 let is_filled = row.action == Action::Recovered
                     && planned.report.event.status == Some(OrderStatus::Filled);
                 let status = row.status.or(is_filled.then_some(OrderStatus::Filled));
-                Some((planned, EntryRow { status, ..row }))
+                let mut row = EntryRow { status, ..row };
+                // Clients of the database itself may write columns that the API has not for this action.
+                if planned.report.event.is_exported() {
+                    let event = planned.report.event;
+                    row.venue_order_id = event.venue_order_id.as_deref();
+                    row.error_code = event.error_code.as_deref();
+                    row.retry_attempt = event.retry_attempt.and_then(|it| it.to_i32());
+                }
+                Some((planned, row))
             })
             .unzip();
         let logged = bisect(&rows, &mut |rows| self.tx.execution_logs().append_rows(rows))?;

@@ -72,7 +72,7 @@ impl Terms {
     }
 
     /// Returns the terms of the order that a report describes. What the report of a replacement leaves out is
-    /// as in the order that it replaces. `client_order_id` is the id of its own.
+    /// as in the order that it replaces, unless it is of an export. `client_order_id` is the id of its own.
     ///
     /// # Errors
     ///
@@ -85,7 +85,9 @@ impl Terms {
         options: &Options,
     ) -> Result<Self, String> {
         let missing = |field| format!("{} is missing", options.name_of(field));
-        let before = replaced.map(|replaced| replaced.terms);
+        // An export has all terms of an order: what it leaves out, the order does not have.
+        let is_whole = event.kind == Kind::NewOrder && event.is_exported();
+        let before = replaced.filter(|_| !is_whole).map(|replaced| replaced.terms);
         let symbol = options.symbol_of(event).map(str::to_owned);
         let symbol = symbol.or_else(|| before.map(|before| before.symbol.clone()));
         let quantity = match (event.quantity, replaced) {
