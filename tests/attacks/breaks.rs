@@ -453,10 +453,10 @@ pub fn the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other(scene: &Scen
     finds(&[6], ADAS_PARTIAL, "D 2026-11-23", "E-9", 23)?;
     finds(&[5], ADAS_PARTIAL, "D", "E-9", 21)?;
     finds(&[], ADAS_PARTIAL, "D1 2026-11-23", "E-9", 23)?;
-    // By its own id, and only of its chain.
+    // By its own id, whether it has an execution id or not, and only of its chain.
     finds(&[7], ADAS_PARTIAL, "A", &id(7), 20)?;
     finds(&[], ADAS_PENDING, "A", &id(7), 20)?;
-    finds(&[], ADAS_PARTIAL, "A", &id(1), 20)?;
+    finds(&[1], ADAS_PARTIAL, "A", &id(1), 20)?;
     finds(&[], ADAS_PENDING, "A", "E-8", 20)
 }
 

@@ -1527,7 +1527,7 @@ const CONDITIONS: &[(&str, &[Named])] = &[
         attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
     ),
     (
-        function_with!("blotter_amended_fills", "AND root_id = chain AND execution_id IS NULL" => ""),
+        function_with!("blotter_amended_fills", "refers_to::uuid) AND root_id = chain" => "refers_to::uuid)"),
         attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
     ),
     (
@@ -1535,7 +1535,7 @@ const CONDITIONS: &[(&str, &[Named])] = &[
         attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
     ),
     (
-        function_with!("blotter_log_break", "greatest(break_count + new_breaks, 1)" => "0"),
+        function_with!("blotter_log_break", "greatest(break_count + new_breaks, (" => "least(0, ("),
         attacks_of![breaks::an_execution_of_a_resolved_break_is_recorded_by_no_fill],
     ),
     (
