@@ -32,7 +32,7 @@ pub struct FeedOptions {
     symbol_map: Option<PathBuf>,
     /// Accept messages of logs with printed separators whose BodyLength or CheckSum is wrong
     ///
-    /// Without this option they are kept as breaks: a text in them may contain the separator, and so forge
+    /// Without this option such a message is kept as a break, because text that contains the separator can forge
     /// fields.
     #[arg(long)]
     trust_unverified: bool,

@@ -13,7 +13,7 @@ use crate::types::price::{Commission, Price, exceeds_max_scale};
 use crate::types::text;
 
 /// Maximum length of a raw message, in characters.
-const MAX_RAW: usize = 65_536;
+pub(crate) const MAX_RAW: usize = 65_536;
 
 /// The first year of a PostgreSQL timestamp.
 const FIRST_YEAR: i32 = -4712;
@@ -156,8 +156,8 @@ impl<'a> Execution<'a> {
 
     /// Refuses an execution that does not even fit the columns of a break.
     pub(super) fn check(&self) -> Result<(), Error> {
-        text::check_name("venue", self.venue, 50)?;
-        text::check_name("source", self.source(), 50)?;
+        text::check_name("venue", self.venue, text::MAX_VENUE)?;
+        text::check_name("source", self.source(), text::MAX_VENUE)?;
         check_execution_id(self.execution_id)?;
         if let Some(id) = self.client_order_id {
             text::check_name("client order id", id, text::MAX_ID)?;
@@ -213,7 +213,7 @@ impl<'a> Execution<'a> {
 }
 
 /// Whether a number fits the numeric columns of a break: at most [`MAX_DIGITS`] before and after the point.
-fn fits_a_break(value: &BigDecimal) -> bool {
+pub(crate) fn fits_a_break(value: &BigDecimal) -> bool {
     // Checked before normalizing, which would write out every zero of a number like 1e1000000000.
     if value.fractional_digit_count() < -MAX_DIGITS {
         return false;

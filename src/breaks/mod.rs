@@ -30,6 +30,8 @@ use uuid::Uuid;
 #[cfg(feature = "ingest")]
 pub(crate) use self::apply::ExecutionIds;
 pub use self::execution::{Execution, ExecutionKind};
+#[cfg(feature = "ingest")]
+pub(crate) use self::execution::{MAX_RAW, fits_a_break};
 pub use self::outcome::Outcome;
 pub use self::rows::{Break, BreakHistory, BreakResolution, NewBreakResolution, Resolution};
 pub use self::unapplied::{UnappliedReason, UnappliedReport};

@@ -55,8 +55,8 @@ impl<R: Role> Breaks<'_, R> {
     /// Returns the numbers of the log entries that record the storage of these breaks, by break. A break that named
     /// no stored order when it was stored has none.
     ///
-    /// The log of the order that a break names has one entry about its resolution. So the entry about its storage is
-    /// the first of two, or the only one while the break is open.
+    /// The log of an order has one entry when a break of it is stored, and another when the break is resolved. The
+    /// first of the two is about the storage.
     pub(crate) fn storage_entries(
         &mut self,
         histories: &[BreakHistory],

@@ -18,9 +18,6 @@ use crate::types::difference::{Comparison, Difference};
 use crate::types::text;
 use crate::types::widths::WidthCheck;
 
-/// Characters that a venue or a source may have.
-const MAX_VENUE: usize = 50;
-
 impl NewFill<'_> {
     /// Adds price and commission to the values whose decimal places are to be checked.
     fn add_money_to(&self, widths: &mut WidthCheck) {
@@ -31,9 +28,9 @@ impl NewFill<'_> {
 
     /// Refuses texts that the columns would cut or store as a blank.
     fn check(&self) -> Result<(), Error> {
-        text::check_name("venue", self.venue, MAX_VENUE)?;
+        text::check_name("venue", self.venue, text::MAX_VENUE)?;
         if let Some(source) = self.source {
-            text::check_name("source", source, MAX_VENUE)?;
+            text::check_name("source", source, text::MAX_VENUE)?;
         }
         check_execution_id(self.execution_id)
     }

@@ -5,6 +5,9 @@ use crate::error::Error;
 /// The most characters that an id of a client or a venue may have.
 pub(crate) const MAX_ID: usize = 64;
 
+/// The most characters that a venue or a source may have.
+pub(crate) const MAX_VENUE: usize = 50;
+
 /// Refuses an id, a symbol, an account, a venue or a source that is blank, contains a control character, or is
 /// longer than `max` characters, with [`Error::is_invalid_input`].
 // In a log with printable separators, a control character in an id can forge fields of the message.

@@ -619,8 +619,9 @@ impl Model {
         amended.is_some_and(|fill| fill.id == refers_to || self.leads_to(fill, refers_to))
     }
 
-    /// The fill that a bust or a correction amends: the last amendment of the one it refers to, but for
-    /// what it has amended itself. Any order of the chain may have it; another source, if only one has it.
+    /// Returns the fill that a bust or a correction amends: the last amendment of the fill that it refers to. If
+    /// the report itself is stored already, its own row is left out. The fill may be of any order of the chain, and
+    /// of another source if only one source has a fill with this execution id.
     fn amended(&self, reported: &Execution, order: Uuid) -> Option<Uuid> {
         reported.refers_to?;
         let is_meant = |(_, fill): &(&Uuid, &Fill)| {
@@ -642,7 +643,8 @@ impl Model {
         Some(last)
     }
 
-    /// The fill that an execution of this order was recorded as without its break, if there is one.
+    /// Returns the fill that is the same execution as a break, recorded by a report other than the break; none if
+    /// there is none.
     fn recorded(&self, reported: &Execution, order: Uuid) -> Option<(Uuid, Uuid)> {
         let new = reported.exactly(order).ok()?;
         let amends = self.amended(reported, order);

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::known_orders::KnownOrders;
 use super::options::Options;
 use super::step::{PlannedStep, Report, Step, execution_as_far_as_known};
-use crate::breaks::{Break, BreakHistory, Execution, ExecutionKind};
+use crate::breaks::{Break, BreakHistory, Execution};
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
 use crate::error::Error;
@@ -68,15 +68,19 @@ const FILL: &str = "fill";
 const BUST: &str = "bust";
 const CORRECTION: &str = "correction";
 
+fn name_of_kind(is_amendment: bool, is_bust: bool) -> &'static str {
+    match (is_amendment, is_bust) {
+        (false, _) => FILL,
+        (true, true) => BUST,
+        (true, false) => CORRECTION,
+    }
+}
+
 impl KnownExecution {
     fn of_fill(fill: &Fill) -> Self {
         Self {
             source: fill.source.clone(),
-            kind: match (fill.amends, fill.is_bust) {
-                (None, _) => FILL,
-                (_, true) => BUST,
-                (_, false) => CORRECTION,
-            },
+            kind: name_of_kind(fill.amends.is_some(), fill.is_bust),
             quantity: fill.quantity_filled.into(),
             price: fill.price_at_fill.into(),
             timestamp: fill.timestamp,
@@ -87,11 +91,7 @@ impl KnownExecution {
     fn of_break(BreakHistory { reported, resolution }: &BreakHistory) -> Self {
         Self {
             source: reported.source.clone(),
-            kind: match (&reported.refers_to, reported.is_bust) {
-                (None, _) => FILL,
-                (_, true) => BUST,
-                (_, false) => CORRECTION,
-            },
+            kind: name_of_kind(reported.refers_to.is_some(), reported.is_bust),
             quantity: reported.quantity.clone(),
             price: reported.price.clone(),
             timestamp: reported.timestamp,
@@ -102,11 +102,7 @@ impl KnownExecution {
     fn of_report(execution: &Execution<'_>) -> Self {
         Self {
             source: execution.source().to_owned(),
-            kind: match execution.kind {
-                ExecutionKind::Fill => FILL,
-                ExecutionKind::Bust { .. } => BUST,
-                ExecutionKind::Correction { .. } => CORRECTION,
-            },
+            kind: name_of_kind(execution.kind.refers_to().is_some(), execution.kind.is_bust()),
             quantity: execution.quantity.clone(),
             price: execution.price.clone(),
             timestamp: execution.timestamp,

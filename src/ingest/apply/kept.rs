@@ -6,22 +6,15 @@ use uuid::Uuid;
 
 use super::options::Options;
 use super::step::{Report, execution_as_far_as_known, is_id, time_of};
-use crate::breaks::{Break, Execution, ExecutionKind, UnappliedReason, UnappliedReport};
+use crate::breaks::{
+    Break, Execution, ExecutionKind, MAX_RAW, UnappliedReason, UnappliedReport, fits_a_break,
+};
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::event::Number;
 use crate::types::enums::BreakReason;
 use crate::types::text;
-
-/// Characters that the venue and the source of a break may have.
-const MAX_VENUE: usize = 50;
-
-/// Characters of a message that a break keeps.
-pub(super) const MAX_RAW: usize = 65_536;
-
-/// Digits that a number of a break may have before the decimal point, and after it.
-const MAX_DIGITS: i64 = 20;
 
 /// Namespace of the version 5 UUIDs of breaks that have no execution id.
 const BREAKS: Uuid = Uuid::from_u128(0x8f1c_5f0e_6d2b_4b7a_9c53_2f6a_1d7e_4c05);
@@ -38,7 +31,7 @@ pub(super) fn store(
     let event = report.event;
     let raw = readable(&event.raw);
     let execution = execution_as_far_as_known(report, order_id, options);
-    let fits = |name: &str| text::check_name("venue", name, MAX_VENUE).is_ok();
+    let fits = |name: &str| text::check_name("venue", name, text::MAX_VENUE).is_ok();
     let venue = if fits(execution.venue) { execution.venue } else { "UNKNOWN" };
     let source = Some(report.source).filter(|source| fits(source));
     let execution_id = execution.execution_id.filter(|id| is_id(id));
@@ -111,13 +104,7 @@ pub(super) fn healed(reason: BreakReason) -> &'static str {
 
 /// Returns a number that a break can hold: 0 in place of one with too many digits.
 fn fitting(value: BigDecimal) -> BigDecimal {
-    let value = value.normalized();
-    let scale = value.fractional_digit_count();
-    let digits = i64::try_from(value.digits()).unwrap_or(i64::MAX);
-    match scale <= MAX_DIGITS && digits.saturating_sub(scale) <= MAX_DIGITS {
-        true => value,
-        false => BigDecimal::default(),
-    }
+    if fits_a_break(&value) { value } else { BigDecimal::default() }
 }
 
 /// Returns a message as a text column can hold it: without NUL, and not too long.

@@ -162,8 +162,9 @@ impl<'e> Plan<'e> {
     ) -> Result<Option<Fate>, Refusal> {
         let (event, kind, options) = (report.event, report.event.kind, planner.options);
         let has_effect = !matches!(kind, Kind::CancelRejected | Kind::Status);
+        let may_change_order = has_effect && kind != Kind::PendingNew;
         if let Some(defect) = &event.defect {
-            return match has_effect && kind != Kind::PendingNew {
+            return match may_change_order {
                 true => Err(Refusal::new(kind, defect.as_str())),
                 false => Ok(Some(Fate::WithoutEffect)),
             };
@@ -175,9 +176,7 @@ impl<'e> Plan<'e> {
         }
         let trader = match report.trader {
             Ok(trader) => *trader,
-            Err(_) if !has_effect || kind == Kind::PendingNew => {
-                return Ok(Some(Fate::WithoutEffect));
-            }
+            Err(_) if !may_change_order => return Ok(Some(Fate::WithoutEffect)),
             Err(why) => return Err(Refusal::unknown_order(kind, why.clone())),
         };
         if let Some(why) = planner.refused.get(&report.place) {
@@ -484,10 +483,6 @@ impl<'e> Plan<'e> {
         planner: &mut Planner<'_, 'e>,
     ) -> Result<Option<Fate>, Refusal> {
         let event = report.event;
-        let id = report_id(event, order.root, planner.options);
-        if planner.known_reports.contains(&id) {
-            return Ok(Some(Fate::Known));
-        }
         let total = planner.orders.filled_before(order) + BigDecimal::from(order.terms.quantity);
         let same_quantity = event.quantity.is_none_or(|quantity| quantity.value() == total);
         let same_price = match (event.price, order.terms.price) {

@@ -310,11 +310,7 @@ impl QueueWriter<'_, '_> {
             Step::Execution(execution) => {
                 let order_id = self.order_of(planned);
                 let order_id = self.order_of_amended(order_id, execution)?.or(order_id);
-                let execution = Execution { order_id, ..execution.clone() };
-                match planned.report.retried {
-                    Some(_) => self.book(planned, &execution),
-                    None => self.record_or_break(planned, &execution),
-                }
+                self.apply_execution(planned, &Execution { order_id, ..execution.clone() })
             }
             Step::Crossing { execution, root, last } => {
                 self.record_crossing(planned, execution, *root, *last)
@@ -407,10 +403,18 @@ impl QueueWriter<'_, '_> {
         // Counted, it is kept as a break until the totals of the input are complete, and then booked late.
         let is_counted = counted.is_some_and(|counted| filled + &execution.quantity <= counted);
         let order_id = if is_counted { self.order_of(planned) } else { Some(last) };
-        let execution = Execution { order_id, ..execution.clone() };
+        self.apply_execution(planned, &Execution { order_id, ..execution.clone() })
+    }
+
+    /// Records one execution, or books the break that it was kept as.
+    fn apply_execution(
+        &mut self,
+        planned: &PlannedStep<'_>,
+        execution: &Execution<'_>,
+    ) -> Result<(), Error> {
         match planned.report.retried {
-            Some(_) => self.book(planned, &execution),
-            None => self.record_or_break(planned, &execution),
+            Some(_) => self.book(planned, execution),
+            None => self.record_or_break(planned, execution),
         }
     }
 

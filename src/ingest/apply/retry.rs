@@ -5,14 +5,12 @@ use chrono::NaiveDate;
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::kept::MAX_RAW;
-use crate::breaks::{Break, Breaks, NewBreakResolution};
+use crate::breaks::{Break, Breaks, MAX_RAW, NewBreakResolution};
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::event::{Event, Kind, Number};
 use crate::ingest::formats::{ReadOptions, read_message};
-use crate::types::enums::BreakReason;
 
 /// The numbers of a break as text, for its event to borrow.
 pub(in crate::ingest) struct BreakNumbers {
@@ -45,10 +43,7 @@ pub(super) fn event_of<'b>(
     numbers: &'b BreakNumbers,
     options: &ReadOptions,
 ) -> Option<Event<'b>> {
-    let is_execution = !matches!(
-        kept.reason,
-        BreakReason::InvalidOrder | BreakReason::UnappliedAction | BreakReason::Totals
-    );
+    let is_execution = kept.reason.is_execution();
     let mut event = match kept.raw.as_deref() {
         Some(raw) if !is_execution || kept.order_id.is_none() => {
             if kept.detail.contains(NOT_TEXT) || raw.chars().nth(MAX_RAW - 1).is_some() {

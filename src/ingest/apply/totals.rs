@@ -66,7 +66,7 @@ impl LastTwo {
 /// The totals of an order as its venue reports them, kept after their report is gone.
 #[derive(Clone, Debug)]
 pub(super) struct VenueTotals {
-    /// The line of the report in the input, and how it names its order.
+    /// The line of the input on which the report begins; and the id by which the report names its order.
     pub line: u64,
     pub order: Option<String>,
     pub root: Uuid,

@@ -405,12 +405,11 @@ impl Writer {
         self.problems.extend(batch.outcome.problems.into_iter().take(room));
         self.tally.add(batch.outcome.tally);
         if self.totals.is_full() {
-            let mut remembered = self.totals.clone();
-            store.run(|tx| {
-                remembered = self.totals.clone();
-                remembered.forget(tx)
+            self.totals = store.run(|tx| {
+                let mut remembered = self.totals.clone();
+                remembered.forget(tx)?;
+                Ok(remembered)
             })?;
-            self.totals = remembered;
         }
         Ok(())
     }
@@ -463,7 +462,7 @@ impl Writer {
                 Some((kept, event_of(kept, numbers, self.read_options(kept))?))
             })
             .unzip();
-        // Whoever owns the order of a break is known; the reports that name nobody still don't.
+        // The event of a break names the trader of the break; the options of the input don't replace it.
         let options = Options { trader: None, register_traders: false, ..self.options.clone() };
         let traders = Traders::find(tx, &events, &self.traders, &options)?;
         let reports: Vec<Report<'_>> = events
