@@ -17,7 +17,7 @@ BEGIN
 END
 $$;
 
--- Logs, for an order, what was done about a break that names it, and counts the break if it is new.
+-- Logs, for an order, what was done about a break that names it or was booked to it, and counts the break if it is new.
 CREATE FUNCTION blotter_log_break(order_id uuid, break_id uuid, new_breaks integer, says text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -430,6 +430,22 @@ fn a_trader_sees_the_breaks_of_its_own_orders_and_no_others() {
 }
 
 #[test]
+fn a_break_is_counted_only_for_the_order_that_it_names() {
+    let (_db, blotter, order) = with_order_of(100);
+    let lost = Execution { order_id: None, ..execution(&order, 5, "10.00", "E-1") };
+    let lost = broken(take(&blotter, &lost), BreakReason::UnknownOrder);
+    recorded(take(&blotter, &execution(&order, 5, "10.00", "E-1")));
+    let here = NewBreakResolution {
+        resolution: Resolution::Book { order: Some(order.id) },
+        ..NewBreakResolution::book(lost.id, "recorded meanwhile")
+    };
+    resolve(&blotter, &here).unwrap();
+    assert_eq!(history(&blotter, &order).order.break_count, 0);
+    let rebuilt = blotter.engine().snapshot(|tx| tx.orders().rebuild(None)).unwrap();
+    assert_eq!(rebuilt.differing, []);
+}
+
+#[test]
 fn a_break_is_booked_to_another_order_of_its_trader_and_both_logs_say_so() {
     let (_db, blotter, meant) = with_cancelled_order();
     let new = NewOrder::market(meant.trader_id, Side::Buy, "AAPL", 100);
