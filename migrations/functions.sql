@@ -712,7 +712,7 @@ CREATE OR REPLACE FUNCTION public.blotter_trader_id()
  RETURNS uuid
  LANGUAGE sql
  STABLE
-RETURN NULLIF((NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
+RETURN CASE WHEN (ROW(0, 0) < ROW(1, 0)) THEN NULLIF((NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid, '00000000-0000-0000-0000-000000000000'::uuid) ELSE NULL::uuid END
 ;
 
 CREATE OR REPLACE FUNCTION public.blotter_widen(prices integer, symbols integer)

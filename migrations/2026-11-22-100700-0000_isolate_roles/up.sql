@@ -18,11 +18,16 @@
 -- Returns the trader of this session, from the setting `app.user_id`. Once a SET LOCAL has ended, PostgreSQL
 -- returns '' and not NULL. The nil uuid, which programs use for "none", is no trader. The caller's search
 -- path has no influence: the body was parsed when the function was created.
+--
+-- The condition is always true. It hides the trader from the planner, which evaluates a stable function to estimate
+-- rows but does not evaluate a comparison of rows. A plan for one trader is planned again at each call, because a
+-- generic plan looks more expensive; or PostgreSQL keeps the plan that it made for the first trader of a connection,
+-- which may read the rows of all traders. The first columns differ, so only these are compared.
 CREATE FUNCTION blotter_trader_id() RETURNS uuid LANGUAGE sql STABLE
-    RETURN nullif(
+    RETURN CASE WHEN (0, 0) < (1, 0) THEN nullif(
         nullif(current_setting('app.user_id', true), '')::uuid,
         '00000000-0000-0000-0000-000000000000'::uuid
-    );
+    ) END;
 
 -- No sub-select, which a policy on a shard may not have. PostgreSQL still calls the function once per scan where
 -- an index on the trader serves.

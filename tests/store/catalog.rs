@@ -3,6 +3,7 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use expect_test::expect_file;
 use tradeblotter::catalog;
 
@@ -374,6 +375,39 @@ fn nothing_in_the_schema_keeps_it_from_being_distributed() {
          WHERE proname = 'blotter_expire_due' AND prosrc ~* '\\mwith\\M'",
     );
     assert_eq!(found, [""; 0]);
+}
+
+/// Otherwise PostgreSQL plans each call again, or keeps the plan of the first trader of a connection for all others.
+#[test]
+fn the_plan_of_a_traders_read_is_the_same_for_a_trader_with_many_rows_and_one_with_few() {
+    #[derive(QueryableByName)]
+    struct Line {
+        #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+        text: String,
+    }
+    let database = Database::migrated();
+    let conn = &mut database.unguarded();
+    conn.batch_execute(
+        "INSERT INTO traders (id, name)
+         SELECT gen_random_uuid(), name FROM unnest(ARRAY['Busy', 'Quiet']) AS name;
+         INSERT INTO orders (trader_id, symbol, quantity, order_type)
+         SELECT traders.id, 'AAPL', 1, 'MARKET' FROM traders
+         CROSS JOIN generate_series(1, CASE name WHEN 'Busy' THEN 1000 ELSE 10 END);
+         ANALYZE orders",
+    )
+    .unwrap();
+    let mut plan_of = |name: &str| {
+        let identity = format!(
+            "RESET ROLE;
+             SELECT set_config('app.user_id', id::text, false) FROM traders WHERE name = '{name}';
+             SET ROLE blotter_trader"
+        );
+        conn.batch_execute(&identity).unwrap();
+        let lines: Vec<Line> =
+            diesel::sql_query("EXPLAIN SELECT * FROM orders").load(conn).unwrap();
+        lines.into_iter().map(|line| line.text).collect::<Vec<_>>()
+    };
+    assert_eq!(plan_of("Busy"), plan_of("Quiet"));
 }
 
 #[test]
