@@ -1,5 +1,7 @@
 //! Queries over an order chain that only ingest needs.
 
+use std::collections::HashSet;
+
 use bigdecimal::BigDecimal;
 use chrono::{DateTime, SubsecRound, Utc};
 use diesel::dsl::exists;
@@ -62,4 +64,23 @@ pub(super) fn has_event_after(
         .filter(execution_logs::reported_at.gt(time));
     let query = diesel::select(exists(fills).or(exists(entries)));
     Ok(query.get_result(tx.conn())?)
+}
+
+/// Returns whether the store has a fill of a chain at this time with another execution id than these; false without a
+/// time.
+pub(super) fn has_other_fill_at(
+    tx: &mut Tx<'_, Engine>,
+    root: Uuid,
+    time: Option<DateTime<Utc>>,
+    execution_ids: &HashSet<String>,
+) -> Result<bool, Error> {
+    let Some(time) = time.map(|time| time.trunc_subsecs(MICROSECONDS)) else {
+        return Ok(false);
+    };
+    let chain = orders_of(tx, root)?;
+    let others = fills::table
+        .filter(fills::order_id.eq_any(&chain))
+        .filter(fills::timestamp.eq(time))
+        .filter(fills::execution_id.ne_all(execution_ids));
+    Ok(diesel::select(exists(others)).get_result(tx.conn())?)
 }

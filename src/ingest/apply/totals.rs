@@ -4,7 +4,7 @@
 //! always the latest. Nothing here depends on how the input is cut into batches: the totals are compared at its
 //! end.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::mem;
 
 use bigdecimal::BigDecimal;
@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::options::Options;
-use super::order_chain::{has_event_after, orders_of};
+use super::order_chain::{chain_filled, has_event_after, has_other_fill_at, orders_of};
 use super::plan::TotalsOf;
 use super::retry::resolve_if_open;
 use super::tally::Problem;
@@ -50,7 +50,14 @@ struct LastTwo {
 }
 
 impl LastTwo {
-    fn add(&mut self, totals: VenueTotals) {
+    fn add(&mut self, mut totals: VenueTotals) {
+        if totals.time().is_some() && totals.time() == self.last.time() {
+            let before = mem::take(&mut self.last.at_once);
+            totals.at_once.extend(before);
+            if !totals.is_later(&self.last) {
+                mem::swap(&mut self.last.at_once, &mut totals.at_once);
+            }
+        }
         let is_of_other = totals.is_of_other(self.last.execution_id.as_deref());
         if totals.is_later(&self.last) {
             let last = mem::replace(&mut self.last, totals);
@@ -73,6 +80,8 @@ pub(super) struct VenueTotals {
     pub order_id: Uuid,
     venue: String,
     pub execution_id: Option<String>,
+    /// The ids of the executions that reports of the same time state, in this input.
+    at_once: HashSet<String>,
     at: Option<DateTime<Utc>>,
     sent_at: Option<DateTime<Utc>>,
     sequence: Option<u64>,
@@ -93,6 +102,12 @@ impl VenueTotals {
             order_id: of.order_id,
             venue: options.venue_of(event).to_owned(),
             execution_id: event.execution_id.as_deref().map(str::to_owned),
+            at_once: event
+                .execution_id
+                .iter()
+                .filter(|_| event.kind.is_execution())
+                .map(|id| id.clone().into_owned())
+                .collect(),
             at: event.at,
             sent_at: event.sent_at,
             sequence: event.sequence,
@@ -220,7 +235,15 @@ pub(super) fn reconcile(
     let mut open = Vec::new();
     for venue_totals in &differing {
         // A report that was repeated, or came from a session that lags: the order was in that state once.
-        if has_event_after(tx, venue_totals.root, venue_totals.time())? {
+        let time = venue_totals.time();
+        if has_event_after(tx, venue_totals.root, time)? {
+            continue;
+        }
+        // Nothing tells whether the report is later than a fill of the same time that this input does not have.
+        let filled = chain_filled(tx, venue_totals.root)?;
+        if venue_totals.filled_quantity < filled
+            && has_other_fill_at(tx, venue_totals.root, time, &venue_totals.at_once)?
+        {
             continue;
         }
         // Of several reports, only the last one counts, whichever inputs they were in.

@@ -492,6 +492,31 @@ fn totals_are_compared_with_the_last_report_whatever_the_batch() {
 }
 
 #[test]
+fn totals_of_an_input_say_nothing_of_fills_of_the_same_time_in_another_one() {
+    let fill = |id: &str, shares: u32, total: u32| {
+        of_day(
+            2,
+            "14:31:00",
+            &format!(
+                "11=C-1|37=V|17={id}|150=F|39=1|55=KO|54=1|32={shares}|31=10.00|14={total}|6=10.00"
+            ),
+        )
+    };
+    let order = new_order(2, "C-1", "KO", 1, 1000);
+    let first = joined(&[order.clone(), fill("e1", 40, 40), fill("e2", 30, 70)]);
+    let second = joined(&[fill("e3", 20, 90)]);
+    let db = Database::migrated();
+    for input in [&first, &second, &first, &second] {
+        Feed::fix().read(&db, input, 2000);
+    }
+    assert_eq!((orders(&db), breaks(&db)), (vec!["C-1 PARTIAL 90/1000".to_owned()], vec![]));
+    // Within one input, the last report counts all before it.
+    let fallen = joined(&[order, fill("e1", 500, 500), fill("e2", 200, 200)]);
+    let broken = ["TOTALS C-1 e2 open"];
+    Feed::fix().comes_to(&[&fallen], &["C-1 PARTIAL 700/1000"], &broken);
+}
+
+#[test]
 fn a_bust_finds_the_fill_that_first_told_the_venues_order_id() {
     let first = joined(&[
         new_order(2, "C-1", "XYZ", 1, 100),
