@@ -108,7 +108,13 @@ impl Terms {
             format!("{name} is {quantity}; expected a whole number of shares up to {}", i32::MAX)
         })?;
         let order_type = event.order_type.or(before.map(|before| before.order_type));
-        let order_type = order_type.ok_or_else(|| missing("order_type"))?;
+        let order_type = order_type.ok_or_else(|| match unknown_type(event) {
+            None => missing("order_type"),
+            Some(found) => {
+                let name = options.name_of("order_type");
+                format!("{name} is {found:?}, which the store does not have")
+            }
+        })?;
         let same_type = before.filter(|before| before.order_type == order_type);
         let price = |number: Option<Number<'_>>, field| price(number, options.name_of(field));
         let (stated, limit) =
@@ -227,6 +233,12 @@ impl Terms {
             }
         }
     }
+}
+
+/// Returns the type of an order as FIX (tag 40) or Alpaca names it, where the store has no such type.
+fn unknown_type<'e>(event: &'e Event<'_>) -> Option<&'e str> {
+    let instructions = event.instructions.as_ref()?;
+    instructions.get("40").or_else(|| instructions.get("type"))
 }
 
 /// Whether a code has the form of ISO 4217.

@@ -325,7 +325,8 @@ fn set_order<'a>(event: &mut Event<'a>, order: &mut Reading<'a, '_>, name: Optio
         _ => None,
     };
     set_replacement(event, order, name);
-    set_instructions(event, order);
+    let kept_type = order_type.filter(|_| event.order_type.is_none());
+    set_instructions(event, order, kept_type.as_deref());
     let class = order.text("order_class", "instructions");
     let changes_order = !matches!(event.kind, Kind::Status | Kind::CancelRejected);
     if class.as_deref() == Some("mleg") && event.side.is_none() && changes_order {
@@ -360,8 +361,8 @@ fn set_replacement<'a>(event: &mut Event<'a>, order: &mut Reading<'a, '_>, name:
     }
 }
 
-/// Keeps further terms of the order, unless they have their usual values.
-fn set_instructions(event: &mut Event<'_>, order: &mut Reading<'_, '_>) {
+/// Keeps further terms of the order, unless they have their usual values, and a type that the store does not have.
+fn set_instructions(event: &mut Event<'_>, order: &mut Reading<'_, '_>, order_type: Option<&str>) {
     const USUAL: [(&str, &[&str]); 6] = [
         ("asset_class", &["us_equity"]),
         ("order_class", &["simple"]),
@@ -370,7 +371,7 @@ fn set_instructions(event: &mut Event<'_>, order: &mut Reading<'_, '_>) {
         ("trail_price", &[]),
         ("trail_percent", &[]),
     ];
-    let mut further = Vec::new();
+    let mut further: Vec<_> = order_type.map(|found| ("type", found)).into_iter().collect();
     for (field, usual) in USUAL {
         let Some(raw) = order.object.get(field) else { continue };
         let text = raw.trim_matches('"');

@@ -172,6 +172,17 @@ fn the_fill_of_a_multi_leg_order_says_why_it_cannot_be_booked_and_its_legs_are_o
 }
 
 #[test]
+fn an_order_of_a_type_that_the_store_lacks_keeps_the_type() {
+    let order = r#""symbol":"AAPL","side":"buy","type":"trailing_stop","trail_price":"1.5""#;
+    let event = event(&update(r#""event":"new""#, order));
+    let terms: Vec<_> = event.instructions.iter().flat_map(|terms| terms.iter()).collect();
+    assert_eq!(
+        (event.order_type, terms),
+        (None, vec![("trail_price", "1.5"), ("type", "trailing_stop")])
+    );
+}
+
+#[test]
 fn a_commission_below_0_is_a_rebate() {
     let order = r#""symbol":"AAPL""#;
     let paid = event(&update(r#""event":"fill","commission":"-0.25""#, order));

@@ -308,7 +308,8 @@ impl<'a> Mapping<'_, 'a> {
             Some(b"1" | b"5") => Some(OrderType::Market),
             Some(b"2" | b"B") => Some(OrderType::Limit),
             Some(b"3" | b"4") => Some(OrderType::Stop),
-            // A type that the store does not have: the order can't be created from this message.
+            // A type that the store does not have: the order can't be created from this message, which keeps the
+            // type in its instructions.
             Some(found) => {
                 if of_order == Need::Essential {
                     self.defect(message.wrong(tags::ORD_TYPE, found, "1 to 5 or B"));
@@ -360,6 +361,7 @@ impl<'a> Mapping<'_, 'a> {
         );
         let is_folded = |tag| match (tag, message.get(tag)) {
             (tags::SIDE, Some(b"3" | b"4")) | (tags::ORD_TYPE, Some(b"5" | b"B")) => true,
+            (tags::ORD_TYPE, Some(_)) => self.event.order_type.is_none(),
             (tags::TIME_IN_FORCE, Some(_)) => self.event.time_in_force.is_none(),
             _ => false,
         };
