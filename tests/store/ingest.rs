@@ -12,5 +12,6 @@ mod detect;
 mod feeds;
 mod fix;
 pub mod formats;
+mod inputs;
 mod json;
 mod runs;

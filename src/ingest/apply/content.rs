@@ -39,7 +39,7 @@ impl Contents {
         let number = |number: Option<crate::ingest::Number<'_>>| {
             number.map(|number| number.value().normalized().to_plain_string())
         };
-        let content = format!(
+        let mut content = format!(
             "{:?} {trader:?} {order:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             event.kind,
             event.order_id,
@@ -49,6 +49,14 @@ impl Contents {
             options.venue_of(event),
             event.refers_to,
         );
+        // What a damaged report says may be too little to tell it from others.
+        let says_all = order.is_some()
+            && event.time().is_some()
+            && event.last_quantity.is_some()
+            && event.last_price.is_some();
+        if event.defect.is_some() && !says_all {
+            content.push_str(&event.raw);
+        }
         let content = Uuid::new_v5(&EXECUTIONS, content.as_bytes());
         if self.counts.len() >= REMEMBERED {
             self.before = mem::take(&mut self.counts);

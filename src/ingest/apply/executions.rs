@@ -198,7 +198,12 @@ impl<'o> KnownExecutions<'o> {
             };
             let execution = KnownExecution::of_break(history);
             known.by_store_id.insert(reported.id, execution.open_break.clone());
-            known.insert(place, reported.execution_id.as_deref(), execution);
+            // What could not be read of a damaged report is 0 in its break, and none of it is believed: it does not
+            // keep out the whole one.
+            let is_damaged = reported.reason == BreakReason::Invalid && reported.order_id.is_none();
+            if !is_damaged {
+                known.insert(place, reported.execution_id.as_deref(), execution);
+            }
         }
         Ok(known)
     }

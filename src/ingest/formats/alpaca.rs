@@ -7,9 +7,9 @@ use memchr::memchr;
 
 use super::defects::{self, Unreadable};
 use super::fields::parse_rfc3339;
-use super::object::{RawObject, Value, is_remnant, object_start};
+use super::object::{RawObject, Value, is_remnant, object_start, values_of_key};
 use super::reader::{Format, Malformed};
-use super::text::{NOT_UTF_8, show};
+use super::text::{NOT_UTF_8, keep};
 use crate::ingest::event::{Event, Kind, Number};
 use crate::types::enums::{OrderStatus, OrderType, Side};
 
@@ -36,8 +36,9 @@ use crate::types::enums::{OrderStatus, OrderType, Side};
 /// floats.
 ///
 /// A field of a trade event that can't be read becomes its [`defect`](Event::defect), or its
-/// [`note`](Event::note) if it can be applied without the field. Broken JSON is [`Malformed`], and the next
-/// object is read.
+/// [`note`](Event::note) if it can be applied without the field. A broken object of a trade event or of a fill among
+/// activities becomes an event of its kind, with a defect and no other field. Other broken JSON is [`Malformed`], and
+/// the next object is read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alpaca {
     pub(super) encoding: Option<&'static Encoding>,
@@ -63,19 +64,19 @@ impl Format for Alpaca {
         // The line is that of the object, and not of what separates it from the one before.
         let begin = unit.iter().position(|byte| !is_between(*byte)).unwrap_or(unit.len());
         let line = line + unit[..begin].iter().filter(|byte| **byte == b'\n').count() as u64;
-        let malformed = |why: String| Malformed { line, field: None, why };
         let unit = unit[begin..].trim_ascii_end();
         let Some(start) = object_start(unit) else {
             return match is_remnant(unit) {
-                true => Err(malformed("is a part of a JSON object".to_owned())),
+                true => broken(unit, line, "is a part of a JSON object".to_owned()),
                 false => Ok(None),
             };
         };
         let unit = &unit[start..];
-        let Ok(text) = std::str::from_utf8(unit) else {
-            return not_utf_8(unit, line).map_err(malformed);
+        let read = match std::str::from_utf8(unit) {
+            Ok(text) => read_object(text, line),
+            Err(_) => not_utf_8(unit, line),
         };
-        read_object(text, line).map_err(malformed)
+        read.or_else(|why| broken(unit, line, why))
     }
 
     fn encoding(&self) -> Option<&'static Encoding> {
@@ -126,6 +127,18 @@ fn read_object(text: &str, line: u64) -> Result<Option<Event<'_>>, String> {
     Ok(event(update, line, text))
 }
 
+/// Reads a broken object of a trade event, or of a fill among activities: its kind.
+fn broken<'a>(unit: &'a [u8], line: u64, why: String) -> Result<Option<Event<'a>>, Malformed> {
+    let events = values_of_key(unit, "event").filter_map(|name| kind(Some(name), None));
+    let activities = values_of_key(unit, "activity_type").filter_map(|name| kind(None, Some(name)));
+    match events.chain(activities).next() {
+        Some(kind) => {
+            Ok(Some(defects::unreadable(kind, line, keep(unit), format!("the object {why}"))))
+        }
+        None => Err(Malformed { line, field: None, why }),
+    }
+}
+
 /// Reads an object that is not UTF-8 as far as it is text: its kind, and the texts that are whole.
 fn not_utf_8(bytes: &[u8], line: u64) -> Result<Option<Event<'_>>, String> {
     let lossy = String::from_utf8_lossy(bytes);
@@ -146,7 +159,7 @@ fn not_utf_8(bytes: &[u8], line: u64) -> Result<Option<Event<'_>>, String> {
         at: event.at,
         sent_at: event.sent_at,
         defect: Some(format!("the report {NOT_UTF_8}")),
-        ..Event::new(event.kind, line, show(bytes))
+        ..Event::new(event.kind, line, keep(bytes))
     }))
 }
 

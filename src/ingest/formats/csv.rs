@@ -12,8 +12,8 @@ use memchr::{memchr, memchr2};
 use super::defects::{self, Unreadable};
 use super::fields::{self, FIELDS};
 use super::reader::{Format, Malformed};
-use super::text::{NOT_UTF_8, show};
-use crate::ingest::event::Event;
+use super::text::{NOT_UTF_8, keep};
+use crate::ingest::event::{Event, Kind};
 
 /// Bytes that a row with line breaks in quoted values may have. A quote that is not closed within them costs
 /// its own line only.
@@ -30,10 +30,14 @@ const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// which the header has names of fields, or that a line `sep=;` before it names. Rows without values are
 /// skipped.
 ///
-/// A header with an unknown or repeated field is [`Malformed`], and so nothing after it is read. So is a row
-/// with more or fewer values than the header, with an unknown kind, or with a quote that is not closed; it ends
-/// with its line. A value of the wrong form becomes the [`defect`](Event::defect) of the event, or its
-/// [`note`](Event::note) if it can be applied without the field. [`Event::raw`] is the header and the row.
+/// A header with an unknown or repeated field is [`Malformed`], and so nothing after it is read. A row with more
+/// or fewer values than the header, or with a quote that is not closed, ends with its line. It becomes an event of
+/// its kind with a [`defect`](Event::defect) and no other field, because nothing tells which value belongs to which
+/// column. A row of an unknown kind is taken for a fill with a defect if it has a `last_quantity`. A row whose kind
+/// cannot be told otherwise is [`Malformed`].
+///
+/// A value of the wrong form becomes the defect of the event, or its [`note`](Event::note) if it can be applied
+/// without the field. [`Event::raw`] is the header and the row.
 #[derive(Clone, Debug, Default)]
 pub struct Csv {
     pub(super) encoding: Option<&'static Encoding>,
@@ -208,25 +212,40 @@ impl Format for Csv {
         let mut output = Vec::new();
         let row_fields = self.tokenizer.fields(row, &mut output);
         let mut values = Vec::with_capacity(row_fields.len());
+        let mut flaw = None;
         for field in &row_fields {
-            values.push(field.value(row, &output).map_err(|why| malformed(None, why.to_owned()))?);
+            values.push(field.value(row, &output).unwrap_or_else(|why| {
+                flaw.get_or_insert(why.to_owned());
+                Cow::default()
+            }));
         }
-        if values.iter().all(|value| value.is_empty()) {
+        if flaw.is_none() && values.iter().all(|value| value.is_empty()) {
             return Ok(None);
         }
-        if values.len() != columns.len() {
+        if flaw.is_none() && values.len() != columns.len() {
             let (has, named) = (values.len(), columns.len());
-            return Err(malformed(None, format!("has {has} values, but the header has {named}")));
+            flaw = Some(format!("has {has} values, but the header has {named}"));
         }
-        let place = columns.iter().position(|column| *column == Some("kind")).unwrap_or_default();
-        let kind = match std::str::from_utf8(&values[place]) {
-            Ok("") => Err("is missing".to_owned()),
-            Ok(kind) => fields::parse_kind(kind),
-            Err(_) => Err(NOT_UTF_8.to_owned()),
+        let place = |name| columns.iter().position(|column| *column == Some(name));
+        let at = |name| place(name).and_then(|place| values.get(place)).map(|value| &**value);
+        let raw = format!("{header}\n{}", keep(row));
+        if let Some(why) = flaw {
+            // What is wrong may stand before the kind: a value too many or too few, or a quote.
+            let delimiter = self.tokenizer.delimiter;
+            let pieces = row.split(|byte| *byte == delimiter || *byte == b'"');
+            let kind = at("kind").into_iter().chain(pieces).find_map(|it| kind_of(it).ok());
+            let kind = kind.ok_or_else(|| malformed(None, why.clone()))?;
+            return Ok(Some(defects::unreadable(kind, line, raw, format!("the row {why}"))));
+        }
+        let (kind, unknown) = match kind_of(at("kind").unwrap_or_default()) {
+            Ok(kind) => (kind, None),
+            Err(why) if at("last_quantity").is_some_and(|value| !value.is_empty()) => {
+                (Kind::Fill, Some(why))
+            }
+            Err(why) => return Err(malformed(Some("kind"), why)),
         };
-        let kind = kind.map_err(|why| malformed(Some("kind"), why))?;
-        let raw = format!("{header}\n{}", show(row));
         let mut event = Event::new(kind, line, raw);
+        event.defect = unknown.map(|why| format!("kind {why}"));
         let mut unreadable = Vec::new();
         let mut has_raw = false;
         for (column, value) in columns.iter().zip(values) {
@@ -275,7 +294,7 @@ impl Csv {
         }
         self.header = Header::Wrong;
         let columns = columns(line, self.tokenizer.delimiter)?;
-        self.header = Header::Read { line: show(line).into_owned(), columns };
+        self.header = Header::Read { line: keep(line).into_owned(), columns };
         Ok(())
     }
 }
@@ -295,6 +314,15 @@ fn utf_8(value: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
     match value {
         Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
         Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+    }
+}
+
+/// The kind that a value names.
+fn kind_of(value: &[u8]) -> Result<Kind, String> {
+    match std::str::from_utf8(value) {
+        Ok("") => Err("is missing".to_owned()),
+        Ok(kind) => fields::parse_kind(kind),
+        Err(_) => Err(NOT_UTF_8.to_owned()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What becomes of a report that has a field which cannot be read: the rule for all fields of [`Event`].
 
+use std::borrow::Cow;
+
 use crate::ingest::event::{Event, Kind};
 
 /// A field of a report that cannot be read.
@@ -26,6 +28,17 @@ pub(super) fn record(event: &mut Event<'_>, unreadable: Vec<Unreadable>, has_raw
     if event.kind == Kind::Break && event.defect.is_none() && !has_raw {
         event.raw = "".into();
     }
+}
+
+/// Returns the event for a report of which nothing but its kind can be read. It has no other field: what is broken may
+/// have moved a value to another field.
+pub(super) fn unreadable<'a>(
+    kind: Kind,
+    line: u64,
+    raw: impl Into<Cow<'a, str>>,
+    why: String,
+) -> Event<'a> {
+    Event { defect: Some(why), ..Event::new(kind, line, raw) }
 }
 
 /// Adds text to a note or a defect.

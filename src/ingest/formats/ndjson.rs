@@ -8,9 +8,9 @@ use memchr::memchr;
 
 use super::defects::{self, Unreadable};
 use super::fields::{self, FIELDS};
-use super::object::{Object, Value, is_remnant, object_start};
+use super::object::{Object, Value, is_remnant, object_start, values_of_key};
 use super::reader::{Format, Malformed};
-use super::text::{NOT_UTF_8, show};
+use super::text::{NOT_UTF_8, keep};
 use crate::ingest::event::{Event, Kind};
 
 /// Reads and writes events as NDJSON: one object per line, whose keys are the names of the fields of
@@ -23,6 +23,10 @@ use crate::ingest::event::{Event, Kind};
 /// Text before the object of a line, as logs have it, is skipped, and so is a line without an object. An
 /// unknown field, a field that occurs twice, and a value of the wrong form become the
 /// [`defect`](Event::defect) of the event, or its [`note`](Event::note) if it can be applied without the field.
+///
+/// A line with a broken object, or with several, becomes an event of the kind that it names, with a defect and no
+/// other field. An object of an unknown kind, and a broken one that names none, is taken for a fill with a defect if
+/// it has a `last_quantity`, and is [`Malformed`] otherwise.
 ///
 /// ```
 /// use tradeblotter::ingest::{Kind, Ndjson, Reader};
@@ -74,7 +78,7 @@ impl Format for Ndjson {
         };
         let Some(begin) = object_start(unit) else {
             return match is_remnant(unit) {
-                true => Err(malformed(None, "is a part of a JSON object".to_owned())),
+                true => broken(unit, line, "is a part of a JSON object".to_owned()).map(Some),
                 false => Ok(None),
             };
         };
@@ -84,15 +88,23 @@ impl Format for Ndjson {
         let mut objects = serde_json::Deserializer::from_str(text).into_iter();
         let Some(Ok(Object(fields))) = objects.next() else {
             let error = serde_json::from_str::<Object<'_>>(text).err();
-            return Err(malformed(None, not_an_object(error)));
+            return broken(unit, line, not_an_object(error)).map(Some);
         };
         let (text, rest) = text.split_at(objects.byte_offset());
         // The line of a log may go on after the object, but not with another one.
         if object_start(rest.as_bytes()).is_some() || is_remnant(rest.as_bytes()) {
-            return Err(malformed(None, "has more than one JSON object".to_owned()));
+            return broken(unit, line, "has more than one JSON object".to_owned()).map(Some);
         }
-        let mut event =
-            Event::new(kind(&fields).map_err(|why| malformed(Some("kind"), why))?, line, text);
+        let has_shares = fields
+            .iter()
+            .any(|(field, value)| field == "last_quantity" && !matches!(value, Value::Null));
+        let (kind, unknown) = match kind(&fields) {
+            Ok(kind) => (kind, None),
+            Err(why) if has_shares => (Kind::Fill, Some(why)),
+            Err(why) => return Err(malformed(Some("kind"), why)),
+        };
+        let mut event = Event::new(kind, line, text);
+        event.defect = unknown.map(|why| format!("kind {why}"));
         let mut unreadable = Vec::new();
         let has_raw = |(field, value): &(Cow<'_, str>, Value<'_>)| {
             field == "raw" && matches!(value, Value::Text(_))
@@ -103,6 +115,8 @@ impl Format for Ndjson {
             let set = match value {
                 _ if seen.contains(&field.as_ref()) => Err("occurs twice".to_owned()),
                 Value::Null => Ok(()),
+                // It is set, or the defect says what it is.
+                _ if field == "kind" => Ok(()),
                 Value::Text(text) => fields::set(&mut event, field, text.clone()),
                 Value::Integer(number) if field == "retry_attempt" || field == "sequence" => {
                     fields::set(&mut event, field, number.to_string().into())
@@ -141,6 +155,19 @@ fn kind(fields: &[(Cow<'_, str>, Value<'_>)]) -> Result<Kind, String> {
     }
 }
 
+/// Reads a line whose object is broken: the kind that it names, or else a fill if it has a number of shares.
+fn broken<'a>(unit: &'a [u8], line: u64, why: String) -> Result<Event<'a>, Malformed> {
+    let named = values_of_key(unit, "kind").find_map(|kind| fields::parse_kind(kind).ok());
+    let has_shares = || values_of_key(unit, "last_quantity").next().is_some();
+    match named.or_else(|| has_shares().then_some(Kind::Fill)) {
+        Some(kind) => {
+            let raw = keep(unit.trim_ascii());
+            Ok(defects::unreadable(kind, line, raw, format!("the line {why}")))
+        }
+        None => Err(Malformed { line, field: None, why }),
+    }
+}
+
 fn not_an_object(error: Option<serde_json::Error>) -> String {
     // The parser sees one line only, so that its line number would mislead.
     let error = error.map(|error| error.to_string()).unwrap_or_default();
@@ -150,12 +177,13 @@ fn not_an_object(error: Option<serde_json::Error>) -> String {
 
 /// Reads an object that is not UTF-8 as far as it is text: its kind, and the texts that are whole.
 fn not_utf_8<'a>(bytes: &'a [u8], line: u64) -> Result<Event<'a>, Malformed> {
-    let malformed = || Malformed { line, field: None, why: NOT_UTF_8.to_owned() };
     let lossy = String::from_utf8_lossy(bytes);
     let mut objects = serde_json::Deserializer::from_str(&lossy).into_iter();
-    let Some(Ok(Object(fields))) = objects.next() else { return Err(malformed()) };
-    let mut event =
-        Event::new(kind(&fields).map_err(|_| malformed())?, line, show(bytes.trim_ascii_end()));
+    let Some(Ok(Object(fields))) = objects.next() else {
+        return broken(bytes, line, NOT_UTF_8.to_owned());
+    };
+    let Ok(kind) = kind(&fields) else { return broken(bytes, line, NOT_UTF_8.to_owned()) };
+    let mut event = Event::new(kind, line, keep(bytes.trim_ascii_end()));
     let whole = |text: &&Cow<'_, str>| !text.contains(char::REPLACEMENT_CHARACTER);
     for (field, value) in &fields {
         if let Value::Text(text) = value

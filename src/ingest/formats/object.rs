@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use memchr::memchr_iter;
 use memchr::memmem;
+use memchr::{memchr, memchr_iter};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -169,6 +169,18 @@ pub(super) fn object_start(line: &[u8]) -> Option<usize> {
 /// cut off.
 pub(super) fn is_remnant(text: &[u8]) -> bool {
     memmem::find(text, b"\":").is_some() || memmem::find(text, b"\"}").is_some()
+}
+
+/// Returns the text values of a key in JSON that may be broken.
+pub(super) fn values_of_key<'t>(text: &'t [u8], key: &str) -> impl Iterator<Item = &'t str> {
+    let quoted = format!("\"{key}\"");
+    let after = |place: usize| {
+        let value = text[place + key.len() + 2..].trim_ascii_start().strip_prefix(b":")?;
+        let value = value.trim_ascii_start().strip_prefix(b"\"")?;
+        std::str::from_utf8(&value[..memchr(b'"', value)?]).ok()
+    };
+    let places: Vec<usize> = memmem::find_iter(text, &quoted).collect();
+    places.into_iter().filter_map(after)
 }
 
 fn entries<'de, A: MapAccess<'de>>(mut map: A) -> Result<Object<'de>, A::Error> {

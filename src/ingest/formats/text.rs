@@ -67,6 +67,25 @@ pub(super) fn show(bytes: &[u8]) -> Cow<'_, str> {
     shown.into()
 }
 
+/// What stands before the escape of each byte in a kept message. No id may have it.
+const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
+
+/// Returns a message as text to be kept. Bytes that are not UTF-8 are escapes such as `\xff`, each after U+FFFD.
+pub(super) fn keep(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.into();
+    }
+    let mut kept = String::with_capacity(bytes.len() + 64);
+    for chunk in bytes.utf8_chunks() {
+        kept.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            kept.push(REPLACEMENT);
+            kept.extend(byte.escape_ascii().map(char::from));
+        }
+    }
+    kept.into()
+}
+
 impl<R: Read> Decoded<R> {
     /// Returns the input, of which `encoding` is given unless it is UTF-8.
     pub fn new(input: R, encoding: Option<&'static Encoding>) -> Self {

@@ -53,7 +53,9 @@ fn alpacas_updates_and_activities_become_events() {
 
     let broken = "{\"event\":\"fill\",\n{\"event\":\"new\",\"order\":{\"id\":\"O-3\"}}\n";
     let (events, wrong) = read(FormatName::Alpaca, broken.as_bytes());
-    assert_eq!((events.len(), wrong.len()), (1, 1), "{wrong:?}");
+    let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
+    assert_eq!((kinds, wrong.len()), (vec![Kind::Fill, Kind::Acknowledged], 0), "{wrong:?}");
+    assert!(events[0].defect.is_some());
 }
 
 #[test]
@@ -172,6 +174,23 @@ fn the_fill_of_a_multi_leg_order_says_why_it_cannot_be_booked_and_its_legs_are_o
 }
 
 #[test]
+fn a_broken_object_is_kept_with_its_kind_and_nothing_of_it_is_believed() {
+    for broken in [
+        r#"{"event":"fill","execution_id":"E-1","qty":"4","order":{"id":"V-1""#,
+        r#"{"stream":"trade_updates","data":{"event":"partial_fill","qty" "4"}}"#,
+        r#"{"activity_type":"FILL","id":"1::E-1","qty":"4""#,
+        r#""event":"fill","qty":"4"}}"#,
+    ] {
+        let event = event(broken);
+        assert!(event.defect.is_some());
+        let kept = Event { defect: event.defect.clone(), ..Event::new(Kind::Fill, 1, broken) };
+        assert_eq!(event, kept);
+    }
+    let (events, wrong) = read(FormatName::Alpaca, &br#"{"account":"A","cash":"#[..]);
+    assert_eq!((events.len(), wrong.len()), (0, 1));
+}
+
+#[test]
 fn an_order_of_a_type_that_the_store_lacks_keeps_the_type() {
     let order = r#""symbol":"AAPL","side":"buy","type":"trailing_stop","trail_price":"1.5""#;
     let event = event(&update(r#""event":"new""#, order));
@@ -202,8 +221,9 @@ fn messages_in_a_log_are_read_and_a_broken_one_costs_its_own_line() {
     );
     let (events, wrong) = read(FormatName::Alpaca, log.as_bytes());
     let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
-    assert_eq!(kinds, [Kind::Acknowledged, Kind::Cancelled, Kind::Acknowledged]);
-    assert_eq!(wrong.len(), 1, "{wrong:?}");
-    assert!(wrong[0].starts_with("line 3: not read: is not a message of Alpaca"), "{wrong:?}");
+    let expected = [Kind::Acknowledged, Kind::Fill, Kind::Cancelled, Kind::Acknowledged];
+    assert_eq!((kinds.as_slice(), wrong), (&expected[..], vec![]));
+    assert!(defect(&events[1]).starts_with("the object is not a message of Alpaca"), "{events:?}");
+    assert_eq!((events[1].line, events[1].raw.as_ref()), (3, r#"{"event": "fill", "order":"#));
     assert_eq!(detect(log.as_bytes()).unwrap().0, FormatName::Alpaca);
 }

@@ -21,14 +21,42 @@ fn row(row: &str) -> Event<'static> {
 }
 
 #[test]
+fn a_row_that_is_broken_is_kept_with_its_kind_and_nothing_of_it_is_believed() {
+    for (row, complaint) in [
+        ("fill,A,E,1", "the row has 4 values, but the header has 7"),
+        ("fill,A,E,1,500,1,2026-03-02T14:30:00Z,", "the row has 8 values"),
+        ("1,fill,A,E,1,1,,", "the row has 8 values"),
+        ("\"fill\"x,A,E,1,1,,", "the row has text after the closing quote of a value"),
+        ("fill,A,\"E,1,1,,", "the row has a quoted value without a closing quote"),
+    ] {
+        let (events, wrong) = rows(&format!("status,A,,,,,\n{row}\nstatus,B,,,,,\n"));
+        assert_eq!((events.len(), wrong), (3, vec![]), "{row}");
+        let broken = &events[1];
+        assert!(defect(broken).starts_with(complaint), "{broken:?}");
+        let kept = Event { defect: broken.defect.clone(), ..Event::new(Kind::Fill, 3, "") };
+        assert_eq!(Event { raw: "".into(), ..broken.clone() }, kept, "{row}");
+        assert_eq!(broken.raw, format!("{HEADER}\n{row}"));
+    }
+}
+
+#[test]
+fn a_row_of_an_unknown_kind_is_a_fill_with_a_defect_if_it_has_shares() {
+    for (kind, complaint) in
+        [("fil", "kind is \"fil\"; expected one of new_order, approved"), ("", "kind is missing")]
+    {
+        let fill = row(&format!("{kind},A,E,1,,,"));
+        assert!(defect(&fill).starts_with(complaint), "{fill:?}");
+        assert_eq!((fill.kind, fill.client_order_id.as_deref()), (Kind::Fill, Some("A")));
+    }
+}
+
+#[test]
 fn a_row_that_cannot_be_recognized_names_its_line_and_the_next_one_is_read() {
     for (row, complaint) in [
-        ("fill,A,E,1", "has 4 values, but the header has 7"),
-        ("fill,A,E,1,500,1,2026-03-02T14:30:00Z,", "has 8 values"),
-        (",A,E,1,1,,", "kind is missing"),
-        ("fil,A,E,1,1,,", "kind is \"fil\"; expected one of new_order, approved"),
-        ("\"fill\"x,A,E,1,1,,", "has text after the closing quote of a value"),
-        ("fill,A,\"E,1,1,,", "has a quoted value without a closing quote"),
+        (",A,,,,,", "kind is missing"),
+        ("fil,A,,,,,", "kind is \"fil\"; expected one of new_order, approved"),
+        ("fil,A", "has 2 values, but the header has 7"),
+        ("fil,\"A,,,,,", "has a quoted value without a closing quote"),
     ] {
         let (events, wrong) = rows(&format!("status,A,,,,,\n{row}\nstatus,B,,,,,\n"));
         assert_eq!(events.len(), 2, "{row}");
@@ -52,8 +80,11 @@ fn a_stray_quote_costs_its_own_line_wherever_it_stands_and_whatever_follows() {
         for later in later {
             let (events, wrong) = rows(&format!("{stray}\n{later}cancelled,C,,,,,\n"));
             let kinds: Vec<_> = events.iter().map(|event| (event.line, event.kind)).collect();
-            assert_eq!(kinds, [(3, Kind::Fill), (4, Kind::Cancelled)], "{stray} {later}");
-            assert_eq!(wrong, ["line 2: not read: has a quoted value without a closing quote"]);
+            assert_eq!(wrong, [""; 0]);
+            let expected = [(2, Kind::Fill), (3, Kind::Fill), (4, Kind::Cancelled)];
+            assert_eq!(kinds, expected, "{stray} {later}");
+            assert_eq!(defect(&events[0]), "the row has a quoted value without a closing quote");
+            assert_eq!((&events[1].defect, &events[2].defect), (&None, &None));
         }
     }
     // A quote within a value is a part of it.
@@ -64,7 +95,8 @@ fn a_stray_quote_costs_its_own_line_wherever_it_stands_and_whatever_follows() {
 fn a_quote_that_is_not_closed_swallows_nothing_of_a_long_file() {
     let many = "fill,B,E,1,1,,\n".repeat(10_000);
     let (events, wrong) = rows(&format!("fill,\"A,E-1,1,1,,\n{many}"));
-    assert_eq!((events.len(), wrong.len()), (10_000, 1));
+    assert_eq!((events.len(), wrong.len()), (10_001, 0));
+    assert_eq!(events.iter().filter(|event| event.defect.is_some()).count(), 1);
 }
 
 #[test]
@@ -81,7 +113,8 @@ fn a_row_over_several_lines_is_read_however_its_bytes_arrive() {
     let input =
         format!("{HEADER}\r\nfill,\"A\r\nB\",E,1,1,,\"a\n\"\r\nfill,\"A,E,1,1,,\r\nstatus,B,,,,,");
     let whole = read(FormatName::Csv, input.as_bytes());
-    assert_eq!((whole.0.len(), whole.1.len()), (2, 1), "{whole:?}");
+    let defects: Vec<_> = whole.0.iter().map(|event| event.defect.is_some()).collect();
+    assert_eq!((defects, whole.1.len()), (vec![false, true, false], 0), "{whole:?}");
     for step in 1..=input.len() {
         assert_eq!(
             read(FormatName::Csv, Trickle(input.as_bytes(), step)),
@@ -198,5 +231,5 @@ fn bytes_that_are_not_utf_8_never_become_a_part_of_an_id() {
     assert!(defect(event).starts_with("client_order_id is not text in the encoding of the input"));
     // The explanation is a side field.
     assert!(event.note.as_deref().is_some_and(|note| note.starts_with("reason is not text")));
-    assert!(event.raw.contains("J\\xf6rg"), "{}", event.raw);
+    assert!(event.raw.contains("J\u{fffd}\\xf6rg"), "{}", event.raw);
 }

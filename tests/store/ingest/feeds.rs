@@ -15,21 +15,21 @@ use tradeblotter_test_support::{Contents, Database};
 
 /// A feed: how its inputs are read and applied.
 #[derive(Clone)]
-struct Feed {
+pub struct Feed {
     reading: ReadOptions,
-    options: Options,
+    pub options: Options,
 }
 
 /// What came of an input: the counts, the reports kept as breaks, and the notes.
-struct Came {
-    tally: Tally,
-    problems: Vec<Problem>,
-    notes: Vec<String>,
-    unreadable: Vec<String>,
+pub struct Came {
+    pub tally: Tally,
+    pub problems: Vec<Problem>,
+    pub notes: Vec<String>,
+    pub unreadable: Vec<String>,
 }
 
 impl Feed {
-    fn of(format: FormatName) -> Self {
+    pub fn of(format: FormatName) -> Self {
         let reading = ReadOptions { trader_from: vec![1.into()], ..ReadOptions::default() };
         let options = Options {
             register_traders: true,
@@ -40,7 +40,7 @@ impl Feed {
         Self { reading, options }
     }
 
-    fn fix() -> Self {
+    pub fn fix() -> Self {
         Self::of(FormatName::Fix)
     }
 
@@ -48,13 +48,13 @@ impl Feed {
         Self { options: Options { daily_ids: Some(Tz::UTC), ..self.options }, ..self }
     }
 
-    fn encoded(self, label: &str) -> Self {
+    pub fn encoded(self, label: &str) -> Self {
         let encoding = Encoding::for_label(label.as_bytes());
         let reading = ReadOptions { encoding, ..self.reading };
         Self { options: Options { reading: reading.clone(), ..self.options }, reading }
     }
 
-    fn read(&self, db: &Database, input: &[u8], batch: usize) -> Came {
+    pub fn read(&self, db: &Database, input: &[u8], batch: usize) -> Came {
         let engine = db.blotter().engine();
         let mut writer = Writer::new(self.options.clone());
         let format = AnyFormat::new(self.options.format, &self.reading);
@@ -75,7 +75,7 @@ impl Feed {
     /// Reads inputs one after another, in batches of 1, 7 and 2000, and all of them again, and asserts that they
     /// come to these orders and breaks. Returns the last database, and what came of the last input.
     #[track_caller]
-    fn comes_to(
+    pub fn comes_to(
         &self,
         inputs: &[&[u8]],
         of_orders: &[&str],
@@ -110,20 +110,20 @@ fn unresolved(contents: &Contents) -> (usize, usize, usize, Vec<i32>) {
 }
 
 /// A message of a session between desk and broker: `more` after the fields that all have.
-fn of_day(day: u32, time: &str, more: &str) -> String {
+pub fn of_day(day: u32, time: &str, more: &str) -> String {
     let at = format!("202603{day:02}-{time}");
     message(&format!("35=8|49=BRK|56=DESK|34=1|52={at}|1=ada|60={at}|{more}"))
 }
 
 /// A new order of the client.
-fn new_order(day: u32, id: &str, symbol: &str, side: u32, quantity: u32) -> String {
+pub fn new_order(day: u32, id: &str, symbol: &str, side: u32, quantity: u32) -> String {
     let at = format!("202603{day:02}-14:30:00");
     message(&format!(
         "35=D|49=DESK|56=BRK|34=1|52={at}|1=ada|11={id}|55={symbol}|54={side}|38={quantity}|40=2|44=10.00|60={at}"
     ))
 }
 
-fn joined(reports: &[String]) -> Vec<u8> {
+pub fn joined(reports: &[String]) -> Vec<u8> {
     reports.concat().into_bytes()
 }
 
@@ -389,7 +389,7 @@ fn side_fields_that_cannot_be_read_are_left_out_with_a_note_and_the_fill_counts(
 }
 
 /// The messages with lengths and checksums that are right.
-fn repaired(input: &[u8]) -> Vec<u8> {
+pub fn repaired(input: &[u8]) -> Vec<u8> {
     let text = std::str::from_utf8(input).unwrap();
     let body = |line: &str| {
         let fields: Vec<&str> = line.split('\u{1}').filter(|field| !field.is_empty()).collect();

@@ -20,15 +20,36 @@ fn a_line_that_cannot_be_recognized_names_its_number_and_the_rest_is_read() {
         (r#"{"kind":"fil"}"#, "kind is \"fil\"; expected one of new_order, approved"),
         (r#"{"kind":7}"#, "kind is not text"),
         (r#"{"symbol":"AAPL"}"#, "kind is missing"),
-        (r#"{"kind":"fill""#, "is not a JSON object"),
-        (r#""kind":"fill","symbol":"AAPL"}"#, "is a part of a JSON object"),
-        (r#"{"kind":"fill"}{"kind":"fill"}"#, "has more than one JSON object"),
+        (r#"{"symbol":"AAPL""#, "is not a JSON object"),
+        (r#""symbol":"AAPL"}"#, "is a part of a JSON object"),
+        (r#"{"symbol":"A"}{"symbol":"B"}"#, "has more than one JSON object"),
     ] {
         let input = format!("{good}\n\n{line}\n{good}\n");
         let (events, wrong) = read(FormatName::Ndjson, input.as_bytes());
         assert_eq!((events.len(), wrong.len()), (2, 1), "{line}: {wrong:?}");
         assert!(wrong[0].starts_with(&format!("line 3: not read: {complaint}")), "{wrong:?}");
     }
+}
+
+#[test]
+fn a_line_that_is_broken_is_kept_with_its_kind_and_nothing_of_it_is_believed() {
+    for (line, complaint) in [
+        (r#"{"kind":"fill","execution_id":"E-1","last_qua"#, "the line is not a JSON object"),
+        (r#"{"kind": "fill" "execution_id":"E-1"}"#, "the line is not a JSON object"),
+        (r#"id":"E-1","kind":"fill","symbol":"AAPL"}"#, "the line is a part of a JSON object"),
+        (r#"{"kind":"fill"}{"kind":"status"}"#, "the line has more than one JSON object"),
+        // Without a kind, it is an execution if it has shares.
+        (r#"{"execution_id":"E-1","last_quantity":"40","#, "the line is not a JSON object"),
+        (r#"E-1","last_quantity":"40"}"#, "the line is a part of a JSON object"),
+    ] {
+        let broken = event(line);
+        assert!(defect(&broken).starts_with(complaint), "{broken:?}");
+        let kept = Event { defect: broken.defect.clone(), ..Event::new(Kind::Fill, 1, line) };
+        assert_eq!(broken, kept);
+    }
+    let unknown = event(r#"{"kind":"fil","client_order_id":"A","last_quantity":"40"}"#);
+    assert!(defect(&unknown).starts_with("kind is \"fil\"; expected one of"), "{unknown:?}");
+    assert_eq!((unknown.kind, unknown.client_order_id.as_deref()), (Kind::Fill, Some("A")));
 }
 
 #[test]
@@ -133,6 +154,6 @@ fn an_object_that_is_not_utf_8_is_kept_with_what_is_text_in_it() {
         (None, Some("E-1"))
     );
     assert!(defect(event).contains("unless --encoding names another"), "{event:?}");
-    assert!(event.raw.contains("J\\xf6rg"));
+    assert!(event.raw.contains("J\u{fffd}\\xf6rg"));
     assert_eq!(event.last_price, None::<Number<'_>>);
 }

@@ -12,6 +12,7 @@ use super::time;
 use crate::ingest::event::Number;
 use crate::ingest::formats::options::TraderTag;
 use crate::ingest::formats::reader::Malformed;
+use crate::ingest::formats::text::keep;
 
 /// Digits of a tag.
 const MAX_TAG: usize = 9;
@@ -355,17 +356,7 @@ impl<'a> Message<'a> {
         let decode = |encoding: &'static Encoding| {
             encoding.decode_without_bom_handling_and_without_replacement(self.bytes)
         };
-        self.encoding.and_then(decode).unwrap_or_else(|| {
-            let mut text = String::with_capacity(self.bytes.len());
-            for chunk in self.bytes.utf8_chunks() {
-                text.push_str(chunk.valid());
-                for byte in chunk.invalid() {
-                    text.push_str(REPLACEMENT);
-                    text.extend(byte.escape_ascii().map(char::from));
-                }
-            }
-            text.into()
-        })
+        self.encoding.and_then(decode).unwrap_or_else(|| keep(self.bytes))
     }
 
     /// Returns [`Message::raw`] of a message that begins within another one: after the beginning of one.
