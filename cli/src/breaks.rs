@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use comfy_table::Cell;
 use serde::Serialize;
-use tradeblotter::ingest::Writer;
+use tradeblotter::ingest::{Options, Writer};
 use tradeblotter::{
     BreakHistory, BreakReason, BreakResolution, Error, Listing, NewBreakResolution, Resolution,
 };
@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::feed_options::FeedOptions;
 use crate::list_options::ListOptions;
 use crate::output::{self, Detail, Row};
+use crate::{arguments, traders};
 
 #[derive(Subcommand)]
 pub enum Breaks {
@@ -43,19 +44,30 @@ Examples:
     ///
     /// Reads the reports of all open breaks again, with the options given here, and resolves those that can
     /// be applied by now, with a reason that begins with `applied`: their order or their fill is stored,
-    /// the columns are wide enough, the totals agree again. `blotter ingest` does the same for the traders
-    /// of its input. Fills beyond the quantity of their order, fills of ended orders that the venue does
+    /// the columns are wide enough, the totals agree again, the trader or the encoding is known. `blotter
+    /// ingest` does the same for the traders of its input. Give --source if the options hold for one source
+    /// only. An execution without an execution id whose message was not UTF-8 is not read again: ingest the
+    /// input with --encoding, and dismiss the break. Fills beyond the quantity of their order, fills of ended orders that the venue does
     /// not count, and executions that contradict a stored one wait for `blotter breaks resolve`. Needs a
     /// login that is a member of blotter_engine.
     #[command(after_long_help = "\
 Examples:
   blotter breaks retry
-  blotter breaks retry --symbol-map symbols.csv")]
+  blotter breaks retry --source BROKER --symbol-map symbols.csv
+  blotter breaks retry --source BROKER --trader Ada --encoding windows-1251")]
     Retry(Retry),
 }
 
 #[derive(Args)]
 pub struct Retry {
+    /// Try the breaks of this source only, as `blotter breaks list` shows it in CSV [default: all sources]
+    ///
+    /// It is the name that --source, or else --venue, had when the reports were ingested.
+    #[arg(long, value_name = "NAME", value_parser = arguments::venue)]
+    source: Option<String>,
+    /// Try the breaks of this registered trader only (name or id), and take those without a trader for this trader's
+    #[arg(long, value_name = "TRADER", conflicts_with = "trader_from")]
+    trader: Option<String>,
     #[command(flatten)]
     feed: FeedOptions,
 }
@@ -145,8 +157,13 @@ impl Resolve {
 
 impl Retry {
     fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
-        let mut writer = Writer::new(self.feed.options()?);
         let engine = database.engine()?;
+        let trader = self.trader.as_deref();
+        let mut writer = Writer::new(Options {
+            source: self.source.clone(),
+            trader: trader.map(|trader| traders::find(&engine, trader)).transpose()?,
+            ..self.feed.options()?
+        });
         let applied = writer.retry_breaks(&engine)?;
         let open = engine.snapshot(|tx| tx.breaks().count_open())?;
         let applied = output::counted(applied, "break", "breaks");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 use clap::{Args, ValueHint};
-use tradeblotter::ingest::{Options, ReadOptions, TraderTag};
+use tradeblotter::ingest::{Encoding, Options, ReadOptions, TraderTag};
 
 use crate::arguments;
 use crate::failure::Failure;
@@ -30,6 +30,12 @@ pub struct FeedOptions {
     /// CSV file of symbols to translate: theirs,ours on each line, without a header line
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     symbol_map: Option<PathBuf>,
+    /// Encoding of text that is not UTF-8, for example windows-1251
+    ///
+    /// Without this option, and without MessageEncoding (tag 347), a report with other bytes in an id is kept as
+    /// a break. UTF-16 with a byte order mark is recognised.
+    #[arg(long, value_name = "LABEL", value_parser = arguments::encoding)]
+    encoding: Option<&'static Encoding>,
     /// Accept messages of logs with printed separators whose BodyLength or CheckSum is wrong
     ///
     /// Without this option such a message is kept as a break, because text that contains the separator can forge
@@ -46,8 +52,8 @@ impl FeedOptions {
             symbols: self.symbols()?,
             reading: ReadOptions {
                 trader_from: self.trader_from.clone(),
+                encoding: self.encoding,
                 trust_unverified: self.trust_unverified,
-                ..ReadOptions::default()
             },
             ..Options::default()
         })

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use tradeblotter::ingest::{
-    AnyFormat, Encoding, Event, FormatName, Options, Problem, ReadOptions, Reader, Writer, detect,
+    AnyFormat, Event, FormatName, Options, Problem, Reader, Writer, detect,
 };
 use tradeblotter::role::Engine;
 use tradeblotter::{Error, Session, transaction_on};
@@ -54,12 +54,6 @@ pub struct Ingest {
     /// its source, whatever the session calls the venue.
     #[arg(long, value_name = "NAME", value_parser = arguments::venue)]
     source: Option<String>,
-    /// Encoding of text that is not UTF-8, for example windows-1251
-    ///
-    /// Without this option, and without MessageEncoding (tag 347), a report with other bytes in an id is kept as
-    /// a break. UTF-16 with a byte order mark is recognised.
-    #[arg(long, value_name = "LABEL", value_parser = arguments::encoding)]
-    encoding: Option<&'static Encoding>,
     /// Apply everything in one transaction and roll it back: nothing is stored
     #[arg(long)]
     dry_run: bool,
@@ -141,7 +135,6 @@ impl Ingest {
             register_traders: self.register_traders,
             venue: self.venue.clone(),
             source: self.source.clone(),
-            reading: ReadOptions { encoding: self.encoding, ..options.reading },
             ..options
         })
     }

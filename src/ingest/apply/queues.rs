@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use bigdecimal::{BigDecimal, ToPrimitive};
+use diesel::Connection;
 use uuid::Uuid;
 
 use super::executions::{Classification, KnownExecutions};
@@ -502,6 +503,9 @@ impl QueueWriter<'_, '_> {
             return Ok(());
         };
         self.outcome.set(place, Fate::Known);
+        if !is_whole(kept, execution) {
+            return self.record_instead(planned, execution);
+        }
         let amended = execution.order_id.filter(|_| kept.refers_to.is_some());
         let Some(order_id) = amended.or(kept.order_id).or(execution.order_id) else {
             self.outcome.set(place, Fate::Broken);
@@ -540,6 +544,33 @@ impl QueueWriter<'_, '_> {
         Ok(())
     }
 
+    /// Records the execution of a break that lacks a part of it: as booking the break would not. The break remains if a
+    /// rule refuses the execution.
+    fn record_instead(
+        &mut self,
+        planned: &PlannedStep<'_>,
+        execution: &Execution<'_>,
+    ) -> Result<(), Error> {
+        let role = self.tx.role();
+        let recorded = self.tx.conn().transaction(|conn| {
+            let mut breaks = breaks::Breaks { conn, role };
+            match breaks.record_or_break_as(&ExecutionIds::default(), execution)? {
+                breaks::Outcome::Broken(_) => Err(Unrecorded::Refused),
+                breaks::Outcome::Recorded(_) => Ok(Fate::Applied),
+                breaks::Outcome::Known(_) => Ok(Fate::Known),
+            }
+        });
+        let fate = match recorded {
+            Ok(fate) => fate,
+            Err(Unrecorded::Refused) => Fate::Broken,
+            Err(Unrecorded::Failed(error)) if error.is_refusal() => Fate::Broken,
+            Err(Unrecorded::Failed(error)) => return Err(error),
+        };
+        self.outcome.tally.fills += u64::from(fate == Fate::Applied);
+        self.outcome.set(planned.report.place, fate);
+        Ok(())
+    }
+
     /// The shares that the venue counts as filled of an order chain, by another report than the one that this
     /// break is: by the last of this input, or by one whose totals were kept as a break.
     fn counted(&mut self, root: Uuid, kept: &breaks::Break) -> Result<Option<BigDecimal>, Error> {
@@ -570,6 +601,37 @@ impl QueueWriter<'_, '_> {
             (None, earlier) => earlier.map(|earlier| earlier.quantity.clone()),
         })
     }
+}
+
+/// Why the execution of a break is not recorded.
+enum Unrecorded {
+    Refused,
+    Failed(Error),
+}
+
+impl From<Error> for Unrecorded {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<diesel::result::Error> for Unrecorded {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Whether the columns of a break hold all of its execution. They lack the values that could not be read when the
+/// report was kept, because its encoding was not known.
+fn is_whole(kept: &breaks::Break, execution: &Execution<'_>) -> bool {
+    let (refers_to, is_bust) = (execution.kind.refers_to(), execution.kind.is_bust());
+    kept.execution_id.as_deref() == execution.execution_id
+        && kept.refers_to.as_deref() == refers_to
+        && kept.is_bust == is_bust
+        && kept.quantity == execution.quantity
+        && kept.price == execution.price
+        && kept.commission == execution.commission
+        && kept.rebate == execution.rebate
 }
 
 /// How many matching steps to take from the head of each queue.

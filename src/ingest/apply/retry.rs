@@ -10,7 +10,7 @@ use crate::database::role::Engine;
 use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::event::{Event, Kind, Number};
-use crate::ingest::formats::{ReadOptions, read_message};
+use crate::ingest::formats::{ReadOptions, message_of_kept, read_message};
 
 /// The numbers of a break as text, for its event to borrow.
 pub(in crate::ingest) struct BreakNumbers {
@@ -31,30 +31,47 @@ impl BreakNumbers {
     }
 }
 
-/// What the detail of a break says if the message was no text: what is kept of it has escapes in place of bytes.
-const NOT_TEXT: &str = "--encoding";
+/// A break to be tried again: how to read its message, and what its event borrows from.
+pub(super) struct Retried<'b> {
+    kept: &'b Break,
+    options: &'b ReadOptions,
+    numbers: BreakNumbers,
+    /// The bytes of the message, if not all of them were UTF-8.
+    message: Option<Vec<u8>>,
+}
 
-/// Returns the report that a break was made of; none if it can't be read again.
+impl<'b> Retried<'b> {
+    pub fn new(kept: &'b Break, options: &'b ReadOptions) -> Self {
+        let message = kept.raw.as_deref().and_then(|raw| message_of_kept(raw, options));
+        Self { kept, options, numbers: BreakNumbers::of(kept), message }
+    }
+}
+
+/// Returns the report that a break was made of; none if it can't be read again. `trader` is that of the reports
+/// whose trader is not known.
 ///
 /// An execution of a known order is in the columns of its break. Any other report is read again from its message,
 /// which says more than they hold, unless the break keeps only a part of it.
-pub(super) fn event_of<'b>(
-    kept: &'b Break,
-    numbers: &'b BreakNumbers,
-    options: &ReadOptions,
-) -> Option<Event<'b>> {
+pub(super) fn event_of<'r>(retried: &'r Retried<'_>, trader: Option<Uuid>) -> Option<Event<'r>> {
+    let Retried { kept, options, numbers, message } = retried;
     let is_execution = kept.reason.is_execution();
     let mut event = match kept.raw.as_deref() {
         Some(raw) if !is_execution || kept.order_id.is_none() => {
-            if kept.detail.contains(NOT_TEXT) || raw.chars().nth(MAX_RAW - 1).is_some() {
+            if raw.chars().nth(MAX_RAW - 1).is_some() {
                 return None;
             }
-            read_message(raw, options)?
+            let event = read_message(message.as_deref().unwrap_or(raw.as_bytes()), options)?;
+            // The id that is made of the content is another one than when the bytes were not read, so the execution
+            // could count twice.
+            if message.is_some() && event.kind.is_execution() && event.execution_id.is_none() {
+                return None;
+            }
+            event
         }
         _ if is_execution => execution_of(kept, numbers),
         _ => return None,
     };
-    if let Some(trader_id) = kept.trader_id {
+    if let Some(trader_id) = kept.trader_id.or(trader) {
         event.trader = Some(trader_id.to_string().into());
     }
     event.venue.get_or_insert_with(|| kept.venue.as_str().into());

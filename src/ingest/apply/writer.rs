@@ -14,7 +14,7 @@ use super::known_orders::KnownOrders;
 use super::options::Options;
 use super::plan::{KnownBreak, Plan, Planner};
 use super::queues::QueueWriter;
-use super::retry::{BreakNumbers, event_of, resolve_if_open};
+use super::retry::{Retried, event_of, resolve_if_open};
 use super::step::{Report, report_id};
 use super::tally::{Fate, Outcome, Problem, Tally};
 use super::totals::{self, COMPARED, LatestTotals, VenueTotals};
@@ -247,9 +247,13 @@ impl Writer {
         self.finish_with(&mut Store::Tx(tx))
     }
 
-    /// Tries all open breaks again and applies those that lack nothing any more; returns how many. The reports of breaks
-    /// are read like an input with these options, whatever their source. Fills beyond the
-    /// quantity of their order, and executions that contradict a stored one, wait for a person.
+    /// Tries the open breaks again and applies those that lack nothing any more; returns how many. The reports of breaks
+    /// are read like an input with these options. Fills beyond the quantity of their order, and executions that
+    /// contradict a stored one, wait for a person.
+    ///
+    /// If the options have a [`source`](Options::source), only the breaks of that source are tried. If they have a
+    /// [`trader`](Options::trader), only those of this trader are, and the reports whose trader is not known are
+    /// taken for this trader's.
     ///
     /// # Errors
     ///
@@ -258,8 +262,10 @@ impl Writer {
         let before = self.tally.healed;
         self.retries_all = true;
         let mut store = Store::Session(session);
-        self.heal(&mut store, None)?;
-        self.heal_totals(&mut store, None)?;
+        let trader = self.options.trader.map(|trader| [trader]);
+        let traders = trader.as_ref().map(|trader| &trader[..]);
+        self.heal(&mut store, traders)?;
+        self.heal_totals(&mut store, traders)?;
         Ok(self.tally.healed - before)
     }
 
@@ -453,14 +459,15 @@ impl Writer {
     /// Tries breaks again, and resolves those that are applied.
     fn retry_page(&self, tx: &mut Tx<'_, Engine>, page: &[Break]) -> Result<Outcome, Error> {
         self.force_index_plans(tx)?;
-        let numbers: Vec<BreakNumbers> = page.iter().map(BreakNumbers::of).collect();
-        let (breaks, events): (Vec<&Break>, Vec<Event<'_>>) = page
+        let due = page.iter().filter(|kept| self.is_due(kept));
+        let retried: Vec<(&Break, Retried<'_>)> = due
+            .filter(|kept| kept.reason != BreakReason::Totals)
+            .map(|kept| (kept, Retried::new(kept, self.read_options(kept))))
+            .collect();
+        let trader = self.options.trader.filter(|_| self.retries_all);
+        let (breaks, events): (Vec<&Break>, Vec<Event<'_>>) = retried
             .iter()
-            .zip(&numbers)
-            .filter(|(kept, _)| kept.reason != BreakReason::Totals)
-            .filter_map(|(kept, numbers)| {
-                Some((kept, event_of(kept, numbers, self.read_options(kept))?))
-            })
+            .filter_map(|(kept, retried)| Some((*kept, event_of(retried, trader)?)))
             .unzip();
         // The event of a break names the trader of the break; the options of the input don't replace it.
         let options = Options { trader: None, register_traders: false, ..self.options.clone() };
@@ -488,6 +495,12 @@ impl Writer {
             }
         }
         Ok(outcome)
+    }
+
+    /// Returns whether a break is to be tried again: after an input all are, otherwise those of the source in the
+    /// options.
+    fn is_due(&self, kept: &Break) -> bool {
+        !self.retries_all || self.options.source.is_none() || self.options.is_of_feed(&kept.source)
     }
 
     /// Returns how to read the message of a break again: like the input, if it came from the same source.
@@ -550,9 +563,10 @@ impl Writer {
             after = Some((last.created_at, last.id));
             let healed = store.run(|tx| {
                 let mut healed = 0;
-                for kept in page.iter().filter(|kept| kept.reason == BreakReason::Totals) {
-                    let numbers = BreakNumbers::of(kept);
-                    let event = event_of(kept, &numbers, self.read_options(kept));
+                let due = page.iter().filter(|kept| self.is_due(kept));
+                for kept in due.filter(|kept| kept.reason == BreakReason::Totals) {
+                    let retried = Retried::new(kept, self.read_options(kept));
+                    let event = event_of(&retried, None);
                     healed += u64::from(totals::heal_if_equal(tx, kept, event.as_ref())?);
                 }
                 Ok(healed)

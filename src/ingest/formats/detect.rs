@@ -16,7 +16,7 @@ use super::ndjson::Ndjson;
 use super::object::object_start;
 use super::options::ReadOptions;
 use super::reader::{Format, Malformed};
-use super::text::{marked_encoding, show};
+use super::text::{bytes_of_kept, marked_encoding, show};
 use crate::error::Error;
 use crate::ingest::event::Event;
 use crate::types::enums::labels;
@@ -298,13 +298,26 @@ fn has_key(bytes: &[u8], key: &str) -> bool {
     places.any(|place| bytes[place + quoted.len()..].trim_ascii_start().starts_with(b":"))
 }
 
-/// Reads the first event of a message of any format, such as the raw message of a break; none if there is none that
-/// can be read.
+/// Returns the bytes of a message of any format that a break has kept with escapes for those that were not UTF-8. They
+/// are decoded, if the encoding is known and the format has it as a whole. None for a message without escapes.
+pub(in crate::ingest) fn message_of_kept(kept: &str, options: &ReadOptions) -> Option<Vec<u8>> {
+    let bytes = bytes_of_kept(kept)?;
+    match options.encoding.filter(|_| FormatName::of(&bytes) != Some(FormatName::Fix)) {
+        None => Some(bytes),
+        Some(encoding) => {
+            let text = encoding.decode_without_bom_handling_and_without_replacement(&bytes)?;
+            Some(text.into_owned().into_bytes())
+        }
+    }
+}
+
+/// Reads the first event of a message of any format, such as the message of a break; none if there is none that can be
+/// read.
 pub(in crate::ingest) fn read_message<'a>(
-    message: &'a str,
+    message: &'a [u8],
     options: &ReadOptions,
 ) -> Option<Event<'a>> {
-    let mut rest = message.as_bytes();
+    let mut rest = message;
     let mut format = AnyFormat::new(FormatName::of(rest)?, options);
     while let Some(length) = format.cut(rest, true).filter(|_| !rest.is_empty()) {
         let (unit, after) = rest.split_at_checked(length.max(1))?;

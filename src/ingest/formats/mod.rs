@@ -14,8 +14,8 @@ mod text;
 
 pub use alpaca::Alpaca;
 pub use csv::Csv;
-pub(super) use detect::read_message;
 pub use detect::{AnyFormat, FormatName, detect};
+pub(super) use detect::{message_of_kept, read_message};
 pub use fix::FixReader;
 pub use ndjson::Ndjson;
 pub use options::{ReadOptions, TraderTag};

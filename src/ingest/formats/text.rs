@@ -70,7 +70,8 @@ pub(super) fn show(bytes: &[u8]) -> Cow<'_, str> {
 /// What stands before the escape of each byte in a kept message. No id may have it.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
-/// Returns a message as text to be kept. Bytes that are not UTF-8 are escapes such as `\xff`, each after U+FFFD.
+/// Returns a message as text to be kept: [`bytes_of_kept`] returns its bytes again. Those that are not UTF-8 are
+/// escapes such as `\xff`, each after U+FFFD.
 pub(super) fn keep(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return text.into();
@@ -84,6 +85,30 @@ pub(super) fn keep(bytes: &[u8]) -> Cow<'_, str> {
         }
     }
     kept.into()
+}
+
+/// Returns the bytes of a message that [`keep`] has kept; none if all of it was text. Only bytes that UTF-8 gives a
+/// meaning of their own are escaped, so an escape never makes a separator or a digit.
+pub(in crate::ingest) fn bytes_of_kept(kept: &str) -> Option<Vec<u8>> {
+    let mut parts = kept.split(REPLACEMENT);
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    let mut is_text = true;
+    for part in parts {
+        let escaped = part.strip_prefix("\\x").and_then(|rest| rest.split_at_checked(2));
+        let byte = escaped.and_then(|(digits, _)| u8::from_str_radix(digits, 16).ok());
+        match (byte.filter(|byte| *byte >= 0x80), escaped) {
+            (Some(byte), Some((_, rest))) => {
+                is_text = false;
+                bytes.push(byte);
+                bytes.extend_from_slice(rest.as_bytes());
+            }
+            _ => {
+                bytes.extend_from_slice(REPLACEMENT.encode_utf8(&mut [0; 4]).as_bytes());
+                bytes.extend_from_slice(part.as_bytes());
+            }
+        }
+    }
+    (!is_text).then_some(bytes)
 }
 
 impl<R: Read> Decoded<R> {
