@@ -1,6 +1,6 @@
-//! The documents: links resolve, paths and subcommands that they name exist, and they stay short.
+//! The documents: links resolve, paths, subcommands and tests that they name exist, and they stay short.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -165,6 +165,88 @@ fn every_subcommand_is_one_of_the_command() {
         }
     }
     assert_none("subcommands that do not exist", &unknown.into_iter().collect::<Vec<_>>());
+}
+
+/// The tests of a folder by the path of their module, such as `ingest::feeds`.
+fn tests_in(folder: &Path, module: &str, tests: &mut BTreeMap<String, BTreeSet<String>>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().path();
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let path = if module.is_empty() { name } else { format!("{module}::{name}") };
+        if file.is_dir() {
+            tests_in(&file, &path, tests);
+        } else if file.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(file).unwrap();
+            let after = text.split("#[test]\n").skip(1);
+            let name = |item: &str| Some(item.split_once("fn ")?.1.split_once('(')?.0.to_owned());
+            let tests = tests.entry(path).or_default();
+            tests.extend(after.filter_map(name));
+            // Attacks are tests by a macro, which lists them.
+            let list = text.split_once("attacks! {").and_then(|(_, list)| list.split_once('}'));
+            let listed = list.iter().flat_map(|(list, _)| list.split(','));
+            tests.extend(listed.map(|name| name.trim().to_owned()));
+        }
+    }
+}
+
+/// What is wrong with the names of tests in these code spans of one line; `modules` are those whose tests may be named.
+/// `a::b` is the test `b` of the module `a`, `a::` all of it, and `…c` one of the module before whose name ends so.
+fn unknown_tests(spans: &[&str], modules: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let mut unknown = Vec::new();
+    let mut last = None;
+    for span in spans {
+        let is_name = |text: &str| {
+            text.chars().all(|c| c.is_ascii_lowercase() || "_:".contains(c) || c.is_ascii_digit())
+        };
+        if let Some(rest) = span.strip_prefix('…') {
+            let parts: Vec<&str> = rest.split('…').collect();
+            let has = |name: &String| {
+                parts.iter().all(|part| name.contains(part))
+                    && name.ends_with(parts[parts.len() - 1])
+            };
+            let found = last.is_some_and(|tests: &BTreeSet<String>| tests.iter().any(has));
+            if is_name(&parts.concat()) && !found {
+                unknown.push((*span).to_owned());
+            }
+        } else if let Some((module, test)) =
+            span.rsplit_once("::").filter(|(module, _)| is_name(span) && !module.is_empty())
+        {
+            last = modules.get(module);
+            let is_there = last.is_some_and(|tests| test.is_empty() || tests.contains(test));
+            // Names of the code have few words.
+            let is_test = test.is_empty() || test.matches('_').count() > 2;
+            if is_test && !is_there {
+                unknown.push((*span).to_owned());
+            }
+        }
+    }
+    unknown
+}
+
+#[test]
+fn every_test_that_holds_a_promise_exists() {
+    let [mut attacks, mut others] = [BTreeMap::new(), BTreeMap::new()];
+    tests_in(&root().join("tests/attacks"), "", &mut attacks);
+    for folder in ["tests/store", "cli/tests/blotter"] {
+        tests_in(&root().join(folder), "", &mut others);
+    }
+    let mut missing = Vec::new();
+    let mut named = 0;
+    for document in documents() {
+        // Both have a file of the same name; each line of security.md names attacks.
+        let is_security = document.path.ends_with("security.md");
+        let modules = if is_security { &attacks } else { &others };
+        for (_, line) in document.lines().filter(|(is_code, line)| !is_code && line.contains("::"))
+        {
+            let spans: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+            let is_named = |span: &&&str| span.matches('_').count() > 3 && span.contains("::");
+            named += spans.iter().filter(is_named).count();
+            let unknown = unknown_tests(&spans, modules).into_iter();
+            missing.extend(unknown.map(|name| format!("{}: {name}", document.path.display())));
+        }
+    }
+    assert!(named > 40, "only {named} tests are named");
+    assert_none("tests that do not exist", &missing);
 }
 
 #[test]
