@@ -522,7 +522,7 @@ impl<'e> Plan<'e> {
         self.add_step(report, &order, planner)
     }
 
-    /// Plans to submit the order that a report describes.
+    /// Plans to submit the order that a report describes. Returns the order; one that is known is not submitted again.
     fn create_order(
         &mut self,
         report: &'e Report<'e>,
@@ -557,6 +557,18 @@ impl<'e> Plan<'e> {
                 format!("both {client} and {venue} are missing")
             })?,
         };
+        // The report is read again, and more than the order was not stored of it the first time; or several orders
+        // have the venue's id, and it was not told which one is meant. To create the order again would make it
+        // replace itself.
+        let known = planner.orders.get(id);
+        // To replace an order locks it.
+        let is_locked = |order: &&KnownOrder| planner.locked.contains(&order.root);
+        if let Some(order) = known.or(before.as_ref()).filter(is_locked) {
+            return Err(format!("order {} is locked by another session", order.id));
+        }
+        if let Some(order) = known {
+            return order.terms.check(event, options).map(|()| order.clone());
+        }
         let order = KnownOrder {
             id,
             root: before.as_ref().map_or(id, |order| order.root),

@@ -46,3 +46,20 @@ fn reports_that_lead_an_order_back_to_itself_end() {
         }
     }
 }
+
+#[test]
+fn a_replacement_without_an_id_of_its_own_ends_when_its_entry_is_refused_and_it_is_read_again() {
+    // The replacement is stored. Its entry is not: the log holds no venue order id of 65 characters.
+    let replaced =
+        report(2, &format!("11=A|150=5|39=0|38=200|14=0|6=0|17=R|37={}", "V".repeat(65)));
+    let input = [report(1, "11=A|17=A-0|150=0|39=0|38=100|14=0|6=0"), replaced];
+    for batch in [1, 2000] {
+        let store = Store::new();
+        for _ in 0..3 {
+            let tally = read(&store.blotter, &options(false), &input, batch);
+            assert_eq!((tally.reports, tally.broken), (2, 1), "{tally:?}");
+            let contents = store.db.contents();
+            assert_eq!((contents.orders.len(), contents.breaks.len()), (2, 1));
+        }
+    }
+}

@@ -743,6 +743,18 @@ fn a_leap_second_is_the_same_moment_in_every_format() {
     assert_eq!(from_fix.contents().fills[0].timestamp, from_json.contents().fills[0].timestamp);
 }
 
+/// Locks the order C-1 until the end of the transaction of the session that it returns. Others wait for a short time.
+fn with_first_order_locked(db: &Database) -> diesel::PgConnection {
+    let mut other = db.admin();
+    let timeout = "DO $$ BEGIN
+        EXECUTE format('ALTER DATABASE %I SET lock_timeout = 200', current_database());
+    END $$";
+    other.batch_execute(timeout).unwrap();
+    let lock = "BEGIN; SELECT FROM orders WHERE client_order_id = 'C-1' FOR UPDATE";
+    other.batch_execute(lock).unwrap();
+    other
+}
+
 #[test]
 fn reports_of_an_order_that_another_session_has_locked_wait_and_do_not_stop_the_run() {
     let db = Database::migrated();
@@ -761,13 +773,7 @@ fn reports_of_an_order_that_another_session_has_locked_wait_and_do_not_stop_the_
             ),
         )
     };
-    let mut other = db.admin();
-    let timeout = "DO $$ BEGIN
-        EXECUTE format('ALTER DATABASE %I SET lock_timeout = 200', current_database());
-    END $$";
-    other.batch_execute(timeout).unwrap();
-    let lock = "BEGIN; SELECT FROM orders WHERE client_order_id = 'C-1' FOR UPDATE";
-    other.batch_execute(lock).unwrap();
+    let mut other = with_first_order_locked(&db);
     let came = feed.read(&db, &joined(&[fill("C-1"), fill("C-2")]), 2000);
     other.batch_execute("ROLLBACK").unwrap();
     assert_eq!(orders(&db), ["C-1 PENDING 0/100", "C-2 FILLED 100/100"]);
@@ -775,4 +781,25 @@ fn reports_of_an_order_that_another_session_has_locked_wait_and_do_not_stop_the_
     // The next run applies it.
     feed.read(&db, &joined(&[fill("C-2")]), 2000);
     assert_eq!(orders(&db), ["C-1 FILLED 100/100", "C-2 FILLED 100/100"]);
+}
+
+#[test]
+fn an_order_that_replaces_one_which_another_session_has_locked_waits_and_does_not_stop_the_run() {
+    let db = Database::migrated();
+    Feed::fix().read(&db, new_order(2, "C-1", "KO", 1, 100).as_bytes(), 2000);
+    let order = |id: &str, more: &str| {
+        format!(
+            r#"{{"kind":"new_order","trader":"ada","client_order_id":"{id}","symbol":"KO","side":"BUY","order_type":"LIMIT","quantity":"100","price":"10.00","at":"2026-03-02T14:31:00Z"{more}}}"#
+        ) + "\n"
+    };
+    let feed = Feed::of(FormatName::Ndjson);
+    let input = order("C-2", r#","original_client_order_id":"C-1""#) + &order("C-3", "");
+    let mut other = with_first_order_locked(&db);
+    let came = feed.read(&db, input.as_bytes(), 2000);
+    other.batch_execute("ROLLBACK").unwrap();
+    assert_eq!(orders(&db), ["C-1 PENDING 0/100", "C-3 PENDING 0/100"]);
+    assert_eq!(came.tally.broken, 1);
+    // The next run applies it.
+    feed.read(&db, order("C-3", "").as_bytes(), 2000);
+    assert_eq!(orders(&db), ["C-1 CANCELLED 0/100", "C-2 PENDING 0/100", "C-3 PENDING 0/100"]);
 }
