@@ -1,5 +1,7 @@
 //! Executions as venues report them.
 
+#[cfg(feature = "ingest")]
+use bigdecimal::RoundingMode;
 use bigdecimal::{BigDecimal, ToPrimitive};
 use chrono::{DateTime, Datelike, SubsecRound, Utc};
 use diesel::result::Error as DieselError;
@@ -155,7 +157,7 @@ impl<'a> Execution<'a> {
     }
 
     /// Refuses an execution that does not even fit the columns of a break.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         text::check_name("venue", self.venue, text::MAX_VENUE)?;
         text::check_name("source", self.source(), text::MAX_VENUE)?;
         check_execution_id(self.execution_id)?;
@@ -222,6 +224,17 @@ pub(crate) fn fits_a_break(value: &BigDecimal) -> bool {
     let scale = value.fractional_digit_count();
     let digits = i64::try_from(value.digits()).unwrap_or(i64::MAX);
     scale <= MAX_DIGITS && digits.saturating_sub(scale) <= MAX_DIGITS
+}
+
+/// Returns the number nearest to this one that fits the numeric columns of a break. It is rounded away from 0, so that a
+/// fraction of a share stays one.
+#[cfg(feature = "ingest")]
+pub(crate) fn nearest_in_a_break(value: BigDecimal) -> BigDecimal {
+    if fits_a_break(&value) {
+        return value;
+    }
+    let greatest: BigDecimal = BigDecimal::new(1.into(), -MAX_DIGITS) - 1;
+    value.clamp(-greatest.clone(), greatest).with_scale_round(MAX_DIGITS, RoundingMode::Up)
 }
 
 fn money<T: TryFrom<BigDecimal, Error = Error>>(value: &BigDecimal) -> Result<T, NotApplied> {

@@ -75,6 +75,9 @@ impl Breaks<'_, Engine> {
         detail: &str,
     ) -> Result<Break, Error> {
         execution.check()?;
+        if detail.contains('\0') {
+            return Err(Error::invalid("detail", detail, "contains a NUL character"));
+        }
         let role = self.role;
         self.conn.transaction(|conn| {
             Breaks { conn, role }.insert_or_find_as(id, execution, reason, detail)

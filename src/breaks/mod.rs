@@ -31,7 +31,7 @@ use uuid::Uuid;
 pub(crate) use self::apply::ExecutionIds;
 pub use self::execution::{Execution, ExecutionKind};
 #[cfg(feature = "ingest")]
-pub(crate) use self::execution::{MAX_RAW, fits_a_break};
+pub(crate) use self::execution::{MAX_RAW, fits_a_break, nearest_in_a_break};
 pub use self::outcome::Outcome;
 pub use self::rows::{Break, BreakHistory, BreakResolution, NewBreakResolution, Resolution};
 pub use self::unapplied::{UnappliedReason, UnappliedReport};

@@ -1,9 +1,10 @@
 //! Tests of what ingest uses and the API does not show, against a private server.
 
+use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Break, ExecutionIds, Outcome};
+use super::{Break, ExecutionIds, Outcome, fits_a_break, nearest_in_a_break};
 use crate::database::embedded::Server;
 use crate::database::migrations;
 use crate::database::role::Engine;
@@ -182,4 +183,22 @@ fn breaks_are_read_by_execution_id_by_order_and_in_pages() {
     let dismiss = NewBreakResolution::dismiss(differing[0].id, "X");
     engine.transaction(|tx| tx.breaks().resolve(&dismiss)).unwrap();
     assert_eq!(open_totals(), []);
+}
+
+#[test]
+fn a_number_with_too_many_digits_is_kept_as_the_nearest_one_that_a_break_can_hold() {
+    let greatest = "9".repeat(20);
+    let (least, thirds) = (format!("0.{}1", "0".repeat(19)), "3".repeat(20));
+    for (number, nearest) in [
+        ("10.50", "10.50"),
+        ("1E+21", greatest.as_str()),
+        ("-1E+30", &format!("-{greatest}")),
+        (&format!("{greatest}.5"), &greatest),
+        ("1E-30", &least),
+        (&format!("10.{thirds}3"), &format!("10.{}4", &thirds[1..])),
+    ] {
+        let kept = nearest_in_a_break(number.parse().unwrap());
+        assert!(fits_a_break(&kept));
+        assert_eq!(kept, nearest.parse::<BigDecimal>().unwrap(), "{number}");
+    }
 }

@@ -69,7 +69,7 @@ impl UnappliedReport<'_> {
     /// # Errors
     ///
     /// [`Error::is_invalid_input`], as for [`Breaks::record_unapplied`].
-    fn to_execution(&self) -> Result<Execution<'_>, Error> {
+    pub(crate) fn to_execution(&self) -> Result<Execution<'_>, Error> {
         text::check("detail", self.detail, usize::MAX)?;
         if self.reason == UnappliedReason::InvalidOrder {
             let why = "does not belong to an order that cannot be stored; leave it out";

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::known_orders::KnownOrders;
 use super::options::Options;
-use super::step::{PlannedStep, Report, Step, execution_as_far_as_known};
+use super::step::{PlannedStep, Report, Step, execution_as_far_as_known, is_id};
 use crate::breaks::{Break, BreakHistory, Execution};
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
@@ -153,13 +153,16 @@ impl<'o> KnownExecutions<'o> {
         orders: &KnownOrders,
         options: &'o Options,
     ) -> Result<Self, Error> {
-        let mut known = Self { options, by_id: HashMap::new(), by_store_id: HashMap::new() };
+        let mut known = Self::none(options);
         let executions = || {
             let steps = queues.values().flatten().map(|planned| planned.report);
             steps.filter(|report| report.event.kind.is_execution())
         };
-        let execution_ids: HashSet<&str> =
-            executions().filter_map(|report| report.event.execution_id.as_deref()).collect();
+        // The database refuses a NUL in a query; no execution has such an id.
+        let execution_ids: HashSet<&str> = executions()
+            .filter_map(|report| report.event.execution_id.as_deref())
+            .filter(|id| is_id(id))
+            .collect();
         let store_ids: Vec<Uuid> =
             executions().filter_map(|report| report.event.id.or(report.content_id)).collect();
         if execution_ids.is_empty() && store_ids.is_empty() {
@@ -178,34 +181,48 @@ impl<'o> KnownExecutions<'o> {
             let own = Fill::query().filter(fills::id.eq_any(&store_ids));
             of_fills.extend(own.load::<Fill>(conn)?);
         }
-        for fill in &of_fills {
-            let place = Place::Chain(fill.root_id);
-            known.insert(place, fill.execution_id.as_deref(), KnownExecution::of_fill(fill));
-            known.by_store_id.insert(fill.id, None);
-        }
+        of_fills.iter().for_each(|fill| known.add_fill(fill));
         let traders: Vec<Uuid> =
             executions().filter_map(|report| report.trader.as_ref().ok().copied()).collect();
         let execution_ids: Vec<&str> = execution_ids.into_iter().collect();
         let mut kept = tx.breaks().of_executions(&stored_orders, &traders, &execution_ids)?;
         kept.extend(tx.breaks().with_ids(&store_ids)?);
-        for history in kept.iter().filter(|history| history.reported.reason.is_execution()) {
-            let reported = &history.reported;
-            let place = match reported.order_id.map(|id| orders.get(id)) {
-                Some(Some(order)) => Place::Chain(order.root),
-                // Of an order that no report of the batch is about.
-                Some(None) => continue,
-                None => Place::Unknown(reported.trader_id, reported.client_order_id.clone()),
-            };
-            let execution = KnownExecution::of_break(history);
-            known.by_store_id.insert(reported.id, execution.open_break.clone());
-            // What could not be read of a damaged report is 0 in its break, and none of it is believed: it does not
-            // keep out the whole one.
-            let is_damaged = reported.reason == BreakReason::Invalid && reported.order_id.is_none();
-            if !is_damaged {
-                known.insert(place, reported.execution_id.as_deref(), execution);
-            }
-        }
+        kept.iter().for_each(|history| known.add_break(history, orders));
         Ok(known)
+    }
+
+    /// Returns no executions.
+    pub fn none(options: &'o Options) -> Self {
+        Self { options, by_id: HashMap::new(), by_store_id: HashMap::new() }
+    }
+
+    /// Adds a stored fill.
+    pub fn add_fill(&mut self, fill: &Fill) {
+        let place = Place::Chain(fill.root_id);
+        self.insert(place, fill.execution_id.as_deref(), KnownExecution::of_fill(fill));
+        self.by_store_id.insert(fill.id, None);
+    }
+
+    /// Adds a stored break, if it holds an execution.
+    pub fn add_break(&mut self, history: &BreakHistory, orders: &KnownOrders) {
+        let reported = &history.reported;
+        if !reported.reason.is_execution() {
+            return;
+        }
+        let place = match reported.order_id.map(|id| orders.get(id)) {
+            Some(Some(order)) => Place::Chain(order.root),
+            // Of an order that no report of the batch is about.
+            Some(None) => return,
+            None => Place::Unknown(reported.trader_id, reported.client_order_id.clone()),
+        };
+        let execution = KnownExecution::of_break(history);
+        self.by_store_id.insert(reported.id, execution.open_break.clone());
+        // What could not be read of a damaged report is 0 in its break, and none of it is believed: it does not
+        // keep out the whole one.
+        let is_damaged = reported.reason == BreakReason::Invalid && reported.order_id.is_none();
+        if !is_damaged {
+            self.insert(place, reported.execution_id.as_deref(), execution);
+        }
     }
 
     /// Returns whether a stored fill is the execution of a report of its order chain.
@@ -225,6 +242,10 @@ impl<'o> KnownExecutions<'o> {
     /// Compares a reported execution with the known ones, and adds it if it is new.
     pub fn classify(&mut self, root: Uuid, planned: &PlannedStep<'_>) -> Classification {
         let report = planned.report;
+        // Later reports may be of the order, whether or not the execution that presents it is stored.
+        if matches!(planned.step, Step::Submit(_) | Step::LogVenueId(_)) {
+            return Classification::New;
+        }
         if report.event.kind.is_execution()
             && let Some(id) = report.event.id.or(report.content_id)
             && let Some(open) = self.by_store_id.get(&id)

@@ -19,6 +19,17 @@ use crate::types::text;
 /// Namespace of the version 5 UUIDs of breaks that have no execution id.
 const BREAKS: Uuid = Uuid::from_u128(0x8f1c_5f0e_6d2b_4b7a_9c53_2f6a_1d7e_4c05);
 
+/// What stands for a NUL in a text that a break keeps: the symbol for it.
+pub(super) const NUL: char = '\u{2400}';
+
+/// A report as a break stores it.
+pub(super) enum Kept<'e> {
+    /// An execution, with the id of the break.
+    Execution(Uuid, Execution<'e>),
+    /// An order that can't be stored, or an action.
+    Other(UnappliedReport<'e>),
+}
+
 /// Keeps a report as a break. What the columns of a break can't hold is left out, and is in the message as received.
 pub(super) fn store(
     tx: &mut Tx<'_, Engine>,
@@ -28,18 +39,35 @@ pub(super) fn store(
     why: &str,
     options: &Options,
 ) -> Result<Break, Error> {
+    // The reason may repeat text of the report.
+    let (raw, why) = (readable(&report.event.raw), readable(why));
+    match kept(report, order_id, reason, &why, &raw, options) {
+        Kept::Execution(id, execution) => {
+            tx.breaks().insert_or_find_as(id, &execution, reason, &why)
+        }
+        Kept::Other(unapplied) => tx.breaks().record_unapplied(&unapplied),
+    }
+}
+
+/// Returns what a break keeps of a report, with the reason and the message as [`readable`] returns them.
+pub(super) fn kept<'e>(
+    report: &'e Report<'e>,
+    order_id: Option<Uuid>,
+    reason: BreakReason,
+    why: &'e str,
+    raw: &'e str,
+    options: &'e Options,
+) -> Kept<'e> {
     let event = report.event;
-    let raw = readable(&event.raw);
     let execution = execution_as_far_as_known(report, order_id, options);
-    let fits = |name: &str| text::check_name("venue", name, text::MAX_VENUE).is_ok();
-    let venue = if fits(execution.venue) { execution.venue } else { "UNKNOWN" };
-    let source = Some(report.source).filter(|source| fits(source));
+    let venue = fitting_venue(execution.venue);
+    let source = Some(report.source).filter(|source| is_venue(source));
     let execution_id = execution.execution_id.filter(|id| is_id(id));
     let timestamp = match time_of(event) {
         time if (1..=9999).contains(&time.year()) => time,
         _ => DateTime::UNIX_EPOCH,
     };
-    let raw = Some(raw.as_str()).filter(|raw| !raw.trim().is_empty());
+    let raw = Some(raw).filter(|raw| !raw.trim().is_empty());
     // Without an execution id, what was received tells it from others.
     let content = || format!("{:?} {}", event.kind, raw.unwrap_or_default());
     let id = report.content_id.unwrap_or_else(|| Uuid::new_v5(&BREAKS, content().as_bytes()));
@@ -62,13 +90,13 @@ pub(super) fn store(
         };
         // One with an execution id is recognized by that.
         let id = if execution_id.is_some() { Uuid::now_v7() } else { id };
-        return tx.breaks().insert_or_find_as(id, &execution, reason, why);
+        return Kept::Execution(id, execution);
     }
     let number = |number: Option<Number<'_>>| {
         number.map_or_else(BigDecimal::default, |number| fitting(number.value()))
     };
     let is_order = reason == BreakReason::InvalidOrder;
-    tx.breaks().record_unapplied(&UnappliedReport {
+    Kept::Other(UnappliedReport {
         reason: match is_order {
             true => UnappliedReason::InvalidOrder,
             false => UnappliedReason::UnappliedAction,
@@ -102,12 +130,22 @@ pub(super) fn healed(reason: BreakReason) -> &'static str {
     }
 }
 
+/// Returns whether a break can have this venue or source.
+fn is_venue(name: &str) -> bool {
+    text::check_name("venue", name, text::MAX_VENUE).is_ok()
+}
+
+/// Returns a venue that a break can have: `UNKNOWN` in place of one that it can't.
+pub(super) fn fitting_venue(venue: &str) -> &str {
+    if is_venue(venue) { venue } else { "UNKNOWN" }
+}
+
 /// Returns a number that a break can hold: 0 in place of one with too many digits.
 fn fitting(value: BigDecimal) -> BigDecimal {
     if fits_a_break(&value) { value } else { BigDecimal::default() }
 }
 
 /// Returns a message as a text column can hold it: without NUL, and not too long.
-fn readable(raw: &str) -> String {
-    raw.chars().take(MAX_RAW).map(|c| if c == '\0' { '\u{2400}' } else { c }).collect()
+pub(super) fn readable(raw: &str) -> String {
+    raw.chars().take(MAX_RAW).map(|c| if c == '\0' { NUL } else { c }).collect()
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::attribution::unnamed_order_id;
 use super::options::Options;
-use super::step::Report;
+use super::step::{Report, is_id};
 use super::terms::Terms;
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
@@ -60,10 +60,12 @@ impl KnownOrders {
             ids.extend(event.order_id);
             let Ok(trader) = trader else { continue };
             let (client_ids, venue_ids) = ids_of_traders.entry(*trader).or_default();
-            client_ids.extend(event.client_order_id.as_deref());
-            client_ids.extend(event.original_client_order_id.as_deref());
-            venue_ids.extend(event.venue_order_id.as_deref());
-            venue_ids.extend(event.replaces_venue_order_id.as_deref());
+            // No order has an id that the columns can't hold, and the database refuses a NUL in a query.
+            let client = [&event.client_order_id, &event.original_client_order_id];
+            client_ids
+                .extend(client.into_iter().flatten().map(AsRef::as_ref).filter(|id| is_id(id)));
+            let venue = [&event.venue_order_id, &event.replaces_venue_order_id];
+            venue_ids.extend(venue.into_iter().flatten().map(AsRef::as_ref).filter(|id| is_id(id)));
             ids.extend(event.id.filter(|_| event.kind == Kind::NewOrder));
             ids.extend(event.replaces);
             ids.extend(unnamed_order_id(*trader, event, options));

@@ -13,7 +13,7 @@ use super::options::Options;
 use super::order_chain::{chain_filled, fills_of_execution, orders_of};
 use super::plan::TotalsOf;
 use super::retry::{resolve_if_open, resolve_if_open_as};
-use super::step::{PlannedStep, Report, Step, execution, execution_as_far_as_known};
+use super::step::{PlannedStep, Report, Step, execution, execution_as_far_as_known, is_id};
 use super::tally::{Fate, Outcome};
 use super::terms::Terms;
 use super::totals::{LatestTotals, VenueTotals};
@@ -329,9 +329,8 @@ impl QueueWriter<'_, '_> {
         order_id: Option<Uuid>,
         execution: &Execution<'_>,
     ) -> Result<Option<Uuid>, Error> {
-        let (Some(order_id), Some(amended)) = (order_id, execution.kind.refers_to()) else {
-            return Ok(None);
-        };
+        let amended = execution.kind.refers_to().filter(|id| is_id(id));
+        let (Some(order_id), Some(amended)) = (order_id, amended) else { return Ok(None) };
         let fills = fills_of_execution(self.tx, order_id, amended)?;
         let amended = fills.iter().find(|fill| fill.source == execution.source());
         Ok(amended.map(|fill| fill.order_id))

@@ -5,6 +5,7 @@ use chrono::NaiveDate;
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use super::kept::NUL;
 use crate::breaks::{Break, Breaks, MAX_RAW, NewBreakResolution};
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
@@ -60,7 +61,8 @@ pub(super) fn event_of<'r>(retried: &'r Retried<'_>, trader: Option<Uuid>) -> Op
             if raw.chars().nth(MAX_RAW - 1).is_some() {
                 return None;
             }
-            let event = read_message(message.as_deref().unwrap_or(raw.as_bytes()), options)?;
+            let event = read_message(message.as_deref().unwrap_or(raw.as_bytes()), options)
+                .filter(|event| !has_changed_id(event))?;
             // The id that is made of the content is another one than when the bytes were not read, so the execution
             // could count twice.
             if message.is_some() && event.kind.is_execution() && event.execution_id.is_none() {
@@ -80,6 +82,24 @@ pub(super) fn event_of<'r>(retried: &'r Retried<'_>, trader: Option<Uuid>) -> Op
     let day = kept.source.rsplit_once(' ').and_then(|(_, day)| day.parse::<NaiveDate>().ok());
     event.trading_day = event.trading_day.or(day);
     Some(event)
+}
+
+/// Returns whether an id or a name in the message of a break has [`NUL`]: it is not the one that was received.
+fn has_changed_id(event: &Event<'_>) -> bool {
+    let texts = [
+        &event.trader,
+        &event.account,
+        &event.client_order_id,
+        &event.original_client_order_id,
+        &event.venue_order_id,
+        &event.replaces_venue_order_id,
+        &event.symbol,
+        &event.execution_id,
+        &event.refers_to,
+        &event.venue,
+        &event.source,
+    ];
+    texts.into_iter().flatten().any(|text| text.contains(NUL))
 }
 
 /// Resolves a break in a savepoint. Returns whether it did; false if another session has resolved it meanwhile.

@@ -11,12 +11,14 @@ use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::kept::{fitting_venue, readable};
 use super::options::Options;
 use super::order_chain::{chain_filled, has_event_after, has_other_fill_at, orders_of};
 use super::plan::TotalsOf;
 use super::retry::resolve_if_open;
+use super::step::is_id;
 use super::tally::Problem;
-use crate::breaks::{Break, NewBreakResolution};
+use crate::breaks::{Break, NewBreakResolution, nearest_in_a_break};
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
 use crate::error::Error;
@@ -93,29 +95,30 @@ pub(super) struct VenueTotals {
 }
 
 impl VenueTotals {
-    /// Returns the totals in a report; none if it has none.
+    /// Returns the totals in a report; none if it has none. What a break can't hold is left out or made to fit, and is
+    /// in the message as received.
     pub fn of_report(event: &Event<'_>, of: TotalsOf, options: &Options) -> Option<Self> {
         Some(Self {
             line: event.line,
             order: options.order_of(event),
             root: of.root,
             order_id: of.order_id,
-            venue: options.venue_of(event).to_owned(),
-            execution_id: event.execution_id.as_deref().map(str::to_owned),
+            venue: fitting_venue(options.venue_of(event)).to_owned(),
+            execution_id: event.execution_id.as_deref().filter(|id| is_id(id)).map(str::to_owned),
             at_once: event
                 .execution_id
                 .iter()
-                .filter(|_| event.kind.is_execution())
+                .filter(|id| event.kind.is_execution() && is_id(id))
                 .map(|id| id.clone().into_owned())
                 .collect(),
             at: event.at,
             sent_at: event.sent_at,
             sequence: event.sequence,
             status: event.status,
-            filled_quantity: event.cumulative_quantity?.value(),
-            average_price: event.average_price.map(|price| price.value()),
+            filled_quantity: nearest_in_a_break(event.cumulative_quantity?.value()),
+            average_price: event.average_price.map(|price| nearest_in_a_break(price.value())),
             currency: event.currency.as_deref().map(str::to_owned),
-            raw: event.raw.to_string(),
+            raw: readable(&event.raw),
         })
     }
 

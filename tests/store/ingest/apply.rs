@@ -522,6 +522,55 @@ fn of_the_totals_of_several_inputs_only_the_last_are_an_open_break() {
 }
 
 #[test]
+fn totals_that_a_break_cannot_hold_as_they_are_reported_are_kept_as_one() {
+    let long = "1".repeat(65);
+    let third = format!("10.{}", "3".repeat(30));
+    let nul = format!("14=50|6=10|17=S|58=a{}b", '\0');
+    for totals in [
+        "14=1000000000000000000000|6=10|17=S",
+        "14=50.0000000000000000000000001|6=10|17=S",
+        &format!("14=50|6={third}|17=S"),
+        &format!("14=50|6=10|17={long}"),
+        &format!("14=50|6=10|17=S|30={long}"),
+        &nul,
+    ] {
+        let status = report(2, &format!("11=A|37=VA|150=I|39=1|38=100|{totals}"));
+        let (db, tally, problems) = read(&[acknowledged(1, "A", 100), status]);
+        assert_eq!(tally.breaks.get(&BreakReason::Totals), Some(&1), "{totals}: {problems:?}");
+        let kept = &db.contents().breaks[0];
+        assert!(kept.detail.starts_with("filled quantity: the venue reports"), "{}", kept.detail);
+    }
+}
+
+#[test]
+fn a_fill_without_an_id_of_a_refused_order_is_known_when_its_break_is_dismissed_and_it_is_read_again()
+ {
+    // No column holds the symbol, so that the order is not stored. The report states totals.
+    let fill = message(&format!(
+        "35=8|1=ada|11=A|37=VA|150=F|39=1|54=1|40=2|44=10.00|38=100|30=XNAS|32=40|31=10.00|14=40|6=10.00|\
+         60=20261124-15:00:00|55={}",
+        "S".repeat(40)
+    ));
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let (tally, _) = read_in(&blotter, &fill, 1);
+    assert_eq!((tally.reports, tally.broken), (1, 1));
+    let dismissed = NewBreakResolution::dismiss(db.contents().breaks[0].id, "a test order");
+    blotter.engine().transaction(|tx| tx.breaks().resolve(&dismissed)).unwrap();
+    let (tally, problems) = read_in(&blotter, &fill, 1);
+    assert_eq!((tally.known, problems.len()), (1, 0), "{problems:?}");
+}
+
+#[test]
+fn an_id_with_a_nul_is_never_replaced_by_another_when_its_break_is_tried_again() {
+    let fields = "37=VA|17=E1|150=F|39=1|38=100|30=XNAS|32=40|31=10.00|14=40|6=10.00";
+    let fill = report(1, &format!("11=A\0B|{fields}"));
+    let (db, tally, _) = read_as(writer, &[fill]);
+    assert_eq!((tally.reports, tally.broken), (1, 1));
+    assert_eq!(orders(&db), [""; 0]);
+}
+
+#[test]
 fn traders_are_found_by_id_or_name_and_a_new_name_is_registered_once() {
     let db = Database::migrated();
     let blotter = db.blotter();

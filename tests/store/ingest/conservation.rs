@@ -1,16 +1,16 @@
 //! Conservation: whatever the reports are, each is counted once, and each execution in them is a fill of the store or a
 //! break with its message.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use tradeblotter::Break;
-use tradeblotter::ingest::Tally;
+use tradeblotter::ingest::{Ndjson, Options, Tally};
 
 use super::days::{Kinds, Network, Report, Session, Venue, lies, networks, steps};
-use super::runs::{Store, check_many, options, read, read_bytes, with_messages};
+use super::runs::{Store, check_many, options, read, read_bytes, read_format, with_messages};
 
 /// The printable form of a message, as a break keeps it.
 fn printable(message: &str) -> String {
@@ -184,4 +184,113 @@ fn damaged_messages_are_counted_and_their_executions_are_breaks() {
         };
         with_messages(check(), &[String::from_utf8_lossy(&input).into_owned()])
     });
+}
+
+/// A report of each kind about the order A, with these fields; another value in place of that of a base field.
+fn reports_of_all_kinds(fields: &[(&str, &str)]) -> String {
+    let kinds = [
+        "new_order",
+        "acknowledged",
+        "approved",
+        "routed",
+        "fill",
+        "bust",
+        "correct",
+        "cancelled",
+        "rejected",
+        "replaced",
+        "restated",
+        "expired",
+        "cancel_rejected",
+        "recovered",
+        "pending_new",
+        "status",
+        "break",
+        "booked",
+        "dismissed",
+    ];
+    let base = [
+        ("trader", "ada"),
+        ("client_order_id", "A"),
+        ("symbol", "ACME"),
+        ("side", "BUY"),
+        ("order_type", "LIMIT"),
+        ("quantity", "100"),
+        ("price", "10.00"),
+        ("last_quantity", "10"),
+        ("last_price", "10.00"),
+        ("refers_to", "E4"),
+        ("cumulative_quantity", "10"),
+    ];
+    let mut lines = String::new();
+    for (number, kind) in kinds.iter().enumerate() {
+        let at = format!("2026-11-24T15:00:{number:02}Z");
+        let execution_id = format!("E{number}");
+        let own = [("kind", *kind), ("at", at.as_str()), ("execution_id", execution_id.as_str())];
+        let all: BTreeMap<&str, &str> =
+            own.into_iter().chain(base).chain(fields.iter().copied()).collect();
+        let all: Vec<_> =
+            all.iter().map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
+        lines.push_str(&format!("{{{}}}\n", all.join(",")));
+    }
+    lines
+}
+
+#[test]
+fn every_report_with_a_text_or_a_number_that_no_column_can_hold_is_counted() {
+    let texts = [
+        "trader",
+        "trader_name",
+        "account",
+        "client_order_id",
+        "original_client_order_id",
+        "venue_order_id",
+        "replaces_venue_order_id",
+        "symbol",
+        "execution_id",
+        "refers_to",
+        "venue",
+        "source",
+        "currency",
+        "reason",
+        "error_code",
+        "raw",
+    ];
+    let long = "x".repeat(70_000);
+    let values = [" ", "a\\u0000b", "a\\u0001b", &long];
+    let numbers = [
+        "quantity",
+        "price",
+        "limit_price",
+        "stop_loss",
+        "take_profit",
+        "last_quantity",
+        "last_price",
+        "commission",
+        "rebate",
+        "cumulative_quantity",
+        "average_price",
+    ];
+    let (digits, fraction) = ("9".repeat(42), format!("10.{}", "3".repeat(39)));
+    let amounts = ["-1", "1E-30", &digits, &fraction];
+    let texts = texts.iter().flat_map(|field| values.map(|value| (*field, value)));
+    let numbers = numbers.iter().flat_map(|field| amounts.map(|value| (*field, value)));
+    let store = Store::new();
+    let options = Options { register_traders: true, ..Options::default() };
+    let good = reports_of_all_kinds(&[]);
+    let order = good.lines().next().unwrap();
+    for (number, field) in texts.chain(numbers).enumerate() {
+        let reports = reports_of_all_kinds(&[field]);
+        // Where this presents the order, it may be refused; where another report has done so, the order is known.
+        let input = match number % 2 {
+            0 => reports,
+            _ => format!("{order}\n{reports}"),
+        };
+        let blotter = &store.cleared().blotter;
+        for batch in [1, 2000] {
+            let tally = read_format(blotter, &options, Ndjson::default(), input.as_bytes(), batch);
+            assert_eq!(tally.reports, input.lines().count() as u64, "{field:?}");
+            check_tally(&tally).unwrap_or_else(|error| panic!("{field:?}: {error}"));
+        }
+    }
 }

@@ -9,7 +9,7 @@ use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use proptest::{prop_assert, prop_assert_eq};
 use tradeblotter::Blotter;
-use tradeblotter::ingest::{FormatName, Options, Reader, Tally, Writer};
+use tradeblotter::ingest::{Format, FormatName, Options, Reader, Tally, Writer};
 
 use super::days::TRADERS;
 use tradeblotter_test_support::describe::state;
@@ -98,9 +98,20 @@ pub fn read(blotter: &Blotter, options: &Options, messages: &[String], batch: us
 
 /// Reads an input in batches of this size.
 pub fn read_bytes(blotter: &Blotter, options: &Options, input: &[u8], batch: usize) -> Tally {
+    read_format(blotter, options, fix_by_account(), input, batch)
+}
+
+/// Reads an input of this format in batches of this size.
+pub fn read_format(
+    blotter: &Blotter,
+    options: &Options,
+    format: impl Format,
+    input: &[u8],
+    batch: usize,
+) -> Tally {
     let _limit = Limit::new(input);
     let mut writer = Writer::new(options.clone());
-    let mut reader = Reader::new(input, fix_by_account());
+    let mut reader = Reader::new(input, format);
     let engine = blotter.engine();
     while let Some(read) = reader.batch(batch).unwrap() {
         writer.write(&engine, &read.events).unwrap();
