@@ -143,6 +143,46 @@ fn control_characters_of_an_input_do_not_reach_the_terminal() {
 }
 
 #[test]
+fn hostile_text_of_an_input_is_neutral_in_tables_and_pages_and_recorded_as_it_is() {
+    let db = Database::migrated();
+    let text = "=cmd \u{1b}]0;owned\u{7} \u{202e}reversed <script>alert(1)</script>";
+    let id = "=LINK(\"x\")\u{202e}";
+    let order = format!("35=D|1=ada|11={id}|55=@SUM|54=1|40=1|38=100|60=20261124-15:00:00");
+    let cancel = format!(
+        "35=8|1=ada|11={id}|37=V|17=E|150=4|39=4|55=@SUM|54=1|14=0|6=0|58={text}|60=20261124-15:00:01"
+    );
+    ingest(&db, &[], &[message(&order), message(&cancel)].concat(), 0);
+    assert_eq!(db.contents().orders[0].client_order_id.as_deref(), Some(id));
+    let print = |arguments: &[&str], role: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_blotter"));
+        command.args(arguments).env("DATABASE_URL", db.login_url(role));
+        said(command.output().unwrap(), 0).0
+    };
+    let is_misleading = |c: char| c != '\n' && c.is_control() || c == '\u{202e}';
+    for table in [&["orders"][..], &["log"]] {
+        let table = print(table, "blotter_compliance");
+        assert!(!table.contains(is_misleading), "{table:?}");
+        assert!(table.contains("@SUM") || table.contains("\\u{1b}]0;owned\\u{7}"), "{table}");
+    }
+    let directory = TempDir::new().unwrap();
+    let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let written = |format: &str| {
+        let path = file(format);
+        let range = ["--from", "2020-01-01", "--until", "2100-01-01"];
+        let arguments = [&["report", "--format", format, "-o", &path], &range[..]].concat();
+        print(&arguments, "blotter_compliance");
+        fs::read_to_string(path).unwrap()
+    };
+    let page = written("html");
+    assert!(page.contains("&lt;script&gt;alert(1)") && !page.contains("<script>alert"));
+    // A character that reverses text does so within its own element.
+    assert!(page.contains("body * { unicode-bidi: isolate; }"));
+    // A record is not changed; docs/report.md says how to import it.
+    let csv = written("csv");
+    assert!(csv.contains(text) && csv.contains("\"=LINK(\"\"x\"\")\u{202e}\""), "{csv}");
+}
+
+#[test]
 fn symbols_are_stored_as_the_map_spells_them() {
     let db = Database::migrated();
     let directory = TempDir::new().unwrap();
