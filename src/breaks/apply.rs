@@ -374,6 +374,11 @@ impl Breaks<'_, Engine> {
         // Fails if the order is not stored, which is another break reason than an unknown fill.
         Orders { conn: self.conn, role: self.role }.get(order_id)?;
         let source = execution.source();
+        // Looked for before the amendment itself: if another session stores that between the two, it is found, and is
+        // not taken for the fill to amend.
+        let amended: Option<Vec<Uuid>> =
+            diesel::select(blotter_amended_fills(order_id, source, refers_to, execution.timestamp))
+                .get_result(self.conn)?;
         let stored = match execution.execution_id {
             Some(execution_id) => {
                 let is_bust = execution.kind.is_bust();
@@ -392,9 +397,6 @@ impl Breaks<'_, Engine> {
             comparison.optional("fill amended", amended.as_deref(), Some(refers_to));
             return Err(mismatch(&stored, execution.execution_id, comparison.differences()).into());
         }
-        let amended: Option<Vec<Uuid>> =
-            diesel::select(blotter_amended_fills(order_id, source, refers_to, execution.timestamp))
-                .get_result(self.conn)?;
         if let Some(last) = amended.and_then(|fills| fills.last().copied()) {
             return Ok(last);
         }

@@ -138,6 +138,34 @@ impl Breaks<'_, Engine> {
         Ok(stored.find(|stored| stored.order_id == execution.order_id))
     }
 
+    /// Returns the break that an action with an execution id is stored as, of whichever order: an order that was not
+    /// known then, or another one that the report names too, may be found for it later.
+    pub(super) fn find_action(
+        &mut self,
+        report: &Execution<'_>,
+        reason: BreakReason,
+    ) -> Result<Option<Break>, Error> {
+        let (BreakReason::UnappliedAction, Some(id)) = (reason, report.execution_id) else {
+            return Ok(None);
+        };
+        let query = Break::query()
+            .filter(breaks::execution_id.eq(id))
+            .filter(breaks::source.eq(report.source()))
+            .filter(breaks::reason.eq(reason))
+            .filter(breaks::timestamp.eq(report.timestamp.trunc_subsecs(MICROSECONDS)))
+            .filter(breaks::quantity.eq(&report.quantity))
+            .filter(breaks::price.eq(&report.price))
+            .filter(breaks::trader_id.is_not_distinct_from(report.trader_id))
+            .filter(breaks::client_order_id.is_not_distinct_from(report.client_order_id))
+            .order((breaks::created_at, breaks::id))
+            .into_boxed::<Pg>();
+        let query = match report.client_order_id {
+            Some(_) => query,
+            None => query.filter(breaks::raw.is_not_distinct_from(report.raw)),
+        };
+        Ok(query.first(self.conn).optional()?)
+    }
+
     /// Returns the resolved break that an execution is stored as: for its order, or for the trader and client
     /// order id that it names from before its order was known.
     pub(super) fn find_resolved(

@@ -109,8 +109,9 @@ impl Breaks<'_, Engine> {
     ///
     /// Idempotent: the same report again is the stored break, resolved or not. The same order is recognized by
     /// trader, client order id, venue, time, quantity and price; the same action by execution id, source, time,
-    /// quantity, price and order (trader and client order id, if the order is not known). A report without
-    /// that id is recognized by all of its content, the raw message included, but not the detail.
+    /// quantity, price, trader and client order id (the raw message, if it has none), whichever order it was taken to
+    /// be of. A report without that id is recognized by all of its content, the raw message included, but not the
+    /// detail.
     ///
     /// # Errors
     ///
@@ -125,7 +126,11 @@ impl Breaks<'_, Engine> {
             UnappliedReason::InvalidOrder => report.client_order_id,
             UnappliedReason::UnappliedAction => report.execution_id,
         };
-        let id = id.map_or_else(|| id_of_content(&execution, reason), |_| Uuid::now_v7());
-        self.insert_or_find_as(id, &execution, reason, report.detail)
+        let of_no_order = Execution { order_id: None, ..execution.clone() };
+        let id = id.map_or_else(|| id_of_content(&of_no_order, reason), |_| Uuid::now_v7());
+        match self.find_action(&execution, reason)? {
+            Some(stored) => Ok(stored),
+            None => self.insert_or_find_as(id, &execution, reason, report.detail),
+        }
     }
 }

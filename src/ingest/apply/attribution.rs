@@ -53,7 +53,7 @@ pub(super) fn find<'k>(
     }
     let by_client_id = |id: Option<&str>| {
         let found: Vec<_> = orders.with_client_id(trader, id).collect();
-        choose_by_day(&found, event, options)
+        choose_by_day(orders, &found, event, options)
     };
     if let Some(order) = by_client_id(event.client_order_id.as_deref()) {
         return Ok(Some(order));
@@ -79,15 +79,22 @@ pub(super) fn find_by_venue_id<'k>(
     trader: Uuid,
     options: &Options,
 ) -> Result<Option<&'k KnownOrder>, String> {
-    let mut found: Vec<&KnownOrder> = orders
-        .with_venue_id(trader, venue_order_id)
-        .chain(unnamed_order_id(trader, event, options).and_then(|id| orders.get(id)))
-        .map(|order| orders.last_of_chain(order))
-        .collect();
+    let unnamed = unnamed_order_id(trader, event, options).and_then(|id| orders.get(id));
+    let named = || orders.with_venue_id(trader, venue_order_id).chain(unnamed);
+    let mut found: Vec<&KnownOrder> = named().map(|order| orders.last_of_chain(order)).collect();
     found.sort_by_key(|order| order.id);
     found.dedup_by_key(|order| order.id);
-    if options.daily_ids.is_some() {
-        return Ok(choose_by_day(&found, event, options));
+    if found.len() > 1 {
+        let mut applied = found.iter().filter(|order| orders.has_report(order, event, options));
+        if let (Some(order), None) = (applied.next(), applied.next()) {
+            return Ok(Some(order));
+        }
+    }
+    if let Some(day) = options.day_of(event) {
+        // Its chain may have gone on to a later day since.
+        let same_day = named().find(|order| order.day() == Some(day));
+        let same_day = same_day.map(|order| orders.last_of_chain(order));
+        return Ok(same_day.or_else(|| choose_by_day(orders, &found, event, options)));
     }
     // A venue may use an id again on another day, so several orders may have it.
     if found.len() > 1 {
@@ -111,6 +118,7 @@ pub(super) fn find_by_venue_id<'k>(
 /// was still open on that day and agrees with the report's terms. A bust or a correction may also amend an order
 /// of an earlier day that has ended. Where ids are unique for ever: the order of the latest day.
 fn choose_by_day<'k>(
+    orders: &'k KnownOrders,
     found: &[&'k KnownOrder],
     event: &Event<'_>,
     options: &Options,
@@ -124,8 +132,9 @@ fn choose_by_day<'k>(
         let is_earlier = order.day().is_none_or(|own: NaiveDate| own < day);
         let is_amended = matches!(event.kind, Kind::Bust | Kind::Correct);
         // The report may be the one that ended it, read again.
-        let ended_later = order.ended_at.is_some_and(|ended| options.day_at(ended) >= day);
-        let was_open = order.is_open || order.replaced_by.is_some() || ended_later;
+        let last = orders.last_of_chain(order);
+        let ended_later = last.ended_at.is_some_and(|ended| options.day_at(ended) >= day);
+        let was_open = last.is_open || ended_later;
         is_earlier
             && event.kind != Kind::NewOrder
             && (was_open || is_amended)

@@ -4,7 +4,7 @@
 //! only if its content agrees: quantity, price and trading day. Sessions differ in the precision of their
 //! clocks, in commissions and in what CumQty counts, so these don't decide.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 
 use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
@@ -30,6 +30,8 @@ pub(super) enum Classification {
     New,
     /// The same execution is recorded.
     Known,
+    /// The report at this place of the batch states the same execution, and is yet to be written.
+    Repeated(usize),
     /// The same execution is kept as a break that nobody has resolved.
     Broken(Box<Break>),
     /// Another execution has this key; in words.
@@ -54,6 +56,8 @@ struct KnownExecution {
     timestamp: DateTime<Utc>,
     /// The open break that it is; none if it is recorded, or its break is resolved.
     open_break: Option<Box<Break>>,
+    /// The place in the batch of the report that states it, if it is yet to be written.
+    place: Option<usize>,
 }
 
 /// The known executions of the orders of a batch.
@@ -85,6 +89,7 @@ impl KnownExecution {
             price: fill.price_at_fill.into(),
             timestamp: fill.timestamp,
             open_break: None,
+            place: None,
         }
     }
 
@@ -96,6 +101,7 @@ impl KnownExecution {
             price: reported.price.clone(),
             timestamp: reported.timestamp,
             open_break: resolution.is_none().then(|| Box::new(reported.clone())),
+            place: None,
         }
     }
 
@@ -107,6 +113,7 @@ impl KnownExecution {
             price: execution.price.clone(),
             timestamp: execution.timestamp,
             open_break: None,
+            place: None,
         }
     }
 
@@ -149,14 +156,14 @@ impl<'o> KnownExecutions<'o> {
     /// Loads the stored executions that the steps may repeat.
     pub fn load(
         tx: &mut Tx<'_, Engine>,
-        queues: &HashMap<Uuid, VecDeque<PlannedStep<'_>>>,
+        steps: &[PlannedStep<'_>],
         orders: &KnownOrders,
         options: &'o Options,
     ) -> Result<Self, Error> {
         let mut known = Self::none(options);
         let executions = || {
-            let steps = queues.values().flatten().map(|planned| planned.report);
-            steps.filter(|report| report.event.kind.is_execution())
+            let reports = steps.iter().map(|planned| planned.report);
+            reports.filter(|report| report.event.kind.is_execution())
         };
         // The database refuses a NUL in a query; no execution has such an id.
         let execution_ids: HashSet<&str> = executions()
@@ -240,7 +247,7 @@ impl<'o> KnownExecutions<'o> {
     }
 
     /// Compares a reported execution with the known ones, and adds it if it is new.
-    pub fn classify(&mut self, root: Uuid, planned: &PlannedStep<'_>) -> Classification {
+    pub fn classify(&mut self, planned: &PlannedStep<'_>) -> Classification {
         let report = planned.report;
         // Later reports may be of the order, whether or not the execution that presents it is stored.
         if matches!(planned.step, Step::Submit(_) | Step::LogVenueId(_)) {
@@ -272,7 +279,7 @@ impl<'o> KnownExecutions<'o> {
         let unknown =
             Place::Unknown(execution.trader_id, execution.client_order_id.map(str::to_owned));
         let own = match planned.order_id {
-            Some(_) => Place::Chain(root),
+            Some(_) => Place::Chain(planned.root),
             None => unknown.clone(),
         };
         let retried = report.retried.map(|retried| retried.id);
@@ -290,20 +297,22 @@ impl<'o> KnownExecutions<'o> {
             .collect();
         let difference = |known: &KnownExecution| known.difference(&reported, report, self.options);
         if let Some(same) = found.iter().find(|known| difference(known).is_none()) {
-            return match &same.open_break {
-                Some(open) => Classification::Broken(open.clone()),
-                None => Classification::Known,
+            return match (&same.open_break, same.place) {
+                (Some(open), _) => Classification::Broken(open.clone()),
+                (None, Some(place)) => Classification::Repeated(place),
+                (None, None) => Classification::Known,
             };
         }
         // Nothing tells whether two such executions are of one order.
-        if is_of_unknown_order {
-            return Classification::New;
-        }
-        if let Some(why) = found.first().and_then(|known| difference(known)) {
+        let difference = found.first().and_then(|known| difference(known));
+        let difference = difference.filter(|_| !is_of_unknown_order);
+        let place = Some(report.place);
+        if let Some(why) = difference {
             let why = format!("execution id {id:?} of {} {why}", reported.source);
+            self.insert(own, Some(id), KnownExecution { place, ..reported });
             return Classification::Mismatch(why);
         }
-        self.insert(own, Some(id), reported);
+        self.insert(own, Some(id), KnownExecution { place, ..reported });
         Classification::New
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::attribution::unnamed_order_id;
 use super::options::Options;
-use super::step::{Report, is_id};
+use super::step::{Report, is_id, report_id};
 use super::terms::Terms;
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
@@ -26,6 +26,10 @@ pub(super) struct KnownOrders {
     orders: HashMap<Uuid, KnownOrder>,
     by_client_id: HashMap<Uuid, HashMap<String, Vec<Uuid>>>,
     by_venue_id: HashMap<Uuid, HashMap<String, Vec<Uuid>>>,
+    /// What is stored of the reports that may name several orders by the venue's id: executions by their order chain
+    /// and execution id, and actions by their report id.
+    executions: HashSet<(Uuid, String)>,
+    actions: HashSet<Uuid>,
 }
 
 /// What identifies an order, and its state when the batch began.
@@ -87,6 +91,7 @@ impl KnownOrders {
         let mut known = Self::default();
         known.add_with_chains(conn, found)?;
         known.load_ends(conn, reports, options)?;
+        known.load_stored_reports(conn, reports, options)?;
         Ok(known)
     }
 
@@ -133,7 +138,8 @@ impl KnownOrders {
             let named = self
                 .with_client_id(*trader, event.client_order_id.as_deref())
                 .chain(self.with_client_id(*trader, event.original_client_order_id.as_deref()))
-                .chain(self.with_venue_id(*trader, event.venue_order_id.as_deref()));
+                .chain(self.with_venue_id(*trader, event.venue_order_id.as_deref()))
+                .flat_map(|order| [order, self.last_of_chain(order)]);
             ended.extend(named.filter(|order| !order.is_open).map(|order| order.id));
         }
         if ended.is_empty() {
@@ -155,6 +161,56 @@ impl KnownOrders {
             }
         }
         Ok(())
+    }
+
+    /// Loads which order chains have the reports that name several of them: a report that is read again means the
+    /// order that it was applied to.
+    fn load_stored_reports(
+        &mut self,
+        conn: &mut PgConnection,
+        reports: &[&Report<'_>],
+        options: &Options,
+    ) -> Result<(), Error> {
+        let (mut roots, mut execution_ids) = (HashSet::new(), HashSet::new());
+        let mut report_ids = Vec::new();
+        for Report { event, trader, .. } in reports {
+            let (Ok(trader), None) = (trader, &event.client_order_id) else { continue };
+            let named = self.roots_named(*trader, event);
+            if named.len() < 2 {
+                continue;
+            }
+            match event.kind.is_execution() {
+                true => execution_ids.extend(event.execution_id.as_deref().filter(|id| is_id(id))),
+                false => {
+                    report_ids.extend(named.iter().map(|root| report_id(event, *root, options)))
+                }
+            }
+            roots.extend(named);
+        }
+        if !execution_ids.is_empty() {
+            let of_chains = fills::table
+                .filter(fills::root_id.eq_any(&roots))
+                .filter(fills::execution_id.eq_any(&execution_ids))
+                .select((fills::root_id, fills::execution_id.assume_not_null()));
+            self.executions = of_chains.load(conn)?.into_iter().collect();
+        }
+        if !report_ids.is_empty() {
+            let logged = execution_logs::table
+                .filter(execution_logs::report_id.eq_any(&report_ids))
+                .select(execution_logs::report_id.assume_not_null());
+            self.actions = logged.load(conn)?.into_iter().collect();
+        }
+        Ok(())
+    }
+
+    /// Returns whether the chain of an order has a report that names several orders.
+    pub fn has_report(&self, order: &KnownOrder, event: &Event<'_>, options: &Options) -> bool {
+        match &event.execution_id {
+            Some(id) if event.kind.is_execution() => {
+                self.executions.contains(&(order.root, id.to_string()))
+            }
+            _ => self.actions.contains(&report_id(event, order.root, options)),
+        }
     }
 
     /// Adds an order under its ids.

@@ -1,7 +1,6 @@
-//! Plans what to write for a batch of reports: one queue of steps per order chain, in the sequence of the
-//! reports.
+//! Plans what to write for a batch of reports: steps in the sequence of the reports.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use bigdecimal::BigDecimal;
@@ -24,10 +23,9 @@ use crate::types::enums::BreakReason;
 /// What to write for a batch.
 #[derive(Default)]
 pub(super) struct Plan<'e> {
-    /// The steps of each order chain, by the chain's first order. Queues are independent of each other:
-    /// they may be written in any order.
-    pub queues: HashMap<Uuid, VecDeque<PlannedStep<'e>>>,
-    /// The breaks of an export that name no known order. They are written before the queues: one of these may
+    /// The steps, in the sequence of the reports.
+    pub steps: Vec<PlannedStep<'e>>,
+    /// The breaks of an export that name no known order. They are written before the steps: one of these may
     /// resolve such a break, or submit the order that it names.
     pub unlogged_breaks: Vec<PlannedStep<'e>>,
     /// The reports that state the totals of an order, in their sequence.
@@ -194,6 +192,10 @@ impl<'e> Plan<'e> {
         planner.refuse_locked(&named, kind)?;
         // A report that is known is not compared again: the order with its id may have been replaced since.
         if self.is_known(report, &named, planner) {
+            // A concurrent session may have applied it when the order was loaded already.
+            if let (Kind::Acknowledged, Some(told)) = (kind, event.venue_order_id.as_deref()) {
+                planner.orders.set_venue_id(named.id, told);
+            }
             self.add_totals(report, planner.orders.bearer_of_id(&named));
             return Ok(Some(Fate::Known));
         }
@@ -255,7 +257,8 @@ impl<'e> Plan<'e> {
                 self.push(order.root, report, Some(order.id), step);
             }
             None => {
-                let planned = PlannedStep { report, order_id: event.order_id, step };
+                let root = Uuid::nil();
+                let planned = PlannedStep { root, report, order_id: event.order_id, step };
                 self.unlogged_breaks.push(planned);
             }
         }
@@ -388,11 +391,11 @@ impl<'e> Plan<'e> {
         let client_order_id = event.client_order_id.as_deref();
         let original = event.original_client_order_id.as_deref();
         let client_order_id = match kind {
-            Kind::Status | Kind::CancelRejected | Kind::PendingNew | Kind::Restated => {
+            Kind::Status | Kind::CancelRejected | Kind::PendingNew => {
                 return Ok(Some(Fate::WithoutEffect));
             }
             Kind::NewOrder => client_order_id,
-            Kind::Bust | Kind::Correct => {
+            Kind::Bust | Kind::Correct | Kind::Restated => {
                 let why = "the order is unknown".to_owned();
                 return Err(Refusal::unknown_order(kind, why));
             }
@@ -608,7 +611,7 @@ impl<'e> Plan<'e> {
     }
 
     fn add_totals(&mut self, report: &'e Report<'e>, order: &KnownOrder) {
-        if report.event.cumulative_quantity.is_some() && report.retried.is_none() {
+        if report.received.unwrap_or(report.event).cumulative_quantity.is_some() {
             let of = TotalsOf { root: order.root, order_id: order.id };
             self.totals.push((report, of));
         }
@@ -618,7 +621,7 @@ impl<'e> Plan<'e> {
         let day = report.event.time().map(|time| time.date_naive());
         let first = self.days.entry(root).or_insert(day);
         *first = first.iter().chain(&day).min().copied();
-        self.queues.entry(root).or_default().push_back(PlannedStep { report, order_id, step });
+        self.steps.push(PlannedStep { root, report, order_id, step });
     }
 
     /// Returns whether what a report means depends on steps that are yet to be written.

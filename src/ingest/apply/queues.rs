@@ -13,7 +13,7 @@ use super::options::Options;
 use super::order_chain::{chain_filled, fills_of_execution, orders_of};
 use super::plan::TotalsOf;
 use super::retry::{resolve_if_open, resolve_if_open_as};
-use super::step::{PlannedStep, Report, Step, execution, execution_as_far_as_known, is_id};
+use super::step::{PlannedStep, Report, Step, execution, execution_as_far_as_known};
 use super::tally::{Fate, Outcome};
 use super::terms::Terms;
 use super::totals::{LatestTotals, VenueTotals};
@@ -54,21 +54,24 @@ impl QueueWriter<'_, '_> {
     ///
     /// It stops if the database refuses an order, or a concurrent session has submitted it first: the steps that
     /// follow were planned for that order. The caller rolls back, and plans again.
-    pub fn write(
+    ///
+    /// Returns the reports that repeat one of the batch that is a break now: each is to be compared with that break.
+    pub fn write<'e>(
         &mut self,
         unlogged_breaks: &[PlannedStep<'_>],
-        queues: HashMap<Uuid, VecDeque<PlannedStep<'_>>>,
-    ) -> Result<(), Error> {
+        steps: Vec<PlannedStep<'e>>,
+    ) -> Result<Vec<&'e Report<'e>>, Error> {
         for planned in unlogged_breaks {
             self.write_alone(planned)?;
         }
-        let mut queues = self.remove_known(queues)?;
+        let mut repeated = Vec::new();
+        let mut queues = into_queues(self.remove_known(steps, &mut repeated));
         while !queues.is_empty() {
             let orders =
                 pop_matching(&mut queues, Take::First, |step| matches!(step, Step::Submit(_)));
             self.submit_orders(&orders)?;
             if self.is_outdated || !self.refused.is_empty() {
-                return Ok(());
+                return Ok(Vec::new());
             }
             let fills =
                 pop_matching(&mut queues, Take::Fills, |step| matches!(step, Step::Fill(..)));
@@ -92,34 +95,39 @@ impl QueueWriter<'_, '_> {
             }
             queues.retain(|queue| !queue.is_empty());
         }
-        Ok(())
+        repeated.retain(|(report, first)| {
+            let is_broken = self.outcome.fate(*first) == Some(Fate::Broken);
+            if !is_broken {
+                self.outcome.set(report.place, Fate::Known);
+            }
+            is_broken
+        });
+        Ok(repeated.into_iter().map(|(report, _)| report).collect())
     }
 
     /// Removes the executions that are stored already, and those that repeat an earlier one of the batch. One
     /// whose key has other content becomes a break.
     fn remove_known<'e>(
         &mut self,
-        queues: HashMap<Uuid, VecDeque<PlannedStep<'e>>>,
-    ) -> Result<Vec<VecDeque<PlannedStep<'e>>>, Error> {
-        let mut remaining = Vec::with_capacity(queues.len());
-        for (root, queue) in queues {
-            let mut kept = VecDeque::with_capacity(queue.len());
-            for mut planned in queue {
-                match self.known.classify(root, &planned) {
-                    Classification::New => kept.push_back(planned),
-                    Classification::Known => self.outcome.set(planned.report.place, Fate::Known),
-                    Classification::Broken(open) => {
-                        self.outcome.keep(planned.report, &open, self.options);
-                    }
-                    Classification::Mismatch(why) => {
-                        planned.step = Step::Break(BreakReason::Mismatch, why);
-                        kept.push_back(planned);
-                    }
+        steps: Vec<PlannedStep<'e>>,
+        repeated: &mut Vec<(&'e Report<'e>, usize)>,
+    ) -> Vec<PlannedStep<'e>> {
+        let mut remaining = Vec::with_capacity(steps.len());
+        for mut planned in steps {
+            match self.known.classify(&planned) {
+                Classification::New => remaining.push(planned),
+                Classification::Repeated(first) => repeated.push((planned.report, first)),
+                Classification::Known => self.outcome.set(planned.report.place, Fate::Known),
+                Classification::Broken(open) => {
+                    self.outcome.keep(planned.report, &open, self.options);
+                }
+                Classification::Mismatch(why) => {
+                    planned.step = Step::Break(BreakReason::Mismatch, why);
+                    remaining.push(planned);
                 }
             }
-            remaining.push(kept);
         }
-        Ok(remaining)
+        remaining
     }
 
     /// Returns the id under which an order is stored.
@@ -309,9 +317,8 @@ impl QueueWriter<'_, '_> {
         match &planned.step {
             Step::Break(reason, why) => self.keep(planned, *reason, why),
             Step::Execution(execution) => {
-                let order_id = self.order_of(planned);
-                let order_id = self.order_of_amended(order_id, execution)?.or(order_id);
-                self.apply_execution(planned, &Execution { order_id, ..execution.clone() })
+                let execution = Execution { order_id: self.order_of(planned), ..execution.clone() };
+                self.apply_execution(planned, &execution)
             }
             Step::Crossing { execution, root, last } => {
                 self.record_crossing(planned, execution, *root, *last)
@@ -320,20 +327,6 @@ impl QueueWriter<'_, '_> {
             Step::Resolve { break_id, is_booked } => self.resolve(planned, *break_id, *is_booked),
             Step::Submit(_) | Step::Log(_) | Step::LogVenueId(_) | Step::Fill(..) => Ok(()),
         }
-    }
-
-    /// Returns the order of the fill that an execution amends: after a replacement, the report names the last order of
-    /// the chain. None if the fill is not stored, or for a fill.
-    fn order_of_amended(
-        &mut self,
-        order_id: Option<Uuid>,
-        execution: &Execution<'_>,
-    ) -> Result<Option<Uuid>, Error> {
-        let amended = execution.kind.refers_to().filter(|id| is_id(id));
-        let (Some(order_id), Some(amended)) = (order_id, amended) else { return Ok(None) };
-        let fills = fills_of_execution(self.tx, order_id, amended)?;
-        let amended = fills.iter().find(|fill| fill.source == execution.source());
-        Ok(amended.map(|fill| fill.order_id))
     }
 
     /// Stores a break of an export.
@@ -431,7 +424,7 @@ impl QueueWriter<'_, '_> {
             if report.place >= place || is_broken || self.stored_id(of.root) != root {
                 continue;
             }
-            if let Some(totals) = VenueTotals::of_report(report.event, *of, self.options)
+            if let Some(totals) = VenueTotals::of_report(report, *of, self.options)
                 && totals.is_of_other(id)
                 && latest.as_ref().is_none_or(|latest| totals.is_later(latest))
             {
@@ -505,8 +498,7 @@ impl QueueWriter<'_, '_> {
         if !is_whole(kept, execution) {
             return self.record_instead(planned, execution);
         }
-        let amended = execution.order_id.filter(|_| kept.refers_to.is_some());
-        let Some(order_id) = amended.or(kept.order_id).or(execution.order_id) else {
+        let Some(order_id) = kept.order_id.or(execution.order_id) else {
             self.outcome.set(place, Fate::Broken);
             return Ok(());
         };
@@ -631,6 +623,21 @@ fn is_whole(kept: &breaks::Break, execution: &Execution<'_>) -> bool {
         && kept.price == execution.price
         && kept.commission == execution.commission
         && kept.rebate == execution.rebate
+}
+
+/// Sorts steps into one queue for each order chain, in the sequence of their first steps. Queues are independent of
+/// each other.
+fn into_queues(steps: Vec<PlannedStep<'_>>) -> Vec<VecDeque<PlannedStep<'_>>> {
+    let mut queues: Vec<VecDeque<PlannedStep<'_>>> = Vec::new();
+    let mut places: HashMap<Uuid, usize> = HashMap::new();
+    for planned in steps {
+        let place = *places.entry(planned.root).or_insert(queues.len());
+        match queues.get_mut(place) {
+            Some(queue) => queue.push_back(planned),
+            None => queues.push(VecDeque::from([planned])),
+        }
+    }
+    queues
 }
 
 /// How many matching steps to take from the head of each queue.

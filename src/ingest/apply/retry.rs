@@ -12,6 +12,7 @@ use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::event::{Event, Kind, Number};
 use crate::ingest::formats::{ReadOptions, message_of_kept, read_message};
+use crate::types::enums::BreakReason;
 
 /// The numbers of a break as text, for its event to borrow.
 pub(in crate::ingest) struct BreakNumbers {
@@ -46,23 +47,30 @@ impl<'b> Retried<'b> {
         let message = kept.raw.as_deref().and_then(|raw| message_of_kept(raw, options));
         Self { kept, options, numbers: BreakNumbers::of(kept), message }
     }
+
+    /// Reads the message of the break again; none if it can't be, or if the break does not have it as it was.
+    pub fn received(&self) -> Option<Event<'_>> {
+        let raw = self.kept.raw.as_deref()?;
+        if raw.chars().nth(MAX_RAW - 1).is_some() {
+            return None;
+        }
+        let event = read_message(self.message.as_deref().unwrap_or(raw.as_bytes()), self.options)?;
+        Some(event).filter(|event| !has_changed_id(event))
+    }
 }
 
 /// Returns the report that a break was made of; none if it can't be read again. `trader` is that of the reports
 /// whose trader is not known.
 ///
-/// An execution of a known order is in the columns of its break. Any other report is read again from its message,
-/// which says more than they hold, unless the break keeps only a part of it.
+/// An execution of a known order is in the columns of its break, unless something in it is invalid, which they don't
+/// hold. Any other report is read again from its message, which says more than they do.
 pub(super) fn event_of<'r>(retried: &'r Retried<'_>, trader: Option<Uuid>) -> Option<Event<'r>> {
-    let Retried { kept, options, numbers, message } = retried;
+    let Retried { kept, numbers, message, .. } = retried;
     let is_execution = kept.reason.is_execution();
-    let mut event = match kept.raw.as_deref() {
-        Some(raw) if !is_execution || kept.order_id.is_none() => {
-            if raw.chars().nth(MAX_RAW - 1).is_some() {
-                return None;
-            }
-            let event = read_message(message.as_deref().unwrap_or(raw.as_bytes()), options)
-                .filter(|event| !has_changed_id(event))?;
+    let is_invalid = kept.reason == BreakReason::Invalid;
+    let mut event = match kept.raw {
+        Some(_) if !is_execution || is_invalid || kept.order_id.is_none() => {
+            let event = retried.received()?;
             // The id that is made of the content is another one than when the bytes were not read, so the execution
             // could count twice.
             if message.is_some() && event.kind.is_execution() && event.execution_id.is_none() {

@@ -34,6 +34,8 @@ pub(super) struct Report<'e> {
     pub content_id: Option<Uuid>,
     /// The open break that the report was kept as, if it is tried again.
     pub retried: Option<&'e Break>,
+    /// The message of that break, if it can be read again: it has what the columns of a break don't hold.
+    pub received: Option<&'e Event<'e>>,
 }
 
 /// One row to write.
@@ -63,6 +65,8 @@ pub(super) enum Step<'e> {
 /// A step, with the report and the order that it is for.
 #[derive(Debug)]
 pub(super) struct PlannedStep<'e> {
+    /// The first order of the chain whose steps are written in sequence; the nil uuid if the order is unknown.
+    pub root: Uuid,
     pub report: &'e Report<'e>,
     /// The order; none if it is unknown. A new order gets another id if a concurrent session submits the
     /// same order first.

@@ -76,14 +76,16 @@ impl Tally {
         *self.breaks.entry(reason).or_default() += 1;
     }
 
-    /// Takes back the count of a break that has been resolved, whose report is applied now.
-    pub(super) fn remove_break(&mut self, reason: BreakReason) {
+    /// Takes back the count of a break that has been resolved. Of the reports that state it, one is applied now, and the
+    /// others are known.
+    pub(super) fn remove_break(&mut self, reason: BreakReason, reports: u64) {
         if let Some(count) = self.breaks.get_mut(&reason) {
             *count = count.saturating_sub(1);
         }
         self.breaks.retain(|_, count| *count > 0);
-        self.broken = self.broken.saturating_sub(1);
+        self.broken = self.broken.saturating_sub(reports);
         self.applied += 1;
+        self.known += reports.saturating_sub(1);
     }
 
     /// Returns the number of open breaks, whatever their reason.
@@ -106,7 +108,7 @@ pub(super) enum Fate {
 /// Displayed as `line 7: ClOrdID (tag 11) C-1: kept as a break (INVALID_ORDER): Side (tag 54) is missing`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The line of the input on which the report begins, counted from 1.
+    /// The line of the input on which the report begins, counted from 1; 0 if it was in an earlier input.
     pub line: u64,
     /// The reason of the break.
     pub reason: BreakReason,
@@ -122,7 +124,10 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { line, reason, why, .. } = self;
-        write!(f, "line {line}: ")?;
+        match line {
+            0 => write!(f, "an earlier input: ")?,
+            line => write!(f, "line {line}: ")?,
+        }
         if let Some(order) = &self.order {
             write!(f, "{order}: ")?;
         }
@@ -167,7 +172,6 @@ impl Outcome {
         if report.retried.is_some() {
             return;
         }
-        self.tally.add_break(kept.reason);
         self.open.push((kept.id, kept.reason));
         self.problems.push(Problem {
             line: report.event.line,

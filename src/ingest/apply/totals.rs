@@ -4,11 +4,13 @@
 //! always the latest. Nothing here depends on how the input is cut into batches: the totals are compared at its
 //! end.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::mem;
 
 use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
+use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::kept::{fitting_venue, readable};
@@ -16,7 +18,7 @@ use super::options::Options;
 use super::order_chain::{chain_filled, has_event_after, has_other_fill_at, orders_of};
 use super::plan::TotalsOf;
 use super::retry::resolve_if_open;
-use super::step::is_id;
+use super::step::{Report, is_id};
 use super::tally::Problem;
 use crate::breaks::{Break, NewBreakResolution, nearest_in_a_break};
 use crate::database::role::Engine;
@@ -24,6 +26,7 @@ use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::event::Event;
 use crate::orders::totals::Totals;
+use crate::schema::orders;
 use crate::types::enums::OrderStatus;
 
 /// Orders whose last report is remembered until the end of the input. Of more orders, those that agree with the
@@ -78,6 +81,8 @@ pub(super) struct VenueTotals {
     /// The line of the input on which the report begins; and the id by which the report names its order.
     pub line: u64,
     pub order: Option<String>,
+    /// Whether the report was a break, and was read again when others behind it had been read.
+    is_read_again: bool,
     pub root: Uuid,
     pub order_id: Uuid,
     venue: String,
@@ -97,8 +102,10 @@ pub(super) struct VenueTotals {
 impl VenueTotals {
     /// Returns the totals in a report; none if it has none. What a break can't hold is left out or made to fit, and is
     /// in the message as received.
-    pub fn of_report(event: &Event<'_>, of: TotalsOf, options: &Options) -> Option<Self> {
+    pub fn of_report(report: &Report<'_>, of: TotalsOf, options: &Options) -> Option<Self> {
+        let event = report.received.unwrap_or(report.event);
         Some(Self {
+            is_read_again: report.retried.is_some(),
             line: event.line,
             order: options.order_of(event),
             root: of.root,
@@ -137,7 +144,10 @@ impl VenueTotals {
         differ(self.at, earlier.at)
             .or_else(|| differ(self.sent_at, earlier.sent_at))
             .or_else(by_number)
-            .unwrap_or(true)
+            .unwrap_or_else(|| match self.line.cmp(&earlier.line) {
+                Ordering::Equal => earlier.is_read_again || !self.is_read_again,
+                by_place => by_place.is_gt(),
+            })
     }
 
     /// Whether they are in a report of another execution than this one. Reports without an execution id are.
@@ -227,6 +237,31 @@ fn compare<'t>(
     Ok(differing.filter(|(_, differing)| !differing.is_empty()).map(|(it, _)| *it).collect())
 }
 
+/// Returns the totals with the orders that have the ids of their reports now: some of the orders have been replaced
+/// since, under the same id.
+fn of_bearers(tx: &mut Tx<'_, Engine>, totals: &[&VenueTotals]) -> Result<Vec<VenueTotals>, Error> {
+    let roots: Vec<Uuid> = totals.iter().map(|totals| totals.root).collect();
+    let replacements: Vec<(Uuid, Uuid)> = orders::table
+        .filter(orders::root_id.eq_any(roots))
+        .filter(orders::replaces.is_not_null())
+        .filter(orders::client_order_id.is_null())
+        .select((orders::replaces.assume_not_null(), orders::id))
+        .load(tx.conn())?;
+    let replacements: HashMap<Uuid, Uuid> = replacements.into_iter().collect();
+    let bearer_of = |mut order| {
+        // The loop ends: the database refuses an order that replaces itself, and a second replacement of one.
+        while let Some(next) = replacements.get(&order) {
+            order = *next;
+        }
+        order
+    };
+    let with_bearer = |totals: &&VenueTotals| VenueTotals {
+        order_id: bearer_of(totals.order_id),
+        ..(*totals).clone()
+    };
+    Ok(totals.iter().map(with_bearer).collect())
+}
+
 /// Keeps a break for each order whose stored totals differ from those that its venue reported last, and resolves the
 /// open breaks of totals of the others. Returns the breaks that nobody has resolved, and the ids of those that
 /// were resolved now.
@@ -234,7 +269,9 @@ pub(super) fn reconcile(
     tx: &mut Tx<'_, Engine>,
     totals: &[&VenueTotals],
 ) -> Result<(Vec<Problem>, Vec<Uuid>), Error> {
-    let differing = compare(tx, totals)?;
+    let totals = of_bearers(tx, totals)?;
+    let totals: Vec<&VenueTotals> = totals.iter().collect();
+    let differing = compare(tx, &totals)?;
     let mut open = Vec::new();
     for venue_totals in &differing {
         // A report that was repeated, or came from a session that lags: the order was in that state once.

@@ -15,7 +15,7 @@ use super::options::Options;
 use super::plan::{KnownBreak, Plan, Planner};
 use super::queues::QueueWriter;
 use super::retry::{Retried, event_of, resolve_if_open};
-use super::step::{Report, report_id};
+use super::step::Report;
 use super::tally::{Fate, Outcome, Problem, Tally};
 use super::totals::{self, COMPARED, LatestTotals, VenueTotals};
 use super::traders::Traders;
@@ -82,8 +82,8 @@ pub struct Writer {
     traders: HashMap<String, Uuid>,
     contents: Contents,
     totals: LatestTotals,
-    /// The breaks that reports of the input were kept as.
-    open: HashMap<Uuid, BreakReason>,
+    /// The breaks that reports of the input were kept as, each with the number of these reports.
+    open: HashMap<Uuid, (BreakReason, u64)>,
     /// The first of them, as they are told to a person.
     problems: Vec<Problem>,
     /// The order chains that another session had locked for longer than the lock timeout.
@@ -217,6 +217,7 @@ impl Writer {
                 source: "",
                 content_id: None,
                 retried: None,
+                received: None,
             })
             .collect();
         let reports: Vec<&Report<'_>> = reports.iter().collect();
@@ -295,7 +296,8 @@ impl Writer {
                 let trader = &traders.of_reports[place];
                 let content_id =
                     contents.id_of(event, trader.as_ref().ok().copied(), &self.options);
-                Report { place, event, trader, source: &sources[place], content_id, retried: None }
+                let source = &sources[place];
+                Report { place, event, trader, source, content_id, retried: None, received: None }
             })
             .collect();
         let mut batch = self.apply_reports(tx, &reports)?;
@@ -356,7 +358,7 @@ impl Writer {
         let mut known_breaks = known_breaks(tx, reports)?;
         let named = known_breaks.values().filter_map(|known| known.order_id);
         let mut known_orders = KnownOrders::load(tx, reports, named, options)?;
-        let mut known_reports = known_reports(tx, reports, &known_orders, options)?;
+        let mut known_reports = known_reports(tx, reports, &known_orders)?;
         let mut planner = Planner {
             orders: &mut known_orders,
             known_reports: &mut known_reports,
@@ -366,7 +368,7 @@ impl Writer {
             options,
         };
         let plan = Plan::new(reports.iter().copied(), &mut planner, outcome);
-        let known = KnownExecutions::load(tx, &plan.queues, &known_orders, options)?;
+        let known = KnownExecutions::load(tx, &plan.steps, &known_orders, options)?;
         let mut writer = QueueWriter {
             tx,
             outcome,
@@ -379,22 +381,28 @@ impl Writer {
             may_plan_again,
             is_outdated: false,
         };
-        writer.write(&plan.unlogged_breaks, plan.queues)?;
+        let repeated = writer.write(&plan.unlogged_breaks, plan.steps)?;
         let QueueWriter { stored_ids, refused, is_outdated, .. } = writer;
         let stored_id = |id| stored_ids.get(&id).copied().unwrap_or(id);
         // What a report that is kept as a break counts, the store can't have.
         let totals = plan
             .totals
             .iter()
-            .filter(|(report, _)| outcome.fate(report.place) != Some(Fate::Broken));
+            .filter(|(report, _)| outcome.fate(report.place) != Some(Fate::Broken))
+            // What is planned again states its totals again.
+            .filter(|(report, _)| repeated.iter().all(|other| other.place != report.place));
         let totals = totals.filter_map(|(report, of)| {
             let of = super::plan::TotalsOf {
                 root: stored_id(of.root),
                 order_id: stored_id(of.order_id),
             };
-            VenueTotals::of_report(report.event, of, options)
+            VenueTotals::of_report(report, of, options)
         });
-        Ok(Round { refused, is_outdated, totals: totals.collect(), deferred: plan.deferred })
+        let totals = totals.collect();
+        let mut deferred = plan.deferred;
+        deferred.extend(repeated);
+        deferred.sort_by_key(|report| report.place);
+        Ok(Round { refused, is_outdated, totals, deferred })
     }
 
     /// Adds a committed batch to the state of the writer.
@@ -405,8 +413,16 @@ impl Writer {
         for totals in batch.totals {
             self.totals.add(totals);
         }
-        let room = MAX_OPEN.saturating_sub(self.open.len());
-        self.open.extend(batch.outcome.open.into_iter().take(room));
+        for (id, reason) in batch.outcome.open {
+            if let Some((_, reports)) = self.open.get_mut(&id) {
+                *reports += 1;
+                continue;
+            }
+            self.tally.add_break(reason);
+            if self.open.len() < MAX_OPEN {
+                self.open.insert(id, (reason, 1));
+            }
+        }
         let room = MAX_PROBLEMS.saturating_sub(self.problems.len());
         self.problems.extend(batch.outcome.problems.into_iter().take(room));
         self.tally.add(batch.outcome.tally);
@@ -443,7 +459,7 @@ impl Writer {
 
     /// Tries breaks again, each alone if the lock timeout ends them together. Returns whether one was applied.
     fn retry(&mut self, store: &mut Store<'_, '_, '_>, page: &[Break]) -> Result<bool, Error> {
-        let outcome = match store.run(|tx| self.retry_page(tx, page)) {
+        let (outcome, totals) = match store.run(|tx| self.retry_page(tx, page)) {
             Err(error) if error.is_lock_timeout() && matches!(store, Store::Session(_)) => {
                 let [_, _, ..] = page else { return Ok(false) };
                 let (first, second) = page.split_at(page.len() / 2);
@@ -452,12 +468,19 @@ impl Writer {
             tried => tried?,
         };
         let has_progress = !outcome.healed.is_empty();
+        for totals in totals {
+            self.totals.add(totals);
+        }
         self.count_healed(outcome);
         Ok(has_progress)
     }
 
-    /// Tries breaks again, and resolves those that are applied.
-    fn retry_page(&self, tx: &mut Tx<'_, Engine>, page: &[Break]) -> Result<Outcome, Error> {
+    /// Tries breaks again, and resolves those that are applied. Returns also the totals that these state.
+    fn retry_page(
+        &self,
+        tx: &mut Tx<'_, Engine>,
+        page: &[Break],
+    ) -> Result<(Outcome, Vec<VenueTotals>), Error> {
         self.force_index_plans(tx)?;
         let due = page.iter().filter(|kept| self.is_due(kept));
         let retried: Vec<(&Break, Retried<'_>)> = due
@@ -465,9 +488,16 @@ impl Writer {
             .map(|kept| (kept, Retried::new(kept, self.read_options(kept))))
             .collect();
         let trader = self.options.trader.filter(|_| self.retries_all);
-        let (breaks, events): (Vec<&Break>, Vec<Event<'_>>) = retried
+        let lines: HashMap<Uuid, u64> =
+            self.problems.iter().map(|problem| (problem.break_id, problem.line)).collect();
+        let line_of = |kept: &Break| lines.get(&kept.id).copied().unwrap_or_default();
+        let (breaks, events): (Vec<(&Break, Option<Event<'_>>)>, Vec<Event<'_>>) = retried
             .iter()
-            .filter_map(|(kept, retried)| Some((*kept, event_of(retried, trader)?)))
+            .filter_map(|(kept, retried)| {
+                let received = retried.received();
+                let received = received.map(|event| Event { line: line_of(kept), ..event });
+                Some(((*kept, received), event_of(retried, trader)?))
+            })
             .unzip();
         // The event of a break names the trader of the break; the options of the input don't replace it.
         let options = Options { trader: None, register_traders: false, ..self.options.clone() };
@@ -479,14 +509,18 @@ impl Writer {
                 place,
                 event,
                 trader: &traders.of_reports[place],
-                source: &breaks[place].source,
+                source: &breaks[place].0.source,
                 content_id: None,
-                retried: Some(breaks[place]),
+                retried: Some(breaks[place].0),
+                received: breaks[place].1.as_ref(),
             })
             .collect();
-        let mut outcome = self.apply_reports(tx, &reports)?.outcome;
-        for (place, kept) in breaks.iter().enumerate() {
-            let is_applied = matches!(outcome.fate(place), Some(Fate::Applied | Fate::Known));
+        let Batch { mut outcome, totals, .. } = self.apply_reports(tx, &reports)?;
+        for (place, (kept, _)) in breaks.iter().enumerate() {
+            let is_applied = matches!(
+                outcome.fate(place),
+                Some(Fate::Applied | Fate::Known | Fate::WithoutEffect)
+            );
             if is_applied && !outcome.healed.contains(&kept.id) {
                 let resolution = NewBreakResolution::dismiss(kept.id, kept::healed(kept.reason));
                 if resolve_if_open(tx, &resolution)? {
@@ -494,7 +528,7 @@ impl Writer {
                 }
             }
         }
-        Ok(outcome)
+        Ok((outcome, totals))
     }
 
     /// Returns whether a break is to be tried again: after an input all are, otherwise those of the source in the
@@ -519,8 +553,8 @@ impl Writer {
         self.tally.add(outcome.tally);
         for id in outcome.healed {
             match self.open.remove(&id) {
-                Some(reason) => {
-                    self.tally.remove_break(reason);
+                Some((reason, reports)) => {
+                    self.tally.remove_break(reason, reports);
                     self.problems.retain(|problem| problem.break_id != id);
                 }
                 None => self.tally.healed += 1,
@@ -629,35 +663,33 @@ fn known_breaks(
     Ok(known.collect())
 }
 
-/// Returns the report ids under which the log has actions of these reports already.
+/// Returns the report ids under which the log has actions of the orders of these reports.
 fn known_reports(
     tx: &mut Tx<'_, Engine>,
     reports: &[&Report<'_>],
     known_orders: &KnownOrders,
-    options: &Options,
 ) -> Result<HashSet<Uuid>, Error> {
-    let mut report_ids = Vec::new();
-    for report in reports.iter().filter(|report| !report.event.kind.is_execution()) {
-        let Ok(trader) = report.trader else { continue };
-        report_ids.extend(report.event.id);
-        let roots = known_orders.roots_named(*trader, report.event);
-        report_ids.extend(roots.into_iter().map(|root| report_id(report.event, root, options)));
-    }
-    if report_ids.is_empty() {
+    let mut actions = reports.iter().filter(|report| !report.event.kind.is_execution()).peekable();
+    if actions.peek().is_none() {
         return Ok(HashSet::new());
     }
+    let ids: Vec<Uuid> = actions.filter_map(|report| report.event.id).collect();
     let stored_orders = known_orders.stored_ids();
-    let of_orders = execution_logs::order_id.eq_any(&stored_orders);
-    // An export of this store itself names its own entries, by their ids.
-    let logged: Vec<(Uuid, Option<Uuid>)> = execution_logs::table
-        .filter(
-            of_orders.and(
-                execution_logs::report_id
-                    .eq_any(&report_ids)
-                    .or(execution_logs::id.eq_any(&report_ids)),
-            ),
-        )
-        .select((execution_logs::id, execution_logs::report_id))
+    // All of each order: to look for the ids of the reports among them costs the server more than to send the others.
+    let logged: Vec<Uuid> = execution_logs::table
+        .filter(execution_logs::order_id.eq_any(&stored_orders))
+        .filter(execution_logs::report_id.is_not_null())
+        .select(execution_logs::report_id.assume_not_null())
         .load(tx.conn())?;
-    Ok(logged.into_iter().map(|(id, report_id)| report_id.unwrap_or(id)).collect())
+    let mut known: HashSet<Uuid> = logged.into_iter().collect();
+    if !ids.is_empty() {
+        // An export of this store itself names its own entries, by their ids.
+        let own: Vec<(Uuid, Uuid)> = execution_logs::table
+            .filter(execution_logs::id.eq_any(&ids))
+            .select((execution_logs::order_id, execution_logs::id))
+            .load(tx.conn())?;
+        let own = own.into_iter().filter(|(order_id, _)| known_orders.get(*order_id).is_some());
+        known.extend(own.map(|(_, id)| id));
+    }
+    Ok(known)
 }

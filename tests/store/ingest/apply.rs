@@ -482,6 +482,36 @@ fn a_bust_and_a_correction_after_a_replacement_find_the_fills_before_it() {
 }
 
 #[test]
+fn a_report_with_the_venue_s_id_alone_means_the_same_order_again_although_another_one_has_the_id_since()
+ {
+    let by_venue = |report: String| report.replace("\u{1}11=A\u{1}", "\u{1}");
+    let submitted =
+        message("35=D|1=ada|11=A|55=ACME|54=1|38=100|40=2|44=10.00|60=20261124-15:00:00");
+    let reports = [
+        submitted,
+        by_venue(filled(2, "A", "E1", 40, 40)),
+        by_venue(filled(3, "A", "E2", 60, 100)),
+        acknowledged(1, "A", 100),
+    ];
+    assert_comes_to(&reports, &["A PENDING 0/100", "VA FILLED 100/100"], &[]);
+}
+
+#[test]
+fn a_break_that_a_second_session_repeats_counts_as_broken_in_the_same_batch_too() {
+    let late = filled(3, "A", "E1", 10, 10);
+    let reports =
+        [acknowledged(1, "A", 100), cancelled(2, "A", 0), late.clone(), other_session(&late), late];
+    let (db, ..) = read(&reports);
+    assert_eq!(orders(&db), ["A CANCELLED 0/100"]);
+    let tallies = [1, 2000].map(|batch| {
+        let db = Database::migrated();
+        read_in(&db.blotter(), &reports.concat(), batch).0
+    });
+    assert_eq!(tallies[0], tallies[1]);
+    assert_eq!(tallies[0].broken, 3);
+}
+
+#[test]
 fn a_fill_that_an_earlier_input_counted_is_booked_late_whatever_else_its_own_input_repeats() {
     let begun = [
         acknowledged(1, "A", 100),
@@ -504,6 +534,82 @@ fn a_late_fill_that_the_cancel_counted_is_booked_although_its_own_report_is_late
     let late = filled(4, "A", "E2", 30, 70).replace("\u{1}39=1", "\u{1}39=4");
     let reports = [begun.as_slice(), &[late]].concat();
     assert_comes_to(&reports, &["A CANCELLED 70/100"], &["ORDER_ENDED A E2 booked"]);
+}
+
+#[test]
+fn what_the_report_of_a_fill_that_is_booked_late_counts_is_compared_with_the_store() {
+    let reports = [
+        acknowledged(1, "A", 100),
+        filled(2, "A", "E1", 50, 50),
+        cancelled(3, "A", 60),
+        filled(4, "A", "E2", 10, 70),
+    ];
+    let of_breaks = ["ORDER_ENDED A E2 booked", "TOTALS A E2 open"];
+    assert_comes_to(&reports, &["A CANCELLED 60/100"], &of_breaks);
+}
+
+#[test]
+fn an_action_that_was_kept_before_its_order_was_known_is_not_kept_again() {
+    let too_long = acknowledged(1, "A", 100).replace("55=ACME", "55=MUCHTOOLONGASYMBOL");
+    let reports = [too_long, cancelled(2, "A", 0)];
+    assert_comes_to(&reports, &["A CANCELLED 0/100"], &["UNAPPLIED_ACTION - A-0 open"]);
+    let without_id = reports.map(|report| report.replace("17=A-0\u{1}", ""));
+    assert_comes_to(&without_id, &["A CANCELLED 0/100"], &["UNAPPLIED_ACTION - - open"]);
+}
+
+#[test]
+fn an_action_that_was_kept_for_one_order_is_not_kept_again_for_another_one_that_it_names() {
+    let other_side = replaced(2, "B", "A", "VA", 60, 0).replace("54=1", "54=5");
+    let reports = [acknowledged(1, "A", 100), other_side, filled_as(3, "B", "VA", "E1", 40, 40)];
+    let of_orders = ["A PENDING 0/100", "B PARTIAL 40/300"];
+    assert_comes_to(&reports, &of_orders, &["UNAPPLIED_ACTION A B-r open"]);
+}
+
+#[test]
+fn a_restatement_that_comes_before_its_order_is_applied_when_the_order_has_come() {
+    let restated = report(2, "11=A|37=VA|17=R|150=D|39=0|38=60|14=0|6=0");
+    let reports = [restated, acknowledged(1, "A", 100)];
+    let of_breaks = ["UNAPPLIED_ACTION - R dismissed"];
+    assert_comes_to(&reports, &["A CANCELLED 0/100", "VA PENDING 0/60"], &of_breaks);
+}
+
+#[test]
+fn totals_are_those_of_the_order_that_has_the_id_at_the_end_of_the_input() {
+    let fill = filled(3, "A", "E1", 10, 10).replace("39=1", "39=2").replace("38=100", "38=10");
+    let replacement = report(2, "11=A|41=A|37=VA|17=R|150=5|39=0|38=10|14=0|6=0");
+    let reports = [acknowledged(1, "A", 100), fill, replacement];
+    let of_orders = ["A CANCELLED 10/100", "VA PENDING 0/10"];
+    assert_comes_to(&reports, &of_orders, &["TOTALS VA E1 open"]);
+}
+
+#[test]
+fn where_ids_start_again_each_day_the_venues_id_means_the_chain_that_had_it_on_that_day() {
+    let restated = report(2, "37=VA|17=E2|150=5|39=0|38=80|14=0|6=0");
+    let next_day = replaced(3, "B", "A", "VA", 60, 0).replace("20261124-", "20261125-");
+    let reports = [acknowledged(1, "A", 100), restated, next_day];
+    let (db, ..) = read_as(daily_writer, &reports);
+    assert_eq!(orders(&db), ["A CANCELLED 0/100", "B PENDING 0/60", "VA CANCELLED 0/80"]);
+    assert_eq!(breaks(&db), [""; 0]);
+}
+
+#[test]
+fn a_nul_in_a_field_costs_no_more_than_its_report() {
+    let day = [acknowledged(1, "A", 100), filled(2, "A", "E1", 40, 40), cancelled(3, "A", 40)];
+    for tag in ["1", "11", "37", "17", "41", "55", "30", "38", "60"] {
+        let reports = day.clone().map(|report| {
+            let fields = report.split('\u{1}').map(|field| match field.strip_prefix(tag) {
+                Some(value) if value.starts_with('=') => format!("{field}\0"),
+                _ => field.to_owned(),
+            });
+            fields.collect::<Vec<_>>().join("\u{1}")
+        });
+        let db = Database::migrated();
+        let (tally, _) = read_in(&db.blotter(), &reports.concat(), 2000);
+        assert_eq!(tally.reports, 3, "tag {tag}");
+        let contents = db.contents();
+        let executions = contents.breaks.iter().filter(|kept| kept.reason.is_execution()).count();
+        assert_eq!(contents.fills.len() + executions, 1, "tag {tag}: {:?}", breaks(&db));
+    }
 }
 
 #[test]

@@ -120,6 +120,8 @@ fn found_ids(input: &[u8]) -> BTreeSet<String> {
     let lines = input.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"8=FIX"));
     let texts = lines.map(|line| String::from_utf8_lossy(line).replace('\u{1}', "|"));
     texts
+        // If the end of a message was lost, the next one follows on its line, and is read.
+        .filter_map(|line| line.rsplit_once("8=FIX").map(|(_, last)| last.to_owned()))
         .filter(|line| {
             let is_report = line.contains("|35=8|");
             let types = ["|150=F|", "|150=G|", "|150=H|"];
