@@ -5,6 +5,7 @@ CALL blotter_permit_revert();
 DROP FUNCTION blotter_symbol_length();
 DROP FUNCTION blotter_scale();
 
+DROP INDEX idx_execution_logs_order_trader;
 DROP INDEX idx_fills_trader_timestamp;
 DROP INDEX idx_orders_trader_open;
 

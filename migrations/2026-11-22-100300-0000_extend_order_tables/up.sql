@@ -139,6 +139,8 @@ CREATE UNIQUE INDEX uq_execution_logs_report_id ON execution_logs (order_id, rep
 CREATE INDEX idx_orders_trader_open ON orders (trader_id, created_at DESC)
     WHERE status IN ('PENDING', 'PARTIAL');
 CREATE INDEX idx_fills_trader_timestamp ON fills (trader_id, timestamp DESC);
+-- With idx_execution_logs_order alone, PostgreSQL evaluates the identity for each entry of the order, 0.3 µs.
+CREATE INDEX idx_execution_logs_order_trader ON execution_logs (order_id, trader_id);
 
 -- The widths of the columns that the owner can widen (widen_columns). Callable by everybody: a client that did not
 -- know them would send values that PostgreSQL rounds. The bodies are parsed when the functions are created, so
