@@ -315,10 +315,10 @@ impl<'e> Plan<'e> {
     ) -> Result<Option<Fate>, Refusal> {
         let (event, options) = (report.event, planner.options);
         let id = report_id(event, order.root, options);
+        if matches!(event.kind, Kind::Fill | Kind::Cancelled | Kind::Expired) {
+            self.tell_venue_id(report, order, planner);
+        }
         let Some(mut entry) = action(event, order.id, id) else {
-            if event.kind == Kind::Fill {
-                self.tell_venue_id(report, order, planner);
-            }
             let step = execution_step(report, order.id, options).map_err(|why| Refusal {
                 order_id: Some(order.id),
                 ..Refusal::new(event.kind, why)
@@ -359,8 +359,8 @@ impl<'e> Plan<'e> {
         Ok(None)
     }
 
-    /// Logs the venue's id of an order if a fill is the first report that tells it: a later report may have
-    /// nothing else.
+    /// Logs the venue's id of an order if a report other than an acknowledgement is the first one that tells it: a
+    /// later report may have nothing else.
     fn tell_venue_id(
         &mut self,
         report: &'e Report<'e>,
@@ -428,7 +428,7 @@ impl<'e> Plan<'e> {
         if kind == Kind::NewOrder {
             return Ok(None);
         }
-        if kind != Kind::Acknowledged && kind != Kind::Fill {
+        if !matches!(kind, Kind::Acknowledged | Kind::Fill | Kind::Cancelled | Kind::Expired) {
             self.tell_venue_id(report, &order, planner);
         }
         self.add_step(report, &order, planner)

@@ -497,6 +497,15 @@ fn a_report_with_the_venue_s_id_alone_means_the_same_order_again_although_anothe
 }
 
 #[test]
+fn the_venues_id_is_known_from_whichever_report_tells_it_first() {
+    let submitted =
+        message("35=D|1=ada|11=A|55=ACME|54=1|38=100|40=2|44=10.00|60=20261124-15:00:00");
+    let late = filled(2, "A", "E1", 10, 10).replace("\u{1}11=A\u{1}", "\u{1}");
+    let reports = [submitted, cancelled(3, "A", 10), acknowledged(1, "A", 100), late];
+    assert_comes_to(&reports, &["A CANCELLED 10/100"], &["ORDER_ENDED A E1 booked"]);
+}
+
+#[test]
 fn a_break_that_a_second_session_repeats_counts_as_broken_in_the_same_batch_too() {
     let late = filled(3, "A", "E1", 10, 10);
     let reports =
