@@ -193,7 +193,7 @@ fn a_number_with_too_many_digits_is_kept_as_the_nearest_one_that_a_break_can_hol
         ("10.50", "10.50"),
         ("1E+21", greatest.as_str()),
         ("-1E+30", &format!("-{greatest}")),
-        (&format!("{greatest}.5"), &greatest),
+        (&format!("{greatest}.{thirds}3"), &greatest),
         ("1E-30", &least),
         (&format!("10.{thirds}3"), &format!("10.{}4", &thirds[1..])),
     ] {
