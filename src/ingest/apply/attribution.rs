@@ -81,9 +81,13 @@ pub(super) fn find_by_venue_id<'k>(
 ) -> Result<Option<&'k KnownOrder>, String> {
     let unnamed = unnamed_order_id(trader, event, options).and_then(|id| orders.get(id));
     let named = || orders.with_venue_id(trader, venue_order_id).chain(unnamed);
-    let mut found: Vec<&KnownOrder> = named().map(|order| orders.last_of_chain(order)).collect();
-    found.sort_by_key(|order| order.id);
-    found.dedup_by_key(|order| order.id);
+    let last_of = |named: &mut dyn Iterator<Item = &'k KnownOrder>| {
+        let mut found: Vec<&KnownOrder> = named.map(|order| orders.last_of_chain(order)).collect();
+        found.sort_by_key(|order| order.id);
+        found.dedup_by_key(|order| order.id);
+        found
+    };
+    let mut found = last_of(&mut named());
     if found.len() > 1 {
         let mut applied = found.iter().filter(|order| orders.has_report(order, event, options));
         if let (Some(order), None) = (applied.next(), applied.next()) {
@@ -92,11 +96,14 @@ pub(super) fn find_by_venue_id<'k>(
     }
     if let Some(day) = options.day_of(event) {
         // Its chain may have gone on to a later day since.
-        let same_day = named().find(|order| order.day() == Some(day));
-        let same_day = same_day.map(|order| orders.last_of_chain(order));
-        return Ok(same_day.or_else(|| choose_by_day(orders, &found, event, options)));
+        let same_day = last_of(&mut named().filter(|order| order.day() == Some(day)));
+        if same_day.is_empty() {
+            return Ok(choose_by_day(orders, &found, event, options));
+        }
+        found = same_day;
     }
-    // A venue may use an id again on another day, so several orders may have it.
+    // A venue may use an id again on another day, and a report of an order may come before the one with its client order
+    // id, so several orders may have it.
     if found.len() > 1 {
         found.retain(|order| order.is_open && order.terms.check(event, options).is_ok());
     }
