@@ -31,7 +31,7 @@ use crate::types::enums::OrderStatus;
 
 /// Orders whose last report is remembered until the end of the input. Of more orders, those that agree with the
 /// store are forgotten first; see [`has_event_after`].
-const REMEMBERED: usize = 20_000;
+const REMEMBERED: usize = 1000;
 
 /// Orders whose totals differ that are remembered at most.
 const MAX_DIFFERING: usize = 100_000;
