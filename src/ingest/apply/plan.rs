@@ -368,7 +368,11 @@ impl<'e> Plan<'e> {
         planner: &mut Planner<'_, 'e>,
     ) {
         let Some(told) = report.event.venue_order_id.as_deref() else { return };
-        if !order.is_open || !planner.orders.set_venue_id(order.id, told) {
+        // An export has the entry that told it.
+        if report.event.is_exported() || !order.is_open {
+            return;
+        }
+        if !planner.orders.set_venue_id(order.id, told) {
             return;
         }
         let entry = NewExecutionLog {
