@@ -1,18 +1,37 @@
-//! Fuzz targets for the formats of reports, and the properties that hold for every format and all bytes.
+//! Fuzz targets for the formats of reports and for the plan of ingest, and the properties that hold for every format
+//! and all bytes.
 //!
-//! To run a target (`alpaca`, `csv`, `fix` or `ndjson`) from the top folder of the repository, with
-//! cargo-fuzz installed (`cargo install cargo-fuzz`):
+//! | target | input | checks |
+//! |---|---|---|
+//! | `alpaca`, `csv`, `fix`, `ndjson` | bytes of the format | [`read_all`] |
+//! | `plan` | a byte that chooses the format and the options, then bytes of that format | `simulation.rs` of `ingest`: the reports are planned as for a store, with a small model in place of the database |
+//!
+//! To run a target for ten minutes from the top folder of the repository, with cargo-fuzz installed
+//! (`cargo install cargo-fuzz`):
 //!
 //! ```console
-//! $ cargo +nightly fuzz run fix
-//! $ cargo +nightly fuzz run fix -- -max_total_time=600
+//! $ cargo +nightly fuzz run plan -- -max_total_time=600 -timeout=10 -rss_limit_mb=2048
 //! ```
 //!
-//! Without cargo-fuzz, `cargo check --manifest-path fuzz/Cargo.toml` checks that the targets build. CI checks
-//! just that; it does not run them.
+//! The stable compiler does too, without the address sanitizer, which finds little in a library without `unsafe`:
+//! `RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none plan`.
 //!
-//! A target is a file in `fuzz_targets/`, with a `[[bin]]` in `Cargo.toml` and its seeds in
-//! `corpus/<target>/`.
+//! A run adds what it finds to `corpus/<target>/`. Git ignores files without an extension there. To make the
+//! committed corpus anew, merge both into an empty folder, with edges alone so that it stays small, and give the files
+//! an extension:
+//!
+//! ```console
+//! $ cargo +nightly fuzz run plan corpus/new fuzz/corpus/plan -- -merge=1 -use_counters=0
+//! ```
+//!
+//! An input that fails is a file in `artifacts/<target>/`. Its fault gets a test of its own, and the file, with an
+//! extension, a place in the corpus.
+//!
+//! Without cargo-fuzz, `RUSTFLAGS='--cfg fuzzing' cargo check --manifest-path fuzz/Cargo.toml` checks that the targets
+//! build. CI checks just that. The tests of the library read the committed corpora too: they plan that of `plan`, and
+//! apply all of them to a database (`tests/store/ingest/conservation.rs`).
+//!
+//! A target is a file in `fuzz_targets/`, with a `[[bin]]` in `Cargo.toml` and its corpus in `corpus/<target>/`.
 
 use std::io::{self, Read};
 

@@ -204,7 +204,7 @@ impl From<Ended> for OrderStatus {
 
 impl EntryRow<'_> {
     /// Refuses text and numbers that the columns do not hold, with an error that names the field.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         if let Some(reason) = self.reason {
             text::check("reason", reason, MAX_REASON)?;
         }

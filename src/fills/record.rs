@@ -27,7 +27,7 @@ impl NewFill<'_> {
     }
 
     /// Refuses texts that the columns would cut or store as a blank.
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         text::check_name("venue", self.venue, text::MAX_VENUE)?;
         if let Some(source) = self.source {
             text::check_name("source", source, text::MAX_VENUE)?;

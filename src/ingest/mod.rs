@@ -11,6 +11,8 @@ mod event;
 mod export;
 mod formats;
 
+#[cfg(fuzzing)]
+pub use apply::plan_any_bytes;
 pub use apply::{Options, Problem, Tally, Writer};
 pub use chrono_tz::Tz;
 pub use encoding_rs::Encoding;

@@ -29,7 +29,7 @@ const QUANTITY_POSITIVE: &str = "ck_orders_quantity_positive";
 
 impl NewOrder<'_> {
     /// Refuses what the columns would cut or store as a blank, and a MARKET order with a price.
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         widths::check_symbol(self.symbol)?;
         if let Some(id) = self.client_order_id {
             text::check_name("client order id", id, text::MAX_ID)?;

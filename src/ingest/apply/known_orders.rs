@@ -21,7 +21,7 @@ use crate::orders::Order;
 use crate::schema::{execution_logs, fills, orders};
 
 /// The orders that reports of a batch may refer to, by every id that a report may use.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct KnownOrders {
     orders: HashMap<Uuid, KnownOrder>,
     by_client_id: HashMap<Uuid, HashMap<String, Vec<Uuid>>>,
@@ -255,6 +255,20 @@ impl KnownOrders {
     /// Returns the order with this id of the store.
     pub fn get(&self, id: Uuid) -> Option<&KnownOrder> {
         self.orders.get(&id)
+    }
+
+    /// Changes the order with this id, but not its ids.
+    #[cfg(any(test, fuzzing))]
+    pub fn change(&mut self, id: Uuid, change: impl FnOnce(&mut KnownOrder)) {
+        if let Some(order) = self.orders.get_mut(&id) {
+            change(order);
+        }
+    }
+
+    /// Returns all orders.
+    #[cfg(any(test, fuzzing))]
+    pub fn all(&self) -> impl Iterator<Item = &KnownOrder> {
+        self.orders.values()
     }
 
     /// Returns the first orders of all chains.

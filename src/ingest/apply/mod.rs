@@ -18,6 +18,8 @@ mod order_chain;
 mod plan;
 mod queues;
 mod retry;
+#[cfg(any(test, fuzzing))]
+mod simulation;
 mod step;
 mod tally;
 mod terms;
@@ -27,5 +29,7 @@ mod writer;
 
 pub use options::Options;
 pub(super) use retry::BreakNumbers;
+#[cfg(fuzzing)]
+pub use simulation::plan_any_bytes;
 pub use tally::{Problem, Tally};
 pub use writer::Writer;

@@ -2,12 +2,14 @@
 //! break with its message.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use tradeblotter::Break;
-use tradeblotter::ingest::{Ndjson, Options, Tally};
+use tradeblotter::ingest::{AnyFormat, FormatName, Ndjson, Options, ReadOptions, Tally};
 
 use super::days::{Kinds, Network, Report, Session, Venue, lies, networks, steps};
 use super::runs::{Store, check_many, options, read, read_bytes, read_format, with_messages};
@@ -295,4 +297,68 @@ fn every_report_with_a_text_or_a_number_that_no_column_can_hold_is_counted() {
             check_tally(&tally).unwrap_or_else(|error| panic!("{field:?}: {error}"));
         }
     }
+}
+
+/// Applies the files of a fuzz corpus to one store, one after the other. `format` returns the format of a file and where
+/// its reports begin.
+fn check_corpus(name: &str, format: impl Fn(&[u8]) -> (FormatName, usize)) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+    let mut files: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    let store = Store::new();
+    for (number, file) in files.iter().enumerate() {
+        let input = fs::read(file).unwrap();
+        let (format, begin) = format(&input);
+        let daily_ids = number % 2 == 1;
+        let options = Options {
+            register_traders: true,
+            daily_ids: daily_ids.then_some(chrono_tz::UTC),
+            format,
+            reading: ReadOptions {
+                trader_from: vec![1.into()],
+                trust_unverified: true,
+                ..ReadOptions::default()
+            },
+            ..Options::default()
+        };
+        let reader = AnyFormat::new(format, &options.reading);
+        let batch = [1, 3, 2000][number % 3];
+        let tally = read_format(&store.blotter, &options, reader, &input[begin..], batch);
+        check_tally(&tally).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+    store.assert_rebuilt().unwrap();
+}
+
+#[test]
+fn every_report_of_the_fuzz_corpus_of_fix_is_counted_once() {
+    check_corpus("fix", |_| (FormatName::Fix, 0));
+}
+
+#[test]
+fn every_report_of_the_fuzz_corpus_of_ndjson_is_counted_once() {
+    check_corpus("ndjson", |_| (FormatName::Ndjson, 0));
+}
+
+#[test]
+fn every_report_of_the_fuzz_corpus_of_csv_is_counted_once() {
+    check_corpus("csv", |_| (FormatName::Csv, 0));
+}
+
+#[test]
+fn every_report_of_the_fuzz_corpus_of_alpaca_is_counted_once() {
+    check_corpus("alpaca", |_| (FormatName::Alpaca, 0));
+}
+
+#[test]
+fn every_report_of_the_fuzz_corpus_of_plans_is_counted_once() {
+    // The first byte chooses the format.
+    check_corpus("plan", |input| {
+        let formats = [FormatName::Fix, FormatName::Ndjson, FormatName::Csv, FormatName::Alpaca];
+        match input.first() {
+            Some(first) => (formats[usize::from(first & 3)], 1),
+            None => (FormatName::Fix, 0),
+        }
+    });
 }
