@@ -266,6 +266,22 @@ fn executions_that_say_too_little_to_be_told_apart_are_a_break_each() {
 }
 
 #[test]
+fn a_report_that_is_damaged_before_its_type_may_be_an_execution_and_is_a_break() {
+    let order = new_order(2, "C-1", "KO", 1, 100);
+    let whole = fill("E-1");
+    let place = whole.find("150=F").unwrap();
+    let cut_off = format!("{}\n", &whole[..place]);
+    let with_another_begin = format!("{}8=100\u{1}{}", &whole[..place], &whole[place..]);
+    for damaged in [cut_off, with_another_begin] {
+        let inputs = [order.as_bytes(), damaged.as_bytes()];
+        let (db, _) =
+            Feed::fix().comes_to(&inputs, &["C-1 PENDING 0/100"], &["INVALID - E-1 open"]);
+        let raw = db.contents().breaks[0].raw.clone().unwrap();
+        assert!(raw.contains("17=E-1"), "{raw}");
+    }
+}
+
+#[test]
 fn a_damaged_report_keeps_out_no_whole_one() {
     let order = new_order(2, "C-1", "KO", 1, 100);
     let whole = fill("E-1");

@@ -238,6 +238,8 @@ impl<'a> Mapping<'_, 'a> {
             Some(b"8") => Kind::Rejected,
             Some(b"C") => Kind::Expired,
             _ if self.has_last_quantity() => Kind::Fill,
+            // The part that is lost may say that it is one.
+            _ if self.message.doubts.broken.is_some() => Kind::Fill,
             Some(b"3") if has_no_shares_left => Kind::Cancelled,
             _ => Kind::Status,
         }
