@@ -303,16 +303,12 @@ impl<'o> KnownExecutions<'o> {
                 (None, None) => Classification::Known,
             };
         }
-        // Nothing tells whether two such executions are of one order.
-        let difference = found.first().and_then(|known| difference(known));
-        let difference = difference.filter(|_| !is_of_unknown_order);
-        let place = Some(report.place);
-        if let Some(why) = difference {
-            let why = format!("execution id {id:?} of {} {why}", reported.source);
-            self.insert(own, Some(id), KnownExecution { place, ..reported });
-            return Classification::Mismatch(why);
-        }
-        self.insert(own, Some(id), KnownExecution { place, ..reported });
-        Classification::New
+        // Nothing tells whether two executions with one id are of one unknown order.
+        let first = found.first().filter(|_| !is_of_unknown_order);
+        let mismatch = first
+            .and_then(|known| difference(known))
+            .map(|why| format!("execution id {id:?} of {} {why}", reported.source));
+        self.insert(own, Some(id), KnownExecution { place: Some(report.place), ..reported });
+        mismatch.map_or(Classification::New, Classification::Mismatch)
     }
 }

@@ -1,6 +1,6 @@
 //! Queries over an order chain that only ingest needs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use bigdecimal::BigDecimal;
 use chrono::{DateTime, SubsecRound, Utc};
@@ -22,6 +22,21 @@ pub(super) fn orders_of(tx: &mut Tx<'_, Engine>, root: Uuid) -> Result<Vec<Uuid>
         orders::table.filter(replacements).select(orders::id).load(tx.conn())?;
     ids.push(root);
     Ok(ids)
+}
+
+/// Returns the orders of these chains that were replaced by one without a client order id of its own, each with that
+/// replacement. The chains are named by their first orders.
+pub(super) fn replacements_without_id(
+    tx: &mut Tx<'_, Engine>,
+    roots: &[Uuid],
+) -> Result<HashMap<Uuid, Uuid>, Error> {
+    let replacements: Vec<(Uuid, Uuid)> = orders::table
+        .filter(orders::root_id.eq_any(roots))
+        .filter(orders::replaces.is_not_null())
+        .filter(orders::client_order_id.is_null())
+        .select((orders::replaces.assume_not_null(), orders::id))
+        .load(tx.conn())?;
+    Ok(replacements.into_iter().collect())
 }
 
 /// Returns the shares that are filled of a chain.

@@ -615,7 +615,7 @@ impl<'e> Plan<'e> {
     }
 
     fn add_totals(&mut self, report: &'e Report<'e>, order: &KnownOrder) {
-        if report.received.unwrap_or(report.event).cumulative_quantity.is_some() {
+        if report.message().cumulative_quantity.is_some() {
             let of = TotalsOf { root: order.root, order_id: order.id };
             self.totals.push((report, of));
         }

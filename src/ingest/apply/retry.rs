@@ -59,24 +59,28 @@ impl<'b> Retried<'b> {
     }
 }
 
-/// Returns the report that a break was made of; none if it can't be read again. `trader` is that of the reports
-/// whose trader is not known.
+/// Returns the report that a break was made of; none if it can't be read again. `received` is its message, as
+/// [`Retried::received`] returns it; `trader` is that of the reports whose trader is not known.
 ///
 /// An execution of a known order is in the columns of its break, unless something in it is invalid, which they don't
 /// hold. Any other report is read again from its message, which says more than they do.
-pub(super) fn event_of<'r>(retried: &'r Retried<'_>, trader: Option<Uuid>) -> Option<Event<'r>> {
+pub(super) fn event_of<'r>(
+    retried: &'r Retried<'_>,
+    received: Option<&Event<'r>>,
+    trader: Option<Uuid>,
+) -> Option<Event<'r>> {
     let Retried { kept, numbers, message, .. } = retried;
     let is_execution = kept.reason.is_execution();
     let is_invalid = kept.reason == BreakReason::Invalid;
     let mut event = match kept.raw {
         Some(_) if !is_execution || is_invalid || kept.order_id.is_none() => {
-            let event = retried.received()?;
+            let event = received?;
             // The id that is made of the content is another one than when the bytes were not read, so the execution
             // could count twice.
             if message.is_some() && event.kind.is_execution() && event.execution_id.is_none() {
                 return None;
             }
-            event
+            event.clone()
         }
         _ if is_execution => execution_of(kept, numbers),
         _ => return None,

@@ -118,8 +118,7 @@ impl Store {
             .map(|(place, event)| {
                 let trader = &traders[place];
                 let content_id = contents.id_of(event, trader.as_ref().ok().copied(), options);
-                let source = &sources[place];
-                Report { place, event, trader, source, content_id, retried: None, received: None }
+                Report { content_id, ..Report::new(place, event, trader, &sources[place]) }
             })
             .collect();
         self.apply_reports(&reports, options);
@@ -532,32 +531,28 @@ impl Store {
             let open: Vec<Break> = open.map(|history| history.reported.clone()).collect();
             let retried: Vec<_> =
                 open.iter().map(|kept| Retried::new(kept, &options.reading)).collect();
-            let (breaks, events): (Vec<&Break>, Vec<Event<'_>>) = open
+            let (breaks, events): (Vec<(&Break, Option<Event<'_>>)>, Vec<Event<'_>>) = open
                 .iter()
                 .zip(&retried)
-                .filter_map(|(kept, retried)| Some((kept, event_of(retried, options.trader)?)))
+                .filter_map(|(kept, retried)| {
+                    let received = retried.received();
+                    let event = event_of(retried, received.as_ref(), options.trader)?;
+                    Some(((kept, received), event))
+                })
                 .unzip();
             let traders: Vec<_> = events.iter().map(|event| trader_of(event, &options)).collect();
             let reports: Vec<Report<'_>> = events
                 .iter()
                 .enumerate()
-                .map(|(place, event)| Report {
-                    place,
-                    event,
-                    trader: &traders[place],
-                    source: &breaks[place].source,
-                    content_id: None,
-                    retried: Some(breaks[place]),
-                    received: None,
+                .map(|(place, event)| {
+                    let (kept, received) = &breaks[place];
+                    Report::of_break(place, event, &traders[place], kept, received.as_ref())
                 })
                 .collect();
             let outcome = self.apply_reports(&reports, &options);
             let mut has_progress = !outcome.healed.is_empty();
-            for (place, kept) in breaks.iter().enumerate() {
-                let fate = outcome.fate(place);
-                let is_applied =
-                    matches!(fate, Some(Fate::Applied | Fate::Known | Fate::WithoutEffect));
-                if is_applied && !outcome.healed.contains(&kept.id) {
+            for (place, (kept, _)) in breaks.iter().enumerate() {
+                if outcome.is_settled(place) && !outcome.healed.contains(&kept.id) {
                     self.resolve(kept.id);
                     has_progress = true;
                 }

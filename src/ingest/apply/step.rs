@@ -38,6 +38,34 @@ pub(super) struct Report<'e> {
     pub received: Option<&'e Event<'e>>,
 }
 
+impl<'e> Report<'e> {
+    /// Returns a report of the input.
+    pub fn new(
+        place: usize,
+        event: &'e Event<'e>,
+        trader: &'e Result<Uuid, String>,
+        source: &'e str,
+    ) -> Self {
+        Self { place, event, trader, source, content_id: None, retried: None, received: None }
+    }
+
+    /// Returns the report of an open break that is tried again.
+    pub fn of_break(
+        place: usize,
+        event: &'e Event<'e>,
+        trader: &'e Result<Uuid, String>,
+        kept: &'e Break,
+        received: Option<&'e Event<'e>>,
+    ) -> Self {
+        Self { retried: Some(kept), received, ..Self::new(place, event, trader, &kept.source) }
+    }
+
+    /// The event with all that the message says.
+    pub fn message(&self) -> &'e Event<'e> {
+        self.received.unwrap_or(self.event)
+    }
+}
+
 /// One row to write.
 #[derive(Debug)]
 pub(super) enum Step<'e> {

@@ -166,6 +166,11 @@ impl Outcome {
         self.fates.get(place).copied().flatten()
     }
 
+    /// Returns whether the report at this place needs no break, or none any more.
+    pub fn is_settled(&self, place: usize) -> bool {
+        self.fate(place).is_some_and(|fate| fate != Fate::Broken)
+    }
+
     /// Counts a report as kept in an open break.
     pub fn keep(&mut self, report: &Report<'_>, kept: &Break, options: &Options) {
         self.set(report.place, Fate::Broken);

@@ -10,12 +10,13 @@ use std::mem;
 
 use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::kept::{fitting_venue, readable};
 use super::options::Options;
-use super::order_chain::{chain_filled, has_event_after, has_other_fill_at, orders_of};
+use super::order_chain::{
+    chain_filled, has_event_after, has_other_fill_at, orders_of, replacements_without_id,
+};
 use super::plan::TotalsOf;
 use super::retry::resolve_if_open;
 use super::step::{Report, is_id};
@@ -26,7 +27,6 @@ use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::event::Event;
 use crate::orders::totals::Totals;
-use crate::schema::orders;
 use crate::types::enums::OrderStatus;
 
 /// Orders whose last report is remembered until the end of the input. Of more orders, those that agree with the
@@ -103,7 +103,7 @@ impl VenueTotals {
     /// Returns the totals in a report; none if it has none. What a break can't hold is left out or made to fit, and is
     /// in the message as received.
     pub fn of_report(report: &Report<'_>, of: TotalsOf, options: &Options) -> Option<Self> {
-        let event = report.received.unwrap_or(report.event);
+        let event = report.message();
         Some(Self {
             is_read_again: report.retried.is_some(),
             line: event.line,
@@ -241,13 +241,7 @@ fn compare<'t>(
 /// since, under the same id.
 fn of_bearers(tx: &mut Tx<'_, Engine>, totals: &[&VenueTotals]) -> Result<Vec<VenueTotals>, Error> {
     let roots: Vec<Uuid> = totals.iter().map(|totals| totals.root).collect();
-    let replacements: Vec<(Uuid, Uuid)> = orders::table
-        .filter(orders::root_id.eq_any(roots))
-        .filter(orders::replaces.is_not_null())
-        .filter(orders::client_order_id.is_null())
-        .select((orders::replaces.assume_not_null(), orders::id))
-        .load(tx.conn())?;
-    let replacements: HashMap<Uuid, Uuid> = replacements.into_iter().collect();
+    let replacements = replacements_without_id(tx, &roots)?;
     let bearer_of = |mut order| {
         // The loop ends: the database refuses an order that replaces itself, and a second replacement of one.
         while let Some(next) = replacements.get(&order) {

@@ -210,15 +210,7 @@ impl Writer {
         let reports: Vec<Report<'_>> = events
             .iter()
             .zip(&traders.of_reports)
-            .map(|(event, trader)| Report {
-                place: 0,
-                event,
-                trader,
-                source: "",
-                content_id: None,
-                retried: None,
-                received: None,
-            })
+            .map(|(event, trader)| Report::new(0, event, trader, ""))
             .collect();
         let reports: Vec<&Report<'_>> = reports.iter().collect();
         let known_orders = KnownOrders::load(tx, &reports, std::iter::empty(), &self.options)?;
@@ -296,8 +288,7 @@ impl Writer {
                 let trader = &traders.of_reports[place];
                 let content_id =
                     contents.id_of(event, trader.as_ref().ok().copied(), &self.options);
-                let source = &sources[place];
-                Report { place, event, trader, source, content_id, retried: None, received: None }
+                Report { content_id, ..Report::new(place, event, trader, &sources[place]) }
             })
             .collect();
         let mut batch = self.apply_reports(tx, &reports)?;
@@ -496,7 +487,8 @@ impl Writer {
             .filter_map(|(kept, retried)| {
                 let received = retried.received();
                 let received = received.map(|event| Event { line: line_of(kept), ..event });
-                Some(((*kept, received), event_of(retried, trader)?))
+                let event = event_of(retried, received.as_ref(), trader)?;
+                Some(((*kept, received), event))
             })
             .unzip();
         // The event of a break names the trader of the break; the options of the input don't replace it.
@@ -505,23 +497,15 @@ impl Writer {
         let reports: Vec<Report<'_>> = events
             .iter()
             .enumerate()
-            .map(|(place, event)| Report {
-                place,
-                event,
-                trader: &traders.of_reports[place],
-                source: &breaks[place].0.source,
-                content_id: None,
-                retried: Some(breaks[place].0),
-                received: breaks[place].1.as_ref(),
+            .map(|(place, event)| {
+                let (kept, received) = &breaks[place];
+                let trader = &traders.of_reports[place];
+                Report::of_break(place, event, trader, kept, received.as_ref())
             })
             .collect();
         let Batch { mut outcome, totals, .. } = self.apply_reports(tx, &reports)?;
         for (place, (kept, _)) in breaks.iter().enumerate() {
-            let is_applied = matches!(
-                outcome.fate(place),
-                Some(Fate::Applied | Fate::Known | Fate::WithoutEffect)
-            );
-            if is_applied && !outcome.healed.contains(&kept.id) {
+            if outcome.is_settled(place) && !outcome.healed.contains(&kept.id) {
                 let resolution = NewBreakResolution::dismiss(kept.id, kept::healed(kept.reason));
                 if resolve_if_open(tx, &resolution)? {
                     outcome.healed.push(kept.id);
@@ -600,7 +584,7 @@ impl Writer {
                 let due = page.iter().filter(|kept| self.is_due(kept));
                 for kept in due.filter(|kept| kept.reason == BreakReason::Totals) {
                     let retried = Retried::new(kept, self.read_options(kept));
-                    let event = event_of(&retried, None);
+                    let event = event_of(&retried, retried.received().as_ref(), None);
                     healed += u64::from(totals::heal_if_equal(tx, kept, event.as_ref())?);
                 }
                 Ok(healed)
