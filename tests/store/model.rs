@@ -643,8 +643,8 @@ impl Model {
         Some(last)
     }
 
-    /// Returns the fill that is the same execution as a break, recorded by a report other than the break; none if
-    /// there is none.
+    /// Returns the fill under which the execution of a break is recorded already, from another report of it; none if it is
+    /// not.
     fn recorded(&self, reported: &Execution, order: Uuid) -> Option<(Uuid, Uuid)> {
         let new = reported.exactly(order).ok()?;
         let amends = self.amended(reported, order);

@@ -13,7 +13,8 @@ use crate::output::{counted, visible};
 /// Notes printed at most, and problems printed at most; beyond that they are only counted.
 const MAX_LINES: usize = 100;
 
-/// Unreadable reports that are remembered until the end of the input, when they are printed among the breaks.
+/// The most unreadable reports of an input that are printed. They are remembered until its end, and printed among the
+/// breaks there.
 const MAX_MALFORMED: usize = 1000;
 
 /// What is printed to standard error about one input.
@@ -30,7 +31,7 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Returns the diagnostics of an input of this length in bytes, if it is known.
+    /// Returns the diagnostics of an input. `length` is its size in bytes; `None` if that is not known.
     pub fn new(name: String, length: Option<u64>) -> Self {
         let progress = match length {
             _ if !io::stderr().is_terminal() => ProgressBar::hidden(),

@@ -26,8 +26,8 @@ pub(super) struct KnownOrders {
     orders: HashMap<Uuid, KnownOrder>,
     by_client_id: HashMap<Uuid, HashMap<String, Vec<Uuid>>>,
     by_venue_id: HashMap<Uuid, HashMap<String, Vec<Uuid>>>,
-    /// What is stored of the reports that may name several orders by the venue's id: executions by their order chain
-    /// and execution id, and actions by their report id.
+    /// Reports that the store has already, of those whose ids name several orders: executions by their order chain and
+    /// execution id, actions by their report id.
     executions: HashSet<(Uuid, String)>,
     actions: HashSet<Uuid>,
 }
@@ -163,8 +163,8 @@ impl KnownOrders {
         Ok(())
     }
 
-    /// Loads which order chains have the reports that name several of them: a report that is read again means the
-    /// order that it was applied to.
+    /// Loads in which order chains the store has reports whose ids name several chains. Such a report, read again, means
+    /// the order that it was applied to.
     fn load_stored_reports(
         &mut self,
         conn: &mut PgConnection,
@@ -203,7 +203,8 @@ impl KnownOrders {
         Ok(())
     }
 
-    /// Returns whether the chain of an order has a report that names several orders.
+    /// Returns whether the store has this report in the chain of the order. Known only for a report whose ids name
+    /// several orders.
     pub fn has_report(&self, order: &KnownOrder, event: &Event<'_>, options: &Options) -> bool {
         match &event.execution_id {
             Some(id) if event.kind.is_execution() => {

@@ -52,10 +52,11 @@ impl QueueWriter<'_, '_> {
     /// Writes the queues until they are empty: in each round the steps of one kind from the heads of all
     /// queues, so that one statement writes many rows and each queue keeps its sequence.
     ///
-    /// It stops if the database refuses an order, or a concurrent session has submitted it first: the steps that
-    /// follow were planned for that order. The caller rolls back, and plans again.
+    /// It stops if the database refuses an order, or if a concurrent session has submitted the order first. The steps
+    /// that follow were planned for that order, so the caller rolls back and plans again.
     ///
-    /// Returns the reports that repeat one of the batch that is a break now: each is to be compared with that break.
+    /// Returns the reports that repeat another report of the batch, if that one has become a break. The caller compares
+    /// each of them with the break.
     pub fn write<'e>(
         &mut self,
         unlogged_breaks: &[PlannedStep<'_>],
