@@ -193,6 +193,7 @@ pub use types::instructions::Instructions;
 pub use types::page::{Cursor, Listing, Page};
 pub use types::price::{Commission, Price};
 pub use types::widths;
+pub use types::years::YEARS;
 
 /// Keeps the program in the README compiling.
 #[cfg(doctest)]

@@ -1,19 +1,22 @@
 //! Parsers for the values of options.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
 use chrono_tz::Tz;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tradeblotter::ingest::{Encoding, FormatName};
 use tradeblotter::report;
-use tradeblotter::{OrderStatus, TimeInForce};
+use tradeblotter::{OrderStatus, TimeInForce, YEARS};
 
 /// Parses a time: RFC 3339, or a day for its midnight UTC.
 pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
-    if let Ok(day) = text.parse::<NaiveDate>() {
-        return Ok(day.and_time(NaiveTime::MIN).and_utc());
-    }
-    DateTime::parse_from_rfc3339(text).map(|moment| moment.to_utc()).map_err(|_| {
-        "must be RFC 3339 (2026-11-24T09:30:00Z) or a day (2026-11-24, for midnight UTC)".to_owned()
+    let moment = match text.parse::<NaiveDate>() {
+        Ok(day) => Some(day.and_time(NaiveTime::MIN).and_utc()),
+        Err(_) => DateTime::parse_from_rfc3339(text).ok().map(|moment| moment.to_utc()),
+    };
+    moment.filter(|moment| YEARS.contains(&moment.year())).ok_or_else(|| {
+        "must be RFC 3339 (2026-11-24T09:30:00Z) or a day (2026-11-24, for midnight UTC), of the years \
+         1 to 9999"
+            .to_owned()
     })
 }
 

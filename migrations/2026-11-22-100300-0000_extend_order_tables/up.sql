@@ -112,7 +112,7 @@ BEGIN
         = 'Traders, the owners of orders (table created by tradeblotter)'
     THEN
         ALTER TABLE traders ADD CONSTRAINT ck_traders_created_at_readable
-            CHECK (created_at > '-infinity' AND created_at < '262143-01-01 00:00:00+00');
+            CHECK (created_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00');
     END IF;
 END
 $$;

@@ -44,7 +44,7 @@ CREATE TABLE breaks (
     CONSTRAINT ck_breaks_refers_to_not_blank CHECK (refers_to ~ '[^[:space:]]'),
     CONSTRAINT ck_breaks_bust_refers CHECK (refers_to IS NOT NULL OR NOT is_bust),
     CONSTRAINT ck_breaks_timestamp_readable
-        CHECK (timestamp > '-infinity' AND timestamp < '262143-01-01 00:00:00+00'),
+        CHECK (timestamp BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'),
     -- Without these, a numeric may have 131,072 digits; and NaN is greater than any number.
     CONSTRAINT ck_breaks_quantity_readable CHECK (abs(quantity) < 1e20 AND scale(quantity) <= 20),
     CONSTRAINT ck_breaks_price_readable CHECK (abs(price) < 1e20 AND scale(price) <= 20),

@@ -26,7 +26,7 @@ CREATE TABLE seals (
         AND octet_length(signature) = 64
     ),
     CONSTRAINT ck_seals_sealed_at_readable
-        CHECK (sealed_at > '-infinity' AND sealed_at < '262143-01-01 00:00:00+00')
+        CHECK (sealed_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00')
 );
 
 COMMENT ON TABLE seals IS 'Seals of the log: signed Merkle roots over its entries, each chained to the previous one';

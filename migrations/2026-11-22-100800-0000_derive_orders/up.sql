@@ -29,8 +29,8 @@ $$;
 --
 -- Readable rows: prices are positive and less than 100,000,000, however wide the columns are; none is NaN,
 -- which PostgreSQL treats as greater than any number; no text that must say something is blank or contains a
--- control character; timestamps are ones that clients can hold (PostgreSQL allows the year 294276 and
--- infinity). Rows are never removed, so one unreadable row would break every page that contains it.
+-- control character; times and days are in the years 1 to 9999 (UTC), which every client can hold (PostgreSQL
+-- allows 4713 BC, the year 294276 and infinity). Rows are never removed, so one unreadable row would break every page that contains it.
 CREATE FUNCTION blotter_order_rule(
     symbol text, client_order_id text, account text, order_type text, price numeric, stop_loss numeric,
     take_profit numeric, limit_price numeric, currency text, expires_at timestamptz,
@@ -48,9 +48,9 @@ CREATE FUNCTION blotter_order_rule(
     WHEN greatest(price, stop_loss, take_profit, limit_price) >= 100000000 THEN 'ck_orders_money_in_range'
     WHEN limit_price IS NOT NULL AND order_type <> 'STOP' THEN 'ck_orders_limit_price_of_stop'
     WHEN currency !~ '^[A-Z]{3}$' THEN 'ck_orders_currency_iso_4217'
-    WHEN NOT (expires_at > '-infinity' AND expires_at < '262143-01-01 00:00:00+00')
+    WHEN NOT (expires_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00')
     THEN 'ck_orders_expires_at_readable'
-    WHEN NOT (received_at > '-infinity' AND received_at < '262143-01-01 00:00:00+00')
+    WHEN NOT (received_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00')
     THEN 'ck_orders_received_at_readable'
     WHEN NOT (trading_day BETWEEN '0001-01-01' AND '9999-12-31') THEN 'ck_orders_trading_day_readable'
     WHEN instructions IS NOT NULL AND (

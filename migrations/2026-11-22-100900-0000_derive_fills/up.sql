@@ -55,7 +55,7 @@ CREATE FUNCTION blotter_fill_rule(
     WHEN commission = 'NaN' THEN 'ck_fills_commission_not_nan'
     WHEN rebate < 0 OR rebate = 'NaN' THEN 'ck_fills_rebate_nonnegative'
     WHEN greatest(price, commission, rebate) >= 100000000 THEN 'ck_fills_money_in_range'
-    WHEN NOT (at > '-infinity' AND at < '262143-01-01 00:00:00+00') THEN 'ck_fills_timestamp_readable'
+    WHEN NOT (at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00') THEN 'ck_fills_timestamp_readable'
 END;
 
 -- Runs with the caller's privileges: an order that the caller may not see and an order that does not exist

@@ -28,7 +28,7 @@ CREATE FUNCTION blotter_action_rule(
     WHEN venue_order_id !~ '[^[:space:]]' THEN 'ck_execution_logs_venue_order_id_not_blank'
     WHEN coalesce(venue_order_id, '') || coalesce(error_code, '') ~ '[\u0001-\u001F\u007F-\u009F]'
     THEN 'ck_execution_logs_no_control_characters'
-    WHEN NOT (reported_at > '-infinity' AND reported_at < '262143-01-01 00:00:00+00')
+    WHEN NOT (reported_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00')
     THEN 'ck_execution_logs_reported_at_readable'
 END;
 

@@ -43,7 +43,7 @@ impl Breaks<'_, Engine> {
     ///
     /// - [`Error::is_invalid_input`]: the execution does not even fit the columns of a break. Its venue is
     ///   blank or longer than 50 characters; an id is blank or longer than 64; the order is the nil UUID;
-    ///   the time is before the year -4712; the raw message is blank, has a NUL, or is longer than 65536
+    ///   the time is outside [`YEARS`](crate::YEARS); the raw message is blank, has a NUL, or is longer than 65536
     ///   characters; or a number has more than 20 digits before or after the point.
     /// - [`Error::is_rule_violation`]: the order is not stored, and the trader that the report names is not
     ///   registered (`fk_breaks_trader_id`).

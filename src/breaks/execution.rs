@@ -3,7 +3,7 @@
 #[cfg(feature = "ingest")]
 use bigdecimal::RoundingMode;
 use bigdecimal::{BigDecimal, ToPrimitive};
-use chrono::{DateTime, Datelike, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use diesel::result::Error as DieselError;
 use uuid::Uuid;
 
@@ -13,12 +13,10 @@ use crate::types::difference::MICROSECONDS;
 use crate::types::enums::BreakReason;
 use crate::types::price::{Commission, Price, exceeds_max_scale};
 use crate::types::text;
+use crate::types::years;
 
 /// Maximum length of a raw message, in characters.
 pub(crate) const MAX_RAW: usize = 65_536;
-
-/// The first year of a PostgreSQL timestamp.
-const FIRST_YEAR: i32 = -4712;
 
 /// Maximum number of digits before the decimal point, and of digits after it, in a reported number.
 const MAX_DIGITS: i64 = 20;
@@ -171,10 +169,7 @@ impl<'a> Execution<'a> {
         if let Some(id) = self.kind.refers_to() {
             text::check_name("execution id referred to", id, text::MAX_ID)?;
         }
-        if self.timestamp.year() < FIRST_YEAR {
-            let at = self.timestamp.to_rfc3339();
-            return Err(Error::invalid("timestamp", &at, "is before the year -4712"));
-        }
+        years::check_time("timestamp", Some(self.timestamp))?;
         if let Some(raw) = self.raw {
             text::check("raw message", raw, MAX_RAW)?;
         }

@@ -111,12 +111,12 @@ const RULES: &[Rule] = &[
     insert_rule("ck_orders_symbol_not_blank", "the symbol must not be blank"),
     insert_rule(
         "ck_orders_expires_at_readable",
-        "the expiration must be before the year 262143, and not infinity",
+        "the expiration must be in the years 1 to 9999 (UTC)",
     ),
     insert_rule("ck_fills_venue_not_blank", "the venue must not be blank"),
     insert_rule(
         "ck_fills_timestamp_readable",
-        "the time of a fill must be before the year 262143, and not infinity",
+        "the time of a fill must be in the years 1 to 9999 (UTC)",
     ),
     insert_rule(
         "ck_execution_logs_reason_short",
@@ -126,10 +126,7 @@ const RULES: &[Rule] = &[
         "ck_execution_logs_retry_attempt_nonnegative",
         "the retry attempt can't be less than 0",
     ),
-    constraint(
-        "ck_traders_created_at_readable",
-        "the time must be before the year 262143, and not infinity",
-    ),
+    constraint("ck_traders_created_at_readable", "the time must be in the years 1 to 9999 (UTC)"),
     insert_rule("ck_orders_client_order_id_not_blank", "the client order id must not be blank"),
     insert_rule(
         "ck_execution_logs_venue_order_id_not_blank",
@@ -156,7 +153,7 @@ const RULES: &[Rule] = &[
     ),
     insert_rule(
         "ck_orders_received_at_readable",
-        "the time of receipt must be before the year 262143, and not infinity",
+        "the time of receipt must be in the years 1 to 9999 (UTC)",
     ),
     insert_rule("ck_orders_trading_day_readable", "the trading day must be in the years 1 to 9999"),
     insert_rule(
@@ -202,11 +199,11 @@ const RULES: &[Rule] = &[
     ),
     insert_rule(
         "ck_execution_logs_reported_at_readable",
-        "the time reported must be later than -infinity and before the year 262143",
+        "the time reported must be in the years 1 to 9999 (UTC)",
     ),
     constraint(
         "ck_breaks_timestamp_readable",
-        "the time of an execution must be before the year 262143, and not infinity",
+        "the time of an execution must be in the years 1 to 9999 (UTC)",
     ),
     constraint(
         "ck_breaks_quantity_readable",
@@ -240,7 +237,7 @@ const RULES: &[Rule] = &[
     ),
     constraint(
         "ck_seals_sealed_at_readable",
-        "the time of a seal must be before the year 262143, and not infinity",
+        "the time of a seal must be in the years 1 to 9999 (UTC)",
     ),
     trigger(OVER_FILL, "the fills of an order can't exceed its quantity"),
     trigger(TRANSITION, "only a PENDING or PARTIAL order can be filled, rejected or cancelled"),

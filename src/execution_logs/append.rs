@@ -49,7 +49,8 @@ impl ExecutionLogs<'_, Engine> {
     /// - [`Error::is_illegal_transition`]: the order is FILLED, REJECTED or CANCELLED.
     /// - [`Error::is_invalid_input`]: the reason is blank or longer than 1000 characters, the error code
     ///   blank or longer than 50, or the venue's order id blank or longer than 64; one of the two contains a
-    ///   control character; the number of the retry is negative.
+    ///   control character; the number of the retry is negative; the time reported is outside
+    ///   [`YEARS`](crate::YEARS).
     /// - [`Error::is_rule_violation`]: a RECOVERED says that an order ended which has ended otherwise
     ///   (`execution_logs_status_derived`); the order has another id at the venue
     ///   (`execution_logs_one_venue_order`).

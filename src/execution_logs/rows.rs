@@ -9,6 +9,7 @@ use crate::schema::execution_logs;
 use crate::types::difference::{Comparison, Difference};
 use crate::types::enums::{Action, OrderStatus};
 use crate::types::text;
+use crate::types::years;
 
 /// Maximum length of a reason, in characters.
 pub(crate) const MAX_REASON: usize = 1000;
@@ -217,7 +218,7 @@ impl EntryRow<'_> {
         if let Some(attempt) = self.retry_attempt.filter(|attempt| *attempt < 0) {
             return Err(Error::invalid("retry attempt", &attempt.to_string(), "is less than 0"));
         }
-        Ok(())
+        years::check_time("reported at", self.reported_at)
     }
 
     /// Returns what identifies the entry.

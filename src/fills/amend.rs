@@ -14,6 +14,7 @@ use crate::schema::fills;
 use crate::types::difference::{Comparison, Difference};
 use crate::types::price::{Commission, Price};
 use crate::types::widths::WidthCheck;
+use crate::types::years;
 
 /// The row of a bust or a correction. The database copies order, trader and venue from the amended fill, the source
 /// if it is not named, and for a bust also quantity and price.
@@ -66,7 +67,8 @@ impl Fills<'_, Engine> {
     /// - [`Error::is_rule_violation`]: the fill has been amended (`uq_fills_amends`; amend its last
     ///   correction), it is a bust itself (`fills_amend_fill`), or the same amendment was a break that has been
     ///   dismissed (`fills_resolved_break`).
-    /// - [`Error::is_invalid_input`]: the execution id is blank or longer than 64 characters.
+    /// - [`Error::is_invalid_input`]: the execution id is blank or longer than 64 characters, or the time is
+    ///   outside [`YEARS`](crate::YEARS).
     /// - [`Error::is_conflict`]: another transaction interfered (a deadlock, a serialization failure, or a
     ///   conflicting amendment that vanished before it could be read). Nothing is stored; try again.
     pub fn bust(&mut self, new: &NewBust<'_>) -> Result<Fill, Error> {
@@ -141,6 +143,7 @@ impl Fills<'_, Engine> {
 
     fn amend(&mut self, id: Uuid, new: &Amendment<'_>) -> Result<StoredFill, Error> {
         check_execution_id(new.execution_id)?;
+        years::check_time("timestamp", Some(new.timestamp))?;
         WidthCheck::of(|widths| {
             widths.price("price", new.price_at_fill);
             widths.commission("commission", new.commission);

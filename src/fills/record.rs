@@ -17,6 +17,7 @@ use crate::schema::{fills, orders};
 use crate::types::difference::{Comparison, Difference};
 use crate::types::text;
 use crate::types::widths::WidthCheck;
+use crate::types::years;
 
 impl NewFill<'_> {
     /// Adds price and commission to the values whose decimal places are to be checked.
@@ -32,6 +33,7 @@ impl NewFill<'_> {
         if let Some(source) = self.source {
             text::check_name("source", source, text::MAX_VENUE)?;
         }
+        years::check_time("timestamp", Some(self.timestamp))?;
         check_execution_id(self.execution_id)
     }
 
@@ -73,7 +75,7 @@ impl Fills<'_, Engine> {
     /// - [`Error::is_illegal_transition`]: the order is FILLED, REJECTED or CANCELLED.
     /// - [`Error::is_over_fill`]: the fill would exceed the order's quantity.
     /// - [`Error::is_invalid_input`]: the venue is blank or longer than 50 characters, the execution id is
-    ///   blank or longer than 64, or price or commission have more decimal places than their columns
+    ///   blank or longer than 64, the time is outside [`YEARS`](crate::YEARS), or price or commission have more decimal places than their columns
     ///   ([`widths`](crate::widths)).
     /// - [`Error::is_rule_violation`]: the quantity is not positive (`ck_fills_quantity_positive`), or the
     ///   same execution was a break of this order that has been dismissed, or booked to another order

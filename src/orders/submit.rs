@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use chrono::Datelike;
 use diesel::prelude::*;
 use diesel::query_builder::QueryId;
 use diesel::result::Error as DieselError;
@@ -20,6 +19,7 @@ use crate::types::enums::OrderType;
 use crate::types::instructions::Instructions;
 use crate::types::text;
 use crate::types::widths::{self, WidthCheck};
+use crate::types::years;
 
 /// Attempts to submit a batch before giving up, when a conflicting row has vanished each time by the time
 /// we look for it.
@@ -46,15 +46,9 @@ impl NewOrder<'_> {
                 "is not three capital letters, such as USD",
             ));
         }
-        if let Some(day) = self.trading_day
-            && !(1..=9999).contains(&day.year())
-        {
-            return Err(Error::invalid(
-                "trading day",
-                &day.to_string(),
-                "is not in the years 1 to 9999",
-            ));
-        }
+        years::check_time("expiration", self.expires_at)?;
+        years::check_time("time of receipt", self.received_at)?;
+        years::check_day("trading day", self.trading_day)?;
         if let Some(limit) = self.limit_price
             && self.order_type != OrderType::Stop
         {

@@ -9,3 +9,4 @@ pub(crate) mod page;
 pub(crate) mod price;
 pub(crate) mod text;
 pub mod widths;
+pub(crate) mod years;

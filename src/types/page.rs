@@ -10,6 +10,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::types::years;
 
 /// The end of a page: the time and the id of its last row, after which the next page starts.
 ///
@@ -45,13 +46,15 @@ impl FromStr for Cursor {
             Some(Self { at: at.parse().ok()?, id: id.parse().ok()? })
         };
         // Both parsers accept other spellings too; a cursor has one.
-        read().filter(|cursor| cursor.to_string() == text).ok_or_else(|| {
-            Error::invalid(
-                "cursor",
-                text,
-                "is not the `next` of a listing; start again from the first page",
-            )
-        })
+        read().filter(|cursor| years::has_time(cursor.at) && cursor.to_string() == text).ok_or_else(
+            || {
+                Error::invalid(
+                    "cursor",
+                    text,
+                    "is not the `next` of a listing; start again from the first page",
+                )
+            },
+        )
     }
 }
 

@@ -31,7 +31,10 @@ pub fn an_order_that_cannot_be_read_is_refused(scene: &Scene) -> Held {
         ("symbol, currency", "'X', 'usd'", "currency_iso_4217"),
         ("symbol, expires_at", "'X', 'infinity'", "expires_at_readable"),
         ("symbol, received_at", "'X', '-infinity'", "received_at_readable"),
+        ("symbol, expires_at", "'X', '10000-01-01 00:00:00+00'", "expires_at_readable"),
+        ("symbol, received_at", "'X', '0001-12-31 23:59:59+00 BC'", "received_at_readable"),
         ("symbol, trading_day", "'X', '10000-01-01'", "trading_day_readable"),
+        ("symbol, trading_day", "'X', '0001-12-31 BC'", "trading_day_readable"),
         ("symbol, instructions", "'X', '[]'", "instructions_readable"),
         ("symbol, instructions", r#"'X', '{"18": 1}'"#, "instructions_readable"),
         (
@@ -71,6 +74,7 @@ pub fn a_fill_that_cannot_be_read_is_refused(scene: &Scene) -> Held {
         ("price_at_fill, venue, rebate", "1, 'X', -1", "rebate_nonnegative"),
         ("price_at_fill, venue, rebate", "1, 'X', 'NaN'", "rebate_nonnegative"),
         ("price_at_fill, venue, timestamp", "1, 'X', 'infinity'", "timestamp_readable"),
+        ("price_at_fill, venue, timestamp", "1, 'X', '0001-12-31 BC'", "timestamp_readable"),
     ] {
         let sql = format!(
             "INSERT INTO fills (order_id, quantity_filled, {columns})
@@ -97,6 +101,7 @@ pub fn an_action_that_cannot_be_read_is_refused(scene: &Scene) -> Held {
         ("venue_order_id", r"E'V\x01'", "no_control_characters"),
         ("error_code", r"E'\x7F'", "no_control_characters"),
         ("reported_at", "'infinity'", "reported_at_readable"),
+        ("reported_at", "'9999-12-31 23:59:59.999999-00:01'", "reported_at_readable"),
     ] {
         let sql = format!(
             "INSERT INTO execution_logs (order_id, action, {column})

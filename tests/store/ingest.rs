@@ -9,7 +9,7 @@ mod conservation;
 mod csv;
 mod days;
 mod detect;
-mod feeds;
+pub mod feeds;
 mod fix;
 pub mod formats;
 mod inputs;

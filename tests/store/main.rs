@@ -43,3 +43,4 @@ mod totals;
 mod traders;
 mod trading_day;
 mod widths;
+mod years;

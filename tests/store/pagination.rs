@@ -234,11 +234,11 @@ fn a_page_has_1_to_1000_rows() {
     assert_limits::<Trail>(session);
 }
 
-/// A cursor's text for any moment that PostgreSQL can keep, and any id.
+/// A cursor's text for any moment that the store accepts, and any id.
 fn cursor_text() -> impl Strategy<Value = String> {
-    let first = -210_866_803_200_000_000_i64; // 4714 BC, the start of timestamptz.
-    let last = 8_210_266_876_799_999_999; // The end of year 262142, the last that chrono has.
-    let moment = prop_oneof![first..last, 0..4_000_000_000_000_000_i64];
+    let first = -62_135_596_800_000_000_i64; // The start of year 1.
+    let last = 253_402_300_799_999_999_i64; // The end of year 9999.
+    let moment = prop_oneof![first..=last, 0..4_000_000_000_000_000_i64];
     (moment, any::<u128>()).prop_map(|(micros, id)| {
         let at = DateTime::from_timestamp_micros(micros).unwrap();
         let at = at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
@@ -280,6 +280,8 @@ fn text_that_no_listing_gave_is_no_cursor_and_no_panic() {
         format!("9999-12-31T23:59:59.000000-23:59_{id}"),
         format!("2026-13-22T09:30:00.000001Z_{id}"),
         format!("99999999999-01-01T00:00:00.000000Z_{id}"),
+        format!("+10000-01-01T00:00:00.000000Z_{id}"),
+        format!("0000-12-31T23:59:59.999999Z_{id}"),
         format!("{at}_{id}' OR true --"),
     ];
     for text in refused {
@@ -299,13 +301,13 @@ fn text_that_no_listing_gave_is_no_cursor_and_no_panic() {
 }
 
 #[test]
-fn a_cursor_of_any_moment_that_can_be_stored_is_a_place_to_go_on_from() {
+fn a_cursor_of_any_moment_that_is_accepted_is_a_place_to_go_on_from() {
     let db = Database::migrated();
     let blotter = db.blotter();
     let ada = trader(&blotter, "Ada");
     let session = blotter.trader(ada.id).unwrap();
     let order = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
-    let years = [-4712, -1, 0, 1, 1999, 2000, 9999, 10_000, 200_000];
+    let years = [1, 999, 1969, 1970, 1999, 2000, 9999];
     let at: Vec<DateTime<Utc>> = years
         .iter()
         .map(|year| chrono::NaiveDate::from_ymd_opt(*year, 1, 1).unwrap())

@@ -1,7 +1,7 @@
 //! Reports that are kept as breaks: whatever a report is and whatever is wrong with it, a break can hold it.
 
 use bigdecimal::BigDecimal;
-use chrono::{DateTime, Datelike};
+use chrono::DateTime;
 use uuid::Uuid;
 
 use super::options::Options;
@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::ingest::event::Number;
 use crate::types::enums::BreakReason;
 use crate::types::text;
+use crate::types::years;
 
 /// Namespace of the version 5 UUIDs of breaks that have no execution id.
 const BREAKS: Uuid = Uuid::from_u128(0x8f1c_5f0e_6d2b_4b7a_9c53_2f6a_1d7e_4c05);
@@ -64,7 +65,7 @@ pub(super) fn kept<'e>(
     let source = Some(report.source).filter(|source| is_venue(source));
     let execution_id = execution.execution_id.filter(|id| is_id(id));
     let timestamp = match time_of(event) {
-        time if (1..=9999).contains(&time.year()) => time,
+        time if years::has_time(time) => time,
         _ => DateTime::UNIX_EPOCH,
     };
     let raw = Some(raw).filter(|raw| !raw.trim().is_empty());

@@ -7,7 +7,6 @@
 use std::collections::{HashMap, HashSet};
 
 use bigdecimal::BigDecimal;
-use chrono::{DateTime, Datelike, Utc};
 use uuid::Uuid;
 
 use super::content::Contents;
@@ -29,6 +28,7 @@ use crate::ingest::formats::{AnyFormat, FormatName, ReadOptions, Reader};
 use crate::types::enums::{Action, BreakReason, OrderStatus};
 use crate::types::price::{Commission, Price};
 use crate::types::text;
+use crate::types::years;
 
 /// Times that the open breaks are tried again.
 const MAX_PASSES: u32 = 10;
@@ -320,7 +320,7 @@ impl Store {
             assert!(text.is_none_or(is_storable), "{terms:?}");
         }
         for time in [new.expires_at, new.received_at].into_iter().flatten() {
-            assert!(is_storable_time(time), "{terms:?}");
+            assert!(years::has_time(time), "{terms:?}");
         }
         self.first_order.get_or_insert(id);
         self.orders.change(id, |order| order.is_new = false);
@@ -339,7 +339,7 @@ impl Store {
         for text in [row.reason, row.error_code, row.venue_order_id] {
             assert!(text.is_none_or(|text| !text.contains('\0')), "{entry:?}");
         }
-        assert!(row.reported_at.is_none_or(is_storable_time), "{entry:?}");
+        assert!(row.reported_at.is_none_or(years::has_time), "{entry:?}");
         let is_open = self.orders.get(entry.order_id).is_some_and(|order| order.is_open);
         let ends = matches!(row.action, Action::Cancelled | Action::Rejected)
             || matches!(row.status, Some(OrderStatus::Cancelled | OrderStatus::Rejected));
@@ -403,7 +403,7 @@ impl Store {
         };
         let texts = [Some(execution.venue), execution.source, execution.execution_id];
         assert!(texts.into_iter().flatten().all(is_storable), "{execution:?}");
-        assert!(is_storable_time(execution.timestamp), "{execution:?}");
+        assert!(years::has_time(execution.timestamp), "{execution:?}");
         if !fill.is_bust {
             fill.quantity_filled = shares.ok_or_else(|| invalid("quantity".to_owned()))?;
             fill.price_at_fill =
@@ -475,7 +475,7 @@ impl Store {
         let texts = [Some(execution.venue), execution.source, execution.execution_id];
         let ids = [execution.client_order_id, execution.kind.refers_to()];
         assert!(texts.into_iter().chain(ids).flatten().all(is_storable), "{execution:?}");
-        assert!(is_storable_time(execution.timestamp), "{execution:?}");
+        assert!(years::has_time(execution.timestamp), "{execution:?}");
         if self.breaks.iter().any(|history| history.reported.id == id) {
             return;
         }
@@ -595,11 +595,6 @@ fn trader_of(event: &Event<'_>, options: &Options) -> Result<Uuid, String> {
 fn is_storable(text: &str) -> bool {
     let length = text.chars().count();
     (1..=64).contains(&length) && !text.chars().any(char::is_control) && !text.trim().is_empty()
-}
-
-/// Whether a column of type `timestamptz` can hold a time.
-fn is_storable_time(time: DateTime<Utc>) -> bool {
-    (-4712..294_276).contains(&time.year())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use encoding_rs::Encoding;
 use memchr::memchr;
 
 use super::defects::{self, Unreadable};
-use super::fields::parse_rfc3339;
+use super::fields::{EXPECTED_TIME, parse_rfc3339};
 use super::object::{RawObject, Value, is_remnant, object_start, values_of_key};
 use super::reader::{Format, Malformed};
 use super::text::{NOT_UTF_8, keep};
@@ -205,7 +205,7 @@ impl<'a> Reading<'a, '_> {
         let text = self.text(field, sets)?;
         let time = parse_rfc3339(&text);
         if time.is_none() {
-            self.refuse(field, sets, &format!("{text:?}"), "a time such as 2026-11-25T14:30:00Z");
+            self.refuse(field, sets, &format!("{text:?}"), EXPECTED_TIME);
         }
         time
     }

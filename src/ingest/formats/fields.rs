@@ -14,6 +14,7 @@ use super::fix::LEAP_NANOSECONDS;
 use super::object::Object;
 use crate::ingest::event::{Event, Kind, Number};
 use crate::types::instructions::Instructions;
+use crate::types::years;
 
 /// Generates the list of names and the functions that set and get a field, from one list. `kind` and `raw`
 /// are always there, and come first and last.
@@ -159,28 +160,33 @@ fn format_number<'e>(number: &Number<'e>) -> Cow<'e, str> {
     number.as_str().into()
 }
 
+/// The expected form of a time, for error messages.
+pub(super) const EXPECTED_TIME: &str =
+    "a time such as 2026-11-25T14:30:00.123Z, of the years 1 to 9999 in UTC";
+
 fn parse_time(text: Cow<'_, str>) -> Result<DateTime<Utc>, String> {
     parse_rfc3339(text.trim()).ok_or_else(|| {
         let has_no_offset = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
             .iter()
             .any(|form| NaiveDateTime::parse_from_str(text.trim(), form).is_ok());
         let offset = if has_no_offset { ", which has no offset from UTC" } else { "" };
-        format!("is {text:?}{offset}; expected a time such as 2026-11-25T14:30:00.123Z")
+        format!("is {text:?}{offset}; expected {EXPECTED_TIME}")
     })
 }
 
-/// Parses a time as RFC 3339 has it; a space may stand for the `T`.
+/// Parses a time of [`YEARS`](years::YEARS) as RFC 3339 has it; a space may stand for the `T`.
 ///
 /// PostgreSQL has no leap seconds, so a leap second (`:60`) becomes the last microsecond of its minute, as in
 /// FIX: it stays on its day and after everything before it.
 pub(super) fn parse_rfc3339(text: &str) -> Option<DateTime<Utc>> {
     let time = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
     // chrono counts the nanoseconds of a leap second on from those of the second before.
-    if time.nanosecond() >= 1_000_000_000 {
-        time.with_nanosecond(LEAP_NANOSECONDS)
+    let time = if time.nanosecond() >= 1_000_000_000 {
+        time.with_nanosecond(LEAP_NANOSECONDS)?
     } else {
-        Some(time)
-    }
+        time
+    };
+    Some(time).filter(|time| years::has_time(*time))
 }
 
 fn format_time<'e>(time: &DateTime<Utc>) -> Cow<'e, str> {
@@ -188,7 +194,10 @@ fn format_time<'e>(time: &DateTime<Utc>) -> Cow<'e, str> {
 }
 
 fn parse_day(text: Cow<'_, str>) -> Result<NaiveDate, String> {
-    text.trim().parse().map_err(|_| format!("is {text:?}; expected a day such as 2026-11-25"))
+    let day = text.trim().parse().ok().filter(|day| years::has_day(*day));
+    day.ok_or_else(|| {
+        format!("is {text:?}; expected a day such as 2026-11-25, of the years 1 to 9999")
+    })
 }
 
 fn parse_instructions(text: Cow<'_, str>) -> Result<Instructions, String> {

@@ -400,7 +400,9 @@ impl<'a> Mapping<'_, 'a> {
         }
         let times = [tags::TRANSACT_TIME, tags::SENDING_TIME];
         if self.event.time().is_none() && times.iter().any(|tag| self.message.get(*tag).is_some()) {
-            self.defect("neither tag 60 (TransactTime) nor 52 (SendingTime) is a time".to_owned());
+            self.defect("neither tag 60 (TransactTime) nor 52 (SendingTime) is a time of the years 1 to 9999"
+                    .to_owned(),
+            );
         }
         self.event.last_quantity = self.number(tags::LAST_QTY, need);
         self.event.last_price = self.number(tags::LAST_PX, need);

@@ -2,11 +2,14 @@
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
+use crate::types::years;
+
 /// The expected form of a time, for error messages.
-pub(super) const EXPECTED: &str = "a UTC time such as 20261125-14:30:00.123456";
+pub(super) const EXPECTED: &str =
+    "a UTC time such as 20261125-14:30:00.123456, of the years 1 to 9999";
 
 /// The expected form of a day, for error messages.
-pub(super) const EXPECTED_DAY: &str = "a day such as 20261125";
+pub(super) const EXPECTED_DAY: &str = "a day such as 20261125, of the years 1 to 9999";
 
 /// Digits that FIX allows after the point: picoseconds.
 const MAX_FRACTION: usize = 12;
@@ -24,21 +27,27 @@ pub(super) fn parse(text: &[u8]) -> Option<DateTime<Utc>> {
     if !(whole[8] == b'-' && whole[11] == b':' && whole[14] == b':') {
         return None;
     }
-    let date = parse_day(&whole[..8])?;
+    let date = parse_any_day(&whole[..8])?;
     let (hour, minute) = (number(&whole[9..11])?, number(&whole[12..14])?);
     let (nanos, offset) = fraction(rest)?;
     let at = match number(&whole[15..])? {
         60 => date.and_hms_nano_opt(hour, minute, 59, LEAP_NANOSECONDS),
         second => date.and_hms_nano_opt(hour, minute, second, nanos),
     }?;
-    if offset.is_empty() {
-        return Some(at.and_utc());
-    }
-    at.checked_sub_signed(TimeDelta::minutes(minutes(offset)?)).map(|at| at.and_utc())
+    let at = match offset {
+        [] => at,
+        offset => at.checked_sub_signed(TimeDelta::minutes(minutes(offset)?))?,
+    };
+    Some(at.and_utc()).filter(|at| years::has_time(*at))
 }
 
-/// Parses `YYYYMMDD`.
+/// Parses `YYYYMMDD`, from year 1.
 pub(super) fn parse_day(text: &[u8]) -> Option<NaiveDate> {
+    parse_any_day(text).filter(|day| years::has_day(*day))
+}
+
+/// Parses `YYYYMMDD`, also of year 0: with an offset, its last hours are in year 1 in UTC.
+fn parse_any_day(text: &[u8]) -> Option<NaiveDate> {
     if text.len() != 8 {
         return None;
     }

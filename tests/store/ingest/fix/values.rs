@@ -38,7 +38,9 @@ fn an_execution_needs_one_of_its_times() {
         let body = format!("35=8|37=O-1|17=E-1|150=F|32=5|31=10|{times}");
         event_of(&body, |event| (event.note.is_some(), event.defect.clone()))
     };
-    let neither = "neither tag 60 (TransactTime) nor 52 (SendingTime) is a time".to_owned();
+    let neither =
+        "neither tag 60 (TransactTime) nor 52 (SendingTime) is a time of the years 1 to 9999"
+            .to_owned();
     assert_eq!(times("52=20261125-14:30:00|60=now|"), (true, None));
     assert_eq!(times("52=then|60=20261125-14:30:00|"), (true, None));
     assert_eq!(times("52=then|60=now|"), (true, Some(neither.clone())));
