@@ -15,3 +15,4 @@ pub mod formats;
 mod inputs;
 mod json;
 mod runs;
+mod sequence;

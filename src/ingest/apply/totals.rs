@@ -205,8 +205,9 @@ impl LatestTotals {
         for roots in oldest.chunks(COMPARED) {
             let totals = roots.iter().filter_map(|root| self.of_chains.get(root));
             let totals: Vec<_> = totals.map(|chain| &chain.last).collect();
-            let differing = compare(tx, &totals)?;
-            let differing: Vec<Uuid> = differing.into_iter().map(|totals| totals.root).collect();
+            let compared = compare(tx, &totals)?;
+            let differing = compared.iter().filter(|it| it.differs);
+            let differing: HashSet<Uuid> = differing.map(|it| it.venue_totals.root).collect();
             for root in roots {
                 if differing.contains(root) && self.of_chains.len() <= MAX_DIFFERING {
                     self.sequence.push_back(*root);
@@ -226,21 +227,21 @@ impl LatestTotals {
     }
 }
 
-/// Returns those of the totals that differ from the store.
+/// The totals of a report beside the store.
+struct Compared<'t> {
+    venue_totals: &'t VenueTotals,
+    /// The same totals, of the order that has the id of the report now: the one that the report meant may have been
+    /// replaced since, under the same id.
+    totals: Totals<'t>,
+    differs: bool,
+}
+
+/// Compares totals with the store.
 fn compare<'t>(
     tx: &mut Tx<'_, Engine>,
     venue_totals: &[&'t VenueTotals],
-) -> Result<Vec<&'t VenueTotals>, Error> {
-    let totals: Vec<Totals<'_>> = venue_totals.iter().map(|totals| totals.to_totals()).collect();
-    let differences = tx.orders().compare_totals(&totals)?;
-    let differing = venue_totals.iter().zip(differences);
-    Ok(differing.filter(|(_, differing)| !differing.is_empty()).map(|(it, _)| *it).collect())
-}
-
-/// Returns the totals with the orders that have the ids of their reports now: some of the orders have been replaced
-/// since, under the same id.
-fn of_bearers(tx: &mut Tx<'_, Engine>, totals: &[&VenueTotals]) -> Result<Vec<VenueTotals>, Error> {
-    let roots: Vec<Uuid> = totals.iter().map(|totals| totals.root).collect();
+) -> Result<Vec<Compared<'t>>, Error> {
+    let roots: Vec<Uuid> = venue_totals.iter().map(|totals| totals.root).collect();
     let replacements = replacements_without_id(tx, &roots)?;
     let bearer_of = |mut order| {
         // The loop ends: the database refuses an order that replaces itself, and a second replacement of one.
@@ -249,11 +250,18 @@ fn of_bearers(tx: &mut Tx<'_, Engine>, totals: &[&VenueTotals]) -> Result<Vec<Ve
         }
         order
     };
-    let with_bearer = |totals: &&VenueTotals| VenueTotals {
-        order_id: bearer_of(totals.order_id),
-        ..(*totals).clone()
-    };
-    Ok(totals.iter().map(with_bearer).collect())
+    let totals: Vec<Totals<'t>> = venue_totals
+        .iter()
+        .map(|totals| Totals { order_id: bearer_of(totals.order_id), ..totals.to_totals() })
+        .collect();
+    let differences = tx.orders().compare_totals(&totals)?;
+    let compared = venue_totals.iter().zip(totals).zip(differences);
+    Ok(compared
+        .map(|((venue_totals, totals), differences)| {
+            let differs = !differences.is_empty();
+            Compared { venue_totals, totals, differs }
+        })
+        .collect())
 }
 
 /// Keeps a break for each order whose stored totals differ from those that its venue reported last, and resolves the
@@ -263,11 +271,9 @@ pub(super) fn reconcile(
     tx: &mut Tx<'_, Engine>,
     totals: &[&VenueTotals],
 ) -> Result<(Vec<Problem>, Vec<Uuid>), Error> {
-    let totals = of_bearers(tx, totals)?;
-    let totals: Vec<&VenueTotals> = totals.iter().collect();
-    let differing = compare(tx, &totals)?;
+    let compared = compare(tx, totals)?;
     let mut open = Vec::new();
-    for venue_totals in &differing {
+    for Compared { venue_totals, totals, .. } in compared.iter().filter(|it| it.differs) {
         // A report that was repeated, or came from a session that lags: the order was in that state once.
         let time = venue_totals.time();
         if has_event_after(tx, venue_totals.root, time)? {
@@ -283,11 +289,10 @@ pub(super) fn reconcile(
         // Of several reports, only the last one counts, whichever inputs they were in.
         let chain = orders_of(tx, venue_totals.root)?;
         let earlier = tx.breaks().open_totals(&chain)?;
-        let totals = venue_totals.to_totals();
         if earlier.iter().any(|kept| kept.timestamp > totals.timestamp) {
             continue;
         }
-        let Some(kept) = tx.breaks().reconcile(&totals)? else { continue };
+        let Some(kept) = tx.breaks().reconcile(totals)? else { continue };
         for earlier in earlier.iter().filter(|earlier| earlier.id != kept.id) {
             let reason = "a later report of the venue states other totals";
             resolve_if_open(tx, &NewBreakResolution::dismiss(earlier.id, reason))?;
@@ -302,11 +307,10 @@ pub(super) fn reconcile(
             });
         }
     }
-    let differing: Vec<Uuid> = differing.iter().map(|totals| totals.order_id).collect();
-    let agreeing: HashMap<Uuid, &VenueTotals> = totals
+    let agreeing: HashMap<Uuid, &VenueTotals> = compared
         .iter()
-        .filter(|totals| !differing.contains(&totals.order_id))
-        .map(|totals| (totals.order_id, *totals))
+        .filter(|it| !it.differs)
+        .map(|it| (it.totals.order_id, it.venue_totals))
         .collect();
     let ids: Vec<Uuid> = agreeing.keys().copied().collect();
     let mut healed = Vec::new();

@@ -32,7 +32,7 @@ fn daily_writer() -> Writer {
 }
 
 /// Ingests an input in batches of this size, with traders from tag 1.
-fn read_in(blotter: &Blotter, input: &str, batch: usize) -> (Tally, Vec<Problem>) {
+pub fn read_in(blotter: &Blotter, input: &str, batch: usize) -> (Tally, Vec<Problem>) {
     read_with(writer(), blotter, input, batch)
 }
 
