@@ -125,6 +125,27 @@ impl Breaks<'_, Engine> {
             .load(self.conn)?)
     }
 
+    /// Returns up to `limit` open breaks of actions of an unknown order that name it by one of these client order ids of
+    /// this trader, oldest first.
+    pub(crate) fn open_actions(
+        &mut self,
+        trader_id: Uuid,
+        client_order_ids: &[&str],
+        limit: i64,
+    ) -> Result<Vec<Break>, Error> {
+        let resolution =
+            break_resolutions::table.filter(break_resolutions::break_id.eq(breaks::id));
+        Ok(Break::query()
+            .filter(breaks::client_order_id.eq_any(client_order_ids))
+            .filter(breaks::trader_id.eq(trader_id))
+            .filter(breaks::order_id.is_null())
+            .filter(breaks::reason.eq(BreakReason::UnappliedAction))
+            .filter(not(diesel::dsl::exists(resolution)))
+            .order((breaks::created_at, breaks::id))
+            .limit(limit)
+            .load(self.conn)?)
+    }
+
     /// Returns up to `limit` open breaks that may be applied by now, oldest first: those of any reason but
     /// [`BreakReason::OverFill`] and [`BreakReason::Mismatch`], which wait for a person.
     ///

@@ -51,6 +51,9 @@ pub(super) fn find<'k>(
             None => Ok(order),
         };
     }
+    if let Some(order) = find_applied(orders, event, trader, options) {
+        return Ok(Some(order));
+    }
     let by_client_id = |id: Option<&str>| {
         let found: Vec<_> = orders.with_client_id(trader, id).collect();
         choose_by_day(orders, &found, event, options)
@@ -71,6 +74,25 @@ pub(super) fn find<'k>(
     find_by_venue_id(orders, event, event.venue_order_id.as_deref(), trader, options)
 }
 
+/// Finds the order that a report was applied to which has no client order id and whose other ids name several order
+/// chains: the last one of the chain that has the report. An order that came after the report may have these ids too.
+fn find_applied<'k>(
+    orders: &'k KnownOrders,
+    event: &Event<'_>,
+    trader: Uuid,
+    options: &Options,
+) -> Option<&'k KnownOrder> {
+    if event.client_order_id.is_some() {
+        return None;
+    }
+    let named = orders.roots_named(trader, event).into_iter().filter_map(|root| orders.get(root));
+    let mut applied = named.filter(|order| orders.has_report(order, event, options));
+    match (applied.next(), applied.next()) {
+        (Some(order), None) => Some(orders.last_of_chain(order)),
+        _ => None,
+    }
+}
+
 /// Finds the order with this venue order id: the last one of its chain.
 pub(super) fn find_by_venue_id<'k>(
     orders: &'k KnownOrders,
@@ -88,12 +110,6 @@ pub(super) fn find_by_venue_id<'k>(
         found
     };
     let mut found = last_of(&mut named());
-    if found.len() > 1 {
-        let mut applied = found.iter().filter(|order| orders.has_report(order, event, options));
-        if let (Some(order), None) = (applied.next(), applied.next()) {
-            return Ok(Some(order));
-        }
-    }
     if let Some(day) = options.day_of(event) {
         // Its chain may have gone on to a later day since.
         let same_day = last_of(&mut named().filter(|order| order.day() == Some(day)));

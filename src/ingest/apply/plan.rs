@@ -32,6 +32,11 @@ pub(super) struct Plan<'e> {
     pub totals: Vec<(&'e Report<'e>, TotalsOf)>,
     /// Reports that depend on what the steps before them come to: they are planned when those are written.
     pub deferred: Vec<&'e Report<'e>>,
+    /// The orders of the plan that actions which came before them wait for, by trader and client order id. These
+    /// actions are breaks, and are tried again before the deferred reports.
+    pub awaited: Vec<(Uuid, String)>,
+    /// The orders that actions of this plan wait for.
+    unknown: HashSet<(Uuid, &'e str)>,
     /// The order chains, and the ids, that deferred reports are about.
     deferred_chains: HashSet<Uuid>,
     deferred_ids: HashSet<(Uuid, &'e str)>,
@@ -56,6 +61,8 @@ pub(super) struct Planner<'p, 'e> {
     pub known_reports: &'p mut HashSet<Uuid>,
     /// The breaks that events of an export are about. Those that the batch stores are added.
     pub known_breaks: &'p mut HashMap<Uuid, KnownBreak>,
+    /// The orders that open breaks wait for, by trader and client order id.
+    pub awaited: &'p HashSet<(Uuid, String)>,
     /// Why the database refuses the order that the report at this place presents.
     pub refused: &'p HashMap<usize, String>,
     /// Order chains whose rows another session has locked for too long.
@@ -143,6 +150,12 @@ impl<'e> Plan<'e> {
                 Ok(None) => {}
                 Ok(Some(fate)) => outcome.set(report.place, fate),
                 Err(Refusal { reason, order_id, why }) => {
+                    if let (BreakReason::UnappliedAction, None) = (reason, order_id)
+                        && let (Ok(trader), Some(id)) =
+                            (report.trader, report.event.client_order_id.as_deref())
+                    {
+                        plan.unknown.insert((*trader, id));
+                    }
                     let chain = order_id.and_then(|id| planner.orders.get(id));
                     let root = chain.map_or_else(Uuid::nil, |order| order.root);
                     plan.push(root, report, order_id, Step::Break(reason, why));
@@ -496,8 +509,13 @@ impl<'e> Plan<'e> {
             (Some(price), Some(own)) => price.value() == BigDecimal::from(own),
             _ => true,
         };
-        if same_quantity && same_price || !order.is_open {
+        if !order.is_open {
             return Ok(Some(Fate::WithoutEffect));
+        }
+        // Logged, so that the report is known if it is read again: the order may have been replaced then, and it would
+        // restore the terms before.
+        if same_quantity && same_price {
+            return self.add_step(report, order, planner);
         }
         self.replace(report, order, None, planner)
     }
@@ -592,6 +610,15 @@ impl<'e> Plan<'e> {
             planner.orders.mark_replaced(before.id, id);
         }
         self.push(order.root, report, Some(id), Step::Submit(Rc::clone(&order.terms)));
+        // The breaks of an export stay as they are.
+        if let Some(client_order_id) = client_order_id.filter(|_| !event.is_exported())
+            && (self.unknown.contains(&(trader, client_order_id))
+                || planner.awaited.contains(&(trader, client_order_id.to_owned())))
+        {
+            self.awaited.push((trader, client_order_id.to_owned()));
+            // What follows in the chain comes after the actions that wait for it.
+            self.deferred_chains.insert(order.root);
+        }
         Ok(order)
     }
 

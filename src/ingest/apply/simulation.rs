@@ -162,6 +162,7 @@ impl Store {
             orders: &mut self.orders,
             known_reports: &mut self.reports,
             known_breaks: &mut self.known_breaks,
+            awaited: &HashSet::new(),
             refused,
             locked: &self.locked,
             options,

@@ -15,7 +15,7 @@ use super::options::Options;
 use super::plan::{KnownBreak, Plan, Planner};
 use super::queues::QueueWriter;
 use super::retry::{Retried, event_of, resolve_if_open};
-use super::step::Report;
+use super::step::{Report, is_id};
 use super::tally::{Fate, Outcome, Problem, Tally};
 use super::totals::{self, COMPARED, LatestTotals, VenueTotals};
 use super::traders::Traders;
@@ -333,8 +333,27 @@ impl Writer {
             batch.outcome = outcome;
             batch.totals.extend(round.totals);
             remaining = round.deferred;
+            self.retry_actions(tx, &round.awaited, &mut batch)?;
         }
         Ok(batch)
+    }
+
+    /// Tries the actions again that wait for these orders, by trader and client order id, before anything else happens to
+    /// the orders: what a restatement comes to, for instance, depends on what is filled.
+    fn retry_actions(
+        &self,
+        tx: &mut Tx<'_, Engine>,
+        orders: &[(Uuid, String)],
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
+        for (trader, client_order_id) in orders {
+            let page = tx.breaks().open_actions(*trader, &[client_order_id], PAGE)?;
+            let (outcome, totals) = self.retry_page(tx, &page, &batch.outcome.problems)?;
+            batch.outcome.tally.add(outcome.tally);
+            batch.outcome.healed.extend(outcome.healed);
+            batch.totals.extend(totals);
+        }
+        Ok(())
     }
 
     fn apply_round<'r>(
@@ -350,10 +369,12 @@ impl Writer {
         let named = known_breaks.values().filter_map(|known| known.order_id);
         let mut known_orders = KnownOrders::load(tx, reports, named, options)?;
         let mut known_reports = known_reports(tx, reports, &known_orders)?;
+        let awaited = awaited(tx, reports, &known_orders)?;
         let mut planner = Planner {
             orders: &mut known_orders,
             known_reports: &mut known_reports,
             known_breaks: &mut known_breaks,
+            awaited: &awaited,
             refused,
             locked: &self.locked,
             options,
@@ -393,18 +414,18 @@ impl Writer {
         let mut deferred = plan.deferred;
         deferred.extend(repeated);
         deferred.sort_by_key(|report| report.place);
-        Ok(Round { refused, is_outdated, totals, deferred })
+        Ok(Round { refused, is_outdated, totals, deferred, awaited: plan.awaited })
     }
 
     /// Adds a committed batch to the state of the writer.
-    fn merge(&mut self, store: &mut Store<'_, '_, '_>, batch: Batch) -> Result<(), Error> {
+    fn merge(&mut self, store: &mut Store<'_, '_, '_>, mut batch: Batch) -> Result<(), Error> {
         self.batches += 1;
         self.traders.extend(batch.traders);
         self.contents = batch.contents;
         for totals in batch.totals {
             self.totals.add(totals);
         }
-        for (id, reason) in batch.outcome.open {
+        for (id, reason) in mem::take(&mut batch.outcome.open) {
             if let Some((_, reports)) = self.open.get_mut(&id) {
                 *reports += 1;
                 continue;
@@ -415,8 +436,8 @@ impl Writer {
             }
         }
         let room = MAX_PROBLEMS.saturating_sub(self.problems.len());
-        self.problems.extend(batch.outcome.problems.into_iter().take(room));
-        self.tally.add(batch.outcome.tally);
+        self.problems.extend(mem::take(&mut batch.outcome.problems).into_iter().take(room));
+        self.count_healed(batch.outcome);
         if self.totals.is_full() {
             self.totals = store.run(|tx| {
                 let mut remembered = self.totals.clone();
@@ -450,7 +471,7 @@ impl Writer {
 
     /// Tries breaks again, each alone if the lock timeout ends them together. Returns whether one was applied.
     fn retry(&mut self, store: &mut Store<'_, '_, '_>, page: &[Break]) -> Result<bool, Error> {
-        let (outcome, totals) = match store.run(|tx| self.retry_page(tx, page)) {
+        let (outcome, totals) = match store.run(|tx| self.retry_page(tx, page, &[])) {
             Err(error) if error.is_lock_timeout() && matches!(store, Store::Session(_)) => {
                 let [_, _, ..] = page else { return Ok(false) };
                 let (first, second) = page.split_at(page.len() / 2);
@@ -466,11 +487,13 @@ impl Writer {
         Ok(has_progress)
     }
 
-    /// Tries breaks again, and resolves those that are applied. Returns also the totals that these state.
+    /// Tries breaks again, and resolves those that are applied. Returns also the totals that these state. `problems` are
+    /// those of the batch that is being applied.
     fn retry_page(
         &self,
         tx: &mut Tx<'_, Engine>,
         page: &[Break],
+        problems: &[Problem],
     ) -> Result<(Outcome, Vec<VenueTotals>), Error> {
         self.force_index_plans(tx)?;
         let due = page.iter().filter(|kept| self.is_due(kept));
@@ -480,7 +503,7 @@ impl Writer {
             .collect();
         let trader = self.options.trader.filter(|_| self.retries_all);
         let lines: HashMap<Uuid, u64> =
-            self.problems.iter().map(|problem| (problem.break_id, problem.line)).collect();
+            self.problems.iter().chain(problems).map(|it| (it.break_id, it.line)).collect();
         let line_of = |kept: &Break| lines.get(&kept.id).copied().unwrap_or_default();
         let (breaks, events): (Vec<(&Break, Option<Event<'_>>)>, Vec<Event<'_>>) = retried
             .iter()
@@ -619,6 +642,8 @@ struct Round<'r> {
     refused: HashMap<usize, String>,
     totals: Vec<VenueTotals>,
     deferred: Vec<&'r Report<'r>>,
+    /// The orders it has submitted that actions wait for, by trader and client order id.
+    awaited: Vec<(Uuid, String)>,
 }
 
 /// Returns the stored breaks that events of an export are about.
@@ -645,6 +670,33 @@ fn known_breaks(
         (id, KnownBreak { order_id, is_resolved: resolution.is_some() })
     });
     Ok(known.collect())
+}
+
+/// Returns the orders that these reports may present and that open breaks wait for, by trader and client order id.
+fn awaited(
+    tx: &mut Tx<'_, Engine>,
+    reports: &[&Report<'_>],
+    known_orders: &KnownOrders,
+) -> Result<HashSet<(Uuid, String)>, Error> {
+    let mut unknown: HashMap<Uuid, HashSet<&str>> = HashMap::new();
+    for Report { event, trader, .. } in reports {
+        let ids = [&event.client_order_id, &event.original_client_order_id];
+        for id in ids.into_iter().flatten().map(AsRef::as_ref) {
+            if let Ok(trader) = trader
+                && known_orders.with_client_id(*trader, Some(id)).next().is_none()
+                && is_id(id)
+            {
+                unknown.entry(*trader).or_default().insert(id);
+            }
+        }
+    }
+    let mut awaited = HashSet::new();
+    for (trader, ids) in unknown {
+        let ids: Vec<&str> = ids.into_iter().collect();
+        let kept = tx.breaks().open_actions(trader, &ids, PAGE)?;
+        awaited.extend(kept.into_iter().filter_map(|kept| Some((trader, kept.client_order_id?))));
+    }
+    Ok(awaited)
 }
 
 /// Returns the report ids under which the log has actions of the orders of these reports.

@@ -80,7 +80,7 @@ fn read_as(writer: fn() -> Writer, reports: &[String]) -> (Database, Tally, Vec<
 
 /// The result of reports: the orders and the breaks.
 #[track_caller]
-fn assert_comes_to(reports: &[String], of_orders: &[&str], of_breaks: &[&str]) {
+pub fn assert_comes_to(reports: &[String], of_orders: &[&str], of_breaks: &[&str]) {
     let (db, tally, problems) = read(reports);
     let open =
         of_breaks.iter().filter(|kept| kept.ends_with(" open") && !kept.starts_with("TOTALS"));
