@@ -5,7 +5,6 @@ use std::io::Write;
 use bigdecimal::{BigDecimal, Zero};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use comfy_table::Cell;
 use serde::Serialize;
 use tradeblotter::ingest::{Options, Writer};
 use tradeblotter::{
@@ -17,7 +16,8 @@ use crate::database::Database;
 use crate::failure::Failure;
 use crate::feed_options::FeedOptions;
 use crate::list_options::ListOptions;
-use crate::output::{self, Detail, Row};
+use crate::output::{self, Cell, Detail, Row};
+use crate::terminal::Output;
 use crate::{arguments, traders};
 
 #[derive(Subcommand)]
@@ -108,7 +108,7 @@ struct How {
 }
 
 impl Breaks {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         match self {
             Self::List(list) => list.run(database, out),
             Self::Resolve(resolve) => resolve.run(database, out),
@@ -118,7 +118,7 @@ impl Breaks {
 }
 
 impl List {
-    fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let filter = self.options.filter();
         self.options.list(database, out, |tx, page| {
             let mut breaks = tx.breaks();
@@ -133,7 +133,7 @@ impl List {
 }
 
 impl Resolve {
-    fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let new = NewBreakResolution {
             break_id: self.id,
             resolution: match self.how.book {
@@ -156,7 +156,7 @@ impl Resolve {
 }
 
 impl Retry {
-    fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let engine = database.engine()?;
         let trader = self.trader.as_deref();
         let mut writer = Writer::new(Options {

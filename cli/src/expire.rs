@@ -8,6 +8,7 @@ use clap::Args;
 use crate::arguments;
 use crate::database::Database;
 use crate::failure::Failure;
+use crate::terminal::Output;
 
 /// Orders cancelled in one transaction: few, so that none is locked for long.
 const BATCH: u16 = 200;
@@ -25,7 +26,7 @@ pub struct Expire {
 }
 
 impl Expire {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let engine = database.engine()?;
         let at = self.at.unwrap_or_else(Utc::now);
         let mut left = self.limit;

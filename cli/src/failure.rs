@@ -3,8 +3,9 @@
 use std::io;
 use std::process::ExitCode;
 
-use anstream::eprintln;
 use tradeblotter::Error;
+
+use crate::terminal::eprintln;
 
 /// Exit code: a check found a difference, or the database or a file returned an error.
 pub const FAILED: u8 = 1;

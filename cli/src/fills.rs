@@ -1,12 +1,11 @@
 //! `blotter fills`: lists fills.
 
-use std::io::Write;
-
 use clap::Args;
 
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::list_options::ListOptions;
+use crate::terminal::Output;
 
 #[derive(Args)]
 pub struct Fills {
@@ -15,7 +14,7 @@ pub struct Fills {
 }
 
 impl Fills {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let filter = self.options.filter();
         self.options.list(database, out, |tx, page| tx.fills().recent(&filter, page))
     }

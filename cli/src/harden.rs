@@ -7,6 +7,7 @@ use tradeblotter::{catalog, harden};
 
 use crate::database::Database;
 use crate::failure::Failure;
+use crate::terminal::{Output, eprintln};
 
 #[derive(Args)]
 pub struct Harden {
@@ -16,7 +17,7 @@ pub struct Harden {
 }
 
 impl Harden {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let conn = &mut database.connect()?;
         if self.lift {
             harden::lift(conn)?;
@@ -31,7 +32,7 @@ impl Harden {
         out.flush()?;
         let differences = catalog::differences(conn)?.len();
         if differences > 0 {
-            anstream::eprintln!(
+            eprintln!(
                 "warning: the schema is not the one that this build expects ({differences} differences); see \
                  `blotter schema check`, lift the hardening, repair them and harden again"
             );

@@ -8,6 +8,7 @@ use tradeblotter::Error;
 use tradeblotter::audit::SealKey;
 
 use crate::failure::Failure;
+use crate::terminal::Output;
 
 /// Environment variable that may hold the text of a key file.
 pub const VARIABLE: &str = "BLOTTER_SEAL_KEY";
@@ -34,7 +35,7 @@ pub struct KeyFile {
 }
 
 impl Key {
-    pub fn run(&self, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, out: &mut Output) -> Result<(), Failure> {
         let key = match self {
             Self::New(key) => SealKey::create(&key.file)?,
             Self::Show(key) => SealKey::read(&key.file)?,

@@ -12,6 +12,7 @@ use crate::arguments;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::output::{self, Format, Row};
+use crate::terminal::{Output, eprintln};
 
 /// Which rows to list.
 #[derive(Args)]
@@ -79,7 +80,7 @@ impl ListOptions {
     pub fn list<R: Row>(
         &self,
         database: &Database,
-        out: &mut impl Write,
+        out: &mut Output,
         mut query: impl FnMut(&mut Tx<'_, Reader>, Page) -> Result<Listing<R>, Error>,
     ) -> Result<(), Failure> {
         let session = database.reader(self.selection.trader)?;
@@ -130,14 +131,14 @@ impl Window {
 
 /// Prints the rows, and to standard error the cursor that continues a listing that the limit has cut.
 pub fn print<R: Row>(
-    out: &mut impl Write,
+    out: &mut Output,
     listing: &Listing<R>,
     format: Format,
 ) -> Result<(), Failure> {
     output::rows(out, &listing.rows, format)?;
     if let Some(next) = listing.next {
         out.flush()?;
-        anstream::eprintln!("more rows match; to continue, add --after {next}");
+        eprintln!("more rows match; to continue, add --after {next}");
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use crate::database::Database;
 use crate::failure::Failure;
 use crate::list_options::{self, Selection, Window};
 use crate::output;
+use crate::terminal::Output;
 
 /// Time between two polls of a followed log.
 const POLL: Duration = Duration::from_millis(500);
@@ -63,7 +64,7 @@ enum EventFormat {
 }
 
 impl Log {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let session = database.reader(self.selection.trader)?;
         let format = match self.format {
             Format::EventsNdjson => return self.export(&session, EventFormat::Ndjson, out),
@@ -97,7 +98,7 @@ impl Log {
         &self,
         session: &Session<Reader>,
         format: EventFormat,
-        out: &mut impl Write,
+        out: &mut Output,
     ) -> Result<(), Failure> {
         if self.follow {
             return Err(Failure::Usage(
@@ -107,15 +108,19 @@ impl Log {
             ));
         }
         if matches!(format, EventFormat::Csv) {
-            Csv::write_header(out)?;
+            let mut header = Vec::new();
+            Csv::write_header(&mut header)?;
+            out.write_record(&header)?;
         }
+        let mut record = Vec::new();
         session.snapshot(|tx| {
             ingest::export(tx, &self.selection.filter(), |event| {
+                record.clear();
                 match format {
-                    EventFormat::Csv => Csv::write(event, out)?,
-                    EventFormat::Ndjson => Ndjson::write(event, out)?,
+                    EventFormat::Csv => Csv::write(event, &mut record)?,
+                    EventFormat::Ndjson => Ndjson::write(event, &mut record)?,
                 }
-                Ok::<_, Failure>(())
+                Ok::<_, Failure>(out.write_record(&record)?)
             })
         })
     }
@@ -145,7 +150,7 @@ impl<'f> Tail<'f> {
     /// Polls and prints until the output is closed or the command is interrupted.
     fn follow(
         mut self,
-        out: &mut impl Write,
+        out: &mut Output,
         session: &Session<Reader>,
         format: output::Format,
     ) -> Result<(), Failure> {

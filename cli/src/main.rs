@@ -24,18 +24,20 @@ mod report;
 mod sandbox;
 mod schema;
 mod seal;
+mod terminal;
 mod traders;
 mod verify;
 mod verify_proof;
 mod whoami;
 mod widen;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::database::Database;
+use crate::terminal::Output;
 
 /// Manage a tradeblotter database: migrate, ingest, query, report, seal, verify
 ///
@@ -236,7 +238,7 @@ Example:
 
 fn main() -> ExitCode {
     let Arguments { database, command } = Arguments::parse();
-    let mut out = io::stdout().lock();
+    let mut out = Output::standard();
     let done = match command {
         Command::Migrate(command) => command.run(&database, &mut out),
         Command::Schema(command) => command.run(&database, &mut out),
@@ -256,7 +258,7 @@ fn main() -> ExitCode {
         Command::Key(command) => command.run(&mut out),
         Command::Seal(command) => command.run(&database, &mut out),
         Command::Verify(command) => command.run(&database, &mut out),
-        Command::Prove(command) => command.run(&database, &mut out),
+        Command::Prove(command) => command.run(&database, &mut out.data()),
         Command::VerifyProof(command) => command.run(&mut out),
         Command::Sandbox(command) => command.run(),
     };

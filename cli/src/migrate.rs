@@ -8,6 +8,7 @@ use tradeblotter::migrations::{self, Extent, Records, State, Step};
 
 use crate::database::Database;
 use crate::failure::Failure;
+use crate::terminal::Output;
 
 #[derive(Subcommand)]
 pub enum Migrate {
@@ -56,7 +57,7 @@ impl Reach {
 }
 
 impl Migrate {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let conn = &mut database.connect()?;
         let mut steps = 0;
         // A closed output must not stop the migrations halfway through the list.
@@ -87,7 +88,7 @@ impl Migrate {
     }
 }
 
-fn status(conn: &mut PgConnection, out: &mut impl Write) -> Result<(), Failure> {
+fn status(conn: &mut PgConnection, out: &mut Output) -> Result<(), Failure> {
     for status in migrations::status(conn)? {
         let (state, at) = match status.state {
             State::Applied(at) => ("applied", Some(at)),

@@ -1,7 +1,5 @@
 //! `blotter orders`: lists orders, or shows one as of a time.
 
-use std::io::Write;
-
 use chrono::{DateTime, Utc};
 use clap::Args;
 use tradeblotter::Listing;
@@ -10,6 +8,7 @@ use crate::arguments;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::list_options::ListOptions;
+use crate::terminal::Output;
 
 #[derive(Args)]
 pub struct Orders {
@@ -23,7 +22,7 @@ pub struct Orders {
 }
 
 impl Orders {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let filter = self.options.filter();
         self.options.list(database, out, |tx, page| match (filter.order_id, self.as_of) {
             (Some(order), Some(moment)) => {

@@ -3,17 +3,17 @@
 use std::fmt::Display;
 use std::io::Write;
 
-use anstream::{AutoStream, ColorChoice};
 use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
-use comfy_table::{Cell, CellAlignment, Color, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, Color, LineStyle, Table, TableStyle};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use tradeblotter::{ExecutionLog, Fill, Login, Order, OrderStatus, Side};
 use uuid::Uuid;
 
 use crate::failure::Failure;
+use crate::terminal::{self, Output, eprintln, visible};
 
 /// A line under the headings and no other, so that tables are easy to copy.
 const STYLE: TableStyle =
@@ -40,6 +40,35 @@ pub enum Detail {
     Full,
     /// The last six digits of an id and the beginning of a text, to be looked at.
     Brief,
+}
+
+/// A cell of a table: text with its style.
+pub struct Cell {
+    text: String,
+    /// Whether it is aligned to the right, as numbers are.
+    is_number: bool,
+    color: Option<Color>,
+}
+
+impl Cell {
+    /// Returns a cell with this text, aligned to the left.
+    pub fn new(text: impl Display) -> Self {
+        Self { text: text.to_string(), is_number: false, color: None }
+    }
+}
+
+// The one place through which text gets into a table.
+impl From<Cell> for comfy_table::Cell {
+    fn from(Cell { text, is_number, color }: Cell) -> Self {
+        let mut cell = Self::new(visible(&text));
+        if is_number {
+            cell = cell.set_alignment(CellAlignment::Right);
+        }
+        match color {
+            Some(color) => cell.fg(color),
+            None => cell,
+        }
+    }
 }
 
 /// A row that can be printed.
@@ -227,34 +256,19 @@ pub fn time(at: DateTime<Utc>) -> Cell {
 
 /// Shows a number, aligned to the right.
 pub fn number(value: impl Display) -> Cell {
-    Cell::new(value).set_alignment(CellAlignment::Right)
+    Cell { is_number: true, ..Cell::new(value) }
 }
 
 fn optional(value: Option<impl Display>) -> Cell {
     value.map_or_else(|| Cell::new(""), number)
 }
 
-/// Shows text from outside.
+/// Shows text.
 pub fn text(value: &str) -> Cell {
-    Cell::new(visible(value))
+    Cell::new(value)
 }
 
-/// Escapes control characters, which could change the terminal, and characters that reverse or hide text, which
-/// could mislead the reader.
-pub fn visible(value: &str) -> String {
-    let mut shown = String::with_capacity(value.len());
-    for c in value.chars() {
-        let misleads = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
-        if c.is_control() || misleads {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
-}
-
-/// Shows text from outside; with [`Detail::Brief`] only its beginning.
+/// Shows text; with [`Detail::Brief`] only its beginning.
 pub fn long_text(value: &str, detail: Detail) -> Cell {
     match (detail, value.char_indices().nth(BRIEF)) {
         (Detail::Brief, Some((end, _))) => text(&format!("{}…", &value[..end])),
@@ -266,13 +280,14 @@ fn status(status: Option<OrderStatus>) -> Cell {
     let Some(status) = status else {
         return Cell::new("");
     };
-    Cell::new(status.label()).fg(match status {
+    let color = match status {
         OrderStatus::Pending => Color::Cyan,
         OrderStatus::Partial => Color::Yellow,
         OrderStatus::Filled => Color::Green,
         OrderStatus::Rejected => Color::Red,
         OrderStatus::Cancelled => Color::DarkGrey,
-    })
+    };
+    Cell { color: Some(color), ..Cell::new(status.label()) }
 }
 
 /// Serializes a decimal as digits and a point, without an exponent.
@@ -283,50 +298,50 @@ pub fn plain<S: Serializer>(value: &BigDecimal, to: S) -> Result<S::Ok, S::Error
 /// Prints to standard error why a backend should not use this login.
 pub fn warn_about(login: &Login) {
     for warning in login.warnings() {
-        anstream::eprintln!("warning: {warning}");
+        eprintln!("warning: {warning}");
     }
 }
 
 /// Prints rows as a table, coloured only if the output is a terminal.
-pub fn table<R: Row>(out: &mut impl Write, rows: &[R], detail: Detail) -> Result<(), Failure> {
+pub fn table<R: Row>(out: &mut Output, rows: &[R], detail: Detail) -> Result<(), Failure> {
     let mut table = Table::new();
     table.load_style(STYLE).set_header(R::HEADINGS);
     for row in rows {
         table.add_row(row.cells(detail));
     }
-    match AutoStream::choice(&std::io::stdout()) {
-        ColorChoice::Never => table.force_no_tty(),
-        _ => table.enforce_styling(),
+    match terminal::has_styles() {
+        false => table.force_no_tty(),
+        true => table.enforce_styling(),
     };
-    Ok(writeln!(out, "{}", table.trim_fmt())?)
+    Ok(out.write_styled(format_args!("{}\n", table.trim_fmt()))?)
 }
 
 /// Prints rows in this format.
-pub fn rows<R: Row>(out: &mut impl Write, rows: &[R], format: Format) -> Result<(), Failure> {
+pub fn rows<R: Row>(out: &mut Output, rows: &[R], format: Format) -> Result<(), Failure> {
     match format {
         Format::Table => table(out, rows, Detail::Full),
         Format::Csv => csv(out, rows, Header::Written),
         Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, rows).map_err(std::io::Error::from)?;
+            serde_json::to_writer_pretty(out.data(), rows).map_err(std::io::Error::from)?;
             Ok(writeln!(out)?)
         }
     }
 }
 
 /// Prints further rows of a listing: no headings, flushed at once.
-pub fn more<R: Row>(out: &mut impl Write, rows: &[R], format: Format) -> Result<(), Failure> {
+pub fn more<R: Row>(out: &mut Output, rows: &[R], format: Format) -> Result<(), Failure> {
     match format {
         Format::Table => {
             for row in rows {
-                let cells = row.cells(Detail::Full);
-                let cells: Vec<String> = cells.iter().map(Cell::content).collect();
+                let cells: Vec<_> =
+                    row.cells(Detail::Full).into_iter().map(|cell| cell.text).collect();
                 writeln!(out, " {}", cells.join("   ").trim_end())?;
             }
         }
         Format::Csv => csv(out, rows, Header::Omitted)?,
         Format::Json => {
             for row in rows {
-                serde_json::to_writer(&mut *out, row).map_err(std::io::Error::from)?;
+                serde_json::to_writer(out.data(), row).map_err(std::io::Error::from)?;
                 writeln!(out)?;
             }
         }
@@ -347,10 +362,9 @@ enum Header {
     Omitted,
 }
 
-fn csv<R: Row>(out: &mut impl Write, rows: &[R], header: Header) -> Result<(), Failure> {
-    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(&mut *out);
+fn csv<R: Row>(out: &mut Output, rows: &[R], header: Header) -> Result<(), Failure> {
     if header == Header::Written {
-        writer.write_record(R::FIELDS).map_err(std::io::Error::from)?;
+        csv_record(out, R::FIELDS)?;
     }
     for row in rows {
         // By way of JSON, because a CSV writer cannot serialize the instructions of an order, which are a map.
@@ -360,7 +374,17 @@ fn csv<R: Row>(out: &mut impl Write, rows: &[R], header: Header) -> Result<(), F
             Value::String(text) => text.clone(),
             other => other.to_string(),
         });
-        writer.write_record(fields).map_err(std::io::Error::from)?;
+        csv_record(out, fields)?;
     }
-    Ok(writer.flush()?)
+    Ok(())
+}
+
+fn csv_record(
+    out: &mut Output,
+    fields: impl IntoIterator<Item: AsRef<[u8]>>,
+) -> Result<(), Failure> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(fields).map_err(std::io::Error::from)?;
+    let record = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
+    Ok(out.write_record(&record)?)
 }

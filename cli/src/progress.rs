@@ -1,13 +1,14 @@
 //! Progress bars on a terminal.
 
-use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::terminal;
+
 /// Returns a bar that counts things of this name; hidden if standard error is not a terminal.
 pub fn bar(things: &str) -> ProgressBar {
-    if !io::stderr().is_terminal() {
+    if !terminal::has_error_terminal() {
         return ProgressBar::hidden();
     }
     let progress = ProgressBar::new(0);

@@ -7,6 +7,7 @@ use tradeblotter::{Difference, DifferingOrder};
 
 use crate::database::Database;
 use crate::failure::Failure;
+use crate::terminal::Output;
 
 #[derive(Args)]
 pub struct Rebuild {
@@ -16,7 +17,7 @@ pub struct Rebuild {
 }
 
 impl Rebuild {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let session = database.reader(None)?;
         let mut no_difference = true;
         let mut after = None;

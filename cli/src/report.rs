@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::database::Database;
 use crate::failure::Failure;
+use crate::terminal::Output;
 use crate::{arguments, output, progress};
 
 #[derive(Args)]
@@ -36,7 +37,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         if self.from >= self.until {
             return Err(Failure::Usage("--from must be before --until".to_owned()));
         }
@@ -60,7 +61,7 @@ impl Report {
 }
 
 /// Prints what the report contains, and the SHA-256 of each file.
-fn summary(out: &mut impl Write, path: &Path, manifest: &Manifest<'_>) -> Result<(), Failure> {
+fn summary(out: &mut Output, path: &Path, manifest: &Manifest<'_>) -> Result<(), Failure> {
     let contents = &manifest.contents;
     let sealed = &contents.sealed;
     writeln!(

@@ -8,6 +8,7 @@ use tradeblotter::{Login, catalog, migrations};
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::output;
+use crate::terminal::{Output, eprintln};
 
 #[derive(Subcommand)]
 pub enum Schema {
@@ -27,13 +28,13 @@ Exit status:
 }
 
 impl Schema {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let Self::Check = self;
         let conn = &mut database.connect()?;
         migrations::require(conn)?;
         output::warn_about(&Login::of(conn)?);
         for note in catalog::notes(conn)? {
-            anstream::eprintln!("note: {note}");
+            eprintln!("note: {note}");
         }
         let differences = catalog::differences(conn)?;
         if differences.is_empty() {

@@ -4,7 +4,6 @@ use std::io::Write;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use comfy_table::Cell;
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use serde::Serialize;
@@ -15,7 +14,8 @@ use uuid::Uuid;
 
 use crate::database::Database;
 use crate::failure::Failure;
-use crate::output::{self, Detail, Format, Row};
+use crate::output::{self, Cell, Detail, Format, Row};
+use crate::terminal::Output;
 
 #[derive(Subcommand)]
 pub enum Traders {
@@ -48,7 +48,7 @@ pub struct List {
 }
 
 impl Traders {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         match self {
             Self::Add(add) => add.run(database, out),
             Self::List(list) => list.run(database, out),
@@ -57,7 +57,7 @@ impl Traders {
 }
 
 impl Add {
-    fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let engine = database.engine()?;
         let added = engine.transaction(|tx| match tx.traders().named(&self.name)?.first() {
             Some(registered) => Ok::<_, Error>(Err(registered.id)),
@@ -74,7 +74,7 @@ impl Add {
 }
 
 impl List {
-    fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let session = database.reader(self.trader)?;
         let traders = session.snapshot(|tx| tx.traders().list())?;
         let wanted = traders.into_iter().filter(|it| self.trader.is_none_or(|id| id == it.id));

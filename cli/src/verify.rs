@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anstream::eprintln;
 use clap::{Args, ValueHint};
 use tradeblotter::audit::{
     CheckpointFile, PublicKey, Verified, VerifyEvent, VerifyFrom, VerifyOptions,
@@ -12,6 +11,7 @@ use tradeblotter::audit::{
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::output::counted;
+use crate::terminal::eprintln;
 use crate::{arguments, progress};
 
 #[derive(Args)]

@@ -8,8 +8,9 @@ use tradeblotter::harden::{self, Hardening};
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::output;
+use crate::terminal::Output;
 
-pub fn run(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+pub fn run(database: &Database, out: &mut Output) -> Result<(), Failure> {
     let conn = &mut database.connect()?;
     let login = Login::of(conn)?;
     writeln!(out, "{}", login.name)?;

@@ -9,6 +9,7 @@ use tradeblotter::widths::{self, Widening};
 
 use crate::database::Database;
 use crate::failure::Failure;
+use crate::terminal::Output;
 
 #[derive(Args)]
 #[group(required = true, multiple = true)]
@@ -22,7 +23,7 @@ pub struct Widen {
 }
 
 impl Widen {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let conn = &mut database.connect()?;
         migrations::require(conn)?;
         let before = widths::get(conn)?;

@@ -22,6 +22,7 @@ use crate::database::Database;
 use crate::failure::Failure;
 use crate::ingest::summary;
 use crate::output::{self, Detail, counted};
+use crate::terminal::Output;
 
 /// An invented trading day. The README beside it lists the errors that are planted in it.
 const DAY: &[u8] = include_bytes!("../../data/day.fix");
@@ -35,7 +36,7 @@ const BATCH: usize = 500;
 /// More rows than the demo shows.
 const ALL: Page = Page::first(100);
 
-pub fn run(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+pub fn run(database: &Database, out: &mut Output) -> Result<(), Failure> {
     let started = Instant::now();
     let mut stage = Stage::set(database.given())?;
     introduce(&stage, out)?;
@@ -70,9 +71,8 @@ pub fn run(database: &Database, out: &mut impl Write) -> Result<(), Failure> {
 }
 
 /// Prints what the demo is and what to look at.
-fn introduce(stage: &Stage, out: &mut impl Write) -> Result<(), Failure> {
-    Ok(writeln!(
-        out,
+fn introduce(stage: &Stage, out: &mut Output) -> Result<(), Failure> {
+    Ok(out.write_lines(&format!(
         "\
 tradeblotter: an order, fill and audit store on PostgreSQL. This demo trades as Ada, and shows what the
 database keeps, and what it refuses to her and to Grace, another trader. It runs in {}.
@@ -81,16 +81,16 @@ What to look at
   1-3  status and totals are derived by the database from fills and log entries, never written by a client
   4-5  invalid changes and other traders' rows are refused by the database, whatever the client does
   6-8  a file of execution reports is reconciled; reading it twice changes nothing
+
 ",
         stage.description()
-    )?)
+    ))?)
 }
 
 /// Prints what to try and to read next.
-fn conclude(started: Instant, out: &mut impl Write) -> Result<(), Failure> {
+fn conclude(started: Instant, out: &mut Output) -> Result<(), Failure> {
     let program = std::env::args().next().unwrap_or_else(|| "blotter".to_owned());
-    Ok(writeln!(
-        out,
+    Ok(out.write_lines(&format!(
         "
 Done in {:.1} s; nothing is left behind.
 
@@ -102,12 +102,12 @@ Read next
   README.md      what the store guarantees, and how a backend links it in
   docs/cli.md    every command with its options",
         started.elapsed().as_secs_f64()
-    )?)
+    ))?)
 }
 
 /// Prints a heading, and a line that says why the section matters.
-fn heading(out: &mut impl Write, title: &str, why: &str) -> Result<(), Failure> {
-    Ok(writeln!(out, "\n{title}\n{why}\n")?)
+fn heading(out: &mut Output, title: &str, why: &str) -> Result<(), Failure> {
+    Ok(out.write_lines(&format!("\n{title}\n{why}\n\n"))?)
 }
 
 /// Orders that later sections refer to.
@@ -174,7 +174,7 @@ fn trade(desk: &Desk, ada: &Trader) -> Result<Traded, Failure> {
 }
 
 /// Prints the orders and fills of a trader.
-fn show_orders(desk: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(), Failure> {
+fn show_orders(desk: &Desk, ada: &Trader, out: &mut Output) -> Result<(), Failure> {
     let (orders, fills) = desk.trader.snapshot(|tx| {
         Ok::<_, Error>((
             tx.orders().recent(&Filter::default(), ALL)?.rows,
@@ -196,7 +196,7 @@ fn show_orders(desk: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(), Fa
 }
 
 /// Prints the execution log of an order.
-fn show_log(desk: &Desk, order: &Order, out: &mut impl Write) -> Result<(), Failure> {
+fn show_log(desk: &Desk, order: &Order, out: &mut Output) -> Result<(), Failure> {
     let log = desk.trader.snapshot(|tx| tx.execution_logs().of_order(order.id))?;
     heading(
         out,
@@ -212,7 +212,7 @@ fn show_refusals(
     ada: &Trader,
     grace: &Trader,
     filled: &Order,
-    out: &mut impl Write,
+    out: &mut Output,
 ) -> Result<(), Failure> {
     heading(
         out,
@@ -243,13 +243,14 @@ fn show_refusals(
     ];
     for (attempt, refusal) in attempts {
         let Some(refusal) = refusal else { continue };
-        writeln!(out, "  {attempt}:\n      {refusal}")?;
+        writeln!(out, "  {attempt}:")?;
+        writeln!(out, "      {refusal}")?;
     }
     Ok(())
 }
 
 /// Prints how many of Ada's rows Grace's session reads: none.
-fn show_isolation(graces: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(), Failure> {
+fn show_isolation(graces: &Desk, ada: &Trader, out: &mut Output) -> Result<(), Failure> {
     let (orders, fills, log) = graces.trader.transaction(|tx| {
         Ok::<_, Error>((
             tx.orders().recent(&Filter::of_trader(ada.id), ALL)?.rows.len(),
@@ -266,7 +267,7 @@ fn show_isolation(graces: &Desk, ada: &Trader, out: &mut impl Write) -> Result<(
 }
 
 /// Ingests the day and prints the summary.
-fn ingest_day(engine: &Session<role::Engine>, out: &mut impl Write) -> Result<(), Failure> {
+fn ingest_day(engine: &Session<role::Engine>, out: &mut Output) -> Result<(), Failure> {
     let options = ReadOptions { trader_from: vec![ACCOUNT.into()], ..ReadOptions::default() };
     let mut reader = Reader::new(DAY, FixReader::new(options));
     let mut writer = Writer::new(Options {
@@ -284,7 +285,7 @@ fn ingest_day(engine: &Session<role::Engine>, out: &mut impl Write) -> Result<()
 }
 
 /// Prints the breaks that are open: those planted in the day, and one of Ada's.
-fn show_breaks(engine: &Session<role::Engine>, out: &mut impl Write) -> Result<(), Failure> {
+fn show_breaks(engine: &Session<role::Engine>, out: &mut Output) -> Result<(), Failure> {
     let breaks = engine.snapshot(|tx| tx.breaks().open(&Filter::default(), ALL))?.rows;
     let breaks: Vec<_> = breaks.into_iter().map(BreakRow::from).collect();
     heading(

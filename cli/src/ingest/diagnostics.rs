@@ -1,14 +1,13 @@
 //! Progress, notes and problems on standard error.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use anstream::eprintln;
 use indicatif::{ProgressBar, ProgressStyle};
 use tradeblotter::ingest::{Batch, Malformed, Problem, Tally};
 
-use crate::output::{counted, visible};
+use crate::output::counted;
+use crate::terminal::{self, eprintln, visible};
 
 /// Notes printed at most, and problems printed at most; beyond that they are only counted.
 const MAX_LINES: usize = 100;
@@ -34,7 +33,7 @@ impl Diagnostics {
     /// Returns the diagnostics of an input. `length` is its size in bytes; `None` if that is not known.
     pub fn new(name: String, length: Option<u64>) -> Self {
         let progress = match length {
-            _ if !io::stderr().is_terminal() => ProgressBar::hidden(),
+            _ if !terminal::has_error_terminal() => ProgressBar::hidden(),
             Some(length) => ProgressBar::new(length),
             None => ProgressBar::new_spinner(),
         };
@@ -97,6 +96,7 @@ impl Diagnostics {
 
     /// Prints a line that begins with the name of the input.
     fn print(&self, what: &str) {
+        // A line break in what a report says begins no line.
         self.progress.suspend(|| eprintln!("{}: {}", self.name, visible(what)));
     }
 }

@@ -18,6 +18,7 @@ use self::diagnostics::Diagnostics;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::feed_options::FeedOptions;
+use crate::terminal::Output;
 use crate::{arguments, output, traders};
 
 /// Characters of the name of a source to which the trading day is added, so that both have at most 50.
@@ -88,7 +89,7 @@ impl From<Failure> for Stop {
 }
 
 impl Ingest {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let mut options = self.options()?;
         let (bytes, length) = self.open()?;
         let engine = database.engine()?;

@@ -6,14 +6,15 @@ use tradeblotter::BreakReason;
 use tradeblotter::ingest::Tally;
 
 use crate::failure::Failure;
-use crate::output::{counted, visible};
+use crate::output::counted;
+use crate::terminal::Output;
 
 /// Names of registered traders that are printed at most.
 const MAX_NAMES: usize = 100;
 
 /// Prints what was stored, without what did not occur, and last how many reports were applied, known, without
 /// effect, kept as breaks and unreadable.
-pub fn print(out: &mut impl Write, tally: &Tally, unreadable: u64) -> Result<(), Failure> {
+pub fn print(out: &mut Output, tally: &Tally, unreadable: u64) -> Result<(), Failure> {
     let mut line = |count: u64, one: &str, many: &str| match count {
         0 => Ok(()),
         1 => writeln!(out, "{count:>8} {one}"),
@@ -56,7 +57,7 @@ pub fn print(out: &mut impl Write, tally: &Tally, unreadable: u64) -> Result<(),
 
 /// Lists the names of traders.
 fn names(traders: &[String]) -> String {
-    let mut names: Vec<_> = traders.iter().take(MAX_NAMES).map(|name| visible(name)).collect();
+    let mut names: Vec<_> = traders.iter().take(MAX_NAMES).cloned().collect();
     if traders.len() > MAX_NAMES {
         names.push(format!("and {} more", traders.len() - MAX_NAMES));
     }

@@ -10,3 +10,4 @@ mod migrate;
 mod reference;
 mod report;
 mod seal;
+mod terminal;
