@@ -47,13 +47,13 @@ pub struct Log {
 enum Format {
     /// Aligned columns, for people
     Table,
-    /// Comma-separated values with a header line
+    /// Comma-separated values with a header line, safe to open in a spreadsheet (see docs/report.md)
     Csv,
     /// A JSON array of objects; with --follow, one object per line
     Json,
     /// Events for `blotter ingest`, one JSON object per line; not with --follow
     EventsNdjson,
-    /// Events for `blotter ingest`, as CSV; not with --follow
+    /// Events for `blotter ingest`, as CSV, exactly as recorded: not for a spreadsheet; not with --follow
     EventsCsv,
 }
 

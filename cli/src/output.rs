@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use comfy_table::{CellAlignment, Color, LineStyle, Table, TableStyle};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use tradeblotter::report::write_csv_record;
 use tradeblotter::{ExecutionLog, Fill, Login, Order, OrderStatus, Side};
 use uuid::Uuid;
 
@@ -27,7 +28,7 @@ const BRIEF: usize = 50;
 pub enum Format {
     /// Aligned columns, for people
     Table,
-    /// Comma-separated values with a header line
+    /// Comma-separated values with a header line, safe to open in a spreadsheet (see docs/report.md)
     Csv,
     /// A JSON array of objects
     Json,
@@ -379,12 +380,12 @@ fn csv<R: Row>(out: &mut Output, rows: &[R], header: Header) -> Result<(), Failu
     Ok(())
 }
 
+// Lists are opened in spreadsheets too, so they have the escapes of reports.
 fn csv_record(
     out: &mut Output,
-    fields: impl IntoIterator<Item: AsRef<[u8]>>,
+    fields: impl IntoIterator<Item: AsRef<str>>,
 ) -> Result<(), Failure> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(fields).map_err(std::io::Error::from)?;
-    let record = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
+    let mut record = Vec::new();
+    write_csv_record(fields, &mut record)?;
     Ok(out.write_record(&record)?)
 }

@@ -32,6 +32,7 @@
 
 mod atomic_file;
 mod contents;
+mod csv_records;
 mod format;
 mod html;
 mod manifest;
@@ -47,6 +48,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 pub use contents::{Contents, SealCoverage};
+pub use csv_records::{escape_csv_text, unescape_csv_text, write_csv_record};
 pub use format::Format;
 pub use manifest::{Manifest, ReportFile};
 pub use row::ReportRow;
@@ -54,6 +56,7 @@ pub use row_reader::for_each_row;
 
 use self::atomic_file::AtomicFile;
 use self::contents::RowCounter;
+use self::csv_records::CsvWriter;
 use self::html::{BreakSummary, HtmlPage, Summary};
 #[cfg(feature = "parquet")]
 use self::parquet::ParquetWriter;
@@ -152,10 +155,9 @@ impl<'a> Report<'a> {
         };
         match self.format {
             Format::Csv => {
-                let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(&mut *out);
-                csv.write_record(ReportRow::FIELDS).map_err(|why| failed(why.into()))?;
-                read(tx, &mut |row| Ok(csv.serialize(row)?))?;
-                csv.flush().map_err(failed)?;
+                let mut csv = CsvWriter::new(&mut *out).map_err(failed)?;
+                read(tx, &mut |row| csv.add(row))?;
+                csv.finish().map_err(failed)?;
             }
             Format::Ndjson => read(tx, &mut |row| {
                 serde_json::to_writer(&mut *out, &row)?;

@@ -8,14 +8,15 @@ mod parquet;
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
-use tradeblotter::report::{Contents, Format, Report, ReportRow};
+use tradeblotter::report::{Contents, Format, Report, ReportRow, unescape_csv_text};
 use tradeblotter::{
-    Error, Fill, Filter, Instructions, NewFill, NewOrder, Order, Side, TimeInForce,
+    Error, Fill, Filter, Instructions, NewAction, NewExecutionLog, NewFill, NewOrder, Order, Side,
+    TimeInForce,
 };
 use uuid::Uuid;
 
 use tradeblotter_test_support::{
-    Database, amended_order, fill_of, noon, price, record, submit, trader, trading_day,
+    Database, amended_order, append, fill_of, noon, price, record, submit, trader, trading_day,
 };
 
 /// The report and its contents in counts.
@@ -99,6 +100,73 @@ fn csv_and_ndjson_say_the_same_under_the_names_that_are_documented() {
         count += 1;
     }
     assert_eq!(count, rows.len());
+}
+
+#[test]
+fn csv_has_no_formula_in_it_and_reads_back_as_what_was_recorded() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let risky =
+        ["=1+1", "+1", "-1+1", "@A", "＝1", "＋1", "－1", "＠A", "'=1", "' A", " =1", "-5", "x;=1"];
+    for (place, text) in risky.into_iter().enumerate() {
+        let mallory = trader(&blotter, text);
+        let new = NewOrder {
+            client_order_id: Some(text),
+            account: Some(text),
+            ..NewOrder::market(mallory.id, Side::Buy, "=SUM(A1)", 10)
+        };
+        let order = submit(&blotter, &new).unwrap();
+        let id = format!("{text}{place}");
+        let fill = NewFill {
+            venue: text,
+            source: Some(text),
+            execution_id: Some(&id),
+            ..fill_of(&order, 1, "1")
+        };
+        record(&blotter, &fill).unwrap();
+        let reason = format!("\t{text}");
+        let rejected = NewAction::Rejected { error_code: Some(text) };
+        let entry =
+            NewExecutionLog { reason: Some(&reason), ..NewExecutionLog::new(order.id, rejected) };
+        append(&blotter, &entry).unwrap();
+    }
+    let (csv, _) = written(&db, Filter::default(), Format::Csv);
+    let mut csv = csv::Reader::from_reader(csv.as_bytes());
+    let heads = csv.headers().unwrap().clone();
+    let rows = rows(&db, Filter::default());
+    let mut escaped = BTreeSet::new();
+    let records: Vec<_> = csv.records().map(Result::unwrap).collect();
+    assert_eq!(records.len(), 3 * risky.len());
+    assert_eq!(records.len(), rows.len());
+    for (record, row) in records.iter().zip(&rows) {
+        for (head, field) in heads.iter().zip(record) {
+            let is_formula =
+                field.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+                    || field.starts_with(['\t', '\r', '\n']);
+            assert!(!is_formula || field.parse::<f64>().is_ok(), "{head}: {field}");
+            if field.starts_with('\'') {
+                escaped.insert(head.to_owned());
+            }
+            let recorded = match &row[head] {
+                Value::Null => String::new(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            assert_eq!(unescape_csv_text(field), recorded, "{head}");
+        }
+    }
+    let of_text = [
+        "account",
+        "client_order_id",
+        "error_code",
+        "execution_id",
+        "fill_source",
+        "fill_venue",
+        "reason",
+        "symbol",
+        "trader_name",
+    ];
+    assert_eq!(escaped.iter().map(String::as_str).collect::<Vec<_>>(), of_text);
 }
 
 /// An order with every term, and a fill of it with every column.

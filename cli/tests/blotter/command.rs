@@ -172,6 +172,55 @@ fn csv_and_json_give_prices_as_exact_text() {
 }
 
 #[test]
+fn csv_of_a_list_has_no_formula_and_an_export_has_the_text_as_it_was_recorded() {
+    let database = Database::migrated();
+    let store = database.blotter();
+    let mallory = trader(&store, "@SUM(1)");
+    let new = NewOrder {
+        client_order_id: Some("=1+1"),
+        account: Some("'quoted"),
+        ..NewOrder::market(mallory.id, Side::Buy, "+A", 7)
+    };
+    let order = submit(&store, &new).unwrap();
+    let cancel = NewExecutionLog {
+        reason: Some("-1+1"),
+        ..NewExecutionLog::new(order.id, NewAction::Cancelled)
+    };
+    append(&store, &cancel).unwrap();
+    let unknown = Execution {
+        kind: ExecutionKind::Fill,
+        order_id: None,
+        timestamp: noon(),
+        quantity: (-5).into(),
+        price: "-0.50".parse().unwrap(),
+        venue: "-V",
+        commission: 0.into(),
+        rebate: 0.into(),
+        source: None,
+        trader_id: Some(mallory.id),
+        client_order_id: Some("=1+1"),
+        execution_id: Some("-5"),
+        raw: None,
+    };
+    store.engine().transaction(|tx| tx.breaks().record_or_break(&unknown)).unwrap();
+    for (arguments, shown) in [
+        (&["traders", "list"][..], &[",'@SUM(1),"][..]),
+        (&["orders"], &[",'+A,", ",'=1+1,", ",''quoted,"]),
+        (&["log"], &[",'-1+1,"]),
+        (&["breaks", "list"], &[",'-V,", ",'=1+1,", ",-5,", ",-0.5,"]),
+    ] {
+        let listed = text(on(&database, &[arguments, &["--format", "csv"]].concat()), 0);
+        for field in shown {
+            assert!(listed.contains(field), "{field}: {listed}");
+        }
+    }
+    let exported = text(on(&database, &["log", "--format", "events-csv"]), 0);
+    for field in [",=1+1,", ",'quoted,", ",+A,", ",-1+1,"] {
+        assert!(exported.contains(field), "{field}: {exported}");
+    }
+}
+
+#[test]
 fn instructions_are_an_object_in_json_and_the_same_as_text_in_csv() {
     let database = Database::migrated();
     let store = database.blotter();
