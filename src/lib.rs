@@ -152,6 +152,8 @@ mod breaks;
 mod database;
 mod error;
 mod execution_logs;
+#[cfg(feature = "audit")]
+pub mod files;
 mod fills;
 #[cfg(feature = "ingest")]
 pub mod ingest;

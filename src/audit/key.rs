@@ -2,9 +2,9 @@
 //! `openssl genpkey -algorithm ed25519` writes it.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
@@ -13,9 +13,7 @@ use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 
 use super::bytes::{Signature, fixed_bytes};
 use crate::error::Error;
-
-/// Mode of a private key file: only its owner may read and write it.
-const PRIVATE_MODE: u32 = 0o600;
+use crate::files;
 
 fixed_bytes!(
     /// The public key that the signature of a seal is verified with; prints as 64 lower-case hexadecimal digits.
@@ -55,7 +53,7 @@ impl SealKey {
         Ok(Self(SigningKey::from_bytes(&secret)))
     }
 
-    /// Generates a key and writes it to a new file with mode 600.
+    /// Generates a key and writes it to a [new file](files::write_new) with mode 600.
     ///
     /// # Errors
     ///
@@ -65,13 +63,7 @@ impl SealKey {
         let pair = KeypairBytes { secret_key: key.0.to_bytes(), public_key: None };
         let pem =
             pair.to_pkcs8_pem(LineEnding::LF).map_err(|why| Error::file(path.display(), why))?;
-        let write = || {
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(PRIVATE_MODE).open(path)?;
-            file.write_all(pem.as_bytes())?;
-            file.sync_all()
-        };
-        write().map_err(|why: std::io::Error| Error::file(path.display(), why))?;
+        files::write_new(path, pem.as_bytes())?;
         Ok(key)
     }
 

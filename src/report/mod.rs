@@ -30,7 +30,6 @@
 //!
 //! `docs/report.md` describes the fields, and `docs/compliance.md` the duties that they serve.
 
-mod atomic_file;
 mod contents;
 mod csv_records;
 mod format;
@@ -54,7 +53,6 @@ pub use manifest::{Manifest, ReportFile};
 pub use row::ReportRow;
 pub use row_reader::for_each_row;
 
-use self::atomic_file::AtomicFile;
 use self::contents::RowCounter;
 use self::csv_records::CsvWriter;
 use self::html::{BreakSummary, HtmlPage, Summary};
@@ -65,6 +63,7 @@ use crate::database::role::Compliance;
 use crate::database::session::Session;
 use crate::database::transaction::Tx;
 use crate::error::Error;
+use crate::files::NewFile;
 use crate::types::filter::Filter;
 
 /// A compliance report to write: a filter on log entries, and a file format.
@@ -82,7 +81,8 @@ impl<'a> Report<'a> {
     ///
     /// Everything is read in one [safe snapshot](Session::safe_snapshot). `progress` is called with the number of
     /// rows written so far and the number of all rows. Both files are written under temporary names ending in
-    /// `.part`, with mode 600, and renamed when they are complete; an existing file is never overwritten.
+    /// `.part`, with mode 600, and renamed when they are complete ([`files`](crate::files)); nothing is overwritten, and no link
+    /// followed.
     ///
     /// # Errors
     ///
@@ -97,9 +97,9 @@ impl<'a> Report<'a> {
         mut progress: impl FnMut(u64, u64),
     ) -> Result<Manifest<'a>, Error> {
         let manifest_path = Manifest::path(path);
-        let mut manifest_file = AtomicFile::create(&manifest_path)?;
+        let mut manifest_file = NewFile::create(&manifest_path)?;
         let (report_file, contents) = session.safe_snapshot(|tx| {
-            let mut report_file = AtomicFile::create(path)?;
+            let mut report_file = NewFile::create(path)?;
             let contents = self.write_to(tx, &mut report_file, &mut progress)?;
             Ok::<_, Error>((report_file, contents))
         })?;

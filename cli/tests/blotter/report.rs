@@ -1,6 +1,7 @@
 //! Runs `blotter report` and checks the files that it writes.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -116,6 +117,37 @@ fn a_report_that_fails_leaves_no_file_and_no_file_is_overwritten() {
         assert!(failed.is_unproven(), "{failed}");
         assert_eq!(names(&directory), [] as [PathBuf; 0]);
     }
+}
+
+#[test]
+fn a_report_is_for_its_owner_only_whatever_the_umask_and_follows_no_link() {
+    let (db, _) = amended_order();
+    let directory = TempDir::new().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let arguments =
+        |name: &str| format!("--from 2026-01-01 --until 2100-01-01 --format csv -o {name}");
+    for (place, (umask, mode)) in
+        [("0000", 0o600), ("0022", 0o600), ("0277", 0o400)].into_iter().enumerate()
+    {
+        let (name, blotter) = (format!("day{place}"), env!("CARGO_BIN_EXE_blotter"));
+        let shell = format!("umask {umask}; exec {blotter} report {}", arguments(&name));
+        let mut command = Command::new("sh");
+        command.args(["-c", &shell]).current_dir(&directory);
+        command.env("DATABASE_URL", db.login_url("blotter_compliance"));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        for path in [at(&name), Manifest::path(&at(&name))] {
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode, "{path:?}");
+        }
+    }
+    let before = names(&directory);
+    symlink(at("elsewhere"), at("dangling")).unwrap();
+    symlink(at("elsewhere"), Manifest::path(&at("linked"))).unwrap();
+    for name in ["dangling", "linked"] {
+        let refused = report(&db, &directory, &arguments(name), "blotter_compliance", 1);
+        assert!(refused.contains("nothing is overwritten; choose another name"), "{refused}");
+    }
+    assert_eq!(names(&directory).len(), before.len() + 2);
 }
 
 #[test]
