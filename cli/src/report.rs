@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueHint};
@@ -31,6 +32,11 @@ pub struct Report {
     /// Format of the file: html for people, the others for programs
     #[arg(long, value_name = "FORMAT", value_parser = arguments::report_format())]
     format: Format,
+    /// Fail if no safe snapshot can be had in this time, for example 10min, and say who blocks it: any SERIALIZABLE
+    /// transaction that is open on the server and not READ ONLY, even an idle one
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(default_value = "60s")]
+    wait: Duration,
     /// File to write, which must not exist; its manifest is FILE.manifest.json
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: PathBuf,
@@ -41,7 +47,7 @@ impl Report {
         if self.from >= self.until {
             return Err(Failure::Usage("--from must be before --until".to_owned()));
         }
-        let session = database.compliance()?;
+        let session = database.compliance()?.wait_for_safe_snapshot(self.wait);
         let filter = Filter {
             trader_id: self.trader,
             symbol: self.symbol.as_deref(),

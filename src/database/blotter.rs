@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::database::login::Login;
 use crate::database::pool::ConnectionPool;
 use crate::database::role::{Auditor, Compliance, Engine, Role, Trader};
+use crate::database::safe_snapshot;
 use crate::database::session::Session;
 use crate::error::Error;
 
@@ -71,7 +72,7 @@ impl Blotter {
     }
 
     fn session<R: Role>(&self, role: R) -> Session<R> {
-        Session { pool: self.pool.clone(), role }
+        Session { pool: self.pool.clone(), role, snapshot_wait: safe_snapshot::WAIT }
     }
 
     /// Returns the login of this pool's connections and its privileges. A backend should look at

@@ -13,6 +13,7 @@ pub(crate) mod pool;
 pub(crate) mod postgres;
 pub(crate) mod retry;
 pub mod role;
+pub(crate) mod safe_snapshot;
 pub(crate) mod session;
 pub(crate) mod transaction;
 pub(crate) mod unnest;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 
-use crate::database::pool::ConnectionPool;
+use crate::database::pool::{ConnectionPool, Pooled};
 use crate::database::retry::retry;
 use crate::database::role::{DatabaseRole, Reader, Role};
+use crate::database::safe_snapshot;
 use crate::database::transaction::{Mode, Tx, begin, finish, forget_statements};
 use crate::error::Error;
 
@@ -22,6 +23,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub struct Session<R> {
     pub(super) pool: ConnectionPool,
     pub(super) role: R,
+    /// How long to wait for a safe snapshot.
+    pub(super) snapshot_wait: Duration,
 }
 
 impl<R: Role> Session<R> {
@@ -98,11 +101,14 @@ impl<R: Role> Session<R> {
     /// Isolation is SERIALIZABLE READ ONLY DEFERRABLE: it shows a state that the store goes through if all
     /// serializable transactions run one after the other. It may wait before its first query until the
     /// serializable transactions that are writing have ended; after that it neither fails nor makes others
-    /// fail, however long it takes.
+    /// fail, however long it takes. A serializable transaction of any database of the server counts, even one that
+    /// is idle or never writes in the end, unless it was begun READ ONLY. The wait ends after 60 seconds, or after
+    /// what [`Session::wait_for_safe_snapshot`] says.
     ///
     /// # Errors
     ///
-    /// Those of [`Session::snapshot`]; and a hot standby refuses to begin it, because it runs no serializable
+    /// Those of [`Session::snapshot`]; [`Error::is_blocked`] after the wait, with the transactions that block it, which
+    /// a second connection of the pool asks for; and a hot standby refuses to begin it, because it runs no serializable
     /// transactions.
     ///
     /// ```
@@ -125,12 +131,22 @@ impl<R: Role> Session<R> {
         self.run(Mode::SafeSnapshot, work)
     }
 
+    /// Returns the same session with another limit for the wait for a [safe snapshot](Session::safe_snapshot), in
+    /// whole milliseconds; 0 counts as 1.
+    pub fn wait_for_safe_snapshot(self, at_most: Duration) -> Self {
+        Self { snapshot_wait: at_most, ..self }
+    }
+
     /// Returns the same session for code that only reads and is not generic over the role.
     pub fn reader(&self) -> Session<Reader>
     where
         R: DatabaseRole,
     {
-        Session { pool: self.pool.clone(), role: Reader::from(self.role) }
+        Session {
+            pool: self.pool.clone(),
+            role: Reader::from(self.role),
+            snapshot_wait: self.snapshot_wait,
+        }
     }
 
     fn run<T, E, F>(&self, mode: Mode, mut work: F) -> Result<T, E>
@@ -139,6 +155,15 @@ impl<R: Role> Session<R> {
         E: From<Error>,
     {
         let (mut conn, watch) = self.pool.begin(mode, self.role)?;
+        let work = &mut work;
+        let mut run = |conn: &mut Pooled| {
+            finish(conn, self.role, Some(&watch), |tx| {
+                if let Mode::SafeSnapshot = mode {
+                    safe_snapshot::take(tx.conn(), &self.pool, self.snapshot_wait)?;
+                }
+                work(tx)
+            })
+        };
         let retryable = |_: &E| watch.has_seen_conflict();
         retry(MAX_ATTEMPTS, retryable, |attempt| {
             if attempt > 1 {
@@ -146,7 +171,7 @@ impl<R: Role> Session<R> {
                 watch.reset();
                 begin(&mut conn, mode, self.role)?;
             }
-            let result = finish(&mut conn, self.role, Some(&watch), &mut work);
+            let result = run(&mut conn);
             if result.is_ok() || !watch.has_seen_stale_plan() {
                 return result;
             }
@@ -155,7 +180,7 @@ impl<R: Role> Session<R> {
             conn.batch_execute("DEALLOCATE ALL").map_err(Error::from)?;
             watch.reset();
             begin(&mut conn, mode, self.role)?;
-            finish(&mut conn, self.role, Some(&watch), &mut work)
+            run(&mut conn)
         })
     }
 }

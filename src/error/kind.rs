@@ -43,6 +43,8 @@ pub enum ErrorKind {
     Conflict,
     /// The closure returned `Ok`, but the transaction could not be committed: [`Error::is_aborted`].
     Aborted,
+    /// A transaction of somebody else was open for too long: [`Error::is_blocked`].
+    Blocked,
     /// Every connection of the pool was in use: [`Error::is_exhausted`].
     Exhausted,
     /// The server could not be reached, or the connection was lost: [`Error::is_connection`].
@@ -83,6 +85,7 @@ impl Error {
             }
             Repr::Conflict(_) | Repr::StalePlan(_) | Repr::LostRace { .. } => ErrorKind::Conflict,
             Repr::Aborted(_) => ErrorKind::Aborted,
+            Repr::Blocked(_) => ErrorKind::Blocked,
             Repr::Exhausted(_) => ErrorKind::Exhausted,
             Repr::Connection(_) => ErrorKind::Connection,
             Repr::Database(source) if database::is_connection_lost(source) => ErrorKind::Connection,
@@ -170,6 +173,12 @@ impl Error {
     /// had failed, or the closure had ended the transaction itself or changed its role.
     pub fn is_aborted(&self) -> bool {
         self.kind() == ErrorKind::Aborted
+    }
+
+    /// Returns whether a [safe snapshot](crate::Session::safe_snapshot) was blocked for too long by a transaction of
+    /// somebody else. The text names it as far as the login may see it.
+    pub fn is_blocked(&self) -> bool {
+        self.kind() == ErrorKind::Blocked
     }
 
     /// Returns whether every connection of the pool was in use, and none came free in time.

@@ -65,6 +65,7 @@ impl fmt::Display for Error {
                  the same time; try again"
             ),
             Repr::Aborted(why) => f.write_str(why),
+            Repr::Blocked(why) => f.write_str(why),
             Repr::Exhausted(connections) => write!(
                 f,
                 "no connection was free in time: all {connections} of the pool are in use; shorten \

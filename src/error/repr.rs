@@ -71,6 +71,7 @@ pub(super) enum Repr {
         id: String,
     },
     Aborted(&'static str),
+    Blocked(String),
     Exhausted(u32),
     Connection(String),
     NotMigrated {
@@ -152,6 +153,10 @@ impl Error {
 
     pub(crate) fn aborted(why: &'static str) -> Self {
         Self::new(Repr::Aborted(why))
+    }
+
+    pub(crate) fn blocked(why: String) -> Self {
+        Self::new(Repr::Blocked(why))
     }
 
     pub(crate) fn exhausted(connections: u32) -> Self {

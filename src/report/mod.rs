@@ -89,7 +89,7 @@ impl<'a> Report<'a> {
     /// - [`Error::is_file`]: one of the two files exists or can't be written.
     /// - [`Error::is_unproven`]: the order of an entry does not exist, because somebody has bypassed the
     ///   constraints of the database.
-    /// - Those of [`Session::safe_snapshot`].
+    /// - Those of [`Session::safe_snapshot`], such as [`Error::is_blocked`] after the wait for it.
     pub fn write(
         &self,
         session: &Session<Compliance>,

@@ -3,11 +3,12 @@
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{
     Instrumentation, InstrumentationEvent, SimpleConnection, set_default_instrumentation,
 };
+use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool};
 use tradeblotter::{
     Blotter, Error, Fill, NewOrder, Order, Side, Tx, connect, role, snapshot_on, transaction_on,
@@ -279,4 +280,113 @@ fn a_safe_snapshot_is_serializable_and_takes_no_writes() {
     assert_eq!(said, ["serializable on on"]);
     let refused = engine.safe_snapshot(|tx| tx.traders().register("Ada")).unwrap_err();
     assert!(refused.is_permission_denied(), "{refused:?}");
+}
+
+/// Opens a transaction that blocks safe snapshots in all databases of the server, as an idle client does. Returns its
+/// process too.
+fn idle_and_serializable(database: &Database) -> (PgConnection, String) {
+    let mut idle = database.admin();
+    idle.batch_execute("BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1").unwrap();
+    let pid = texts(&mut idle, "SELECT pg_backend_pid()::text AS text").remove(0);
+    (idle, pid)
+}
+
+#[test]
+fn a_safe_snapshot_is_waited_for_only_so_long_and_the_error_names_who_blocks_it() {
+    let database = Database::migrated();
+    let elsewhere = Database::migrated();
+    let (mut idle, pid) = idle_and_serializable(&elsewhere);
+    let name = texts(&mut idle, "SELECT current_database()::text AS text").remove(0);
+    let login = texts(&mut idle, "SELECT session_user::text AS text").remove(0);
+
+    let officer = database.blotter().compliance();
+    let wait = Duration::from_secs(2);
+    let mut has_run = false;
+    let begun = Instant::now();
+    let session = officer.clone().wait_for_safe_snapshot(wait);
+    let blocked = session
+        .safe_snapshot(|_| {
+            has_run = true;
+            Ok::<_, Error>(())
+        })
+        .unwrap_err();
+    assert!(begun.elapsed() >= wait && begun.elapsed() < wait * 10, "{:?}", begun.elapsed());
+    assert!(blocked.is_blocked() && !has_run, "{blocked:?}");
+    let said = blocked.to_string();
+    let named = format!("process {pid} of login {login} in database {name}");
+    assert!(said.starts_with("no safe snapshot within 2s, because a SERIALIZABLE"), "{said}");
+    assert!(
+        said.contains(&named) && said.contains(&format!("pg_terminate_backend({pid})")),
+        "{said}"
+    );
+    // This login sees no more of another's session, and is told what to do about it.
+    assert!(!said.contains("idle in transaction"), "{said}");
+    assert!(
+        said.contains("hidden from this login") && said.contains("pg_read_all_stats"),
+        "{said}"
+    );
+
+    // A login that may see it is told since when, and what it does.
+    let watcher = format!("watcher_{}", Uuid::now_v7().simple());
+    let create =
+        format!("CREATE ROLE {watcher} LOGIN IN ROLE blotter_compliance, pg_read_all_stats");
+    database.admin().batch_execute(&create).unwrap();
+    let url = database.app_url().replace("//app@", &format!("//{watcher}@"));
+    let session = Blotter::connect(&url).unwrap().compliance().wait_for_safe_snapshot(wait);
+    let said = session.safe_snapshot(|_| Ok::<_, Error>(())).unwrap_err().to_string();
+    assert!(said.contains(&format!("{named}, open since 20")), "{said}");
+    assert!(said.contains(" UTC, idle in transaction"), "{said}");
+    database.admin().batch_execute(&format!("DROP ROLE {watcher}")).unwrap();
+
+    // It is served as soon as the other transaction has ended.
+    let ended = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(500));
+        idle.batch_execute("COMMIT").unwrap();
+    });
+    officer.safe_snapshot(|_| Ok::<_, Error>(())).unwrap();
+    ended.join().unwrap();
+}
+
+#[test]
+fn the_wait_for_a_safe_snapshot_leaves_the_timeout_of_the_session_as_it_is() {
+    let database = Database::migrated();
+    let login = format!("patient_{}", Uuid::now_v7().simple());
+    let create = format!(
+        "CREATE ROLE {login} LOGIN IN ROLE blotter_compliance;
+         ALTER ROLE {login} SET statement_timeout = '47s'"
+    );
+    database.admin().batch_execute(&create).unwrap();
+    let url = database.app_url().replace("//app@", &format!("//{login}@"));
+    let officer = Blotter::connect(&url).unwrap().compliance();
+    let settings = "SELECT current_setting('statement_timeout') || ' ' || current_setting('role')
+        || ' ' || current_setting('transaction_isolation') AS text";
+    for _ in 0..2 {
+        let said = officer.safe_snapshot(|tx| Ok::<_, Error>(texts(tx.connection(), settings)));
+        assert_eq!(said.unwrap(), ["47s blotter_compliance serializable"]);
+    }
+    let said = officer.snapshot(|tx| Ok::<_, Error>(texts(tx.connection(), settings)));
+    assert_eq!(said.unwrap(), ["47s blotter_compliance repeatable read"]);
+    drop(officer);
+    database.admin().batch_execute(&format!("DROP ROLE {login}")).unwrap();
+}
+
+#[test]
+fn a_pool_of_one_connection_is_blocked_for_the_same_time_and_cannot_say_by_whom() {
+    let database = Database::migrated();
+    let (_idle, _) = idle_and_serializable(&database);
+    let pool = Pool::builder()
+        .max_size(1)
+        .connection_timeout(Duration::from_millis(100))
+        .build(ConnectionManager::<PgConnection>::new(database.app_url()))
+        .unwrap();
+    let officer = Blotter::with_pool(pool).compliance();
+    let officer = officer.wait_for_safe_snapshot(Duration::from_millis(500));
+    let blocked = officer.safe_snapshot(|_| Ok::<_, Error>(())).unwrap_err();
+    assert!(blocked.is_blocked(), "{blocked:?}");
+    assert!(
+        blocked.to_string().contains("who blocks it could not be asked (no connection was free"),
+        "{blocked}"
+    );
+    // The connection is usable again.
+    assert_eq!(officer.snapshot(|tx| tx.traders().list()).unwrap(), []);
 }

@@ -13,7 +13,7 @@ use tradeblotter::Filter;
 use tradeblotter::audit::SealKey;
 use tradeblotter::report::{Format, Manifest, Report};
 
-use tradeblotter_test_support::{Database, submit, trader};
+use tradeblotter_test_support::{Database, submit, texts, trader};
 use tradeblotter_test_support::{amended_order, trading_day};
 
 /// Runs the command in this directory and returns its output.
@@ -148,6 +148,22 @@ fn a_report_is_for_its_owner_only_whatever_the_umask_and_follows_no_link() {
         assert!(refused.contains("nothing is overwritten; choose another name"), "{refused}");
     }
     assert_eq!(names(&directory).len(), before.len() + 2);
+}
+
+#[test]
+fn a_report_waits_for_its_snapshot_only_so_long_and_says_who_blocks_it() {
+    let (db, _) = amended_order();
+    let directory = TempDir::new().unwrap();
+    let arguments = "--from 2026-01-01 --until 2100-01-01 --format csv -o day.csv --wait 1s";
+    let mut idle = db.admin();
+    idle.batch_execute("BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1").unwrap();
+    let pid = texts(&mut idle, "SELECT pg_backend_pid()::text AS text").remove(0);
+    let refused = report(&db, &directory, arguments, "blotter_compliance", 1);
+    assert!(refused.starts_with("blotter: no safe snapshot within 1s"), "{refused}");
+    assert!(refused.contains(&format!("process {pid} of login ")), "{refused}");
+    assert_eq!(names(&directory), [] as [PathBuf; 0]);
+    idle.batch_execute("COMMIT").unwrap();
+    report(&db, &directory, &arguments.replace("1s", "60s"), "blotter_compliance", 0);
 }
 
 #[test]
