@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 
-use csv::{ByteRecord, ReaderBuilder, WriterBuilder};
+use csv::{QuoteStyle, Terminator, WriterBuilder};
 
 use super::row::ReportRow;
 
@@ -75,7 +75,6 @@ fn is_negative_decimal(text: &str) -> bool {
 /// Writes the rows of a report as CSV.
 pub(super) struct CsvWriter<W: Write> {
     out: BufWriter<W>,
-    fields: ByteRecord,
 }
 
 impl<W: Write> CsvWriter<W> {
@@ -83,21 +82,22 @@ impl<W: Write> CsvWriter<W> {
     pub fn new(out: W) -> io::Result<Self> {
         let mut out = BufWriter::new(out);
         write_csv_record(ReportRow::FIELDS, &mut out)?;
-        Ok(Self { out, fields: ByteRecord::new() })
+        Ok(Self { out })
     }
 
     pub fn add(&mut self, row: ReportRow) -> io::Result<()> {
-        // The fields of a row as text, which serde gives to a CSV writer only: they are read from what it writes.
-        let mut record = WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-        record.serialize(row)?;
-        let record = record.into_inner().map_err(csv::IntoInnerError::into_error)?;
-        let mut reader = ReaderBuilder::new()
+        // The fields of a row as text, each ended by a NUL, which no text of PostgreSQL has.
+        let mut fields = WriterBuilder::new()
             .has_headers(false)
-            .buffer_capacity(record.len())
-            .from_reader(record.as_slice());
-        reader.read_byte_record(&mut self.fields)?;
-        let fields = self.fields.iter().map(std::str::from_utf8).collect::<Result<Vec<_>, _>>();
-        write_csv_record(fields.map_err(io::Error::other)?, &mut self.out)
+            .quote_style(QuoteStyle::Never)
+            .delimiter(b'\0')
+            .terminator(Terminator::Any(b'\0'))
+            .buffer_capacity(1 << 11)
+            .from_writer(Vec::with_capacity(1 << 10));
+        fields.serialize(row)?;
+        let fields = fields.into_inner().map_err(csv::IntoInnerError::into_error)?;
+        let fields = std::str::from_utf8(&fields).map_err(io::Error::other)?;
+        write_csv_record(fields.split_terminator('\0'), &mut self.out)
     }
 
     pub fn finish(mut self) -> io::Result<()> {
