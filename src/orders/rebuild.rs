@@ -6,6 +6,7 @@
 //! compare them.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use bigdecimal::{BigDecimal, Zero};
 use chrono::{DateTime, Utc};
@@ -25,6 +26,9 @@ use crate::types::enums::{Action, OrderStatus};
 use crate::types::price::average;
 use crate::types::widths;
 
+/// Differences of one order that its text shows.
+const MAX_SHOWN: usize = 10;
+
 /// Orders per call of [`Orders::rebuild`].
 const PAGE: i64 = 500;
 
@@ -37,6 +41,21 @@ pub struct DifferingOrder {
     /// The fields that differ: [`stored`](Difference::stored) is the value in the database,
     /// [`other`](Difference::other) the rebuilt one.
     pub differences: Vec<Difference>,
+}
+
+impl fmt::Display for DifferingOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "order {}", self.order_id)?;
+        let shown = self.differences.iter().take(MAX_SHOWN);
+        for (position, Difference { field, stored, other }) in shown.enumerate() {
+            let separator = if position == 0 { ": " } else { "; " };
+            write!(f, "{separator}{field} is {stored}, but its log and fills give {other}")?;
+        }
+        match self.differences.len().saturating_sub(MAX_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
 }
 
 /// The result of rebuilding one page of orders, from [`Orders::rebuild`].
@@ -111,10 +130,25 @@ impl<R: Role> Orders<'_, R> {
     /// # #[cfg(not(feature = "embedded"))] fn main() {}
     /// ```
     pub fn rebuild(&mut self, after: Option<Uuid>) -> Result<Rebuilt, Error> {
-        let histories = self.load_histories(after)?;
+        let ids = self.ids_after(after)?;
+        let is_full_page = i64::try_from(ids.len()) == Ok(PAGE);
+        let next = ids.last().copied().filter(|_| is_full_page);
+        Ok(Rebuilt { differing: self.rebuild_each(&ids)?, next })
+    }
+
+    /// Returns the ids of the page of orders after this one.
+    pub(crate) fn ids_after(&mut self, after: Option<Uuid>) -> QueryResult<Vec<Uuid>> {
+        let mut query = orders::table.select(orders::id).into_boxed::<Pg>();
+        if let Some(after) = after {
+            query = query.filter(orders::id.gt(after));
+        }
+        query.order(orders::id).limit(PAGE).load(self.conn)
+    }
+
+    /// Rebuilds these orders; returns those that differ.
+    pub(crate) fn rebuild_each(&mut self, ids: &[Uuid]) -> Result<Vec<DifferingOrder>, Error> {
+        let histories = self.load_histories(ids)?;
         let scale = widths::get(self.conn)?.prices;
-        let last = histories.last().map(|history| history.order.id);
-        let is_full_page = i64::try_from(histories.len()) == Ok(PAGE);
         let links = Links::load(self.conn, self.role, &histories)?;
         let mut differing = Vec::new();
         for history in histories {
@@ -125,22 +159,18 @@ impl<R: Role> Orders<'_, R> {
                 differing.push(DifferingOrder { order_id: history.order.id, differences });
             }
         }
-        Ok(Rebuilt { differing, next: last.filter(|_| is_full_page) })
+        Ok(differing)
     }
 
-    fn load_histories(&mut self, after: Option<Uuid>) -> Result<Vec<OrderHistory>, Error> {
-        let mut query = Order::query().into_boxed::<Pg>();
-        if let Some(after) = after {
-            query = query.filter(orders::id.gt(after));
-        }
-        let orders: Vec<Order> = query.order(orders::id).limit(PAGE).load(self.conn)?;
-        let ids: Vec<Uuid> = orders.iter().map(|order| order.id).collect();
+    fn load_histories(&mut self, ids: &[Uuid]) -> Result<Vec<OrderHistory>, Error> {
+        let orders: Vec<Order> =
+            Order::query().filter(orders::id.eq_any(ids)).order(orders::id).load(self.conn)?;
         let fills = Fill::query()
-            .filter(fills::order_id.eq_any(&ids))
+            .filter(fills::order_id.eq_any(ids))
             .order((fills::timestamp, fills::id))
             .load(self.conn)?;
         let log = ExecutionLog::query()
-            .filter(execution_logs::order_id.eq_any(&ids))
+            .filter(execution_logs::order_id.eq_any(ids))
             .order(execution_logs::sequence)
             .load(self.conn)?;
         let mut fills = group_by_order(fills, |fill: &Fill| fill.order_id);
