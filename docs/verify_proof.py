@@ -1,98 +1,107 @@
 """Verifies a proof of `blotter prove`, independently of the code that made it. Implements docs/seals.md.
 
-    pip install cryptography
-    python3 verify_proof.py proof.json PUBLIC_KEY
+    python3 verify_proof.py fill.tlog-proof PUBLIC_KEY
+
+Needs Python 3.8 or later and nothing else: Ed25519 (RFC 8032) is below, written to be read and not to be fast.
 """
 
 import json
 import sys
-from datetime import datetime, timezone
-from decimal import Decimal
-from hashlib import sha256
-from uuid import UUID
+from base64 import b64decode, b64encode
+from hashlib import sha256, sha512
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+class NotProven(Exception):
+    pass
 
 
 def check(holds, failure):
     # Not an assert statement, which python -O skips.
     if not holds:
-        sys.exit(f"not proven: {failure}")
+        raise NotProven(failure)
 
 
-def time(text):
-    passed = datetime.fromisoformat(text.replace("Z", "+00:00")) - EPOCH
-    return integer((passed.days * 86400 + passed.seconds) * 1_000_000 + passed.microseconds)
+def base64(text):
+    """Decodes base64 in its only valid notation."""
+    try:
+        decoded = b64decode(text, validate=True)
+    except ValueError as why:
+        raise NotProven(f"{text!r} is not base64") from why
+    check(b64encode(decoded).decode() == text, f"{text!r} is not base64")
+    return decoded
 
 
-def integer(value):
-    return value.to_bytes(8, "big", signed=True)
+def number(text):
+    """Decodes a decimal number in its only valid notation."""
+    check(text.isascii() and text.isdigit() and str(int(text)) == text, f"{text!r} is not a number")
+    return int(text)
 
 
-def decimal(text):
-    plain = format(Decimal(text), "f")
-    return (plain.rstrip("0").rstrip(".") if "." in plain else plain).encode()
+# Ed25519: the curve -x² + y² = 1 + D x² y² over the integers modulo P, whose base point B has the order L.
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
 
 
-def uuid(text):
-    return UUID(text).bytes
+def x_of(y, is_odd):
+    """Returns the x of the point with this y; none if there is none."""
+    squared = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(squared, (P + 3) // 8, P)
+    if (x * x - squared) % P:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    if (x * x - squared) % P or x == 0 and is_odd:
+        return None
+    return P - x if x % 2 != is_odd else x
 
 
-def boolean(value):
-    return bytes([value])
+def add(a, b):
+    """Adds two points in extended coordinates (x, y, z, t): x/z and y/z, with t = xy/z."""
+    s = (a[1] - a[0]) * (b[1] - b[0]) % P
+    t = (a[1] + a[0]) * (b[1] + b[0]) % P
+    u = 2 * D * a[3] * b[3] % P
+    v = 2 * a[2] * b[2] % P
+    e, f, g, h = t - s, v - u, v + u, t + s
+    return e * f % P, g * h % P, f * g % P, e * h % P
 
 
-def field(value):
-    return b"\x01" + len(value).to_bytes(4, "big") + value
+def times(factor, point):
+    product = (0, 1, 1, 0)
+    while factor:
+        if factor % 2:
+            product = add(product, point)
+        point = add(point, point)
+        factor //= 2
+    return product
 
 
-def pairs(value):
-    encoded = sorted((name.encode(), text.encode()) for name, text in value.items())
-    return b"".join(field(name) + field(text) for name, text in encoded)
+def point(encoded):
+    """Decodes a point: its y in 255 bits, least first, and one bit that says whether x is odd."""
+    bits = int.from_bytes(encoded, "little")
+    y, is_odd = bits % 2**255, bits >> 255
+    x = x_of(y, is_odd) if y < P else None
+    check(x is not None, "a point of the signature or of the key is not on the curve")
+    return x, y, 1, x * y % P
 
 
-# The letter of each record, and its fields in their order, with their types; text if none is given.
-RECORDS = {
-    "log": (b"L", "id:uuid order_id:uuid trader_id:uuid action status timestamp:time reason "
-            "retry_attempt:integer error_code created_at:time fill_id:uuid venue_order_id acted_by "
-            "acted_as break_id:uuid reported_at:time report_id:uuid"),
-    "terms": (b"O", "id:uuid trader_id:uuid symbol quantity:integer order_type price:decimal "
-              "stop_loss:decimal take_profit:decimal created_at:time expires_at:time side "
-              "client_order_id replaces:uuid root_id:uuid trading_day account time_in_force "
-              "limit_price:decimal currency received_at:time instructions:pairs"),
-    "fill": (b"F", "id:uuid order_id:uuid timestamp:time quantity_filled:integer price_at_fill:decimal "
-             "venue commission:decimal created_at:time trader_id:uuid execution_id amends:uuid "
-             "is_bust:boolean break_id:uuid root_id:uuid source rebate:decimal"),
-    "break": (b"B", "id:uuid reason detail order_id:uuid trader_id:uuid venue execution_id refers_to "
-              "is_bust:boolean timestamp:time quantity:decimal price:decimal commission:decimal raw "
-              "created_at:time acted_by acted_as client_order_id source rebate:decimal"),
-    "resolution": (b"R", "id:uuid break_id:uuid is_booked:boolean order_id:uuid trader_id:uuid "
-                   "fill_id:uuid reason created_at:time acted_by acted_as"),
-}
-KINDS = {"uuid": uuid, "time": time, "integer": integer, "decimal": decimal, "boolean": boolean,
-         "pairs": pairs, "": str.encode}
+B_Y = 4 * pow(5, P - 2, P) % P
+B = (x_of(B_Y, 0), B_Y, 1, x_of(B_Y, 0) * B_Y % P)
 
 
-def leaf(entry):
-    """Returns the leaf hash of an entry and the rows that it attests."""
-    content = b"\x01"
-    for name, (tag, fields) in RECORDS.items():
-        if name not in entry:
-            continue
-        content += tag + b"\x01"
-        for column in fields.split():
-            column, _, kind = column.partition(":")
-            value = entry[name][column]
-            content += b"\x00" if value is None else field(KINDS[kind](value))
-    return sha256(b"\x00" + content).digest()
+def is_signed(key, message, signature):
+    """Returns whether the signature of the message is one of this public key."""
+    r, s = signature[:32], int.from_bytes(signature[32:], "little")
+    if s >= L:
+        return False
+    k = int.from_bytes(sha512(r + key + message).digest(), "little") % L
+    left, right = times(s, B), add(point(r), times(k, point(key)))
+    return not ((left[0] * right[2] - right[0] * left[2]) % P or (left[1] * right[2] - right[1] * left[2]) % P)
 
 
 def root_from_proof(hash, index, leaves, proof):
     """Returns the root that an inclusion proof leads to (RFC 9162, 2.1.3.2)."""
+    check(index < leaves, "the tree has no such leaf")
     last = leaves - 1
-    for sibling in map(bytes.fromhex, proof):
+    for sibling in proof:
         check(last > 0, "the inclusion proof is too long")
         if index % 2 or index == last:
             hash = sha256(b"\x01" + sibling + hash).digest()
@@ -105,33 +114,64 @@ def root_from_proof(hash, index, leaves, proof):
     return hash
 
 
-def message(seal):
-    """Returns the message that is signed as the seal."""
-    return (
-        b"tradeblotter seal" + seal["scheme"].to_bytes(2, "big") + integer(seal["id"])
-        + bytes.fromhex(seal["previous"]) + integer(len(seal["covered"]))
-        + b"".join(integer(first) + integer(last) for first, last in seal["covered"])
-        + integer(seal["settled"]) + seal["entries"].to_bytes(4, "big") + bytes.fromhex(seal["root"])
-        + time(seal["sealed_at"]) + bytes.fromhex(seal["public_key"])
-    )
+def unique(pairs):
+    names = [name for name, _ in pairs]
+    check(len(set(names)) == len(names), "the record has a name twice")
+    return dict(pairs)
+
+
+def parse_record(line):
+    """Parses a record, which is JSON in one notation only."""
+    record = json.loads(line, object_pairs_hook=unique)
+    written = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    check(written == line, "the record is not in the notation of docs/seals.md")
+    check(record["scheme"] == 1, "the scheme of the record is not 1")
+    return record
+
+
+def verify(proof, public_key):
+    """Returns the record of a proof and the lines of the checkpoint."""
+    proof, _, note = proof.partition("\n\n")
+    form, extra, index, *path = proof.split("\n")
+    check(form == "c2sp.org/tlog-proof@v1", "it is not a proof")
+    check(extra.startswith("extra ") and index.startswith("index "), "it has no record or no index")
+    line = base64(extra[6:])
+    path = [base64(hash) for hash in path]
+    check(all(len(hash) == 32 for hash in path), "a hash has not 32 bytes")
+
+    text, _, signatures = note.rpartition("\n\n")
+    text += "\n"
+    origin, size, root, *_ = head = text.splitlines()
+    key = bytes.fromhex(public_key)
+    key_id = sha256(origin.encode() + b"\n\x01" + key).digest()[:4]
+    signed = False
+    for signature in signatures.splitlines():
+        dash, name, signature = signature.split(" ")
+        check(dash == "—", "a line after the empty one is not a signature")
+        signature = base64(signature)
+        if name == origin and signature[:4] == key_id:
+            signed = is_signed(key, text.encode(), signature[4:])
+            check(signed and len(signature) == 68, "the signature of the checkpoint does not hold")
+    check(signed, "the checkpoint is not signed with this key")
+
+    leaf = sha256(b"\x00" + line).digest()
+    root_of_proof = root_from_proof(leaf, number(index[6:]), number(size), path)
+    check(root_of_proof == base64(root), "the record is not what was sealed")
+    return parse_record(line.decode()), head
 
 
 def main(path, public_key):
-    proof = json.load(open(path))
-    entry, seal = proof["entry"], proof["seal"]
-    check(seal["scheme"] == 1, "the scheme of the seal is not 1")
-    check(seal["public_key"] == public_key, "the seal is signed with another key")
-    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
-    key.verify(bytes.fromhex(seal["signature"]), message(seal))
-    number = entry["log"]["sequence"]
-    covered = [n for first, last in seal["covered"] for n in range(first, last + 1)]
-    check(len(covered) == seal["entries"], "the seal states another number of entries")
-    check(number in covered, "the seal does not cover the entry")
-    root = root_from_proof(leaf(entry), covered.index(number), len(covered), proof["path"])
-    check(root.hex() == seal["root"], "the entry is not what was sealed")
-    print(f"entry {number} is as it was sealed at {seal['sealed_at']}")
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            record, head = verify(file.read(), public_key)
+    except (NotProven, OSError, ValueError, KeyError) as why:
+        sys.exit(f"not proven: {why}")
+    # ASCII: a terminal must not be told anything by the record.
+    print(json.dumps(record, indent=2))
+    print(f"is as it was sealed: {head[-1]!a} by {head[0]!a}")
 
 
-if len(sys.argv) != 3:
-    sys.exit("usage: verify_proof.py PROOF PUBLIC_KEY")
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: verify_proof.py PROOF PUBLIC_KEY")
+    main(*sys.argv[1:])

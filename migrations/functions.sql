@@ -330,6 +330,21 @@ END
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.blotter_number_row()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+BEGIN
+    PERFORM pg_catalog.pg_current_xact_id();
+    NEW.sequence := pg_catalog.nextval('execution_logs_sequence'::regclass);
+    RETURN NEW;
+END
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.blotter_order_rule(symbol text, client_order_id text, account text, order_type text, price numeric, stop_loss numeric, take_profit numeric, limit_price numeric, currency text, expires_at timestamp with time zone, received_at timestamp with time zone, trading_day date, instructions jsonb)
  RETURNS text
  LANGUAGE sql
@@ -1324,6 +1339,30 @@ BEGIN
         END IF;
     END IF;
     RETURN NULL;
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.seals_follow()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    last record;
+BEGIN
+    NEW.sealed_by := session_user;
+    SELECT id, origin, size, settled INTO last FROM seals ORDER BY id DESC LIMIT 1;
+    IF NEW.id > coalesce(last.id, 0) AND NOT (
+        NEW.id = coalesce(last.id, 0) + 1
+        AND NEW.origin = coalesce(last.origin, NEW.origin)
+        AND NEW.size = coalesce(last.size, 0) + octet_length(NEW.leaves) / 32
+        AND NEW.settled >= coalesce(last.settled, 0)
+    ) THEN
+        RAISE EXCEPTION 'seal % does not follow seal %', NEW.id, coalesce(last.id, 0)
+            USING ERRCODE = 'check_violation', TABLE = 'seals', CONSTRAINT = 'seals_follow';
+    END IF;
+    RETURN NEW;
 END
 $function$
 ;

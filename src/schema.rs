@@ -49,6 +49,8 @@ diesel::table! {
         acted_by -> Text,
         /// Database role it acted as
         acted_as -> Text,
+        /// Number in the sequence of the log, by which the row is sealed
+        sequence -> Int8,
     }
 }
 
@@ -103,6 +105,8 @@ diesel::table! {
         acted_by -> Text,
         /// Database role it acted as
         acted_as -> Text,
+        /// Number in the sequence of the log, by which the row is sealed
+        sequence -> Int8,
     }
 }
 
@@ -269,30 +273,34 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// Seals of the log: signed Merkle roots over its entries, each chained to the previous one
+    /// Seals: signed heads of one growing Merkle tree over the entries of the log, breaks, resolutions and traders
     seals (id) {
-        /// Number in the chain: 1, 2, 3 and so on
+        /// Number of the seal: 1, 2, 3 and so on
         id -> Int8,
-        /// Version of the scheme by which entries are hashed and seals are signed: see docs/seals.md
+        /// Version of the scheme by which these records are encoded: see docs/seals.md
         scheme -> Int2,
-        /// Numbers of the entries that this seal covers
+        /// Name of the tree, the same in each seal; also the name of the key
+        origin -> Text,
+        /// How many leaves the tree has with this seal
+        size -> Int8,
+        /// Numbers of the records that this seal covers
         covered -> Int8multirange,
-        /// Every entry up to this number is covered by this seal or an earlier one, and no further one will appear
+        /// Every record up to this number is covered by this seal or an earlier one, and no further one will appear
         settled -> Int8,
-        /// How many entries this seal covers
-        entries -> Int4,
-        /// The hash of each covered entry, 32 bytes, in the order of their numbers
+        /// The hash of each covered record, 32 bytes, in the order of their numbers
         leaves -> Bytea,
-        /// Root of the Merkle tree over these hashes (RFC 6962)
+        /// Roots of the perfect subtrees of the tree, 32 bytes each, the largest first: the next seal continues from them
+        frontier -> Bytea,
+        /// Root of the whole tree (RFC 6962)
         root -> Bytea,
-        /// Hash of the previous seal; zeros for the first
-        previous -> Bytea,
         /// When it was sealed, by the clock of the sealing program
         sealed_at -> Timestamptz,
         /// The Ed25519 public key that verifies the signature
         public_key -> Bytea,
-        /// Ed25519 signature over the seal without its leaves: see docs/seals.md
+        /// Ed25519 signature over the tree head: see docs/seals.md
         signature -> Bytea,
+        /// Login that inserted the seal
+        sealed_by -> Text,
     }
 }
 
@@ -306,6 +314,8 @@ diesel::table! {
         name -> Varchar,
         /// Registered
         created_at -> Timestamptz,
+        /// Number in the sequence of the log, by which the row is sealed
+        sequence -> Int8,
     }
 }
 

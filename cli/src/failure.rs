@@ -19,6 +19,8 @@ pub enum Failure {
     Usage(String),
     /// The command failed. `None` if it has printed the reason already.
     Failed(Option<String>),
+    /// The command failed for a reason that may pass by itself; one that keeps running tries again.
+    Passing(String),
     /// The reader of standard output closed it. This is not an error: `blotter log | head` is normal.
     OutputClosed,
     /// The command that `blotter sandbox` ran ended with this exit code.
@@ -32,6 +34,7 @@ impl Failure {
             Self::OutputClosed => return ExitCode::SUCCESS,
             Self::Exit(code) => (code, None),
             Self::Failed(reason) => (FAILED, reason),
+            Self::Passing(reason) => (FAILED, Some(reason)),
             Self::Usage(reason) => (USAGE, Some(reason)),
         };
         if let Some(reason) = reason {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 use tradeblotter::Error;
-use tradeblotter::audit::SealKey;
+use tradeblotter::audit::{SealKey, VerifierKey};
 
 use crate::failure::Failure;
 use crate::terminal::Output;
@@ -24,7 +24,7 @@ Example:
   blotter key new seal.key")]
     New(KeyFile),
     /// Print the public key of a key file
-    Show(KeyFile),
+    Show(Show),
 }
 
 #[derive(Args)]
@@ -34,13 +34,29 @@ pub struct KeyFile {
     file: PathBuf,
 }
 
+#[derive(Args)]
+pub struct Show {
+    #[command(flatten)]
+    file: KeyFile,
+    /// Print the key with this name of the tree, in the notation NAME+ID+KEY that public tools take [default: the
+    /// key as hexadecimal digits]
+    #[arg(long, value_name = "NAME")]
+    origin: Option<String>,
+}
+
 impl Key {
     pub fn run(&self, out: &mut Output) -> Result<(), Failure> {
-        let key = match self {
-            Self::New(key) => SealKey::create(&key.file)?,
-            Self::Show(key) => SealKey::read(&key.file)?,
-        };
-        Ok(writeln!(out, "{}", key.public())?)
+        match self {
+            Self::New(file) => writeln!(out, "{}", SealKey::create(&file.file)?.public())?,
+            Self::Show(show) => {
+                let key = SealKey::read(&show.file.file)?.public();
+                match &show.origin {
+                    Some(origin) => writeln!(out, "{}", VerifierKey::of_log(origin, key)?)?,
+                    None => writeln!(out, "{key}")?,
+                }
+            }
+        }
+        Ok(())
     }
 }
 

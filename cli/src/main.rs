@@ -3,6 +3,7 @@
 
 mod arguments;
 mod breaks;
+mod checkpoint;
 mod database;
 mod demo;
 mod expire;
@@ -191,20 +192,39 @@ Example:
     /// Make or show a key for signing seals
     #[command(subcommand)]
     Key(key::Key),
-    /// Seal the log: sign the entries that are committed and not sealed yet
+    /// Seal the records that are committed and not sealed yet
     ///
-    /// Each seal is a signed Merkle root over these entries, chained to the seal before. Prints one line
-    /// for each new seal, and nothing if there is nothing to seal. Sealing does not slow down writers.
-    /// Needs a login that is a member of blotter_auditor.
+    /// A record is a log entry with the order terms or the fill that it attests, a break, a resolution or a trader.
+    /// Each seal appends their hashes to one growing Merkle tree and signs its root. Prints one line for each new
+    /// seal, and nothing if there is nothing to seal. Sealing does not slow down writers. The last seal is verified
+    /// before another is made. Needs a login that is a member of blotter_auditor.
     #[command(after_long_help = "\
-Example:
-  blotter seal --key seal.key --checkpoint-file seals.jsonl --every 60s")]
+Exit status:
+  0  everything that is committed is sealed
+  1  the last seal does not verify, transactions stay open for longer than --max-stall, or the database or a
+     file returned an error; with --every, a lost connection only delays the next seal
+  2  the command line is wrong
+
+Examples:
+  blotter seal --key seal.key --checkpoint-file checkpoints.txt --every 60s
+  blotter seal --key seal.key --checkpoint-file checkpoints.txt --witness-file cosigned.txt --witness-key KEY")]
     Seal(seal::Seal),
-    /// Verify the log against its seals, and print each finding
+    /// Print the last checkpoint, or the request that asks a witness to cosign it
     ///
-    /// One line for each entry that was altered, removed, added or moved, each broken link of the chain of
-    /// seals, and each seal that is in the checkpoint file and not in the database; then a one-line
-    /// summary. Needs a login that is a member of blotter_auditor or blotter_compliance.
+    /// A checkpoint is a published seal: a signed note with the size and the root of the tree
+    /// (c2sp.org/tlog-checkpoint). Needs a login that is a member of blotter_auditor or blotter_compliance.
+    #[command(after_long_help = "\
+Examples:
+  blotter checkpoint
+  blotter checkpoint --old-size 1356 | curl --data-binary @- https://witness.example/add-checkpoint")]
+    Checkpoint(checkpoint::Checkpoint),
+    /// Verify the whole store, and print each finding
+    ///
+    /// One line for each difference, which says what check has found it: the schema; each record that was altered,
+    /// removed, added or moved after it was sealed; each seal that does not continue the tree, and each that is in
+    /// the checkpoint file and not in the database; each order and each fill that no entry attests; each order whose status or totals
+    /// its entries and fills do not give. Then a one-line summary. Needs a login that is a member of blotter_auditor or
+    /// blotter_compliance.
     #[command(after_long_help = "\
 Exit status:
   0  no findings: everything is as it was sealed
@@ -212,19 +232,20 @@ Exit status:
   2  the command line is wrong
 
 Example:
-  blotter verify --public-key KEY --checkpoint-file seals.jsonl")]
+  blotter verify --public-key KEY --checkpoint-file checkpoints.txt --max-unsealed-age 5min")]
     Verify(verify::Verify),
-    /// Write a proof that one entry of the log was sealed
+    /// Write a proof that one record was sealed
     ///
-    /// The proof is a JSON file that `blotter verify-proof` checks without the database. Needs a login that
-    /// is a member of blotter_auditor or blotter_compliance.
+    /// The proof (c2sp.org/tlog-proof) holds the record and the checkpoint; `blotter verify-proof` and other
+    /// programs check it without the database. Needs a login that is a member of blotter_auditor or
+    /// blotter_compliance.
     #[command(after_long_help = "\
 Example:
-  blotter prove UUID -o proof.json")]
+  blotter prove UUID -o fill.tlog-proof")]
     Prove(prove::Prove),
     /// Check a proof that `blotter prove` wrote; needs no database
     ///
-    /// Prints the entry, the fill that it records and the seal.
+    /// Prints the rows of the record and the seal.
     #[command(after_long_help = "\
 Exit status:
   0  the proof is valid
@@ -232,7 +253,7 @@ Exit status:
   2  the command line is wrong
 
 Example:
-  blotter verify-proof proof.json --public-key KEY")]
+  blotter verify-proof fill.tlog-proof --public-key KEY")]
     VerifyProof(verify_proof::VerifyProof),
 }
 
@@ -257,8 +278,9 @@ fn main() -> ExitCode {
         Command::Widen(command) => command.run(&database, &mut out),
         Command::Key(command) => command.run(&mut out),
         Command::Seal(command) => command.run(&database, &mut out),
+        Command::Checkpoint(command) => command.run(&database, &mut out),
         Command::Verify(command) => command.run(&database, &mut out),
-        Command::Prove(command) => command.run(&database, &mut out.data()),
+        Command::Prove(command) => command.run(&database, &mut out),
         Command::VerifyProof(command) => command.run(&mut out),
         Command::Sandbox(command) => command.run(),
     };

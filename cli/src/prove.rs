@@ -1,33 +1,33 @@
-//! `blotter prove`: writes the proof that one entry of the log was sealed.
+//! `blotter prove`: writes the proof that one record was sealed.
 
-use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use tradeblotter::files;
 use uuid::Uuid;
 
 use crate::database::Database;
 use crate::failure::Failure;
+use crate::terminal::Output;
 
 #[derive(Args)]
 pub struct Prove {
-    /// Entry of the log (id), as `blotter log --format json` prints it
-    #[arg(value_name = "LOG_ID")]
+    /// Record to prove: the id of a log entry, as `blotter log --format json` prints it, of a break, a resolution or a
+    /// trader
+    #[arg(value_name = "ID")]
     id: Uuid,
-    /// File to write the proof to [default: standard output]
+    /// New file to write the proof to [default: standard output]
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
 }
 
 impl Prove {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let session = database.auditing()?;
-        let json = session.snapshot(|tx| tx.seals().prove(self.id))?.to_json()?;
+        let proof = session.snapshot(|tx| tx.seals().prove(self.id))?.to_string();
         match &self.output {
-            None => Ok(writeln!(out, "{json}")?),
-            Some(path) => fs::write(path, json + "\n")
-                .map_err(|why| Failure::Failed(Some(format!("{}: {why}", path.display())))),
+            None => Ok(write!(out.data(), "{proof}")?),
+            Some(path) => Ok(files::write_new(path, proof.as_bytes())?),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueHint};
 use tradeblotter::Filter;
+use tradeblotter::audit::PublicKey;
 use tradeblotter::report::{self, Format, Manifest};
 use uuid::Uuid;
 
@@ -37,6 +38,9 @@ pub struct Report {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     #[arg(default_value = "60s")]
     wait: Duration,
+    /// Public key that seals may be signed with, as `blotter key` prints it; may be repeated [default: any]
+    #[arg(long = "public-key", value_name = "KEY")]
+    public_keys: Vec<PublicKey>,
     /// File to write, which must not exist; its manifest is FILE.manifest.json
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: PathBuf,
@@ -56,7 +60,7 @@ impl Report {
             ..Filter::default()
         };
         let progress = progress::bar("rows");
-        let report = report::Report { filter, format: self.format };
+        let report = report::Report { filter, format: self.format, public_keys: &self.public_keys };
         let manifest = report.write(&session, &self.output, |done, of| {
             progress.set_length(of);
             progress.set_position(done);

@@ -1,17 +1,21 @@
-//! `blotter seal`: seals the log once, or at an interval.
+//! `blotter seal`: seals the records once, or at an interval.
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
 use clap::{Args, ValueHint};
 use tradeblotter::Session;
-use tradeblotter::audit::{CheckpointWriter, SealKey};
+use tradeblotter::audit::{
+    CheckpointFile, CheckpointWriter, PublicKey, SealKey, SealOptions, Stall, VerifierKey,
+};
 use tradeblotter::role::Auditor;
 
 use crate::database::Database;
 use crate::failure::Failure;
+use crate::terminal::eprintln;
 use crate::{key, output};
 
 #[derive(Args)]
@@ -27,49 +31,143 @@ pub struct Seal {
     /// environment variable BLOTTER_SEAL_KEY]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     key: Option<PathBuf>,
+    /// Public key that earlier seals are signed with, after the key was changed; may be repeated
+    #[arg(long = "earlier-key", value_name = "KEY")]
+    earlier_keys: Vec<PublicKey>,
+    /// Name of the tree, for the first seal: a URL without a scheme that no other log has, for example
+    /// example.com/blotter [default: tradeblotter/ and the beginning of the hash of the public key]
+    #[arg(long, value_name = "NAME")]
+    origin: Option<String>,
+    /// Fail if open transactions keep the settled number from advancing for this long
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = humantime::parse_duration,
+        default_value = "10min"
+    )]
+    max_stall: Duration,
+    /// File of cosigned checkpoints, as witnesses return them, to add to the checkpoint file [default: none]
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath,
+        requires_all = ["checkpoint_file", "witness_keys"]
+    )]
+    witness_file: Option<PathBuf>,
+    /// Key of a witness whose cosignatures are added, in the notation NAME+ID+KEY; may be repeated
+    #[arg(
+        long = "witness-key",
+        id = "witness_keys",
+        value_name = "KEY",
+        requires = "witness_file"
+    )]
+    witnesses: Vec<VerifierKey>,
 }
 
 impl Seal {
     pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
         let key = key::find(self.key.as_ref())?;
+        let options = SealOptions {
+            origin: self.origin.clone(),
+            earlier_keys: self.earlier_keys.clone(),
+            ..SealOptions::default()
+        };
         let session = database.auditor()?;
-        let mut file = self.checkpoint_file.as_deref().map(CheckpointWriter::open).transpose()?;
-        // Seals that the last run made before it was stopped and could append them.
-        update(&session, &mut file)?;
+        let mut file = match &self.checkpoint_file {
+            Some(path) => {
+                let keys = [&[key.public()], self.earlier_keys.as_slice()].concat();
+                Some(CheckpointWriter::open(path, keys)?)
+            }
+            None => None,
+        };
         loop {
-            seal(&session, &key, &mut file, out)?;
-            let Some(every) = self.every else { return Ok(()) };
+            let sealed = self.seal(&session, &key, &options, &mut file, out);
+            let Some(every) = self.every else { return sealed };
+            match sealed {
+                Err(Failure::Passing(why)) => {
+                    eprintln!("warning: {why}; trying again in {every:?}")
+                }
+                sealed => sealed?,
+            }
             thread::sleep(every);
         }
     }
-}
 
-/// Seals all entries that are committed and not sealed yet.
-fn seal(
-    session: &Session<Auditor>,
-    key: &SealKey,
-    file: &mut Option<CheckpointWriter>,
-    out: &mut impl Write,
-) -> Result<(), Failure> {
-    while let Some(seal) = session.transaction(|tx| tx.seals().seal(key))? {
-        update(session, file)?;
-        writeln!(
-            out,
-            "seal {}: {}, {}; {}",
-            seal.id,
-            output::counted(seal.entries, "entry", "entries"),
-            seal.covered,
-            seal.hash()
-        )?;
-        out.flush()?;
+    /// Seals all records that are committed and not sealed yet.
+    fn seal(
+        &self,
+        session: &Session<Auditor>,
+        key: &SealKey,
+        options: &SealOptions,
+        file: &mut Option<CheckpointWriter>,
+        out: &mut impl Write,
+    ) -> Result<(), Failure> {
+        // Seals that the last run made before it was stopped and could append them.
+        append_new(session, file)?;
+        loop {
+            let sealing =
+                session.transaction(|tx| tx.seals().seal(key, options)).map_err(passing)?;
+            append_new(session, file)?;
+            if let Some(stall) = &sealing.stall {
+                self.check(stall)?;
+            }
+            let Some(seal) = sealing.seal else { break };
+            writeln!(
+                out,
+                "seal {}: {}, {}; {} in the tree, root {}",
+                seal.id,
+                output::counted(seal.records(), "record", "records"),
+                seal.covered,
+                seal.size,
+                seal.root
+            )?;
+            out.flush()?;
+        }
+        self.append_cosigned(file)
     }
-    Ok(())
+
+    /// Adds the cosignatures of the witnesses to the checkpoint file.
+    fn append_cosigned(&self, file: &mut Option<CheckpointWriter>) -> Result<(), Failure> {
+        if let (Some(file), Some(cosigned)) = (file, &self.witness_file) {
+            file.append_cosigned(&CheckpointFile::read(cosigned)?, &self.witnesses)?;
+        }
+        Ok(())
+    }
+
+    /// Fails if the settled number has not advanced for too long.
+    fn check(&self, stall: &Stall) -> Result<(), Failure> {
+        let (Some(since), Ok(most)) = (stall.since, TimeDelta::from_std(self.max_stall)) else {
+            return Ok(());
+        };
+        if Utc::now() - since <= most {
+            return Ok(());
+        }
+        let transactions: Vec<_> = stall.transactions.iter().map(ToString::to_string).collect();
+        Err(Failure::Failed(Some(format!(
+            "records are sealed, but since {} none is settled, because transactions that have written are still \
+             open: {}; end them, for example with SELECT pg_terminate_backend(PID)",
+            since.format("%Y-%m-%d %H:%M:%S UTC"),
+            transactions.join("; ")
+        ))))
+    }
 }
 
 /// Appends the seals that the checkpoint file lacks.
-fn update(session: &Session<Auditor>, file: &mut Option<CheckpointWriter>) -> Result<(), Failure> {
-    if let Some(file) = file {
-        file.append_new(session)?;
+fn append_new(
+    session: &Session<Auditor>,
+    file: &mut Option<CheckpointWriter>,
+) -> Result<(), Failure> {
+    match file {
+        Some(file) => file.append_new(session).map(drop).map_err(passing),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Tells errors that pass by themselves from others: a lost connection, and another sealer at the same time.
+fn passing(error: tradeblotter::Error) -> Failure {
+    if error.is_connection() || error.is_duplicate() {
+        Failure::Passing(error.to_string())
+    } else {
+        error.into()
+    }
 }

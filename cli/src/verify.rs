@@ -2,10 +2,11 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use tradeblotter::audit::{
-    CheckpointFile, PublicKey, Verified, VerifyEvent, VerifyFrom, VerifyOptions,
+    CheckpointFile, PublicKey, Verified, VerifierKey, VerifyEvent, VerifyFrom, VerifyOptions,
 };
 
 use crate::database::Database;
@@ -23,10 +24,17 @@ pub struct Verify {
     /// log that was sealed again with another key goes unnoticed
     #[arg(long = "public-key", value_name = "KEY")]
     public_keys: Vec<PublicKey>,
-    /// First seal whose entries to read: its number, or the first at or after this time (RFC 3339, or
-    /// YYYY-MM-DD for midnight UTC). The chain of all seals is checked in any case [default: the first]
+    /// First seal whose records to read: its number, or the first at or after this time (RFC 3339, or
+    /// YYYY-MM-DD for midnight UTC). Everything else is checked in whole in any case [default: the first]
     #[arg(long, value_name = "N|TIME", value_parser = verify_from)]
     from: Option<VerifyFrom>,
+    /// Fail if a record is older than this and not sealed yet, for example 5min [default: any age]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    max_unsealed_age: Option<Duration>,
+    /// Key of a witness whose cosignatures in the checkpoint file must verify, in the notation NAME+ID+KEY; may be
+    /// repeated
+    #[arg(long = "witness-key", value_name = "KEY", requires = "checkpoint_file")]
+    witnesses: Vec<VerifierKey>,
 }
 
 /// Parses the number of a seal, or a time.
@@ -59,12 +67,14 @@ impl Verify {
             public_keys: self.public_keys.clone(),
             checkpoint_file,
             from: self.from,
+            max_unsealed_age: self.max_unsealed_age,
+            witnesses: self.witnesses.clone(),
         };
-        let progress = progress::bar("entries");
+        let progress = progress::bar("records");
         let verified = session.snapshot(|tx| {
             tx.seals().verify(&options, |event| match event {
-                VerifyEvent::Started(entries) => progress.set_length(entries),
-                VerifyEvent::Checked(entries) => progress.inc(entries),
+                VerifyEvent::Started(records) => progress.set_length(records),
+                VerifyEvent::Checked(records) => progress.inc(records),
                 // A closed output must not change the exit code.
                 VerifyEvent::Found(finding) => progress.suspend(|| {
                     let _ = writeln!(out, "{finding}");
@@ -78,6 +88,14 @@ impl Verify {
                  file appends it"
             );
         }
+        if !self.witnesses.is_empty() {
+            match verified.last_cosigned {
+                Some(seal) => {
+                    eprintln!("note: the last seal that a witness has cosigned is seal {seal}")
+                }
+                None => eprintln!("warning: no witness has cosigned a seal"),
+            }
+        }
         let _ = writeln!(out, "{}", summary(&verified));
         if verified.findings == 0 { Ok(()) } else { Err(Failure::Failed(None)) }
     }
@@ -85,13 +103,19 @@ impl Verify {
 
 /// Returns the result in one line.
 fn summary(verified: &Verified) -> String {
-    let Verified { seals, entries, unsealed, findings, .. } = verified;
+    let Verified { seals, records, orders, unsealed, findings, .. } = verified;
     let seals = counted(*seals, "seal", "seals");
-    let entries = counted(*entries, "entry", "entries");
-    let unsealed = counted(*unsealed, "entry", "entries");
+    let records = counted(*records, "record", "records");
+    let orders = counted(*orders, "order", "orders");
     let result = match findings {
         0 => "no findings".to_owned(),
         many => counted(*many, "finding", "findings"),
     };
-    format!("{seals}, {entries}: {result}; {unsealed} not sealed yet")
+    let unsealed = counted(*unsealed, "record", "records");
+    let numbers = match verified.unsealed_numbers {
+        Some((first, last)) if first < last => format!(", with numbers from {first} to {last}"),
+        Some((number, _)) => format!(", with the number {number}"),
+        None => String::new(),
+    };
+    format!("{seals}, {records}, {orders}: {result}; {unsealed} not sealed yet{numbers}")
 }

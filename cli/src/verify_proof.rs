@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use serde_json::Value;
 use tradeblotter::audit::{Proof, PublicKey};
 
 use crate::failure::Failure;
@@ -14,7 +15,7 @@ pub struct VerifyProof {
     /// Proof file, as `blotter prove` writes it
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: PathBuf,
-    /// Public key that the seal may be signed with, as `blotter key` prints it; may be repeated
+    /// Public key that the checkpoint may be signed with, as `blotter key` prints it; may be repeated
     #[arg(long = "public-key", value_name = "KEY", required = true)]
     public_keys: Vec<PublicKey>,
 }
@@ -25,24 +26,37 @@ impl VerifyProof {
             Failure::Failed(Some(format!("{}: {why}", self.file.display())))
         };
         let text = fs::read_to_string(&self.file).map_err(|why| failed(&why))?;
-        let proof = Proof::from_json(&text).map_err(|why| failed(&why))?;
-        proof.verify(&self.public_keys).map_err(|why| failed(&why))?;
-        let Proof { entry, seal, .. } = &proof;
-        let log = &entry.log;
-        writeln!(
-            out,
-            "valid: entry {} of the log, {} of order {}",
-            log.sequence, log.action, log.order_id
-        )?;
-        if let Some(fill) = &entry.fill {
-            let what = if fill.is_bust { "bust" } else { "fill" };
-            writeln!(
-                out,
-                "  {what} {}: {} at {}",
-                fill.id, fill.quantity_filled, fill.price_at_fill
-            )?;
+        let proof: Proof = text.parse().map_err(|why| failed(&why))?;
+        let key = proof.verify(&self.public_keys).map_err(|why| failed(&why))?;
+        let record: Value = serde_json::from_str(proof.record()).map_err(|why| failed(&why))?;
+        let head = proof.checkpoint().head();
+        writeln!(out, "valid: record {} of {}", value(&record, "number"), head.origin)?;
+        print(out, &record)?;
+        writeln!(out, "sealed at {}, with seal {}", head.sealed_at, head.seal)?;
+        Ok(writeln!(out, "signed with {key}")?)
+    }
+}
+
+/// Prints each row of the record, with the fields that are not null.
+fn print(out: &mut impl Write, record: &Value) -> Result<(), Failure> {
+    for (name, row) in record.as_object().into_iter().flatten() {
+        let Some(fields) = row.as_object() else { continue };
+        writeln!(out, "{name}:")?;
+        for (field, content) in fields.iter().filter(|(_, content)| !content.is_null()) {
+            writeln!(out, "  {field}: {}", text(content))?;
         }
-        writeln!(out, "  sealed at {}, with seal {}", seal.sealed_at, seal.id)?;
-        Ok(writeln!(out, "  signed with {}", seal.public_key)?)
+    }
+    Ok(())
+}
+
+fn value(record: &Value, name: &str) -> String {
+    record.get(name).map(text).unwrap_or_default()
+}
+
+/// Returns a value as text: a string without its quotation marks.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }

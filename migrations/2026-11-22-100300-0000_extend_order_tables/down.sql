@@ -14,7 +14,7 @@ BEGIN
     IF obj_description(to_regclass(format('%I.traders', current_schema())), 'pg_class')
         = 'Traders, the owners of orders (table created by tradeblotter)'
     THEN
-        ALTER TABLE traders DROP CONSTRAINT ck_traders_created_at_readable;
+        ALTER TABLE traders DROP CONSTRAINT ck_traders_created_at_readable, DROP COLUMN sequence;
     END IF;
 END
 $$;

@@ -102,7 +102,8 @@ COMMENT ON COLUMN execution_logs.reported_at IS
 COMMENT ON COLUMN execution_logs.report_id IS
     'Id of the report that the action was read from, unique per order: the same report adds no second entry';
 
--- A gap is no proof of a missing entry: refused and rolled-back statements leave gaps.
+-- A gap is no proof of a missing entry: refused and rolled-back statements leave gaps, and breaks, their
+-- resolutions and traders have numbers of the same sequence.
 CREATE SEQUENCE execution_logs_sequence OWNED BY execution_logs.sequence;
 
 DO $$
@@ -113,6 +114,11 @@ BEGIN
     THEN
         ALTER TABLE traders ADD CONSTRAINT ck_traders_created_at_readable
             CHECK (created_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00');
+        ALTER TABLE traders
+            ADD COLUMN sequence bigint NOT NULL,
+            ADD CONSTRAINT ck_traders_sequence_bounded CHECK (sequence BETWEEN 1 AND 9007199254740991),
+            ADD CONSTRAINT uq_traders_sequence UNIQUE (sequence);
+        COMMENT ON COLUMN traders.sequence IS 'Number in the sequence of the log, by which the row is sealed';
     END IF;
 END
 $$;

@@ -59,7 +59,9 @@ CREATE TABLE breaks (
         venue || source || coalesce(client_order_id, '') || coalesce(execution_id, '')
             || coalesce(refers_to, '') !~ '[\u0001-\u001F\u007F-\u009F]'
     ),
-    CONSTRAINT ck_breaks_raw_short CHECK (char_length(raw) <= 65536)
+    sequence bigint NOT NULL CONSTRAINT uq_breaks_sequence UNIQUE,
+    CONSTRAINT ck_breaks_raw_short CHECK (char_length(raw) <= 65536),
+    CONSTRAINT ck_breaks_sequence_bounded CHECK (sequence BETWEEN 1 AND 9007199254740991)
 );
 
 COMMENT ON TABLE breaks IS
@@ -86,6 +88,7 @@ COMMENT ON COLUMN breaks.raw IS 'The message as received';
 COMMENT ON COLUMN breaks.created_at IS 'Recorded';
 COMMENT ON COLUMN breaks.acted_by IS 'Login that recorded it';
 COMMENT ON COLUMN breaks.acted_as IS 'Database role it acted as';
+COMMENT ON COLUMN breaks.sequence IS 'Number in the sequence of the log, by which the row is sealed';
 
 -- No foreign key on fill_id: only the database writes it, and it inserts this row before the fill.
 CREATE TABLE break_resolutions (
@@ -103,9 +106,11 @@ CREATE TABLE break_resolutions (
     acted_as text NOT NULL DEFAULT coalesce(
         nullif(current_setting('role'), 'none'), session_user
     ),
+    sequence bigint NOT NULL CONSTRAINT uq_break_resolutions_sequence UNIQUE,
     -- Shorter than the log's limit: the log entry puts a prefix before it.
     CONSTRAINT ck_break_resolutions_reason_short CHECK (char_length(reason) <= 900),
-    CONSTRAINT ck_break_resolutions_reason_not_blank CHECK (reason ~ '[^[:space:]]')
+    CONSTRAINT ck_break_resolutions_reason_not_blank CHECK (reason ~ '[^[:space:]]'),
+    CONSTRAINT ck_break_resolutions_sequence_bounded CHECK (sequence BETWEEN 1 AND 9007199254740991)
 );
 
 COMMENT ON TABLE break_resolutions IS 'Resolutions of breaks: booked as a fill, or dismissed';
@@ -120,6 +125,7 @@ COMMENT ON COLUMN break_resolutions.reason IS 'Why, in words';
 COMMENT ON COLUMN break_resolutions.created_at IS 'Recorded';
 COMMENT ON COLUMN break_resolutions.acted_by IS 'Login that resolved it';
 COMMENT ON COLUMN break_resolutions.acted_as IS 'Database role it acted as';
+COMMENT ON COLUMN break_resolutions.sequence IS 'Number in the sequence of the log, by which the row is sealed';
 
 -- An execution that is reported again is the same break. Without an execution id that cannot be decided. Totals
 -- and actions with the same content as an execution are breaks of their own. Trader and client order id stand for

@@ -3,3 +3,4 @@
 CALL blotter_permit_revert();
 
 DROP TABLE seals;
+DROP FUNCTION seals_follow();

@@ -17,7 +17,8 @@ BEGIN
     IF obj_description(to_regclass(format('%I.traders', current_schema())), 'pg_class')
         = 'Traders, the owners of orders (table created by tradeblotter)'
     THEN
-        REVOKE ALL ON traders FROM blotter_trader, blotter_engine, blotter_compliance;
+        REVOKE ALL ON traders FROM blotter_trader, blotter_engine, blotter_compliance, blotter_auditor;
+        DROP POLICY traders_auditor_reads ON traders;
         DROP POLICY traders_compliance_reads ON traders;
         DROP POLICY traders_engine_registers ON traders;
         DROP POLICY traders_engine_reads ON traders;

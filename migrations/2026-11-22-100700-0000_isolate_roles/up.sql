@@ -7,7 +7,7 @@
 --   breaks     | own: read              | read, insert  | read       | read          | read
 --   resolutions| own: read              | read, insert  | read       | read          | read
 --   seals      |                        |               | read       | read, insert  |
---   traders    | itself: read           | read, insert  | read       |               |
+--   traders    | itself: read           | read, insert  | read       | read          |
 --
 -- Nobody holds DELETE or TRUNCATE, and only blotter_ledger holds UPDATE, on derived columns of orders.
 --
@@ -145,7 +145,8 @@ BEGIN
             WITH CHECK (true);
         CREATE POLICY traders_compliance_reads ON traders FOR SELECT TO blotter_compliance
             USING (true);
-        GRANT SELECT ON traders TO blotter_trader, blotter_engine, blotter_compliance;
+        CREATE POLICY traders_auditor_reads ON traders FOR SELECT TO blotter_auditor USING (true);
+        GRANT SELECT ON traders TO blotter_trader, blotter_engine, blotter_compliance, blotter_auditor;
         GRANT INSERT ON traders TO blotter_engine;
     END IF;
     -- Lets a backend check that the schema has the migrations that it was built for.

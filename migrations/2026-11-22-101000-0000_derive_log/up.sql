@@ -1,6 +1,6 @@
 -- Promises that an action in the log moves its order, that only possible actions are logged, and that each
 -- entry has an id and a number of the database's choice, a time later than the previous one of its order, and
--- the login that acted.
+-- the login that acted. A trader has a number of the same sequence.
 
 CALL blotter_lend_ledger();
 
@@ -176,6 +176,31 @@ CREATE TRIGGER execution_logs_derive BEFORE INSERT ON execution_logs
     FOR EACH ROW WHEN (current_user <> 'blotter_ledger')
     EXECUTE FUNCTION execution_logs_derive();
 
+-- Gives a row that is no entry its number. It takes a transaction id first, as the writers of entries have one by
+-- the time they draw a number: a seal waits for the transactions that have one, and knows then that no lesser
+-- number is still to come.
+CREATE FUNCTION blotter_number_row() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    PERFORM pg_catalog.pg_current_xact_id();
+    NEW.sequence := pg_catalog.nextval('execution_logs_sequence'::regclass);
+    RETURN NEW;
+END
+$$;
+
+DO $$
+BEGIN
+    -- A host application's own `traders` table is left as it is.
+    IF obj_description(to_regclass(format('%I.traders', current_schema())), 'pg_class')
+        = 'Traders, the owners of orders (table created by tradeblotter)'
+    THEN
+        -- Prevents a trader whose name no seal covers.
+        CREATE TRIGGER traders_number BEFORE INSERT ON traders
+            FOR EACH ROW EXECUTE FUNCTION blotter_number_row();
+    END IF;
+END
+$$;
+
 CALL blotter_settle_ledger(
-    'execution_logs_require_order', 'blotter_action_rule', 'blotter_refuse_action', 'execution_logs_derive'
+    'execution_logs_require_order', 'blotter_action_rule', 'blotter_refuse_action', 'execution_logs_derive',
+    'blotter_number_row'
 );

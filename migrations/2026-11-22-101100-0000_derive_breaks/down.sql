@@ -3,8 +3,10 @@
 CALL blotter_permit_revert();
 
 DROP TRIGGER break_resolutions_book ON break_resolutions;
+DROP TRIGGER break_resolutions_number ON break_resolutions;
 DROP TRIGGER break_resolutions_stamp ON break_resolutions;
 DROP TRIGGER breaks_log ON breaks;
+DROP TRIGGER breaks_number ON breaks;
 DROP TRIGGER breaks_stamp ON breaks;
 
 CALL blotter_lend_ledger();

@@ -268,6 +268,10 @@ $$;
 CREATE TRIGGER breaks_stamp BEFORE INSERT ON breaks
     FOR EACH ROW EXECUTE FUNCTION breaks_stamp();
 
+-- Prevents a break that no seal covers, or that has a number of the client's choice.
+CREATE TRIGGER breaks_number BEFORE INSERT ON breaks
+    FOR EACH ROW EXECUTE FUNCTION blotter_number_row();
+
 -- Prevents a refused execution that is missing from the log of its order.
 CREATE TRIGGER breaks_log AFTER INSERT ON breaks
     FOR EACH ROW WHEN (NEW.order_id IS NOT NULL) EXECUTE FUNCTION breaks_log();
@@ -275,6 +279,10 @@ CREATE TRIGGER breaks_log AFTER INSERT ON breaks
 -- Prevents a resolution that carries another author or time than the true one, or a fill of another execution.
 CREATE TRIGGER break_resolutions_stamp BEFORE INSERT ON break_resolutions
     FOR EACH ROW EXECUTE FUNCTION break_resolutions_stamp();
+
+-- Prevents a resolution that no seal covers, or that has a number of the client's choice.
+CREATE TRIGGER break_resolutions_number BEFORE INSERT ON break_resolutions
+    FOR EACH ROW EXECUTE FUNCTION blotter_number_row();
 
 -- Prevents a booked break without a fill, and a resolution that is missing from the log of its order.
 CREATE TRIGGER break_resolutions_book AFTER INSERT ON break_resolutions

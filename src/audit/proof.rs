@@ -1,147 +1,280 @@
-//! Proofs that one entry was sealed, verifiable without the database.
+//! Proofs that one record was sealed, and that the tree only grew, verifiable without the database.
 
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use base64ct::{Base64, Encoding};
 use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::bytes::Hash;
-use super::entry::AttestedEntry;
+use super::checkpoint::Checkpoint;
 use super::key::PublicKey;
-use super::seal::{SCHEME, Seal, Seals};
-use super::tree;
+use super::note::MAX_NOTE;
+use super::record::Tables;
+use super::scheme::Scheme;
+use super::seal::{Seal, Seals, StoredSeal};
+use super::tree::{self, Frontier, RangeRoots};
 use crate::database::role::Audits;
 use crate::error::Error;
-use crate::execution_logs::ExecutionLog;
-use crate::schema::{execution_logs, seals};
+use crate::schema::seals;
 
-/// A proof that one entry, with the rows that it attests, is as it was sealed.
+/// The first line of a proof.
+const FORMAT: &str = "c2sp.org/tlog-proof@v1";
+
+/// Lines of hashes that a proof has at most: as many as a tree of 2^63 leaves needs.
+const MAX_HASHES: usize = 63;
+
+/// A proof that one record is as it was sealed, in the format of <https://c2sp.org/tlog-proof>.
 ///
-/// It holds the entry, its inclusion proof and the seal. Together with a trusted public key that is all it takes
-/// to verify it, without the database; of other entries it holds only hashes.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// It holds the record as the line that is hashed, the inclusion proof and the checkpoint. Together with a trusted
+/// public key that is all it takes to verify it, without the database; of other records it holds only hashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
-    /// The entry, and the rows that it attests.
-    pub entry: AttestedEntry,
-    /// Sibling hashes on the way from the leaf of the entry to the root, in this order (RFC 9162, 2.1.3).
-    ///
-    /// The field is named `path` in JSON.
-    #[serde(rename = "path")]
-    pub inclusion_proof: Vec<Hash>,
-    /// The seal that covers the entry.
-    pub seal: Seal,
+    record: String,
+    index: u64,
+    inclusion_proof: Vec<Hash>,
+    checkpoint: Checkpoint,
 }
 
 impl Proof {
-    /// Parses a proof from JSON, as [`Proof::to_json`] writes it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_unproven`] if the text is anything else. An additional field is refused: it would seem to be
-    /// proven although nothing verifies it.
-    pub fn from_json(text: &str) -> Result<Self, Error> {
-        let refused = |why: serde_json::Error| Error::unproven(format!("not a proof: {why}"));
-        let proof: Self = serde_json::from_str(text).map_err(refused)?;
-        let given: serde_json::Value = serde_json::from_str(text).map_err(refused)?;
-        let understood = serde_json::to_value(&proof).map_err(refused)?;
-        if given != understood {
-            return Err(Error::unproven(
-                "not a proof as `blotter prove` writes it: it has additional fields, or values in another notation",
-            ));
-        }
-        Ok(proof)
+    /// Returns the record as JSON: the line whose hash is the leaf. `docs/seals.md` describes it.
+    pub fn record(&self) -> &str {
+        &self.record
     }
 
-    /// Returns the proof as indented JSON.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_unproven`] if it cannot be serialized, which no valid proof causes.
-    pub fn to_json(&self) -> Result<String, Error> {
-        serde_json::to_string_pretty(self).map_err(Error::unproven)
+    /// Returns the index of the leaf in the tree, from 0.
+    pub fn index(&self) -> u64 {
+        self.index
     }
 
-    /// Verifies that the entry is as it was sealed, and that one of these keys signed the seal.
+    /// Returns the checkpoint whose tree the record is in.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Verifies that the record is as it was sealed, and that one of these keys signed the checkpoint. Returns that
+    /// key.
     ///
     /// # Errors
     ///
     /// [`Error::is_unproven`] if not; the text says which step failed.
-    pub fn verify(&self, keys: &[PublicKey]) -> Result<(), Error> {
-        let Self { entry, inclusion_proof, seal } = self;
-        if seal.scheme != SCHEME {
-            return Err(Error::unproven(format!(
-                "the scheme {} of the seal is unknown to this build; use a newer build",
-                seal.scheme
-            )));
+    pub fn verify(&self, keys: &[PublicKey]) -> Result<PublicKey, Error> {
+        let Self { record, index, inclusion_proof, checkpoint } = self;
+        let key = checkpoint.signed_with(keys).ok_or_else(|| {
+            Error::unproven("the checkpoint is not signed with one of the given keys")
+        })?;
+        let head = checkpoint.head();
+        let leaf = tree::leaf(record.as_bytes());
+        let size = u64::try_from(head.size).unwrap_or(0);
+        match tree::root_from_proof(inclusion_proof, leaf, *index, size) {
+            Some(root) if root == head.root => Ok(key),
+            _ => Err(Error::unproven(
+                "the record or its proof was changed: its leaf does not lead to the root",
+            )),
         }
-        if !keys.contains(&seal.public_key) {
-            return Err(Error::unproven(format!(
-                "the seal is signed with the key {}, which is not one of the given keys",
-                seal.public_key
-            )));
+    }
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{FORMAT}\nextra {}", Base64::encode_string(self.record.as_bytes()))?;
+        writeln!(f, "index {}", self.index)?;
+        for hash in &self.inclusion_proof {
+            writeln!(f, "{}", Base64::encode_string(&hash.0))?;
         }
-        if !seal.is_signed() {
-            return Err(Error::unproven("the signature of the seal does not match its content"));
+        write!(f, "\n{}", self.checkpoint)
+    }
+}
+
+impl FromStr for Proof {
+    type Err = Error;
+
+    /// Parses what `Display` writes; refuses anything else with [`Error::is_unproven`].
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let refused = |why: &str| Error::unproven(format!("not a proof: {why}"));
+        let (proof, checkpoint) =
+            text.split_once("\n\n").ok_or_else(|| refused("it has no checkpoint"))?;
+        let mut lines = proof.split('\n');
+        if lines.next() != Some(FORMAT) {
+            return Err(refused("its first line is not c2sp.org/tlog-proof@v1"));
         }
-        if !entry.has_exactly_attested_rows() {
-            return Err(Error::unproven(
-                "the rows beside the entry are not the ones that it attests",
-            ));
+        let record = lines
+            .next()
+            .and_then(|line| line.strip_prefix("extra "))
+            .and_then(|base64| Base64::decode_vec(base64).ok())
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or_else(|| refused("its second line does not hold the record"))?;
+        let index = lines
+            .next()
+            .and_then(|line| line.strip_prefix("index "))
+            .and_then(|index| index.parse().ok().filter(|n: &u64| n.to_string() == index))
+            .ok_or_else(|| refused("its third line is not the index of the record"))?;
+        let hash = |line: &str| Some(Hash(Base64::decode_vec(line).ok()?.try_into().ok()?));
+        let inclusion_proof: Option<Vec<Hash>> = lines.map(hash).collect();
+        let inclusion_proof = inclusion_proof
+            .filter(|hashes| hashes.len() <= MAX_HASHES)
+            .ok_or_else(|| refused("a line of its inclusion proof is not a hash"))?;
+        if checkpoint.len() > MAX_NOTE {
+            return Err(refused("its checkpoint is too long"));
         }
-        let entries = u64::try_from(seal.entries).unwrap_or(0);
-        let index =
-            seal.covered.index_of(entry.log.sequence).filter(|_| seal.covered.count() == entries);
-        let Some(index) = index else {
-            let why = format!("the seal does not cover entry {}", entry.log.sequence);
-            return Err(Error::unproven(why));
-        };
-        let root = tree::root_from_proof(inclusion_proof, entry.leaf(), index, entries);
-        if root != Some(seal.root) {
-            return Err(Error::unproven(
-                "the entry, or a row that it attests, is not what was sealed: its leaf does not lead to the root",
-            ));
+        Ok(Self { record, index, inclusion_proof, checkpoint: checkpoint.parse()? })
+    }
+}
+
+/// A proof that the tree of one checkpoint is the beginning of the tree of a later one.
+///
+/// It prints as the request that asks a witness to cosign the later checkpoint
+/// (<https://c2sp.org/tlog-witness>, `add-checkpoint`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsistencyProof {
+    /// Number of leaves of the earlier tree; 0 if the witness has seen none.
+    pub old_size: u64,
+    hashes: Vec<Hash>,
+    checkpoint: Checkpoint,
+}
+
+impl ConsistencyProof {
+    /// Returns the later checkpoint.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Verifies that a tree with this root is the beginning of the later checkpoint's tree.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_unproven`] if it is not.
+    pub fn verify(&self, old_root: Hash) -> Result<(), Error> {
+        let head = self.checkpoint.head();
+        let new = (u64::try_from(head.size).unwrap_or(0), head.root);
+        match tree::is_consistent(&self.hashes, (self.old_size, old_root), new) {
+            true => Ok(()),
+            false => Err(Error::unproven("the earlier tree is not the beginning of the later one")),
         }
-        Ok(())
+    }
+}
+
+impl fmt::Display for ConsistencyProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "old {}", self.old_size)?;
+        for hash in &self.hashes {
+            writeln!(f, "{}", Base64::encode_string(&hash.0))?;
+        }
+        write!(f, "\n{}", self.checkpoint)
     }
 }
 
 impl<R: Audits> Seals<'_, R> {
-    /// Makes a proof for the log entry with this id.
+    /// Makes the proof that the record with this id was sealed: an entry, with the rows that it attests, a break, a
+    /// resolution or a trader.
     ///
-    /// It runs several queries, so call it in a [`snapshot`](crate::Session::snapshot).
+    /// The proof is verified before it is returned. Whether the key is trusted is for its reader to decide.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_not_found`]: there is no such entry, or no seal covers it yet.
-    /// - [`Error::is_unproven`]: the entry is not what was sealed; [`Seals::verify`] reports the details.
+    /// - [`Error::is_not_found`]: there is no such record, or no seal covers it yet.
+    /// - [`Error::is_unproven`]: the record is not as it was sealed, or a seal was changed.
     /// - Those of the connection.
     pub fn prove(&mut self, id: Uuid) -> Result<Proof, Error> {
-        let log: ExecutionLog = ExecutionLog::query()
-            .filter(execution_logs::id.eq(id))
-            .first(self.conn)
-            .optional()?
-            .ok_or_else(|| Error::not_found("log entry", id))?;
-        let sequence = log.sequence;
-        let seal: Seal = Seal::query()
-            .filter(seals::covered.contains(sequence))
+        let tables = Tables::find(self.conn)?;
+        let number =
+            tables.number_of(self.conn, id)?.ok_or_else(|| Error::not_found("record", id))?;
+        let seal: Option<i64> = seals::table
+            .filter(seals::covered.contains(number))
+            .select(seals::id)
             .order(seals::id)
             .first(self.conn)
-            .optional()?
-            .ok_or_else(|| {
-                Error::not_found("seal of log entry", format!("{id}, which is not sealed yet"))
-            })?;
-        let entry = AttestedEntry::load(self.conn, vec![log])?.pop();
-        let entry = entry.ok_or_else(|| Error::not_found("log entry", id))?;
-        let leaves = self.leaves(seal.id)?;
-        let index = seal.covered.index_of(sequence).and_then(|index| usize::try_from(index).ok());
-        let inclusion_proof = index
-            .filter(|index| *index < leaves.len())
-            .map(|index| tree::inclusion_proof(&leaves, index));
-        let proof = Proof { entry, inclusion_proof: inclusion_proof.unwrap_or_default(), seal };
-        // Never hand out a proof that does not hold. Whether the key is trusted is for its reader to decide.
-        proof.verify(&[proof.seal.public_key]).map_err(|why| {
-            Error::unproven(format!(
-                "entry {id} can't be proven: {why}; run blotter verify for details"
-            ))
+            .optional()?;
+        let seal = seal.ok_or_else(|| {
+            Error::not_found("seal of record", format!("{id}, which is not sealed yet"))
         })?;
+        let (before, stored) = self.verified_by_itself(seal)?;
+        let unproven = |why: &dyn fmt::Display| {
+            Error::unproven(format!(
+                "record {id} can't be proven: {why}; run blotter verify for details"
+            ))
+        };
+        let scheme =
+            Scheme::find(stored.seal.scheme).ok_or_else(|| unproven(&"its scheme is unknown"))?;
+        let (records, _) = tables.load(self.conn, &[number])?;
+        let [record] = records.as_slice() else {
+            return Err(unproven(&"it can't be read, or another record has its number"));
+        };
+        let size = stored.seal.size.unsigned_abs();
+        let index = stored
+            .first_index()
+            .zip(stored.seal.covered.index_of(number))
+            .map(|(first, index)| first + index)
+            .ok_or_else(|| unproven(&"its seal is not one of the tree"))?;
+        let mut roots = range_roots(before.as_ref(), tree::inclusion_proof(index, size))?;
+        roots.extend(&stored.leaves);
+        let inclusion_proof = roots.finish().ok_or_else(|| unproven(&"its seal was changed"))?;
+        let proof = Proof {
+            record: scheme.line(record),
+            index,
+            inclusion_proof,
+            checkpoint: stored.seal.checkpoint(),
+        };
+        proof.verify(&[stored.seal.public_key]).map_err(|why| unproven(&why))?;
         Ok(proof)
     }
+
+    /// Makes the proof that the tree of the first `old_size` leaves is the beginning of the tree of the last seal.
+    ///
+    /// `old_size` is the size of the tree of an earlier seal, or 0. It reads the leaves in between.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::is_not_found`]: nothing is sealed yet, or no seal has a tree of that size.
+    /// - [`Error::is_unproven`]: a seal was changed.
+    /// - Those of the connection.
+    pub fn prove_consistency(&mut self, old_size: u64) -> Result<ConsistencyProof, Error> {
+        let last = self.last()?.ok_or_else(|| Error::not_found("seal", "with a number"))?;
+        let size = last.size.unsigned_abs();
+        let old: Option<Seal> = match i64::try_from(old_size) {
+            Ok(0) => None,
+            Ok(old) => Seal::query().filter(seals::size.eq(old)).first(self.conn).optional()?,
+            Err(_) => None,
+        };
+        if old_size > 0 && old.is_none() {
+            return Err(Error::not_found("seal", format!("with a tree of {old_size} records")));
+        }
+        let mut before = old.map(|old| self.stored(old.id)).transpose()?;
+        let ranges = tree::consistency_proof(old_size, size);
+        let mut roots = range_roots(before.as_ref(), ranges)?;
+        let first = before.as_ref().map_or(1, |old| old.seal.id + 1);
+        for id in first..=last.id {
+            let next = self.stored(id).optional()?.ok_or_else(|| Error::not_found("seal", id))?;
+            if let Some(flaw) = next.flaw(before.as_ref(), &[next.seal.public_key]) {
+                return Err(next.refused(&flaw));
+            }
+            roots.extend(&next.leaves);
+            before = Some(next);
+        }
+        let hashes = match old_size {
+            0 => Vec::new(),
+            _ => roots.finish().ok_or_else(|| Error::unproven("the stored hashes were changed"))?,
+        };
+        Ok(ConsistencyProof { old_size, hashes, checkpoint: last.checkpoint() })
+    }
+
+    /// Returns the seal with this number and the one before it, verified with the key that the seal itself names.
+    fn verified_by_itself(&mut self, id: i64) -> Result<(Option<StoredSeal>, StoredSeal), Error> {
+        let key = self.get(id)?.public_key;
+        self.stored_and_verified(id, &[key])
+    }
+}
+
+/// Begins to compute the roots of ranges with the tree of a seal.
+fn range_roots(before: Option<&StoredSeal>, ranges: Vec<Range<u64>>) -> Result<RangeRoots, Error> {
+    let frontier = match before {
+        None => Frontier::default(),
+        Some(before) => before
+            .frontier
+            .clone()
+            .ok_or_else(|| before.refused("has a frontier that does not lead to its root"))?,
+    };
+    Ok(RangeRoots::new(&frontier, ranges))
 }

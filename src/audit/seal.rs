@@ -1,248 +1,181 @@
-//! Seals of the execution log, and the repository that makes and reads them.
+//! Seals, and the repository that reads them.
 
-use std::ops::Bound;
-use std::thread;
-use std::time::{Duration, Instant};
-
-use chrono::{DateTime, SubsecRound, Utc};
-use diesel::dsl::{max, not};
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Int8, Multirange};
 
 use super::bytes::{Hash, Signature};
-use super::entry::AttestedEntry;
-use super::key::{PublicKey, SealKey};
+use super::checkpoint::{Checkpoint, TreeHead};
+use super::key::PublicKey;
+use super::note::{NoteSignature, VerifierKey, check_name};
+use super::scheme::Scheme;
 use super::sequences::SequenceSet;
-use super::tree;
-use crate::database::postgres::writers_of_log;
-use crate::database::role::{Auditor, Audits};
+use super::tree::{self, Frontier};
+use crate::database::role::Audits;
 use crate::database::transaction::Tx;
 use crate::error::Error;
-use crate::execution_logs::ExecutionLog;
-use crate::schema::{execution_logs, seals};
-use crate::types::difference::MICROSECONDS;
+use crate::schema::seals;
 
-/// Number of the encoding that this build seals with and can verify: how entries are hashed and what is signed.
+/// Records that one seal covers at most. Bounds the memory of sealing and of verifying.
+pub(super) const MAX_RECORDS: usize = 1 << 16;
+
+/// A seal: the signed head of the tree after the records that it covers were appended.
 ///
-/// `docs/seals.md` describes it byte by byte.
-pub const SCHEME: i16 = 1;
-
-/// Entries that one seal covers at most. Bounds the memory of sealing and of verifying.
-const MAX_ENTRIES: usize = 1 << 16;
-
-/// Number of entries that are read at a time.
-pub(super) const PAGE: i64 = 1000;
-
-/// How long to wait for transactions that are writing to the log, and the pause between two looks at them.
-const MAX_WAIT: Duration = Duration::from_secs(1);
-const POLL_INTERVAL: Duration = Duration::from_millis(5);
-
-/// The prefix of the signed message, so that a signature for another purpose is never one of a seal.
-const DOMAIN: &[u8] = b"tradeblotter seal";
-
-/// A signed Merkle root over entries of the log, chained to the seal before it.
-///
-/// It does not include the hashes of the entries: the root determines them.
-#[derive(
-    HasQuery, Identifiable, Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize,
-)]
+/// It does not include the hashes of the records: the root determines them.
+#[derive(HasQuery, Identifiable, Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[diesel(table_name = seals)]
 #[diesel(check_for_backend(diesel::pg::Pg))]
 pub struct Seal {
-    /// Number of the seal in the chain: 1, 2, 3 and so on.
+    /// Number of the seal: 1, 2, 3 and so on.
     pub id: i64,
-    /// The scheme by which entries are hashed and the seal is signed; see [`SCHEME`].
+    /// The scheme by which its records are encoded; see [`SCHEME`](super::SCHEME).
     pub scheme: i16,
-    /// Sequence numbers of the entries that the seal covers.
+    /// Name of the tree, the same in each seal. It is also the name of the key.
+    pub origin: String,
+    /// Number of leaves of the tree with this seal.
+    pub size: i64,
+    /// Numbers of the records that the seal covers.
     pub covered: SequenceSet,
-    /// The settled number: no further entry will ever be committed with this or a lesser sequence number.
+    /// The settled number: no further record will ever be committed with this or a lesser number.
     ///
-    /// All entries up to it are covered by this seal or an earlier one.
+    /// All records up to it are covered by this seal or an earlier one.
     pub settled: i64,
-    /// Number of entries that the seal covers.
-    pub entries: i32,
-    /// Root of the Merkle tree over the entries.
+    /// Root of the tree.
     pub root: Hash,
-    /// Hash of the seal before it; zeros for the first.
-    pub previous: Hash,
     /// When the seal was made, by the sealer's clock, to the microsecond.
     pub sealed_at: DateTime<Utc>,
     /// Public key that verifies the signature.
     pub public_key: PublicKey,
-    /// Signature over all the other fields.
+    /// Signature over the [tree head](Seal::head).
     pub signature: Signature,
+    /// Login that inserted the seal, by the database. It is not signed.
+    pub sealed_by: String,
 }
 
 impl Seal {
-    /// The value of `previous` in the first seal, which has no seal before it.
-    pub(super) const HASH_BEFORE_FIRST: Hash = Hash([0; 32]);
+    /// Returns the number of records that the seal covers.
+    pub fn records(&self) -> u64 {
+        self.covered.count()
+    }
 
-    /// Returns the hash of the seal, which the next seal holds as `previous`.
-    pub fn hash(&self) -> Hash {
-        tree::digest(&[&self.message(), &self.signature.0])
+    /// Returns the tree head: what is signed.
+    pub fn head(&self) -> TreeHead {
+        TreeHead {
+            origin: self.origin.clone(),
+            size: self.size,
+            root: self.root,
+            seal: self.id,
+            scheme: self.scheme,
+            covered: self.covered.bounds().unwrap_or_default(),
+            covered_hash: self.covered.hash(),
+            settled: self.settled,
+            sealed_at: self.sealed_at,
+        }
+    }
+
+    /// Returns the seal as it is published.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let key = VerifierKey::log(&self.origin, self.public_key);
+        Checkpoint::new(self.head(), NoteSignature::of_log(&key, &self.signature))
     }
 
     /// Returns whether the signature matches the seal and the public key that the seal names.
     ///
     /// It does not say whether that key is trusted: compare `public_key` with a key obtained from elsewhere.
     pub fn is_signed(&self) -> bool {
-        self.public_key.has_signed(&self.message(), &self.signature)
-    }
-
-    /// Encodes the message that is signed: all fields but the signature, as `docs/seals.md` describes.
-    fn message(&self) -> Vec<u8> {
-        let ranges = self.covered.ranges();
-        let mut message = DOMAIN.to_vec();
-        message.extend(self.scheme.to_be_bytes());
-        message.extend(self.id.to_be_bytes());
-        message.extend(self.previous.0);
-        message.extend((ranges.len() as u64).to_be_bytes());
-        for range in ranges {
-            message.extend(range.start().to_be_bytes());
-            message.extend(range.end().to_be_bytes());
-        }
-        message.extend(self.settled.to_be_bytes());
-        message.extend(self.entries.to_be_bytes());
-        message.extend(self.root.0);
-        message.extend(self.sealed_at.timestamp_micros().to_be_bytes());
-        message.extend(self.public_key.0);
-        message
+        let text = self.head().to_string();
+        check_name(&self.origin).is_ok()
+            && self.public_key.has_signed(text.as_bytes(), &self.signature)
     }
 }
 
-/// Repository of the seals of the execution log, returned by [`Tx::seals`].
+/// A seal with the hashes that are stored beside it. They prove nothing until they lead to its root.
+pub(super) struct StoredSeal {
+    pub seal: Seal,
+    /// The leaf of each record.
+    pub leaves: Vec<Hash>,
+    /// The frontier of the tree with this seal; none if it does not lead to the root.
+    pub frontier: Option<Frontier>,
+}
+
+impl StoredSeal {
+    fn from_row((seal, leaves, frontier): (Seal, Vec<u8>, Vec<u8>)) -> Self {
+        let frontier = u64::try_from(seal.size)
+            .ok()
+            .and_then(|size| Frontier::from_bytes(size, &frontier))
+            .filter(|frontier| frontier.root() == seal.root);
+        Self { leaves: tree::hashes(&leaves).unwrap_or_default(), frontier, seal }
+    }
+
+    /// Returns whether the seal has one leaf for each of its records, not more than a seal may have.
+    pub fn has_a_leaf_for_each_record(&self) -> bool {
+        self.seal.records() == self.leaves.len() as u64
+            && (1..=MAX_RECORDS).contains(&self.leaves.len())
+    }
+
+    /// Returns the index of the seal's first leaf in the tree; none if the seal has more leaves than the tree.
+    pub fn first_index(&self) -> Option<u64> {
+        u64::try_from(self.seal.size).ok()?.checked_sub(self.leaves.len() as u64)
+    }
+
+    /// Returns what is wrong with the seal as the successor of the seal before it, which is none for the first; none if
+    /// nothing is. The reason completes "seal 7 …".
+    ///
+    /// Whatever uses a seal asks this first: the next seal, a checkpoint file, a proof and a report.
+    pub fn flaw(&self, before: Option<&Self>, keys: &[PublicKey]) -> Option<String> {
+        let seal = &self.seal;
+        let continued = match before {
+            Some(before) => before.frontier.clone(),
+            None => Some(Frontier::default()),
+        };
+        let continued = continued.map(|mut frontier| {
+            frontier.extend(&self.leaves);
+            frontier
+        });
+        let (id, settled) = before.map_or((0, 0), |before| (before.seal.id, before.seal.settled));
+        let has_origin = before.is_none_or(|before| before.seal.origin == seal.origin);
+        let why = if !seal.is_signed() {
+            "has a signature that does not match its content"
+        } else if !keys.contains(&seal.public_key) {
+            return Some(format!(
+                "is signed with the key {}, which is not trusted",
+                seal.public_key
+            ));
+        } else if !self.has_a_leaf_for_each_record() {
+            "has not one stored hash for each of its records"
+        } else if seal.id != id + 1 || !has_origin || seal.settled < settled {
+            "does not follow the seal before it"
+        } else if self.frontier.is_none() || self.frontier != continued {
+            "has a root to which its stored hashes do not lead from the seal before it"
+        } else if Scheme::find(seal.scheme).is_none() {
+            return Some(format!(
+                "has the scheme {}, which is unknown to this build; use a newer build",
+                seal.scheme
+            ));
+        } else {
+            return None;
+        };
+        Some(why.to_owned())
+    }
+
+    /// Returns the error that names a flaw and the login that inserted the seal.
+    pub fn refused(&self, flaw: &str) -> Error {
+        Error::unproven(format!(
+            "seal {}, inserted by {}, {flaw}; run blotter verify for details",
+            self.seal.id, self.seal.sealed_by
+        ))
+    }
+}
+
+/// Repository of the seals, returned by [`Tx::seals`].
 pub struct Seals<'c, R> {
     pub(super) conn: &'c mut PgConnection,
-    _role: R,
+    pub(super) role: R,
 }
 
 impl<R: Audits> Tx<'_, R> {
-    /// Returns the repository of the seals of the log.
+    /// Returns the repository of the seals.
     pub fn seals(&mut self) -> Seals<'_, R> {
-        Seals { _role: self.role(), conn: self.conn() }
-    }
-}
-
-impl Seals<'_, Auditor> {
-    /// Seals the committed entries that no seal covers yet, up to 65536 of them.
-    ///
-    /// Returns the seal, or `None` if there is no such entry. The entries with the lowest numbers come first; call
-    /// it until it returns `None` to seal a backlog.
-    ///
-    /// An entry of a transaction that is still open is covered by a later seal: `covered` holds the numbers
-    /// themselves, so an entry that is committed after entries with greater numbers is not missed. Writers do
-    /// not wait for the sealer. The sealer waits up to one second for the transactions that are writing when it
-    /// begins: once they have ended, it knows which numbers will never be used, and advances `settled`. If one
-    /// takes longer, a later seal advances it.
-    ///
-    /// # Errors
-    ///
-    /// - [`Error::is_duplicate`] (rule `seals_pkey`): another process has sealed at the same time. Call it
-    ///   again.
-    /// - Those of the connection.
-    pub fn seal(&mut self, key: &SealKey) -> Result<Option<Seal>, Error> {
-        let last = self.last()?;
-        let (id, previous, settled_before) = match &last {
-            None => (1, Seal::HASH_BEFORE_FIRST, 0),
-            Some(last) => (last.id + 1, last.hash(), last.settled),
-        };
-        let settling = self.wait_for_writers()?;
-        let (covered, leaves) = self.unsealed(settled_before)?;
-        let Some((_, end)) = covered.bounds() else { return Ok(None) };
-        let settled = match settling {
-            Some(settled) if leaves.len() == MAX_ENTRIES => settled.min(end),
-            Some(settled) => settled,
-            None => settled_before,
-        };
-        let mut seal = Seal {
-            id,
-            scheme: SCHEME,
-            settled: settled.max(settled_before),
-            entries: leaves.len() as i32,
-            root: tree::root(&leaves),
-            covered,
-            previous,
-            sealed_at: Utc::now().trunc_subsecs(MICROSECONDS),
-            public_key: key.public(),
-            signature: Signature([0; 64]),
-        };
-        seal.signature = key.sign(&seal.message());
-        let hashes: Vec<u8> = leaves.iter().flat_map(|leaf| leaf.0).collect();
-        diesel::insert_into(seals::table)
-            .values((
-                seals::id.eq(seal.id),
-                seals::scheme.eq(seal.scheme),
-                seals::covered.eq(&seal.covered),
-                seals::settled.eq(seal.settled),
-                seals::entries.eq(seal.entries),
-                seals::leaves.eq(hashes),
-                seals::root.eq(seal.root),
-                seals::previous.eq(seal.previous),
-                seals::sealed_at.eq(seal.sealed_at),
-                seals::public_key.eq(seal.public_key),
-                seals::signature.eq(seal.signature),
-            ))
-            .execute(self.conn)
-            .map_err(|error| Error::from(error).with_row("seal", seal.id))?;
-        Ok(Some(seal))
-    }
-
-    /// Waits for the open transactions that may have drawn a number; returns the number up to which no other
-    /// entry will ever be committed, or `None` if one of them is still open after [`MAX_WAIT`].
-    ///
-    /// Numbers are drawn in ascending order, by transactions that hold a lock on the log until they end. Once
-    /// all transactions have ended that held one after the greatest committed number was read, no entry below
-    /// it can still be committed. This needs no transaction ids, which a restored or replicated database does
-    /// not have.
-    fn wait_for_writers(&mut self) -> Result<Option<i64>, Error> {
-        let greatest: Option<i64> =
-            execution_logs::table.select(max(execution_logs::sequence)).get_result(self.conn)?;
-        let Some(greatest) = greatest else { return Ok(None) };
-        let started = Instant::now();
-        let mut writing = writers_of_log(self.conn)?;
-        while !writing.is_empty() && started.elapsed() < MAX_WAIT {
-            thread::sleep(POLL_INTERVAL);
-            let still = writers_of_log(self.conn)?;
-            writing.retain(|writer| still.contains(writer));
-        }
-        Ok(writing.is_empty().then_some(greatest))
-    }
-
-    /// Returns the numbers and leaves of the entries after this number that no seal covers, up to
-    /// [`MAX_ENTRIES`].
-    fn unsealed(&mut self, after: i64) -> Result<(SequenceSet, Vec<Hash>), Error> {
-        let beyond = vec![(Bound::Excluded(after), Bound::<i64>::Unbounded)];
-        let sealed: Vec<SequenceSet> = seals::table
-            .filter(seals::covered.overlaps_with(beyond))
-            .select(seals::covered)
-            .load(self.conn)?;
-        let sealed = sealed.iter().fold(SequenceSet::default(), |mut all, some| {
-            all.merge(some);
-            all
-        });
-        let (mut covered, mut leaves, mut after) = (SequenceSet::default(), Vec::new(), after);
-        loop {
-            let left = i64::try_from(MAX_ENTRIES - leaves.len()).unwrap_or(PAGE).min(PAGE);
-            let log: Vec<ExecutionLog> = ExecutionLog::query()
-                .filter(execution_logs::sequence.gt(after))
-                .filter(not((&sealed)
-                    .into_sql::<Multirange<Int8>>()
-                    .contains(execution_logs::sequence)))
-                .order(execution_logs::sequence)
-                .limit(left)
-                .load(self.conn)?;
-            let Some(last) = log.last() else { break };
-            after = last.sequence;
-            let full = log.len() as i64 == PAGE;
-            for entry in AttestedEntry::load(self.conn, log)? {
-                covered.insert(entry.log.sequence);
-                leaves.push(entry.leaf());
-            }
-            if !full || leaves.len() == MAX_ENTRIES {
-                break;
-            }
-        }
-        Ok((covered, leaves))
+        Seals { role: self.role(), conn: self.conn() }
     }
 }
 
@@ -269,7 +202,7 @@ impl<R: Audits> Seals<'_, R> {
             .ok_or_else(|| Error::not_found("seal", id))
     }
 
-    /// Returns up to `limit` seals after the one with this number, in the order of the chain.
+    /// Returns up to `limit` seals after the one with this number, in ascending order.
     ///
     /// An `id` of 0 begins with the first seal.
     ///
@@ -284,10 +217,34 @@ impl<R: Audits> Seals<'_, R> {
             .load(self.conn)?)
     }
 
-    /// Returns the stored leaves of a seal. They prove nothing until they lead to its root.
-    pub(super) fn leaves(&mut self, id: i64) -> Result<Vec<Hash>, Error> {
-        let stored: Vec<u8> = seals::table.find(id).select(seals::leaves).first(self.conn)?;
-        let leaf = |bytes: &[u8]| bytes.try_into().ok().map(Hash);
-        Ok(stored.chunks(32).filter_map(leaf).collect())
+    /// Returns the seal with this number, with its stored hashes, once it is verified as the successor of the seal
+    /// before it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_unproven`], which names the flaw and the login that inserted the seal; and those of the connection.
+    pub(super) fn stored_and_verified(
+        &mut self,
+        id: i64,
+        keys: &[PublicKey],
+    ) -> Result<(Option<StoredSeal>, StoredSeal), Error> {
+        let seal = self.stored(id)?;
+        let before = match id {
+            1 => None,
+            _ => self.stored(id - 1).optional()?,
+        };
+        match seal.flaw(before.as_ref(), keys) {
+            Some(flaw) => Err(seal.refused(&flaw)),
+            None => Ok((before, seal)),
+        }
+    }
+
+    /// Returns the seal with this number and its stored hashes.
+    pub(super) fn stored(&mut self, id: i64) -> QueryResult<StoredSeal> {
+        seals::table
+            .find(id)
+            .select((Seal::as_select(), seals::leaves, seals::frontier))
+            .first(self.conn)
+            .map(StoredSeal::from_row)
     }
 }

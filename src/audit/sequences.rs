@@ -1,4 +1,4 @@
-//! Sets of sequence numbers, stored as ranges.
+//! Sets of numbers of records, stored as ranges.
 
 use std::fmt;
 use std::ops::{Bound, RangeInclusive};
@@ -10,9 +10,12 @@ use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::{Int8, Multirange};
 use rangemap::RangeInclusiveSet;
 
+use super::bytes::Hash;
+use super::tree;
+
 type Bounds = Vec<(Bound<i64>, Bound<i64>)>;
 
-/// A set of sequence numbers of log entries.
+/// A set of numbers of records.
 ///
 /// It is an `int8multirange` in the database and an array of `[first, last]` pairs in JSON.
 #[derive(
@@ -42,7 +45,7 @@ impl SequenceSet {
 
     /// Returns the index of a number in the set: how many members are less. `None` if it is not a member.
     ///
-    /// In the numbers that a seal covers, it is the index of the entry's leaf.
+    /// In the numbers that a seal covers, it is the index of the record's leaf among those of the seal.
     pub fn index_of(&self, sequence: i64) -> Option<u64> {
         let range = self.ranges.get(&sequence)?;
         let before = self.ranges.iter().take_while(|other| other.start() < range.start());
@@ -54,9 +57,17 @@ impl SequenceSet {
         self.ranges.iter().cloned().flatten()
     }
 
-    /// Returns the ranges in ascending order; adjacent numbers are in one range.
-    pub(super) fn ranges(&self) -> impl ExactSizeIterator<Item = &RangeInclusive<i64>> {
-        self.ranges.iter().collect::<Vec<_>>().into_iter()
+    /// Returns the SHA-256 hash of the numbers as text, which a tree head states: `1-1361,1370,1400-1420`.
+    pub fn hash(&self) -> Hash {
+        let text: Vec<String> = self
+            .ranges
+            .iter()
+            .map(|range| match range.start() == range.end() {
+                true => range.start().to_string(),
+                false => format!("{}-{}", range.start(), range.end()),
+            })
+            .collect();
+        tree::digest(&[text.join(",").as_bytes()])
     }
 
     pub(super) fn insert(&mut self, sequence: i64) {
@@ -122,7 +133,7 @@ impl FromSql<Multirange<Int8>, Pg> for SequenceSet {
             (Bound::Included(first), Bound::Excluded(end)) => {
                 Ok(first..=i64::saturating_sub(end, 1))
             }
-            _ => Err("a range of entry numbers is unbounded"),
+            _ => Err("a range of numbers is unbounded"),
         };
         let ranges = bounds.into_iter().map(range).collect::<Result<_, _>>()?;
         Ok(Self { ranges })

@@ -1,7 +1,10 @@
-//! The Merkle tree of RFC 6962, over the hashes of entries.
+//! The growing Merkle tree of RFC 6962, over the hashes of records.
 //!
 //! Leaves and inner nodes are hashed with different prefixes, so that one cannot be passed off as the other,
-//! and an odd last leaf is not duplicated.
+//! and an odd last leaf is not duplicated. A range of leaves is named by the index of its first leaf and the
+//! index after its last.
+
+use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
@@ -26,32 +29,159 @@ pub fn digest(parts: &[&[u8]]) -> Hash {
     Hash(hasher.finalize().into())
 }
 
-/// Returns the root of the tree over these leaves; of no leaves, the hash of the empty string.
-pub fn root(leaves: &[Hash]) -> Hash {
-    match leaves {
-        [] => digest(&[]),
-        [leaf] => *leaf,
-        _ => {
-            let (left, right) = leaves.split_at(split(leaves.len()));
-            node(&root(left), &root(right))
+/// The roots of the perfect subtrees that make up a tree, the largest first: enough to append leaves and to compute the
+/// root, whatever the size of the tree.
+///
+/// A tree of 11 leaves has perfect subtrees of 8, 2 and 1 leaves: one for each binary one of its size.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frontier {
+    size: u64,
+    peaks: Vec<Hash>,
+}
+
+impl Frontier {
+    /// Returns the frontier of a tree of this size from its stored hashes; none if their number is another one.
+    pub fn from_bytes(size: u64, stored: &[u8]) -> Option<Self> {
+        let peaks = hashes(stored)?;
+        (peaks.len() as u64 == u64::from(size.count_ones())).then_some(Self { size, peaks })
+    }
+
+    /// Returns the hashes as they are stored.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        bytes(&self.peaks)
+    }
+
+    /// Returns the number of leaves.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Appends a leaf.
+    pub fn push(&mut self, leaf: Hash) {
+        let mut root = leaf;
+        // Each perfect subtree that the leaf completes is merged with its left neighbour of the same size.
+        for _ in 0..self.size.trailing_ones() {
+            if let Some(left) = self.peaks.pop() {
+                root = node(&left, &root);
+            }
         }
+        self.peaks.push(root);
+        self.size += 1;
+    }
+
+    /// Appends leaves.
+    pub fn extend(&mut self, leaves: &[Hash]) {
+        leaves.iter().for_each(|leaf| self.push(*leaf));
+    }
+
+    /// Returns the root of the tree; of no leaves, the hash of the empty string.
+    pub fn root(&self) -> Hash {
+        let mut peaks = self.peaks.iter().rev();
+        match peaks.next() {
+            None => digest(&[]),
+            Some(last) => peaks.fold(*last, |right, left| node(left, &right)),
+        }
+    }
+
+    /// Returns the frontier of the leaves of this tree that are in a range; none if they are not made up of whole
+    /// perfect subtrees of it.
+    fn of_range(&self, range: &Range<u64>) -> Option<Self> {
+        let size = range.end.min(self.size).saturating_sub(range.start);
+        let (mut start, mut peaks) = (0, Vec::new());
+        for (peak, level) in self.peaks.iter().zip(levels(self.size)) {
+            if start >= range.start && start < range.end {
+                peaks.push(*peak);
+            }
+            start += 1 << level;
+        }
+        (peaks.len() as u64 == u64::from(size.count_ones())).then_some(Self { size, peaks })
     }
 }
 
-/// Returns the inclusion proof of the leaf at `index`: the sibling hashes on its way to the root, from the leaf
-/// upwards (RFC 9162, 2.1.3.1).
-pub fn inclusion_proof(leaves: &[Hash], index: usize) -> Vec<Hash> {
-    if leaves.len() < 2 {
-        return Vec::new();
+/// Returns the heights of the perfect subtrees of a tree, the greatest first.
+fn levels(size: u64) -> impl Iterator<Item = u32> {
+    (0..u64::BITS).rev().filter(move |level| size >> level & 1 == 1)
+}
+
+/// Splits stored hashes; none if the last one is incomplete.
+pub fn hashes(stored: &[u8]) -> Option<Vec<Hash>> {
+    stored.chunks(32).map(|hash| hash.try_into().ok().map(Hash)).collect()
+}
+
+/// Joins hashes for storage.
+pub fn bytes(hashes: &[Hash]) -> Vec<u8> {
+    hashes.iter().flat_map(|hash| hash.0).collect()
+}
+
+/// The roots of ranges of leaves, computed from a frontier and the leaves that follow it. It holds a frontier for
+/// each range and none of the leaves.
+pub struct RangeRoots {
+    next: u64,
+    ranges: Vec<(Range<u64>, Option<Frontier>)>,
+}
+
+impl RangeRoots {
+    /// Begins with the tree before the leaves.
+    pub fn new(before: &Frontier, ranges: Vec<Range<u64>>) -> Self {
+        let of_range = |range: Range<u64>| (range.clone(), before.of_range(&range));
+        Self { next: before.size, ranges: ranges.into_iter().map(of_range).collect() }
     }
-    let middle = split(leaves.len());
-    let (left, right) = leaves.split_at(middle);
-    let (mut proof, sibling) = if index < middle {
-        (inclusion_proof(left, index), root(right))
-    } else {
-        (inclusion_proof(right, index - middle), root(left))
-    };
-    proof.push(sibling);
+
+    /// Adds the next leaves of the tree.
+    pub fn extend(&mut self, leaves: &[Hash]) {
+        for leaf in leaves {
+            for (range, frontier) in &mut self.ranges {
+                if let Some(frontier) = frontier.as_mut().filter(|_| range.contains(&self.next)) {
+                    frontier.push(*leaf);
+                }
+            }
+            self.next += 1;
+        }
+    }
+
+    /// Returns the root of each range, in the order in which they were given; none if leaves are missing.
+    pub fn finish(self) -> Option<Vec<Hash>> {
+        let root = |(range, frontier): (Range<u64>, Option<Frontier>)| {
+            frontier.filter(|it| it.size == range.end - range.start).map(|it| it.root())
+        };
+        self.ranges.into_iter().map(root).collect()
+    }
+}
+
+/// Returns the ranges whose roots make up the inclusion proof of a leaf in a tree of `size` leaves, from the leaf
+/// upwards (RFC 9162, 2.1.3.1).
+pub fn inclusion_proof(index: u64, size: u64) -> Vec<Range<u64>> {
+    let (mut tree, mut proof) = (0..size, Vec::new());
+    while tree.end - tree.start > 1 && tree.contains(&index) {
+        let middle = tree.start + split(tree.end - tree.start);
+        let (left, right) = (tree.start..middle, middle..tree.end);
+        let sibling;
+        (tree, sibling) = if index < middle { (left, right) } else { (right, left) };
+        proof.push(sibling);
+    }
+    proof.reverse();
+    proof
+}
+
+/// Returns the ranges whose roots make up the proof that a tree of `size` leaves begins with the tree of its first
+/// `old` leaves (RFC 9162, 2.1.4.1). No proof is needed for `old` equal to 0 or `size`.
+pub fn consistency_proof(old: u64, size: u64) -> Vec<Range<u64>> {
+    let (mut tree, mut proof) = (0..size, Vec::new());
+    if old == 0 || old >= size {
+        return proof;
+    }
+    while tree.end != old {
+        let middle = tree.start + split(tree.end - tree.start);
+        let (left, right) = (tree.start..middle, middle..tree.end);
+        let sibling;
+        (tree, sibling) = if old <= middle { (left, right) } else { (right, left) };
+        proof.push(sibling);
+    }
+    // Who has the old root needs no other if the old tree is a perfect one.
+    if tree.start != 0 {
+        proof.push(tree);
+    }
+    proof.reverse();
     proof
 }
 
@@ -82,15 +212,66 @@ pub fn root_from_proof(proof: &[Hash], leaf: Hash, index: u64, leaves: u64) -> O
     (last == 0).then_some(root)
 }
 
-/// Returns the greatest power of two below `leaves`: the size of the left subtree.
-fn split(leaves: usize) -> usize {
-    leaves.next_power_of_two() / 2
+/// Returns whether a consistency proof leads from the root of the first `old` leaves to the root of all `size` leaves
+/// (RFC 9162, 2.1.4.2).
+pub fn is_consistent(proof: &[Hash], old: (u64, Hash), new: (u64, Hash)) -> bool {
+    let ((old_size, old_root), (size, root)) = (old, new);
+    if old_size == 0 || old_size >= size {
+        return proof.is_empty() && (old_size == 0 || old == new);
+    }
+    let first = if old_size.is_power_of_two() { Some(old_root) } else { None };
+    let mut nodes = first.into_iter().chain(proof.iter().copied());
+    let Some(first) = nodes.next() else { return false };
+    let (mut index, mut last) = (old_size - 1, size - 1);
+    while index % 2 == 1 {
+        index /= 2;
+        last /= 2;
+    }
+    let (mut led_to_old, mut led_to_new) = (first, first);
+    for sibling in nodes {
+        if last == 0 {
+            return false;
+        }
+        if index % 2 == 1 || index == last {
+            led_to_old = node(&sibling, &led_to_old);
+            led_to_new = node(&sibling, &led_to_new);
+            while index % 2 == 0 && index != 0 {
+                index /= 2;
+                last /= 2;
+            }
+        } else {
+            led_to_new = node(&led_to_new, &sibling);
+        }
+        index /= 2;
+        last /= 2;
+    }
+    last == 0 && led_to_old == old_root && led_to_new == root
+}
+
+/// Returns the greatest power of two below a number of leaves that is greater than 1: the size of the left subtree.
+fn split(leaves: u64) -> u64 {
+    1 << (leaves - 1).ilog2()
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Hash, inclusion_proof, leaf, root, root_from_proof};
+    use std::ops::Range;
+
+    use super::{
+        Frontier, Hash, RangeRoots, consistency_proof, inclusion_proof, is_consistent, leaf,
+        root_from_proof,
+    };
+
+    fn tree(leaves: &[Hash]) -> Frontier {
+        let mut tree = Frontier::default();
+        tree.extend(leaves);
+        tree
+    }
+
+    fn leaves(count: u8) -> Vec<Hash> {
+        (0..count).map(|n| leaf(&[n])).collect()
+    }
 
     /// The test vectors of the reference implementation of Certificate Transparency.
     #[test]
@@ -114,25 +295,77 @@ mod tests {
             (7, "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c"),
             (8, "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"),
         ] {
-            assert_eq!(root(&leaves[..count]).to_string(), expected);
+            assert_eq!(tree(&leaves[..count]).root().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn a_frontier_is_read_as_it_was_stored_and_for_its_own_size_only() {
+        for count in 0..=40 {
+            let tree = tree(&leaves(count));
+            let stored = tree.to_bytes();
+            assert_eq!(Frontier::from_bytes(tree.size(), &stored), Some(tree.clone()));
+            assert_eq!(Frontier::from_bytes(2 * tree.size() + 1, &stored), None);
+            if count > 0 {
+                assert_eq!(Frontier::from_bytes(tree.size(), &stored[1..]), None);
+            }
+        }
+    }
+
+    /// The roots of ranges, computed from a tree that was stored at `stored` leaves and the leaves after it.
+    fn roots(leaves: &[Hash], stored: usize, ranges: Vec<Range<u64>>) -> Option<Vec<Hash>> {
+        let mut roots = RangeRoots::new(&tree(&leaves[..stored]), ranges);
+        roots.extend(&leaves[stored..]);
+        roots.finish()
     }
 
     #[test]
     fn a_proof_leads_to_the_root_from_its_own_index_only() {
         for count in 1..=33 {
-            let leaves: Vec<Hash> = (0..count).map(|n: u8| leaf(&[n])).collect();
-            let size = leaves.len() as u64;
+            let leaves = leaves(count);
+            let (size, root) = (leaves.len() as u64, tree(&leaves).root());
             for index in 0..leaves.len() {
-                let proof = inclusion_proof(&leaves, index);
-                for claimed in 0..size {
-                    let led_to = root_from_proof(&proof, leaves[index], claimed, size);
-                    let leads = led_to == Some(root(&leaves));
-                    assert_eq!(leads, claimed == index as u64, "{index} as {claimed} of {count}");
+                // The leaf itself must come after the stored part, as in the seal that covers it.
+                for stored in 0..=index {
+                    let ranges = inclusion_proof(index as u64, size);
+                    let proof = roots(&leaves, stored, ranges).unwrap();
+                    for claimed in 0..size {
+                        let led_to = root_from_proof(&proof, leaves[index], claimed, size);
+                        let leads = led_to == Some(root);
+                        assert_eq!(
+                            leads,
+                            claimed == index as u64,
+                            "{index} as {claimed} of {count}"
+                        );
+                    }
+                    let mut longer = proof.clone();
+                    longer.push(leaves[0]);
+                    let led_to = root_from_proof(&longer, leaves[index], index as u64, size);
+                    assert_eq!(led_to, None);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_consistency_proof_leads_from_the_old_root_to_the_new_one_and_from_no_other() {
+        for count in 1..=33_u8 {
+            let leaves = leaves(count);
+            let new = (u64::from(count), tree(&leaves).root());
+            for old_size in 0..=usize::from(count) {
+                let old = (old_size as u64, tree(&leaves[..old_size]).root());
+                let ranges = consistency_proof(old.0, new.0);
+                let proof = roots(&leaves, old_size, ranges).unwrap();
+                assert!(is_consistent(&proof, old, new), "{old_size} of {count}");
+                if old_size > 0 {
+                    let another = (old.0, leaf(b"another"));
+                    assert!(!is_consistent(&proof, another, new), "{old_size} of {count}");
+                    let another = (new.0, leaf(b"another"));
+                    assert!(!is_consistent(&proof, old, another), "{old_size} of {count}");
                 }
                 let mut longer = proof.clone();
                 longer.push(leaves[0]);
-                assert_eq!(root_from_proof(&longer, leaves[index], index as u64, size), None);
+                assert!(!is_consistent(&longer, old, new), "{old_size} of {count}");
             }
         }
     }

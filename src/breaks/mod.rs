@@ -47,11 +47,6 @@ use crate::types::text;
 /// the database repeats it with a few words before it.
 const MAX_REASON: usize = 900;
 
-/// First word of the reason of the log entry that the database writes when a break is stored. The entries
-/// about its resolution begin otherwise.
-#[cfg(feature = "audit")]
-pub(crate) const BREAK_STORED_PREFIX: &str = "break: ";
-
 /// The repository of breaks, from [`Tx::breaks`].
 pub struct Breaks<'c, R> {
     pub(crate) conn: &'c mut PgConnection,

@@ -47,7 +47,7 @@ pub(crate) const ENUMS: [&str; 6] = [
     "side_enum",
     "time_in_force_enum",
 ];
-pub(crate) const FUNCTIONS: [&str; 34] = [
+pub(crate) const FUNCTIONS: [&str; 36] = [
     "blotter_action_rule",
     "blotter_amended_fills",
     "blotter_booked_reason",
@@ -58,6 +58,7 @@ pub(crate) const FUNCTIONS: [&str; 34] = [
     "blotter_lend_ledger",
     "blotter_log_actions",
     "blotter_log_break",
+    "blotter_number_row",
     "blotter_order_rule",
     "blotter_permit_revert",
     "blotter_record_fills",
@@ -82,6 +83,7 @@ pub(crate) const FUNCTIONS: [&str; 34] = [
     "fills_stamp",
     "orders_admit",
     "orders_log_submitted",
+    "seals_follow",
 ];
 
 /// The columns of money, which may have been widened, all to the same scale.
@@ -149,6 +151,20 @@ impl fmt::Display for SchemaDifference {
 }
 
 impl SchemaDifference {
+    /// Returns whether the difference may hide rows from a reader or show it rows of another table: row-level security,
+    /// a policy, a rule, another kind of table, or an heir of it.
+    pub(crate) fn may_hide_rows(&self) -> bool {
+        let kind = self.object.split_once(' ').map_or("", |(kind, _)| kind);
+        match (&self.change, kind) {
+            (_, "policy" | "rule") | (Change::Missing | Change::Unexpected, "table") => true,
+            (Change::Property { name, .. }, "table") => {
+                ["row security", "force row security", "kind", "inheritance"]
+                    .contains(&name.as_str())
+            }
+            _ => false,
+        }
+    }
+
     /// Returns the command that repairs the difference, where there is one that loses nothing: for a trigger or for
     /// row-level security that is not in the state which this build expects. A restore with
     /// `pg_restore --disable-triggers` leaves guards at ORIGIN, where they do not fire for a replica.

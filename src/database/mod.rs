@@ -9,6 +9,8 @@ pub mod embedded;
 pub mod harden;
 pub(crate) mod login;
 pub mod migrations;
+#[cfg(feature = "audit")]
+pub(crate) mod open_transaction;
 pub(crate) mod pool;
 pub(crate) mod postgres;
 pub(crate) mod retry;

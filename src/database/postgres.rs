@@ -55,34 +55,90 @@ diesel::table! {
 diesel::table! {
     /// The locks that are held or waited for, in the whole cluster.
     pg_locks (virtualtransaction) {
-        virtualtransaction -> Text,
+        locktype -> Text,
         database -> Nullable<Oid>,
         relation -> Nullable<Oid>,
+        virtualtransaction -> Text,
+        pid -> Nullable<Integer>,
         mode -> Text,
         granted -> Bool,
     }
 }
 
 #[cfg(feature = "audit")]
-diesel::allow_tables_to_appear_in_same_query!(pg_database, pg_locks);
-
-/// Returns the open transactions that have written to the execution log or are about to, by their virtual
-/// transaction ids, which are unique for as long as the server runs.
-#[cfg(feature = "audit")]
-pub(crate) fn writers_of_log(conn: &mut PgConnection) -> QueryResult<Vec<String>> {
-    pg_locks::table
-        .inner_join(pg_database::table.on(pg_locks::database.eq(pg_database::oid.nullable())))
-        .filter(pg_database::datname.eq(current_database()))
-        .filter(pg_locks::relation.eq(to_regclass("execution_logs")))
-        .filter(pg_locks::mode.eq("RowExclusiveLock").and(pg_locks::granted))
-        .select(pg_locks::virtualtransaction)
-        .load(conn)
+diesel::table! {
+    /// The columns of tables.
+    pg_attribute (attrelid, attnum) {
+        attrelid -> Oid,
+        attnum -> SmallInt,
+        attname -> Text,
+        attisdropped -> Bool,
+    }
 }
 
-#[cfg(feature = "embedded")]
+#[cfg(any(feature = "audit", feature = "embedded"))]
 diesel::table! {
-    /// The processes of the server.
+    /// The processes of the server. Of other logins, a login without `pg_read_all_stats` sees the first four columns only.
     pg_stat_activity (pid) {
         pid -> Integer,
+        datname -> Nullable<Text>,
+        usename -> Nullable<Text>,
+        application_name -> Nullable<Text>,
+        xact_start -> Nullable<Timestamptz>,
     }
+}
+
+#[cfg(feature = "audit")]
+diesel::allow_tables_to_appear_in_same_query!(pg_database, pg_locks, pg_stat_activity);
+
+#[cfg(feature = "audit")]
+diesel::table! {
+    /// The tables.
+    pg_class (oid) {
+        oid -> Oid,
+        relnamespace -> Oid,
+    }
+}
+
+#[cfg(feature = "audit")]
+diesel::table! {
+    /// The schemas.
+    pg_namespace (oid) {
+        oid -> Oid,
+        nspname -> Text,
+    }
+}
+
+#[cfg(feature = "audit")]
+diesel::define_sql_function! {
+    /// Quotes a name where it needs it.
+    fn quote_ident(name: Text) -> Text;
+}
+
+#[cfg(feature = "audit")]
+diesel::allow_tables_to_appear_in_same_query!(pg_class, pg_namespace);
+
+/// Leaves nothing on the search path, until the end of the transaction, but the schema of the execution log: a table
+/// of the same name in another schema can no longer come before that of the log.
+#[cfg(feature = "audit")]
+pub(crate) fn pin_schema(conn: &mut PgConnection) -> QueryResult<()> {
+    let schema: String = pg_class::table
+        .inner_join(pg_namespace::table.on(pg_class::relnamespace.eq(pg_namespace::oid)))
+        .filter(pg_class::oid.nullable().eq(to_regclass("execution_logs")))
+        .select(quote_ident(pg_namespace::nspname))
+        .first(conn)?;
+    diesel::select(set_config("search_path", format!("{schema}, pg_temp"), true)).execute(conn)?;
+    Ok(())
+}
+
+/// Returns whether the table of this name on the search path has a column of this name.
+#[cfg(feature = "audit")]
+pub(crate) fn has_column(conn: &mut PgConnection, table: &str, column: &str) -> QueryResult<bool> {
+    diesel::select(diesel::dsl::exists(
+        pg_attribute::table
+            .filter(pg_attribute::attrelid.nullable().eq(to_regclass(table)))
+            .filter(pg_attribute::attname.eq(column))
+            .filter(pg_attribute::attisdropped.eq(false)),
+    ))
+    .get_result(conn)
 }

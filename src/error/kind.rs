@@ -104,6 +104,12 @@ impl Error {
         }
     }
 
+    /// Returns whether the database has a value that no client can have written.
+    #[cfg(feature = "audit")]
+    pub(crate) fn is_unreadable(&self) -> bool {
+        matches!(&*self.0, Repr::Database(DieselError::DeserializationError(_)))
+    }
+
     /// Returns whether a value was refused before it reached the database: a price with more decimal
     /// places than its column keeps, a symbol longer than its column, an unknown status; or a connection
     /// that already has a transaction open.

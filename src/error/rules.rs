@@ -56,6 +56,9 @@ const RULES: &[Rule] = &[
     constraint("breaks_pkey", "a break with this id is already stored"),
     constraint("break_resolutions_pkey", "a resolution with this id is already stored"),
     constraint("uq_execution_logs_sequence", "a log entry with this number is already stored"),
+    constraint("uq_breaks_sequence", "a break with this number is already stored"),
+    constraint("uq_break_resolutions_sequence", "a resolution with this number is already stored"),
+    constraint("uq_traders_sequence", "a trader with this number is already registered"),
     constraint(
         "uq_orders_client_order_id",
         "an order of this trader with this client order id and trading day is already stored",
@@ -174,6 +177,18 @@ const RULES: &[Rule] = &[
         "ck_execution_logs_sequence_bounded",
         "the number of a log entry must be from 1 to 9007199254740991",
     ),
+    constraint(
+        "ck_breaks_sequence_bounded",
+        "the number of a break must be from 1 to 9007199254740991",
+    ),
+    constraint(
+        "ck_break_resolutions_sequence_bounded",
+        "the number of a resolution must be from 1 to 9007199254740991",
+    ),
+    constraint(
+        "ck_traders_sequence_bounded",
+        "the number of a trader must be from 1 to 9007199254740991",
+    ),
     constraint("ck_breaks_client_order_id_not_blank", "the client order id must not be blank"),
     constraint("ck_breaks_source_not_blank", "the source must not be blank"),
     constraint(
@@ -228,13 +243,14 @@ const RULES: &[Rule] = &[
         "a seal with this number is already stored; let one process seal at a time",
     ),
     constraint(
-        "uq_seals_previous",
-        "another seal already follows the same one; let one process seal at a time",
+        "ck_seals_well_formed",
+        "a seal must cover 1 to 65536 records, hold one hash for each, and be signed",
     ),
     constraint(
-        "ck_seals_well_formed",
-        "a seal must cover at least one entry, hold one hash for each, and be signed",
+        "ck_seals_origin_is_a_name",
+        "the origin of a seal must have 1 to 200 characters, without spaces and plus signs",
     ),
+    trigger("seals_follow", "a seal must continue the one before it"),
     constraint(
         "ck_seals_sealed_at_readable",
         "the time of a seal must be in the years 1 to 9999 (UTC)",

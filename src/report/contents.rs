@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::row::ReportRow;
 use super::scope::Scope;
-use crate::audit::{Hash, Seal};
+use crate::audit::Seal;
 use crate::database::role::Compliance;
 use crate::database::transaction::Tx;
 use crate::error::Error;
@@ -50,10 +50,8 @@ pub struct SealCoverage {
     pub first_unsealed: Option<i64>,
     /// Number of the first seal that covers one of the rows.
     pub first_seal: Option<i64>,
-    /// The last seal that covers one of the rows. It is chained to all seals before it.
+    /// The last seal that covers one of the rows. Its tree holds the records of all seals before it too.
     pub last_seal: Option<Seal>,
-    /// Hash of that last seal, as `blotter seal` prints it.
-    pub last_seal_hash: Option<Hash>,
 }
 
 /// Counts the rows of a report while they are written.
@@ -102,7 +100,6 @@ impl RowCounter {
         }
         let mut sealed = self.sealed;
         sealed.last_seal = self.last_seal.map(|id| tx.seals().get(id)).transpose()?;
-        sealed.last_seal_hash = sealed.last_seal.as_ref().map(Seal::hash);
         Ok(Contents {
             taken_at: scope.taken_at,
             rows: scope.rows,

@@ -20,7 +20,8 @@
 //! # let directory = tempfile::tempdir().expect("a directory");
 //! # let path = directory.path().join("ada.csv");
 //! let officer = Blotter::connect(&server.login::<role::Compliance>()?)?.compliance();
-//! let report = Report { filter: Filter::of_trader(ada.id), format: Format::Csv };
+//! let filter = Filter::of_trader(ada.id);
+//! let report = Report { filter, format: Format::Csv, public_keys: &[] };
 //! let manifest = report.write(&officer, &path, |_, _| ())?;
 //! assert_eq!((manifest.contents.rows, manifest.contents.orders), (1, 1));
 //! assert!(Manifest::path(&path).exists());
@@ -59,6 +60,7 @@ use self::html::{BreakSummary, HtmlPage, Summary};
 #[cfg(feature = "parquet")]
 use self::parquet::ParquetWriter;
 use self::scope::Scope;
+use crate::audit::PublicKey;
 use crate::database::role::Compliance;
 use crate::database::session::Session;
 use crate::database::transaction::Tx;
@@ -74,6 +76,10 @@ pub struct Report<'a> {
     pub filter: Filter<'a>,
     /// The file format.
     pub format: Format,
+    /// Public keys that seals may be signed with; any key if there is none.
+    ///
+    /// The report says which rows are sealed, and so reads no seal that is signed with another key.
+    pub public_keys: &'a [PublicKey],
 }
 
 impl<'a> Report<'a> {
@@ -88,7 +94,7 @@ impl<'a> Report<'a> {
     ///
     /// - [`Error::is_file`]: one of the two files exists or can't be written.
     /// - [`Error::is_unproven`]: the order of an entry does not exist, because somebody has bypassed the
-    ///   constraints of the database.
+    ///   constraints of the database; or a seal is not signed with a trusted key.
     /// - Those of [`Session::safe_snapshot`], such as [`Error::is_blocked`] after the wait for it.
     pub fn write(
         &self,
@@ -147,7 +153,7 @@ impl<'a> Report<'a> {
         let mut counter = RowCounter::default();
         let mut read = |tx: &mut Tx<'_, Compliance>,
                         each: &mut dyn FnMut(ReportRow) -> io::Result<()>| {
-            for_each_row(tx, &self.filter, |row| {
+            for_each_row(tx, &self.filter, self.public_keys, |row| {
                 counter.add(&row);
                 progress(counter.rows(), scope.rows);
                 each(row).map_err(failed)

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::notation::with_cents;
 use super::row::ReportRow;
 use super::running_totals::{OrderState, order_states};
-use crate::audit::SequenceSet;
+use crate::audit::{PublicKey, Seal};
 use crate::database::role::Compliance;
 use crate::database::transaction::Tx;
 use crate::error::Error;
@@ -29,7 +29,7 @@ struct References {
     names: HashMap<Uuid, String>,
     fills: HashMap<Uuid, Fill>,
     breaks: HashMap<Uuid, BreakReason>,
-    seals: Vec<(i64, SequenceSet)>,
+    seals: Vec<Seal>,
     states: HashMap<i64, OrderState>,
 }
 
@@ -41,10 +41,13 @@ struct References {
 ///
 /// # Errors
 ///
-/// Those of the connection, and those of `each`.
+/// - [`Error::is_unproven`]: a seal is not signed, or not with one of `public_keys` unless there is none, so what it
+///   covers cannot be called sealed.
+/// - Those of the connection, and those of `each`.
 pub fn for_each_row<E: From<Error>>(
     tx: &mut Tx<'_, Compliance>,
     filter: &Filter<'_>,
+    public_keys: &[PublicKey],
     mut each: impl FnMut(ReportRow) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut after = None;
@@ -53,7 +56,7 @@ pub fn for_each_row<E: From<Error>>(
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
         let (first, last) = (first.sequence, last.sequence);
         after = Some(last);
-        let mut references = References::load(tx, &entries, first, last).map_err(Error::from)?;
+        let mut references = References::load(tx, &entries, public_keys, first, last)?;
         for entry in entries {
             if let Some(row) = references.row_of(entry) {
                 each(row)?;
@@ -66,9 +69,10 @@ impl References {
     fn load(
         tx: &mut Tx<'_, Compliance>,
         entries: &[ExecutionLog],
+        public_keys: &[PublicKey],
         first: i64,
         last: i64,
-    ) -> QueryResult<Self> {
+    ) -> Result<Self, Error> {
         let conn = tx.conn();
         let mut order_ids: Vec<Uuid> = entries.iter().map(|entry| entry.order_id).collect();
         order_ids.sort_unstable();
@@ -90,11 +94,23 @@ impl References {
             .select((breaks::id, breaks::reason))
             .load(conn)?;
         let span = vec![(Bound::Included(first), Bound::Included(last))];
-        let seals = seals::table
-            .filter(seals::covered.overlaps_with(span))
-            .order(seals::id)
-            .select((seals::id, seals::covered))
-            .load(conn)?;
+        let seals: Vec<Seal> =
+            Seal::query().filter(seals::covered.overlaps_with(span)).order(seals::id).load(conn)?;
+        // An auditor without the key may insert a row that only looks like a seal.
+        let is_trusted = |key: &PublicKey| public_keys.is_empty() || public_keys.contains(key);
+        for seal in &seals {
+            let why = if !seal.is_signed() {
+                "has a signature that does not match its content"
+            } else if !is_trusted(&seal.public_key) {
+                "is signed with a key that is not one of the given keys"
+            } else {
+                continue;
+            };
+            return Err(Error::unproven(format!(
+                "seal {}, inserted by {}, {why}; no report is written, run blotter verify",
+                seal.id, seal.sealed_by
+            )));
+        }
         let is_on_page =
             |number: i64| entries.binary_search_by_key(&number, |it| it.sequence).is_ok();
         Ok(Self {
@@ -113,12 +129,12 @@ impl References {
         let state = self.states.remove(&entry.sequence)?;
         let fill = entry.fill_id.and_then(|id| self.fills.get(&id));
         let amended = fill.and_then(|fill| self.fills.get(&fill.amends?));
-        let seal = self.seals.iter().find(|(_, covered)| covered.contains(entry.sequence));
+        let seal = self.seals.iter().find(|seal| seal.covered.contains(entry.sequence));
         let (average_price, average_is_exact) = state.after.average_price().unzip();
         Some(ReportRow {
             sequence: entry.sequence,
             entry_id: entry.id,
-            seal_id: seal.map(|(id, _)| *id),
+            seal_id: seal.map(|seal| seal.id),
             order_id: order.id,
             client_order_id: order.client_order_id.clone(),
             trading_day: order.trading_day,

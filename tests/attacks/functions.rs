@@ -6,7 +6,8 @@ use crate::scene::{
     break_of, bust_of, log_of, order_of, replacement_of,
 };
 
-const TRIGGER_FUNCTIONS: [&str; 11] = [
+const TRIGGER_FUNCTIONS: [&str; 13] = [
+    "blotter_number_row",
     "blotter_refuse_change",
     "break_resolutions_book",
     "break_resolutions_stamp",
@@ -18,6 +19,7 @@ const TRIGGER_FUNCTIONS: [&str; 11] = [
     "fills_stamp",
     "orders_admit",
     "orders_log_submitted",
+    "seals_follow",
 ];
 
 /// A schema with wrong operators, which the search path finds before PostgreSQL's own.

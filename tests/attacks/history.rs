@@ -6,7 +6,7 @@
 //! UPDATE or DELETE, also from the owner of the table; and the guards refuse whoever bypasses row-level
 //! security.
 
-use crate::scene::{ADA, ADAS_PENDING, Actor, By, GRACE, Held, RECORDS, Scene};
+use crate::scene::{ADA, ADAS_CANCELLED, ADAS_PENDING, Actor, By, GRACE, Held, RECORDS, Scene};
 
 const LOG_GUARD: By<'_> = By::Rule("execution_logs_append_only");
 const ORDERS_GUARD: By<'_> = By::Rule("orders_append_only");
@@ -130,6 +130,10 @@ attacks! {
     a_report_that_is_logged_again_moves_nothing,
     a_number_is_given_to_one_entry,
     a_number_that_no_scan_reaches_is_given_to_no_entry,
+    a_break_a_resolution_and_a_trader_have_a_number_of_nobodys_choice,
+    a_sequence_of_the_callers_gives_no_number,
+    a_number_is_given_to_one_break_one_resolution_and_one_trader,
+    a_number_that_no_scan_reaches_is_given_to_no_break_resolution_or_trader,
 }
 
 pub fn no_role_is_granted_a_rewrite_of_a_log_row_its_own_or_anothers(scene: &Scene) -> Held {
@@ -345,7 +349,7 @@ pub fn a_report_that_is_logged_again_moves_nothing(scene: &Scene) -> Held {
 
 /// The owner may change the sequence, and clients draw from it through the triggers.
 pub fn a_number_is_given_to_one_entry(scene: &Scene) -> Held {
-    scene.owner("").run("ALTER SEQUENCE execution_logs_sequence RESTART 1");
+    restart_at(scene, "execution_logs");
     let cancel = format!(
         "INSERT INTO execution_logs (order_id, action) VALUES ('{ADAS_PENDING}', 'CANCELLED')"
     );
@@ -364,6 +368,81 @@ pub fn a_number_that_no_scan_reaches_is_given_to_no_entry(scene: &Scene) -> Held
             "INSERT INTO execution_logs (order_id, action) VALUES ('{ADAS_PENDING}', 'CANCELLED')"
         );
         scene.ada().refused(By::Rule("ck_execution_logs_sequence_bounded"), cancel)?;
+    }
+    scene.owner("").run("ALTER SEQUENCE execution_logs_sequence RESTART 1000 MINVALUE 1");
+    Ok(())
+}
+
+/// Restarts the sequence of the log at a number that a row of this table has.
+fn restart_at(scene: &Scene, table: &str) {
+    // Not setval, which no rollback takes back.
+    scene.run(&format!(
+        "DO $restart$ BEGIN EXECUTE format(
+             'ALTER SEQUENCE execution_logs_sequence RESTART %s', (SELECT min(sequence) FROM {table})
+         ); END $restart$"
+    ));
+}
+
+/// A break, a resolution and a trader that claim a number.
+const CLAIMED: [(&str, &str); 3] = [
+    (
+        "breaks",
+        "INSERT INTO breaks (reason, detail, venue, timestamp, quantity, price, sequence)
+         VALUES ('INVALID', 'X', 'X', now(), 1, 1, 7000)",
+    ),
+    (
+        "break_resolutions",
+        "INSERT INTO break_resolutions (break_id, is_booked, reason, sequence)
+         VALUES ('{BREAK}', false, 'X', 7000)",
+    ),
+    ("traders", "INSERT INTO traders (id, name, sequence) VALUES (gen_random_uuid(), 'X', 7000)"),
+];
+
+fn claimed() -> [(&'static str, String); 3] {
+    CLAIMED.map(|(table, claim)| (table, claim.replace("{BREAK}", ADAS_CANCELLED)))
+}
+
+pub fn a_break_a_resolution_and_a_trader_have_a_number_of_nobodys_choice(scene: &Scene) -> Held {
+    for (table, claim) in claimed() {
+        let claim = format!("SET LOCAL ROLE blotter_engine; {claim}");
+        let told = format!("SELECT count(*)::text AS text FROM {table} WHERE sequence = 7000");
+        scene.engine().brings(&["0"], claim, told)?;
+    }
+    Ok(())
+}
+
+pub fn a_sequence_of_the_callers_gives_no_number(scene: &Scene) -> Held {
+    let forge = "CREATE TEMP SEQUENCE execution_logs_sequence START 7000;
+        GRANT USAGE ON SEQUENCE pg_temp.execution_logs_sequence TO PUBLIC; SET LOCAL ROLE blotter_engine;";
+    for (table, claim) in claimed() {
+        let told = format!("SELECT count(*)::text AS text FROM {table} WHERE sequence >= 7000");
+        let claim = claim.replace("INTO ", "INTO public.");
+        scene.engine().brings(&["0"], format!("{forge} {claim}"), told)?;
+    }
+    Ok(())
+}
+
+pub fn a_number_is_given_to_one_break_one_resolution_and_one_trader(scene: &Scene) -> Held {
+    for (table, claim) in claimed() {
+        restart_at(scene, table);
+        let rule = format!("uq_{table}_sequence");
+        scene.engine().refused(By::Rule(&rule), claim)?;
+    }
+    scene.owner("").run("ALTER SEQUENCE execution_logs_sequence RESTART 1000");
+    Ok(())
+}
+
+pub fn a_number_that_no_scan_reaches_is_given_to_no_break_resolution_or_trader(
+    scene: &Scene,
+) -> Held {
+    for number in ["-20", "9007199254740992"] {
+        for (table, claim) in claimed() {
+            scene.owner("").run(format!(
+                "ALTER SEQUENCE execution_logs_sequence MINVALUE -100 RESTART {number}"
+            ));
+            let rule = format!("ck_{table}_sequence_bounded");
+            scene.engine().refused(By::Rule(&rule), claim)?;
+        }
     }
     scene.owner("").run("ALTER SEQUENCE execution_logs_sequence RESTART 1000 MINVALUE 1");
     Ok(())

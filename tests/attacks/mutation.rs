@@ -102,7 +102,7 @@ const REFUSALS: &str = r#"
     WITH functions AS (
         SELECT oid, proname, pg_get_functiondef(oid) AS body FROM pg_proc
         WHERE pronamespace = 'public'::regnamespace
-            AND (proowner = 'blotter_ledger'::regrole OR proname = 'blotter_refuse_change')
+            AND (proowner = 'blotter_ledger'::regrole OR proname IN ('blotter_refuse_change', 'seals_follow'))
     )
     SELECT 'refusal' AS kind, proname || ': ' || message[1] AS name, format(
         '%sDO $refusal$ BEGIN EXECUTE replace(pg_get_functiondef(%s), %L, %L); END $refusal$',
@@ -202,6 +202,12 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ],
         ("force", "seals") => {
             attacks_of![seals::nobody_else_sees_a_seal_or_makes_one_whatever_is_granted]
+        }
+        ("trigger" | "search path", "seals_follow") => attacks_of![
+            seals::a_table_of_the_callers_stands_in_for_no_seal,
+        ],
+        ("invoker", "seals_follow") => {
+            attacks_of![catalog::functions_have_a_fixed_search_path_and_run_for_nobody_else]
         }
         ("trigger", "seals_keep_all") => attacks_of![seals::nobody_truncates_the_seals],
         ("always", "seals_keep_all") => {
@@ -303,6 +309,17 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             oracles::a_bust_of_anothers_fill_meets_a_fill_that_is_not_there,
             breaks::a_fill_books_no_break_by_naming_it,
         ],
+        ("trigger", "breaks_number" | "break_resolutions_number" | "traders_number")
+        | ("definer", "blotter_number_row") => {
+            attacks_of![history::a_break_a_resolution_and_a_trader_have_a_number_of_nobodys_choice]
+        }
+        ("search path", "blotter_number_row") => {
+            attacks_of![history::a_sequence_of_the_callers_gives_no_number]
+        }
+        // Another owner that may draw numbers gives the same.
+        ("owner", "blotter_number_row") => {
+            attacks_of![catalog::functions_have_a_fixed_search_path_and_run_for_nobody_else]
+        }
         ("trigger", "breaks_stamp") => attacks_of![
             breaks::a_break_of_an_order_is_shown_to_its_trader_whatever_the_engine_says,
             breaks::a_break_and_its_resolution_tell_who_wrote_them_and_when_whatever_is_claimed,
@@ -607,6 +624,9 @@ fn noticed_without_refusal(name: &str) -> &'static [Named] {
             history::not_even_the_ledger_changes_the_terms_of_an_order,
             truncation::a_superuser_truncates_no_table,
         ],
+        "seals_follow" => {
+            attacks_of![seals::a_seal_has_one_place_and_continues_the_one_before_it]
+        }
         "blotter_refuse_transition" => {
             attacks_of![impersonation::nothing_happens_to_an_order_after_its_end]
         }
@@ -780,11 +800,48 @@ const WIDENED: &[(&str, &[Named])] = &[
     ),
     (
         "ALTER TABLE seals DROP CONSTRAINT seals_pkey",
-        attacks_of![seals::a_seal_has_one_place_and_one_before_it],
+        attacks_of![seals::a_seal_has_one_place_and_continues_the_one_before_it],
     ),
     (
-        "ALTER TABLE seals DROP CONSTRAINT uq_seals_previous",
-        attacks_of![seals::a_seal_has_one_place_and_one_before_it],
+        "DROP TRIGGER seals_follow ON seals",
+        attacks_of![
+            seals::a_seal_has_one_place_and_continues_the_one_before_it,
+            seals::a_seal_tells_the_login_that_inserted_it_whatever_is_claimed,
+        ],
+    ),
+    (
+        function_with!("seals_follow", "NEW.id = coalesce(last.id, 0) + 1" => "true"),
+        attacks_of![seals::a_seal_has_one_place_and_continues_the_one_before_it],
+    ),
+    (
+        function_with!("seals_follow", "NEW.origin = coalesce(last.origin, NEW.origin)" => "true"),
+        attacks_of![seals::a_seal_has_one_place_and_continues_the_one_before_it],
+    ),
+    (
+        function_with!("seals_follow", "NEW.size = coalesce(last.size, 0) + octet_length(NEW.leaves) / 32" => "true"),
+        attacks_of![seals::a_seal_has_one_place_and_continues_the_one_before_it],
+    ),
+    (
+        function_with!("seals_follow", "NEW.settled >= coalesce(last.settled, 0)" => "true"),
+        attacks_of![seals::a_seal_has_one_place_and_continues_the_one_before_it],
+    ),
+    (
+        function_with!("seals_follow", "NEW.sealed_by := session_user;" => ""),
+        attacks_of![seals::a_seal_tells_the_login_that_inserted_it_whatever_is_claimed],
+    ),
+    (
+        function_with!("seals_follow", "NEW.sealed_by := session_user;" => "NEW.sealed_by := current_user;"),
+        attacks_of![seals::a_seal_tells_the_login_that_inserted_it_whatever_is_claimed],
+    ),
+    (
+        function_with!(
+            "blotter_number_row", "pg_catalog.nextval(" => "coalesce(NEW.sequence, 0) + 0 * pg_catalog.nextval("
+        ),
+        attacks_of![history::a_break_a_resolution_and_a_trader_have_a_number_of_nobodys_choice],
+    ),
+    (
+        "ALTER POLICY traders_auditor_reads ON traders TO PUBLIC",
+        attacks_of![roles::a_trader_sees_its_own_rows_and_no_others],
     ),
     (
         "ALTER POLICY execution_logs_auditor_reads ON execution_logs TO PUBLIC",
@@ -1024,6 +1081,30 @@ const WIDENED: &[(&str, &[Named])] = &[
         attacks_of![history::a_report_that_is_logged_again_moves_nothing],
     ),
     ("DROP INDEX uq_execution_logs_sequence", attacks_of![history::a_number_is_given_to_one_entry]),
+    (
+        "ALTER TABLE breaks DROP CONSTRAINT uq_breaks_sequence",
+        attacks_of![history::a_number_is_given_to_one_break_one_resolution_and_one_trader],
+    ),
+    (
+        "ALTER TABLE breaks DROP CONSTRAINT ck_breaks_sequence_bounded",
+        attacks_of![history::a_number_that_no_scan_reaches_is_given_to_no_break_resolution_or_trader],
+    ),
+    (
+        "ALTER TABLE break_resolutions DROP CONSTRAINT uq_break_resolutions_sequence",
+        attacks_of![history::a_number_is_given_to_one_break_one_resolution_and_one_trader],
+    ),
+    (
+        "ALTER TABLE break_resolutions DROP CONSTRAINT ck_break_resolutions_sequence_bounded",
+        attacks_of![history::a_number_that_no_scan_reaches_is_given_to_no_break_resolution_or_trader],
+    ),
+    (
+        "ALTER TABLE traders DROP CONSTRAINT uq_traders_sequence",
+        attacks_of![history::a_number_is_given_to_one_break_one_resolution_and_one_trader],
+    ),
+    (
+        "ALTER TABLE traders DROP CONSTRAINT ck_traders_sequence_bounded",
+        attacks_of![history::a_number_that_no_scan_reaches_is_given_to_no_break_resolution_or_trader],
+    ),
     (
         "ALTER TABLE execution_logs ALTER acted_by SET DEFAULT current_user",
         attacks_of![

@@ -314,10 +314,10 @@ pub fn booking_of(broken: &str) -> String {
 /// Inserts a seal without a valid signature.
 pub fn seal_of(id: u8) -> String {
     format!(
-        "INSERT INTO public.seals (id, scheme, covered, settled, entries, leaves, root, previous,
+        "INSERT INTO public.seals (id, scheme, origin, size, covered, settled, leaves, frontier, root,
              sealed_at, public_key, signature)
-         SELECT {id}, 1, '{{[1,2)}}', 0, 1, hash, hash, decode(repeat('0{id}', 32), 'hex'),
-             '2026-11-20', hash, hash || hash
+         SELECT {id}, 1, 'example.com/blotter', {id}, '{{[1,2)}}', 0, hash, hash, hash, '2026-11-20', hash,
+             hash || hash
          FROM decode(repeat('00', 32), 'hex') AS hash"
     )
 }

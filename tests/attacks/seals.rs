@@ -12,7 +12,9 @@ attacks! {
     a_superuser_who_passes_over_ordinary_triggers_rewrites_no_seal,
     nobody_truncates_the_seals,
     a_superuser_who_passes_over_ordinary_triggers_truncates_no_seal,
-    a_seal_has_one_place_and_one_before_it,
+    a_seal_has_one_place_and_continues_the_one_before_it,
+    a_seal_tells_the_login_that_inserted_it_whatever_is_claimed,
+    a_table_of_the_callers_stands_in_for_no_seal,
 }
 
 pub fn the_auditor_sees_what_is_recorded_and_seals_it(scene: &Scene) -> Held {
@@ -23,6 +25,7 @@ pub fn the_auditor_sees_what_is_recorded_and_seals_it(scene: &Scene) -> Held {
         ("execution_logs", "29"),
         ("breaks", "6"),
         ("break_resolutions", "3"),
+        ("traders", "3"),
     ] {
         auditor.sees(&[rows], format!("SELECT count(*)::text AS text FROM {table}"))?;
     }
@@ -45,15 +48,15 @@ pub fn nobody_else_sees_a_seal_or_makes_one_whatever_is_granted(scene: &Scene) -
         [Scene::ada, Scene::engine, Scene::ledger, Scene::stranger, Scene::owner_as_ada];
     for other in others {
         other(scene).sees(&[""; 0], SEALS)?;
-        other(scene).refused(By::Policy("seals"), seal_of(2))?;
+        other(scene).refused(By::Policy("seals"), seal_of(1))?;
     }
-    scene.member("blotter_compliance", ADA).refused(By::Policy("seals"), seal_of(2))
+    scene.member("blotter_compliance", ADA).refused(By::Policy("seals"), seal_of(1))
 }
 
 fn rewrite(mut attacker: Actor<'_>) -> Held {
     let guard = By::Rule("seals_append_only");
     attacker.refused(guard, "UPDATE seals SET id = id")?;
-    attacker.refused(guard, "UPDATE seals SET root = previous")?;
+    attacker.refused(guard, "UPDATE seals SET root = leaves")?;
     attacker.refused(guard, "DELETE FROM seals")
 }
 
@@ -80,9 +83,40 @@ pub fn a_superuser_who_passes_over_ordinary_triggers_truncates_no_seal(scene: &S
     scene.replica().refused(By::Rule("seals_append_only"), "TRUNCATE seals")
 }
 
-/// Two seals with the same predecessor would be a fork of the history.
-pub fn a_seal_has_one_place_and_one_before_it(scene: &Scene) -> Held {
-    scene.auditor().refused(By::Rule("seals_pkey"), seal_of(1))?;
-    let fork = seal_of(2).replace("repeat('02'", "repeat('01'");
-    scene.auditor().refused(By::Rule("uq_seals_previous"), fork)
+/// A gap in the seals, or in the leaves of the tree, would stop sealing.
+pub fn a_seal_has_one_place_and_continues_the_one_before_it(scene: &Scene) -> Held {
+    let mut auditor = scene.auditor();
+    auditor.refused(By::Rule("seals_pkey"), seal_of(1))?;
+    let follow = By::Rule("seals_follow");
+    // With the right size: nothing but its number is wrong.
+    auditor.refused(follow, seal_of(3).replace("blotter', 3,", "blotter', 2,"))?;
+    for (stated, claimed) in [
+        ("SELECT 2, 1, 'example.com/blotter', 2,", "SELECT 2, 1, 'example.com/blotter', 3,"),
+        ("'example.com/blotter'", "'example.com/another'"),
+    ] {
+        auditor.refused(follow, seal_of(2).replace(stated, claimed))?;
+    }
+    drop(auditor);
+    let settled = seal_of(2).replace("'{[1,2)}', 0,", "'{[2,3)}', 7,");
+    scene.auditor().brings(&["1", "2"], &settled, SEALS)?;
+    let unsettled = seal_of(3).replace("'{[1,2)}', 0,", "'{[3,4)}', 6,");
+    scene.auditor().refused_after(follow, &settled, unsettled)
+}
+
+pub fn a_seal_tells_the_login_that_inserted_it_whatever_is_claimed(scene: &Scene) -> Held {
+    let claimed = seal_of(2)
+        .replace("public_key, signature)", "public_key, signature, sealed_by)")
+        .replace("hash || hash", "hash || hash, 'another'");
+    let told = "SELECT sealed_by AS text FROM seals WHERE id = 2";
+    scene.auditor().brings(&["blotter_auditor_login"], &claimed, told)?;
+    let as_a_role = format!("SET LOCAL ROLE blotter_auditor; {claimed}");
+    scene.auditor().brings(&["blotter_auditor_login"], as_a_role, told)
+}
+
+pub fn a_table_of_the_callers_stands_in_for_no_seal(scene: &Scene) -> Held {
+    let forge = "CREATE TEMP TABLE seals (LIKE public.seals);
+        GRANT SELECT ON pg_temp.seals TO PUBLIC;
+        INSERT INTO pg_temp.seals SELECT (jsonb_populate_record(original, '{\"id\": 8, \"size\": 8}')).*
+        FROM public.seals AS original";
+    scene.auditor().refused_after(By::Rule("seals_follow"), forge, seal_of(9))
 }

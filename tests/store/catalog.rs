@@ -67,6 +67,7 @@ fn traders_have_these_columns() {
             "id, uuid, not null, gen_random_uuid()",
             "name, character varying(100), not null",
             "created_at, timestamp with time zone, not null, now()",
+            "sequence, bigint, not null",
         ],
     );
 }

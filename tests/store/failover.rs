@@ -11,6 +11,8 @@ use std::{fs, thread};
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
 use tradeblotter::audit::{SealKey, VerifyOptions};
+
+use crate::seals::seal;
 use tradeblotter::embedded::Server;
 use tradeblotter::role::{Auditor, Compliance, Engine, Trader};
 use tradeblotter::{
@@ -166,8 +168,7 @@ fn what_was_acknowledged_before_the_primary_was_killed_is_on_the_standby_in_its_
         while written() < WRITES / 2 {
             thread::yield_now();
         }
-        let seal = auditor.auditor().transaction(|tx| tx.seals().seal(&key)).unwrap();
-        assert!(seal.unwrap().entries > 0);
+        assert!(seal(&auditor.auditor(), &key).unwrap().records() > 0);
         while written() < WRITES {
             thread::yield_now();
         }
@@ -208,7 +209,7 @@ fn what_was_acknowledged_before_the_primary_was_killed_is_on_the_standby_in_its_
     assert!(filled >= told.fills.len());
 
     // The seals verify on the standby, and later entries are sealed there.
-    while auditor.auditor().transaction(|tx| tx.seals().seal(&key)).unwrap().is_some() {}
+    while seal(&auditor.auditor(), &key).is_some() {}
     let options = VerifyOptions { public_keys: vec![key.public()], ..VerifyOptions::default() };
     let verified = auditor.auditor().snapshot(|tx| tx.seals().verify(&options, |_| ())).unwrap();
     assert_eq!((verified.findings, verified.unsealed), (0, 0));

@@ -22,7 +22,7 @@ use tradeblotter_test_support::{
 /// The report and its contents in counts.
 fn written(db: &Database, filter: Filter<'_>, format: Format) -> (String, Contents) {
     let mut out = Vec::new();
-    let report = Report { filter, format };
+    let report = Report { filter, format, public_keys: &[] };
     let session = db.blotter().compliance();
     let contents = session.safe_snapshot(|tx| {
         out.clear();
@@ -279,7 +279,7 @@ fn totals_after_each_action_are_exact_with_corrections_and_busts() {
 fn ranges_that_meet_say_everything_once_and_know_what_was_before_them() {
     let (db, order) = amended_order();
     let whole = rows(&db, Filter::default());
-    let middle = db.contents().log.iter().find(|entry| entry.sequence == 5).unwrap().timestamp;
+    let middle = db.contents().log.iter().find(|entry| entry.sequence == 6).unwrap().timestamp;
     let before = rows(&db, Filter { until: Some(middle), ..Filter::default() });
     let after = rows(&db, Filter { from: Some(middle), ..Filter::default() });
     assert!(!before.is_empty() && !after.is_empty());
@@ -314,7 +314,7 @@ fn one_snapshot_gives_the_same_bytes_however_often_it_is_written() {
     let db = trading_day();
     let officer = db.blotter().compliance();
     for format in Format::ALL {
-        let report = Report { filter: Filter::default(), format: *format };
+        let report = Report { filter: Filter::default(), format: *format, public_keys: &[] };
         let (first, second) = officer
             .safe_snapshot(|tx| {
                 let mut written = || {

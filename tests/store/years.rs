@@ -164,9 +164,8 @@ fn the_database_refuses_a_time_or_a_day_outside_the_years_1_to_9999_from_every_c
             ),
             (
                 format!(
-                    "INSERT INTO seals VALUES (1, 1, '{{[1,2)}}', 1, 1, decode(repeat('00', 32), 'hex'),
-                         decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex'), {at},
-                         decode(repeat('00', 32), 'hex'), decode(repeat('00', 64), 'hex'))"
+                    "INSERT INTO seals SELECT 1, 1, 'o', 1, '{{[1,2)}}', 1, hash, hash, hash, {at}, hash, hash || hash
+                     FROM decode(repeat('00', 32), 'hex') AS hash"
                 ),
                 "ck_seals_sealed_at_readable",
             ),

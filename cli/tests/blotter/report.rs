@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tradeblotter::Filter;
-use tradeblotter::audit::SealKey;
+use tradeblotter::audit::{SealKey, SealOptions};
 use tradeblotter::report::{Format, Manifest, Report};
 
 use tradeblotter_test_support::{Database, submit, texts, trader};
@@ -58,10 +58,10 @@ fn a_manifest_has_the_hash_of_its_file_and_the_seal_that_covers_it() {
             (&file["bytes"], &file["name"]),
             (&bytes.len().into(), &format!("file{place}").into())
         );
-        assert_eq!((&manifest["rows"], &manifest["first_sequence"]), (&8.into(), &1.into()));
+        assert_eq!((&manifest["rows"], &manifest["first_sequence"]), (&8.into(), &2.into()));
         assert_eq!(
             (&manifest["last_sequence"], &manifest["actions"]["FILLED"]),
-            (&8.into(), &3.into())
+            (&9.into(), &3.into())
         );
         assert_eq!(manifest["filter"]["symbol"], "AAPL");
         assert_eq!(manifest["sealed"]["last_seal"], Value::Null);
@@ -71,16 +71,26 @@ fn a_manifest_has_the_hash_of_its_file_and_the_seal_that_covers_it() {
     // Seal the rows, then add one that is not sealed.
     let blotter = db.blotter();
     let key = SealKey::generate().unwrap();
-    let seal = blotter.auditor().transaction(|tx| tx.seals().seal(&key)).unwrap().unwrap();
+    let options = SealOptions::default();
+    let sealing = blotter.auditor().transaction(|tx| tx.seals().seal(&key, &options));
+    let seal = sealing.unwrap().seal.unwrap();
     let bob = trader(&blotter, "Bob");
     let new = tradeblotter::NewOrder::market(bob.id, tradeblotter::Side::Buy, "AAPL", 1);
     submit(&blotter, &new).unwrap();
     report(&db, &directory, &format!("{range} --format csv -o sealed"), "blotter_compliance", 0);
     let sealed = &manifest(&directory.path().join("sealed"))["sealed"];
     assert_eq!((&sealed["rows"], &sealed["unsealed_rows"]), (&8.into(), &1.into()));
-    assert_eq!((&sealed["first_unsealed"], &sealed["first_seal"]), (&9.into(), &1.into()));
+    assert_eq!((&sealed["first_unsealed"], &sealed["first_seal"]), (&11.into(), &1.into()));
     assert_eq!(sealed["last_seal"], serde_json::to_value(&seal).unwrap());
-    assert_eq!(sealed["last_seal_hash"], seal.hash().to_string());
+    // A seal that is signed with another key, or with none, is not called a seal.
+    let trusting = |key: &str, name: &str, code| {
+        let arguments = format!("{range} --format csv -o {name} --public-key {key}");
+        report(&db, &directory, &arguments, "blotter_compliance", code)
+    };
+    trusting(&key.public().to_string(), "trusted", 0);
+    let another = SealKey::generate().unwrap().public().to_string();
+    let refused = trusting(&another, "another", 1);
+    assert!(refused.contains("not one of the given keys"), "{refused}");
     let of_ada = format!("{range} --format csv -o ada --trader {}", order.trader_id);
     let said = report(&db, &directory, &of_ada, "blotter_compliance", 0);
     assert!(said.contains("8 sealed, 0 not sealed yet"), "{said}");
@@ -92,7 +102,7 @@ fn a_report_that_fails_leaves_no_file_and_no_file_is_overwritten() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("day.csv");
     let officer = db.blotter().compliance();
-    let whole = Report { filter: Filter::default(), format: Format::Csv };
+    let whole = Report { filter: Filter::default(), format: Format::Csv, public_keys: &[] };
     // A file with the name of the manifest is enough for a refusal.
     fs::write(Manifest::path(&path), "mine").unwrap();
     assert!(whole.write(&officer, &path, |_, _| ()).unwrap_err().is_file());
@@ -112,7 +122,7 @@ fn a_report_that_fails_leaves_no_file_and_no_file_is_overwritten() {
         DELETE FROM orders WHERE id = (SELECT order_id FROM execution_logs ORDER BY sequence DESC LIMIT 1)";
     db.unguarded().batch_execute(remove).unwrap();
     for format in Format::ALL {
-        let whole = Report { filter: Filter::default(), format: *format };
+        let whole = Report { filter: Filter::default(), format: *format, public_keys: &[] };
         let failed = whole.write(&officer, &path, |_, _| ()).unwrap_err();
         assert!(failed.is_unproven(), "{failed}");
         assert_eq!(names(&directory), [] as [PathBuf; 0]);

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
 use tradeblotter::audit::{CheckpointFile, SealKey};
-use tradeblotter::{Blotter, NewAction, NewExecutionLog, NewOrder, Side};
+use tradeblotter::{Blotter, NewAction, NewExecutionLog, NewOrder, Side, connect};
 
 use tradeblotter_test_support::{Database, EXECUTED, append, submit, texts, trader};
 
@@ -28,7 +28,7 @@ impl Desk {
         desk
     }
 
-    /// Adds three entries to the log.
+    /// Adds four records: a trader and three entries.
     fn trade(&self) {
         let ada = trader(&self.blotter, "Ada");
         let order = submit(&self.blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 1)).unwrap();
@@ -84,14 +84,17 @@ fn a_sealed_log_is_verified_and_proven_and_a_change_is_found() {
     let desk = Desk::new();
     let key = desk.key();
     let sealed = desk.seal();
-    assert!(sealed.starts_with("seal 1: 3 entries, 1 to 3; "), "{sealed}");
+    assert!(sealed.starts_with("seal 1: 4 records, 1 to 4; 4 in the tree, root "), "{sealed}");
     assert_eq!(desk.seal(), "");
     desk.trade();
-    assert!(desk.seal().starts_with("seal 2: 3 entries, 4 to 6; "));
+    assert!(desk.seal().starts_with("seal 2: 4 records, 5 to 8; 8 in the tree, root "));
     desk.trade();
-    assert_eq!(desk.verify(&key, 0), "2 seals, 6 entries: no findings; 3 entries not sealed yet\n");
+    assert_eq!(
+        desk.verify(&key, 0),
+        "2 seals, 8 records, 3 orders: no findings; 4 records not sealed yet, with numbers from 9 to 12\n"
+    );
 
-    let id = "SELECT id::text AS text FROM execution_logs WHERE sequence = 5";
+    let id = "SELECT id::text AS text FROM execution_logs WHERE sequence = 7";
     let id = texts(&mut desk.db.admin(), id).remove(0);
     assert_eq!(desk.run(&format!("prove {id} -o proof"), "blotter_compliance", 0), "");
     let check = |key: &str, code| {
@@ -100,26 +103,31 @@ fn a_sealed_log_is_verified_and_proven_and_a_change_is_found() {
         text(command.env_remove("DATABASE_URL").output().unwrap(), code)
     };
     let proven = check(&key, 0);
-    assert!(proven.starts_with("valid: entry 5 of the log, APPROVED of order "), "{proven}");
-    assert!(proven.ends_with(&format!(", with seal 2\n  signed with {key}\n")), "{proven}");
+    assert!(proven.starts_with("valid: record 7 of tradeblotter/"), "{proven}");
+    assert!(proven.contains("\nentry:\n") && proven.contains("  action: APPROVED\n"), "{proven}");
+    assert!(proven.ends_with(&format!(", with seal 2\nsigned with {key}\n")), "{proven}");
     let stranger = SealKey::generate().unwrap().public().to_string();
-    assert!(check(&stranger, 1).contains("not one of the given keys"));
-    let forged = fs::read_to_string(desk.path("proof")).unwrap().replace("APPROVED", "REJECTED");
+    assert!(check(&stranger, 1).contains("not signed with one of the given keys"));
+    let forged = fs::read_to_string(desk.path("proof")).unwrap().replace("index 6", "index 7");
     fs::write(desk.path("proof"), forged).unwrap();
     assert!(check(&key, 1).contains("its leaf does not lead to the root"));
 
-    let rewrite = "UPDATE execution_logs SET reason = 'never mind' WHERE sequence = 5";
+    let rewrite = "UPDATE execution_logs SET reason = 'never mind' WHERE sequence = 7";
     desk.db.unguarded().batch_execute(rewrite).unwrap();
     let found = desk.verify(&key, 1);
-    assert!(found.starts_with(&format!("entry 5 ({id} of order ")), "{found}");
-    assert!(found.contains(": altered; ") && found.contains("6 entries: 1 finding; "), "{found}");
+    let altered = format!("\nentry 7 ({id} of order ");
+    assert!(found.contains(&altered) && found.contains(": altered; "), "{found}");
+    assert!(
+        found.contains("\nschema: trigger execution_logs.execution_logs_keep_values: "),
+        "{found}"
+    );
     // Read only the entries of the second seal, then of later seals only.
     let from = |seal: &str, code| {
         desk.run(&format!("verify --public-key {key} --from {seal}"), "blotter_auditor", code)
     };
-    assert!(from("2", 1).contains("2 seals, 3 entries: 1 finding"));
-    assert!(from("3", 0).contains("2 seals, 0 entries: no findings"));
-    assert!(from("2999-01-01", 0).contains("warning: no --checkpoint-file"));
+    assert!(from("2", 1).contains("2 seals, 4 records, 3 orders: "));
+    assert!(!from("3", 1).contains("altered"));
+    assert!(from("2999-01-01", 1).contains("warning: no --checkpoint-file"));
     assert!(from("tomorrow", 2).contains("or the number of a seal"));
     let refused = desk.run(&format!("prove {id}"), "blotter_auditor", 1);
     assert!(refused.contains("can't be proven"), "{refused}");
@@ -155,7 +163,7 @@ fn a_key_comes_from_the_environment_too() {
     assert!(desk.run("seal", "blotter_auditor", 2).contains("Pass --key"));
     let mut command = desk.command("seal --checkpoint-file seals", "blotter_auditor");
     command.env("BLOTTER_SEAL_KEY", fs::read_to_string(desk.path("key")).unwrap());
-    assert!(text(command.output().unwrap(), 0).starts_with("seal 1: 3 entries"));
+    assert!(text(command.output().unwrap(), 0).starts_with("seal 1: 4 records"));
     desk.verify(&key, 0);
 }
 
@@ -184,7 +192,7 @@ fn seals_that_a_crash_kept_from_the_checkpoint_file_are_appended_by_the_next_run
     let both = fs::read(desk.path("seals")).unwrap();
 
     // Stopped before the line was written, and in the middle of it.
-    for written in [first.clone(), [&first[..], b"{\"id\":2,\"sch"].concat()] {
+    for written in [first.clone(), [&first[..], b"\ntradeblotter/12"].concat()] {
         fs::write(desk.path("seals"), &written).unwrap();
         assert!(desk.verify(&key, 0).contains("the last seal is not in the checkpoint file yet"));
         assert_eq!(desk.seal(), "");
@@ -214,9 +222,10 @@ fn a_checkpoint_file_of_another_history_stops_sealing() {
         found.contains("seal 1: fork; the checkpoint file has a different seal with this number"),
         "{found}"
     );
-    assert!(found.contains("3 entries not sealed yet"), "{found}");
-    fs::write(desk.path("seals"), "{}\n").unwrap();
-    assert!(desk.verify(&key, 1).contains("line 1 of seals is not a seal"));
+    assert!(found.contains("4 records not sealed yet"), "{found}");
+    fs::write(desk.path("seals"), "a\n\n— b c\n").unwrap();
+    let found = desk.verify(&key, 1);
+    assert!(found.contains("checkpoint file, line 1: the note has a line that is not"), "{found}");
 }
 
 #[test]
@@ -227,7 +236,7 @@ fn seal_every_seals_new_entries_and_locks_its_checkpoint_file() {
         desk.command("seal --key key --checkpoint-file seals --every 20ms", "blotter_auditor");
     let mut sealer = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(sealer.stdout.take().unwrap()).lines();
-    assert!(said.next().unwrap().unwrap().starts_with("seal 1: 3 entries"));
+    assert!(said.next().unwrap().unwrap().starts_with("seal 1: 4 records"));
     let second = desk.run("seal --key key --checkpoint-file seals", "blotter_auditor", 1);
     assert!(second.contains("another process seals into this file"), "{second}");
     desk.trade();
@@ -237,4 +246,143 @@ fn seal_every_seals_new_entries_and_locks_its_checkpoint_file() {
     desk.seal();
     assert!(lines(&desk.path("seals")) >= 2);
     desk.verify(&key, 0);
+}
+
+/// Ends the connections of a login, as a restart of the server does.
+fn disconnect(desk: &Desk, login: &str) {
+    let end = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND usename LIKE '%{login}%'"
+    );
+    desk.db.admin().batch_execute(&end).unwrap();
+}
+
+#[test]
+fn a_sealer_that_loses_its_connection_goes_on_with_another() {
+    let desk = Desk::new();
+    let key = desk.key();
+    let mut command =
+        desk.command("seal --key key --checkpoint-file seals --every 20ms", "blotter_auditor");
+    let mut sealer = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(sealer.stdout.take().unwrap()).lines();
+    for seal in 1..=4 {
+        assert!(said.next().unwrap().unwrap().starts_with(&format!("seal {seal}: 4 records")));
+        disconnect(&desk, "auditor");
+        desk.trade();
+    }
+    sealer.kill().unwrap();
+    sealer.wait().unwrap();
+    desk.seal();
+    desk.verify(&key, 0);
+}
+
+#[test]
+fn two_sealers_at_once_go_on_and_each_record_is_sealed_once() {
+    let desk = Desk::new();
+    let key = desk.key();
+    let start = |arguments: &str| {
+        desk.command(arguments, "blotter_auditor").stdout(Stdio::null()).spawn().unwrap()
+    };
+    let mut sealers = [start("seal --key key --every 1ms"), start("seal --key key --every 1ms")];
+    for _ in 0..20 {
+        desk.trade();
+    }
+    for sealer in &mut sealers {
+        assert_eq!(sealer.try_wait().unwrap(), None, "still running");
+        sealer.kill().unwrap();
+        sealer.wait().unwrap();
+    }
+    desk.seal();
+    let verified = desk.verify(&key, 0);
+    assert!(verified.contains(" 84 records, 21 orders: no findings; 0 records not"), "{verified}");
+}
+
+#[test]
+fn a_seal_fails_and_names_the_transaction_that_keeps_it_from_settling() {
+    let desk = Desk::new();
+    let key = desk.key();
+    let mut writer = connect(&desk.db.login_url("blotter_engine")).unwrap();
+    let write = "BEGIN; SET LOCAL ROLE blotter_engine;
+        INSERT INTO traders (id, name) VALUES (gen_random_uuid(), 'Bob')";
+    writer.batch_execute(write).unwrap();
+    desk.seal();
+    desk.trade();
+    let arguments = "seal --key key --checkpoint-file seals --max-stall 0s";
+    let stalled = desk.run(arguments, "blotter_auditor", 1);
+    assert!(stalled.contains("none is settled"), "{stalled}");
+    assert!(stalled.contains("process ") && stalled.contains("pg_terminate_backend"), "{stalled}");
+    // Everything that is committed is sealed all the same.
+    let verified = desk.verify(&key, 0);
+    assert!(verified.contains("0 records not sealed yet"), "{verified}");
+    drop(writer);
+    desk.trade();
+    desk.run(arguments, "blotter_auditor", 0);
+}
+
+#[test]
+fn the_last_checkpoint_and_the_request_to_a_witness_are_printed() {
+    let desk = Desk::new();
+    let key = desk.key();
+    let nothing = desk.run("checkpoint", "blotter_compliance", 1);
+    assert!(nothing.contains("nothing is sealed yet"), "{nothing}");
+    desk.run("seal --key key --origin example.com/blotter", "blotter_auditor", 0);
+    desk.trade();
+    desk.seal();
+    let checkpoint = desk.run("checkpoint", "blotter_compliance", 0);
+    assert!(checkpoint.starts_with("example.com/blotter\n8\n"), "{checkpoint}");
+    let request = desk.run("checkpoint --old-size 4", "blotter_auditor", 0);
+    assert!(request.starts_with("old 4\n") && request.ends_with(&checkpoint), "{request}");
+    let named = desk.run("key show key --origin example.com/blotter", "blotter_trader", 0);
+    assert!(named.starts_with("example.com/blotter+"), "{named}");
+    assert_eq!(desk.run("key show key", "blotter_trader", 0).trim(), key);
+}
+
+/// Returns the commands under this heading of docs/operations.md.
+fn documented(heading: &str) -> String {
+    let document = include_str!("../../../docs/operations.md");
+    let (_, section) = document.split_once(&format!("\n## {heading}\n")).unwrap();
+    let (_, block) = section.split_once("\n```sh\n").unwrap();
+    block.split_once("\n```\n").unwrap().0.to_owned()
+}
+
+#[test]
+fn the_documented_commands_lead_from_a_key_to_a_verified_proof() {
+    let desk = Desk::new();
+    let commands = documented("From a fresh database to a verified proof");
+    assert!(commands.lines().count() <= 10);
+    let programs = Path::new(env!("CARGO_BIN_EXE_blotter")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", &commands]).current_dir(desk.directory.path()).stdin(Stdio::null());
+    shell.env("PATH", path).env_remove("DATABASE_URL").env_remove("BLOTTER_SEAL_KEY");
+    shell.env("SEALER", desk.db.login_url("blotter_auditor"));
+    shell.env("OFFICER", desk.db.login_url("blotter_compliance"));
+    let said = text(shell.output().unwrap(), 0);
+    assert!(said.contains("1 seal, 4 records, 1 order: no findings"), "{said}");
+    assert!(said.contains("valid: record 4 of example.com/blotter"), "{said}");
+    assert!(desk.path("entry.tlog-proof").exists());
+}
+
+#[test]
+fn a_junk_seal_is_removed_as_documented_and_sealing_continues() {
+    let desk = Desk::new();
+    let key = desk.key();
+    desk.seal();
+    let junk = "SET ROLE blotter_auditor; INSERT INTO seals SELECT (jsonb_populate_record(original,
+        jsonb_build_object('id', 2, 'size', size + 1, 'covered', '{[900,901)}', 'leaves', '\\x' || repeat('ab', 32))
+        )).* FROM seals AS original; RESET ROLE";
+    connect(&desk.db.login_url("blotter_auditor")).unwrap().batch_execute(junk).unwrap();
+    desk.trade();
+    let refused = desk.run("seal --key key --checkpoint-file seals", "blotter_auditor", 1);
+    assert!(
+        refused.contains("seal 2, inserted by ") && refused.contains("does not match"),
+        "{refused}"
+    );
+    let document = include_str!("../../../docs/operations.md");
+    let (_, section) = document.split_once("\n## If a seal stops the sealer\n").unwrap();
+    let (_, block) = section.split_once("\n```sql\n").unwrap();
+    let remove = block.split_once("\n```\n").unwrap().0.replace("17", "2");
+    desk.db.admin().batch_execute(&remove).unwrap();
+    assert!(desk.seal().starts_with("seal 2: 4 records"));
+    assert!(desk.verify(&key, 0).contains("2 seals, 8 records, 2 orders: no findings"));
 }

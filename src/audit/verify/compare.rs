@@ -1,69 +1,91 @@
-//! Comparison of the entries of one seal with the leaf hashes that it stores.
+//! Comparison of the records of one seal with the leaf hashes that it stores.
 
 use std::collections::HashMap;
 
-use super::finding::{EntryRef, Finding};
+use super::finding::{Finding, RecordRef};
 use crate::audit::bytes::Hash;
-use crate::audit::entry::{AttestedEntry, UnreadableEntry};
+use crate::audit::record::{Record, Unreadable};
+use crate::audit::scheme::Scheme;
 
-/// An entry whose leaf differs from the one that was sealed under its number.
-pub(super) struct Mismatch {
-    pub entry: EntryRef,
+/// The leaf that was sealed under a number, and is not the leaf of any record with that number now.
+pub(super) struct LostLeaf {
+    pub number: i64,
+    pub scheme: Scheme,
     pub leaf: Hash,
 }
 
+impl LostLeaf {
+    /// Returns whether it is the leaf of this record, under the number that it had when it was sealed.
+    pub fn is_of(&self, record: &Record) -> bool {
+        let sealed = Record { number: self.number, content: record.content.clone() };
+        self.scheme.leaf(&sealed) == self.leaf
+    }
+}
+
 /// The result so far of the comparison of one seal.
-#[derive(Default)]
 pub(super) struct Comparison {
-    /// Leaves of the entries as they are now.
+    seal: i64,
+    scheme: Scheme,
+    /// Leaves of the records as they are now.
     pub leaves: Vec<Hash>,
-    pub mismatches: Vec<Mismatch>,
-    /// Sealed leaves that no entry with their number has now, each with that number.
-    pub lost: Vec<(Hash, i64)>,
+    /// Records whose leaf differs from the one that was sealed under their number.
+    pub mismatches: Vec<Record>,
+    pub lost: Vec<LostLeaf>,
     pub findings: Vec<Finding>,
 }
 
 impl Comparison {
-    /// Compares one page: `sealed` holds the stored leaf of each of the `numbers`, and `entries` what the log
+    pub fn new(seal: i64, scheme: Scheme, records: usize) -> Self {
+        Self {
+            seal,
+            scheme,
+            leaves: Vec::with_capacity(records),
+            mismatches: Vec::new(),
+            lost: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Compares one page: `sealed` holds the stored leaf of each of the `numbers`, and `records` what the store
     /// has under them, in the order of the numbers.
     pub fn compare_page(
         &mut self,
-        seal: i64,
         numbers: &[i64],
         sealed: &[Hash],
-        entries: &[AttestedEntry],
-        unreadable: Vec<UnreadableEntry>,
+        records: Vec<Record>,
+        unreadable: Vec<Unreadable>,
     ) {
-        let unreadable: HashMap<i64, String> =
-            unreadable.into_iter().map(|it| (it.sequence, it.why)).collect();
-        let mut entries = entries.iter().map(|entry| (entry.leaf(), &entry.log)).peekable();
-        for (sequence, sealed) in numbers.iter().zip(sealed) {
+        let mut unreadable: HashMap<i64, String> =
+            unreadable.into_iter().map(|it| (it.number, it.why)).collect();
+        let mut records =
+            records.into_iter().map(|record| (self.scheme.leaf(&record), record)).peekable();
+        for (number, sealed) in numbers.iter().zip(sealed) {
             let mut candidates = Vec::new();
-            while let Some(entry) = entries.next_if(|(_, log)| log.sequence == *sequence) {
-                candidates.push(entry);
+            while let Some(candidate) = records.next_if(|(_, record)| record.number == *number) {
+                candidates.push(candidate);
             }
-            // Several entries have one number only if the unique index was dropped. At most one of them
-            // was sealed.
+            // Several records have one number only if a superuser wrote it. At most one of them was sealed.
             let original =
                 candidates.iter().position(|(leaf, _)| leaf == sealed).unwrap_or_default();
+            let lost = LostLeaf { number: *number, scheme: self.scheme, leaf: *sealed };
             if candidates.is_empty() {
-                self.lost.push((*sealed, *sequence));
-                self.findings.push(match unreadable.get(sequence) {
-                    Some(why) => Finding::Unreadable { sequence: *sequence, why: why.clone() },
-                    None => Finding::Missing { sequence: *sequence, seal },
+                self.lost.push(lost);
+                self.findings.push(match unreadable.remove(number) {
+                    Some(why) => Finding::Unreadable { number: *number, why },
+                    None => Finding::Missing { number: *number, seal: self.seal },
                 });
                 continue;
             }
-            for (index, (leaf, log)) in candidates.into_iter().enumerate() {
-                let entry = EntryRef::of(log);
+            let mut lost = Some(lost);
+            for (index, (leaf, record)) in candidates.into_iter().enumerate() {
                 if index != original {
-                    self.findings.push(Finding::Added(entry));
+                    self.findings.push(Finding::Added(RecordRef::of(&record)));
                     continue;
                 }
                 self.leaves.push(leaf);
                 if leaf != *sealed {
-                    self.lost.push((*sealed, *sequence));
-                    self.mismatches.push(Mismatch { entry, leaf });
+                    self.lost.extend(lost.take());
+                    self.mismatches.push(record);
                 }
             }
         }

@@ -1,36 +1,39 @@
-//! Verification of the log against its seals, and of the seals against each other, the trusted keys and the
-//! checkpoint file.
+//! Verification of the store: of its records against their seals, of the seals against each other, the trusted keys and
+//! the checkpoint file, of its rows against the records, and of what the database derives.
 
+mod accounts;
 mod compare;
 mod finding;
 
-use std::collections::HashMap;
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use diesel::dsl::{max, not, sum};
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
-use diesel::sql_types::{Int8, Multirange};
 
-pub use self::finding::{EntryRef, Finding, SealFlaw};
+pub use self::finding::{Finding, RecordKind, RecordRef, SealFlaw};
 
-use self::compare::{Comparison, Mismatch};
-use super::bytes::Hash;
-use super::checkpoint::CheckpointFile;
-use super::entry::AttestedEntry;
+use self::compare::{Comparison, LostLeaf};
+use super::checkpoint_file::CheckpointFile;
 use super::key::PublicKey;
-use super::seal::{PAGE, SCHEME, Seal, Seals};
+use super::note::VerifierKey;
+use super::record::{Record, Tables};
+use super::scheme::Scheme;
+use super::seal::{Seals, StoredSeal};
+use super::sealer::{MAX_NUMBER, PAGE};
 use super::sequences::SequenceSet;
-use super::tree;
+use super::tree::Frontier;
+use crate::database::postgres;
 use crate::database::role::Audits;
 use crate::error::Error;
-use crate::schema::{execution_logs, seals};
+use crate::schema::seals;
 
-/// Entries, of each kind, that are remembered to recognize one that was moved to another number. Bounds the
-/// memory of a verification that finds much; what is beyond it is reported as altered instead of reordered.
-const MAX_REMEMBERED: usize = 10_000;
+/// Records, of each kind, that are remembered to recognize one that was moved to another number. Bounds the memory and the work
+/// of a verification that finds much; what is beyond it is reported as altered or added instead of reordered.
+const MAX_REMEMBERED: usize = 1000;
 
-/// Options of a verification: what it trusts, and where it starts to read entries.
+/// Options of a verification: what it trusts, and where it starts to read records.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyOptions {
     /// Public keys that seals may be signed with.
@@ -42,11 +45,16 @@ pub struct VerifyOptions {
     ///
     /// Without it, a log whose end was cut off together with its seals verifies.
     pub checkpoint_file: Option<CheckpointFile>,
-    /// Where to start to read entries; at the first seal if `None`. The chain of seals is always verified from its beginning.
+    /// Witnesses whose cosignatures in the checkpoint file must verify.
+    pub witnesses: Vec<VerifierKey>,
+    /// Where to start to read records; at the first seal if `None`. The tree of hashes, the accounts and the derived columns are always
+    /// verified in whole.
     pub from: Option<VerifyFrom>,
+    /// How old a record may become before it is sealed. An older one is a [finding](Finding::Overdue).
+    pub max_unsealed_age: Option<Duration>,
 }
 
-/// The first seal whose entries a verification reads.
+/// The first seal whose records a verification reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerifyFrom {
     /// The seal with this number.
@@ -58,11 +66,11 @@ pub enum VerifyFrom {
 /// An event that a verification reports while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VerifyEvent {
-    /// The verification starts; the seals state this many entries.
+    /// The verification starts; the seals cover this many records.
     Started(u64),
-    /// This many more entries were read.
+    /// This many more records were read.
     Checked(u64),
-    /// The log or a seal differs from what was sealed.
+    /// The store or a seal differs from what was sealed, or from what the database should have derived.
     Found(Finding),
 }
 
@@ -70,26 +78,38 @@ pub enum VerifyEvent {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Verified {
-    /// Seals in the chain.
+    /// Seals in the database.
     pub seals: u64,
-    /// Sealed entries that were read.
-    pub entries: u64,
-    /// Entries that no seal covers yet.
+    /// Sealed records that were read.
+    pub records: u64,
+    /// Orders that were derived again.
+    pub orders: u64,
+    /// Records that no seal covers yet.
     pub unsealed: u64,
+    /// The least and the greatest number of them.
+    pub unsealed_numbers: Option<(i64, i64)>,
     /// Findings; 0 if everything is as it was sealed.
     pub findings: u64,
     /// Whether the last seal, and no other, is missing from the checkpoint file.
     ///
-    /// The sealer may have been stopped before it wrote the line, and writes it when it runs again. More than one
-    /// missing line is a finding.
+    /// The sealer may have been stopped before it wrote the note, and writes it when it runs again. More than one
+    /// missing note is a finding.
     pub is_last_seal_unpublished: bool,
+    /// Number of the last seal that one of the witnesses has cosigned.
+    pub last_cosigned: Option<i64>,
 }
 
 impl<R: Audits> Seals<'_, R> {
-    /// Recomputes every leaf, root, link and signature, and reports each difference as a [`Finding`].
+    /// Verifies the whole store, and reports each difference as a [`Finding`], which says what check has found it:
     ///
-    /// A finding names the entry that was altered, removed, added or moved, or the seal that is flawed,
-    /// missing, or different from the checkpoint file's. Memory does not grow with the log.
+    /// - The schema is the one that this build expects.
+    /// - Each record is as it was sealed, each seal is signed and continues the tree of the one before it, and the
+    ///   checkpoint file has the same seals.
+    /// - Each order and each fill is attested by an entry. Each entry, break, resolution and trader is covered by a
+    ///   seal, or is newer than the last one.
+    /// - What the database derives is what entries and fills give.
+    ///
+    /// Memory does not grow with the store.
     ///
     /// Run it in a [`snapshot`](crate::Session::snapshot): writers and sealers are not blocked, and their
     /// uncommitted work is not mistaken for tampering. [Read](CheckpointFile::read) the checkpoint file before
@@ -98,18 +118,25 @@ impl<R: Audits> Seals<'_, R> {
     ///
     /// # Errors
     ///
-    /// Those of the connection and of [`CheckpointFile::read`]. A finding is not an error.
+    /// - [`Error::is_unproven`]: the schema is one in which rows may be hidden, so nothing can be verified; the error names the
+    ///   policy, rule or table.
+    /// - Those of the connection and of [`CheckpointFile::read`]. A finding is not an error.
     pub fn verify(
         &mut self,
         options: &VerifyOptions,
         on_event: impl FnMut(VerifyEvent),
     ) -> Result<Verified, Error> {
-        let mut verification = Verification::new(options, on_event);
+        postgres::pin_schema(self.conn)?;
+        let tables = Tables::find(self.conn)?;
+        let mut verification = Verification::new(options, tables, on_event);
+        verification.verify_schema(self)?;
         verification.start(self)?;
         verification.verify_checkpoint_file();
-        verification.verify_chain(self)?;
+        verification.verify_seals(self)?;
         verification.verify_uncovered(self)?;
         verification.report_mismatches();
+        verification.verify_accounts(self)?;
+        verification.verify_derived(self)?;
         Ok(verification.verified)
     }
 }
@@ -117,38 +144,44 @@ impl<R: Audits> Seals<'_, R> {
 /// The state of a verification that is under way.
 struct Verification<'o, T> {
     options: &'o VerifyOptions,
+    tables: Tables,
     on_event: T,
     verified: Verified,
     /// The checkpoint file, read again after the snapshot was taken.
     latest_checkpoints: Option<CheckpointFile>,
     /// The key of the first seal; trusted if the caller has named none.
     first_key: Option<PublicKey>,
+    /// The name of the tree, from the first seal.
+    origin: Option<String>,
+    /// The tree so far; none after a seal that is missing or unreadable.
+    tree: Option<Frontier>,
     /// All numbers that the seals so far cover.
     covered: SequenceSet,
     /// The greatest settled number of the seals so far.
     settled: i64,
-    /// The settled number of the last seal whose entries are not to be read.
-    skipped: i64,
     /// Whether `covered` is complete: no seal so far is missing, forged or unreadable.
     is_coverage_known: bool,
-    /// Sealed leaves that were not found under their number, each with that number.
-    lost: HashMap<Hash, i64>,
-    mismatches: Vec<Mismatch>,
+    /// Sealed leaves that were not found under their number.
+    lost: Vec<LostLeaf>,
+    /// Records whose leaf differs from the sealed one.
+    mismatches: Vec<Record>,
 }
 
 impl<'o, T: FnMut(VerifyEvent)> Verification<'o, T> {
-    fn new(options: &'o VerifyOptions, on_event: T) -> Self {
+    fn new(options: &'o VerifyOptions, tables: Tables, on_event: T) -> Self {
         Self {
             options,
+            tables,
             on_event,
             verified: Verified::default(),
             latest_checkpoints: None,
             first_key: None,
+            origin: None,
+            tree: Some(Frontier::default()),
             covered: SequenceSet::default(),
             settled: 0,
-            skipped: 0,
             is_coverage_known: true,
-            lost: HashMap::new(),
+            lost: Vec::new(),
             mismatches: Vec::new(),
         }
     }
@@ -162,68 +195,92 @@ impl<'o, T: FnMut(VerifyEvent)> Verification<'o, T> {
         self.report(Finding::Seal(seal, flaw));
     }
 
-    fn trusts(&mut self, key: PublicKey) -> bool {
+    /// Returns the keys that are trusted: the given ones, or else the key of the first seal.
+    fn trusted_keys(&self) -> &[PublicKey] {
         match self.options.public_keys.as_slice() {
-            [] => *self.first_key.get_or_insert(key) == key,
-            keys => keys.contains(&key),
+            [] => self.first_key.as_slice(),
+            keys => keys,
         }
     }
 
-    /// Reports how many entries there are to read, then reads the checkpoint file again. The query comes first:
+    /// Reports how many records there are to read, then reads the checkpoint file again. The query comes first:
     /// it takes the snapshot, so the file has every seal that the snapshot has, but perhaps the last.
     fn start<R: Audits>(&mut self, seals: &mut Seals<'_, R>) -> Result<(), Error> {
-        let entries: Option<i64> =
-            seals::table.select(sum(seals::entries)).get_result(seals.conn)?;
-        (self.on_event)(VerifyEvent::Started(entries.and_then(|n| n.try_into().ok()).unwrap_or(0)));
+        let size: Option<i64> = seals::table.select(max(seals::size)).get_result(seals.conn)?;
+        let records = size.and_then(|size| size.try_into().ok()).unwrap_or(0);
+        (self.on_event)(VerifyEvent::Started(records));
         let file = self.options.checkpoint_file.as_ref();
         self.latest_checkpoints = file.map(CheckpointFile::read_again).transpose()?;
+        self.first_key = seals::table
+            .select(seals::public_key)
+            .order(seals::id)
+            .first(seals.conn)
+            .optional()
+            .or_else(|error| match error {
+                DieselError::DeserializationError(_) => Ok(None),
+                error => Err(error),
+            })?;
         Ok(())
     }
 
-    /// Verifies the lines of the checkpoint file in themselves: signature, key and link.
+    /// Verifies the checkpoint file in itself: its notes, their signatures and keys.
     fn verify_checkpoint_file(&mut self) {
         let Some(file) = &self.options.checkpoint_file else { return };
-        let mut previous: Option<&Seal> = None;
-        for seal in file.checkpoints() {
-            let follows =
-                |previous: &Seal| seal.id == previous.id + 1 && seal.previous == previous.hash();
-            let flaw = if !seal.is_signed() {
-                Some("is not signed with the key that it names")
-            } else if !self.trusts(seal.public_key) {
-                Some("is signed with a key that is not trusted")
-            } else if !previous.is_none_or(follows) {
-                Some("does not follow the line before it")
-            } else {
-                None
-            };
-            if let Some(flaw) = flaw {
-                self.report_seal(seal.id, SealFlaw::BadCheckpoint(flaw));
+        for defect in file.defects() {
+            // The writer may be at it, and the latest version is compared below.
+            if defect.kind != super::FileDefectKind::Incomplete {
+                self.report(Finding::CheckpointFile(defect.clone()));
             }
-            previous = Some(seal);
+        }
+        let mut before: Option<&super::TreeHead> = None;
+        for checkpoint in file.checkpoints() {
+            let head = checkpoint.head();
+            let grows = |before: &super::TreeHead| {
+                head.origin == before.origin
+                    && head.size > before.size
+                    && head.settled >= before.settled
+            };
+            if checkpoint.signed_with(self.trusted_keys()).is_none() {
+                let why = "is not signed with a trusted key";
+                self.report_seal(head.seal, SealFlaw::BadCheckpoint(why));
+            } else if !before.is_none_or(grows) {
+                let why = "is not one of the tree of the note before it, or its tree is not larger";
+                self.report_seal(head.seal, SealFlaw::BadCheckpoint(why));
+            }
+            for witness in &self.options.witnesses {
+                match checkpoint.is_cosigned_by(witness) {
+                    Some(true) => self.verified.last_cosigned = Some(head.seal),
+                    Some(false) => {}
+                    None => {
+                        let name = witness.name().to_owned();
+                        self.report_seal(head.seal, SealFlaw::BadCosignature(name));
+                    }
+                }
+            }
+            before = Some(head);
         }
     }
 
-    /// Verifies every seal together with its entries.
-    fn verify_chain<R: Audits>(&mut self, seals: &mut Seals<'_, R>) -> Result<(), Error> {
+    /// Verifies every seal together with its records.
+    fn verify_seals<R: Audits>(&mut self, seals: &mut Seals<'_, R>) -> Result<(), Error> {
         let mut last = 0;
-        let mut previous: Option<Seal> = None;
         loop {
             let ids: Vec<i64> = seals::table
                 .filter(seals::id.gt(last))
                 .select(seals::id)
                 .order(seals::id)
-                .limit(PAGE)
+                .limit(PAGE as i64)
                 .load(seals.conn)?;
             for id in &ids {
                 if *id > last + 1 {
                     self.is_coverage_known = false;
+                    self.tree = None;
                     self.report(Finding::MissingSeals(last + 1, *id - 1));
                 }
-                let neighbour = previous.take().filter(|previous| previous.id == *id - 1);
-                previous = self.verify_seal(seals, *id, neighbour)?;
+                self.verify_seal(seals, *id)?;
                 last = *id;
             }
-            if (ids.len() as i64) < PAGE {
+            if ids.len() < PAGE {
                 break;
             }
         }
@@ -235,11 +292,11 @@ impl<'o, T: FnMut(VerifyEvent)> Verification<'o, T> {
     /// database's last.
     fn compare_ends(&mut self, last: i64) {
         let Some(file) = &self.options.checkpoint_file else { return };
-        for seal in file.checkpoints().filter(|seal| seal.id > last) {
-            self.report_seal(seal.id, SealFlaw::NotInDatabase);
+        for checkpoint in file.checkpoints().filter(|checkpoint| checkpoint.head().seal > last) {
+            self.report_seal(checkpoint.head().seal, SealFlaw::NotInDatabase);
         }
         let latest = self.latest_checkpoints.as_ref().and_then(CheckpointFile::last);
-        let published = latest.map_or(0, |seal| seal.id);
+        let published = latest.map_or(0, |checkpoint| checkpoint.head().seal);
         self.verified.is_last_seal_unpublished = last == published + 1;
         if last > published + 1 {
             (published + 1..=last)
@@ -247,61 +304,41 @@ impl<'o, T: FnMut(VerifyEvent)> Verification<'o, T> {
         }
     }
 
-    /// Verifies one seal and returns it, if it can be read. `previous` is the seal before it, if that one can
-    /// be read.
-    fn verify_seal<R: Audits>(
-        &mut self,
-        seals: &mut Seals<'_, R>,
-        id: i64,
-        previous: Option<Seal>,
-    ) -> Result<Option<Seal>, Error> {
+    /// Verifies one seal.
+    fn verify_seal<R: Audits>(&mut self, seals: &mut Seals<'_, R>, id: i64) -> Result<(), Error> {
         self.verified.seals += 1;
-        let read = Seal::query().find(id).first(seals.conn);
-        let seal = match read {
-            Ok(seal) => seal,
+        let stored = match seals.stored(id) {
+            Ok(stored) => stored,
             Err(DieselError::DeserializationError(why)) => {
                 self.is_coverage_known = false;
+                self.tree = None;
                 self.report_seal(id, SealFlaw::Unreadable(why.to_string()));
-                return Ok(None);
+                return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
-        if seal.scheme != SCHEME {
+        let seal = &stored.seal;
+        let is_credible = self.verify_head(&stored);
+        if !stored.has_a_leaf_for_each_record() {
             self.is_coverage_known = false;
+            self.report_seal(id, SealFlaw::WrongCount);
+        }
+        let scheme = Scheme::find(seal.scheme);
+        if scheme.is_none() {
             self.report_seal(id, SealFlaw::UnknownScheme(seal.scheme));
-            return Ok(Some(seal));
         }
-        if !seal.is_signed() {
-            self.is_coverage_known = false;
-            self.report_seal(id, SealFlaw::BadSignature);
-        } else if !self.trusts(seal.public_key) {
-            self.report_seal(id, SealFlaw::UntrustedKey(seal.public_key));
-        }
-        let previous_hash = match &previous {
-            Some(previous) => Some(previous.hash()),
-            None => (id == 1).then_some(Seal::HASH_BEFORE_FIRST),
-        };
-        if previous_hash.is_some_and(|hash| hash != seal.previous) {
-            self.report_seal(id, SealFlaw::BrokenLink);
-        }
-        let checkpoint = self.latest_checkpoints.as_ref().and_then(|file| file.get(id));
-        if checkpoint.is_some_and(|checkpoint| *checkpoint != seal) {
-            self.report_seal(id, SealFlaw::Fork);
-        }
-        let reads_entries = match self.options.from {
+        let reads_records = match self.options.from {
             None => true,
             Some(VerifyFrom::Seal(first)) => id >= first,
             Some(VerifyFrom::Time(time)) => seal.sealed_at >= time,
         };
-        let leaves = seals.leaves(id)?;
-        if seal.covered.count() != leaves.len() as u64 || seal.entries as usize != leaves.len() {
-            self.is_coverage_known = false;
-            self.report_seal(id, SealFlaw::WrongCount);
-        } else if reads_entries {
-            self.verify_entries(seals, &seal, &leaves)?;
-        } else {
-            self.skipped = seal.settled;
-        }
+        let comparison = match scheme {
+            Some(scheme) if is_credible && stored.has_a_leaf_for_each_record() && reads_records => {
+                Some(self.compare_records(seals, &stored, scheme)?)
+            }
+            _ => None,
+        };
+        self.verify_tree(&stored, comparison);
         if !self.covered.is_disjoint(&seal.covered) {
             self.report_seal(id, SealFlaw::Overlap);
         }
@@ -310,118 +347,213 @@ impl<'o, T: FnMut(VerifyEvent)> Verification<'o, T> {
             self.report_seal(id, SealFlaw::SettledDecreased);
         }
         self.settled = self.settled.max(seal.settled);
-        Ok(Some(seal))
-    }
-
-    /// Verifies the entries that a seal covers against the leaves that it stores and against its root.
-    fn verify_entries<R: Audits>(
-        &mut self,
-        seals: &mut Seals<'_, R>,
-        seal: &Seal,
-        stored: &[Hash],
-    ) -> Result<(), Error> {
-        let mut comparison =
-            Comparison { leaves: Vec::with_capacity(stored.len()), ..Comparison::default() };
-        let numbers: Vec<i64> = seal.covered.iter().collect();
-        for (numbers, sealed) in numbers.chunks(PAGE as usize).zip(stored.chunks(PAGE as usize)) {
-            let (entries, unreadable) = AttestedEntry::load_by_sequence(seals.conn, numbers)?;
-            comparison.compare_page(seal.id, numbers, sealed, &entries, unreadable);
-            self.verified.entries += numbers.len() as u64;
-            (self.on_event)(VerifyEvent::Checked(numbers.len() as u64));
-        }
-        if tree::root(stored) != seal.root {
-            if tree::root(&comparison.leaves) == seal.root {
-                self.report_seal(seal.id, SealFlaw::AlteredHashes);
-                // The entries are as they were sealed: they differ only from the hashes that were changed.
-                comparison.mismatches.clear();
-                comparison.lost.clear();
-            } else {
-                self.report_seal(seal.id, SealFlaw::WrongRoot);
-            }
-        }
-        comparison.findings.into_iter().for_each(|finding| self.report(finding));
-        for (leaf, sequence) in comparison.lost {
-            if self.lost.len() < MAX_REMEMBERED {
-                self.lost.insert(leaf, sequence);
-            }
-        }
-        for mismatch in comparison.mismatches {
-            if self.mismatches.len() < MAX_REMEMBERED {
-                self.mismatches.push(mismatch);
-            } else {
-                self.report(Finding::Altered(mismatch.entry));
-            }
-        }
         Ok(())
     }
 
-    /// Verifies the entries that no seal covers: up to the settled number there must be none, and beyond it
-    /// none that was sealed under another number.
-    fn verify_uncovered<R: Audits>(&mut self, seals: &mut Seals<'_, R>) -> Result<(), Error> {
-        let mut after = self.skipped;
-        // If a seal is missing or forged, an entry that seems uncovered may have been covered by it.
-        while self.is_coverage_known && after < self.settled {
-            let numbers = self.uncovered_page(seals, after, self.settled)?;
-            let Some(last) = numbers.last() else { break };
-            after = *last;
-            let (entries, unreadable) = AttestedEntry::load_by_sequence(seals.conn, &numbers)?;
-            for entry in &entries {
-                let (leaf, entry) = (entry.leaf(), EntryRef::of(&entry.log));
-                self.report(match self.lost.get(&leaf) {
-                    Some(sealed_as) => Finding::Moved { entry, sealed_as: *sealed_as },
-                    None => Finding::Added(entry),
-                });
+    /// Verifies the head of a seal: its signature, its key, its tree and the checkpoint file. Returns whether what
+    /// it covers is credible: it is signed, or its leaves continue the tree all the same.
+    fn verify_head(&mut self, stored: &StoredSeal) -> bool {
+        let seal = &stored.seal;
+        let is_signed = seal.is_signed();
+        if !is_signed {
+            self.is_coverage_known = false;
+            self.report_seal(seal.id, SealFlaw::BadSignature);
+        } else if !self.trusted_keys().contains(&seal.public_key) {
+            self.report_seal(seal.id, SealFlaw::UntrustedKey(seal.public_key));
+        }
+        if *self.origin.get_or_insert_with(|| seal.origin.clone()) != seal.origin {
+            self.report_seal(seal.id, SealFlaw::OtherOrigin(seal.origin.clone()));
+        }
+        let checkpoint = self.latest_checkpoints.as_ref().and_then(|file| file.get(seal.id));
+        if checkpoint.is_some_and(|checkpoint| *checkpoint.head() != seal.head()) {
+            self.report_seal(seal.id, SealFlaw::Fork);
+        }
+        let continues = |tree: &Frontier| {
+            let mut tree = tree.clone();
+            tree.extend(&stored.leaves);
+            tree.root() == seal.root
+        };
+        is_signed || self.tree.as_ref().is_some_and(continues)
+    }
+
+    /// Compares the records that a seal covers with the leaves that it stores.
+    fn compare_records<R: Audits>(
+        &mut self,
+        seals: &mut Seals<'_, R>,
+        stored: &StoredSeal,
+        scheme: Scheme,
+    ) -> Result<Comparison, Error> {
+        let mut comparison = Comparison::new(stored.seal.id, scheme, stored.leaves.len());
+        let numbers: Vec<i64> = stored.seal.covered.iter().collect();
+        for (numbers, sealed) in numbers.chunks(PAGE).zip(stored.leaves.chunks(PAGE)) {
+            let (records, unreadable) = self.tables.load(seals.conn, numbers)?;
+            comparison.compare_page(numbers, sealed, records, unreadable);
+            self.verified.records += numbers.len() as u64;
+            (self.on_event)(VerifyEvent::Checked(numbers.len() as u64));
+        }
+        Ok(comparison)
+    }
+
+    /// Verifies that the tree grows by the leaves of a seal to the root that it states, and reports what the
+    /// comparison of its records has found.
+    fn verify_tree(&mut self, stored: &StoredSeal, comparison: Option<Comparison>) {
+        let seal = &stored.seal;
+        let mut comparison = comparison;
+        let stated = stored.frontier.clone();
+        self.tree = match self.tree.take() {
+            // Without the tree before it, the root of this seal says nothing of its leaves. The seals after it can be
+            // verified against the frontier that leads to it.
+            None => stated,
+            Some(before) => {
+                let grown = |leaves: &[_]| {
+                    let mut tree = before.clone();
+                    tree.extend(leaves);
+                    tree
+                };
+                let by_hashes = grown(&stored.leaves);
+                if i64::try_from(by_hashes.size()) != Ok(seal.size) {
+                    self.report_seal(seal.id, SealFlaw::WrongSize);
+                }
+                let by_records = comparison
+                    .as_ref()
+                    .filter(|it| it.leaves.len() == stored.leaves.len())
+                    .map(|it| grown(&it.leaves))
+                    .filter(|tree| tree.root() == seal.root);
+                if by_hashes.root() == seal.root {
+                    if stated.as_ref() != Some(&by_hashes) {
+                        self.report_seal(seal.id, SealFlaw::AlteredFrontier);
+                    }
+                    Some(by_hashes)
+                } else if let Some(by_records) = by_records {
+                    self.report_seal(seal.id, SealFlaw::AlteredHashes);
+                    // The records are as they were sealed: they differ only from the hashes that were changed.
+                    if let Some(comparison) = &mut comparison {
+                        comparison.mismatches.clear();
+                        comparison.lost.clear();
+                    }
+                    Some(by_records)
+                } else {
+                    self.report_seal(seal.id, SealFlaw::WrongRoot);
+                    // If the hashes were changed, the frontier leads to the root; if the root was changed, the hashes lead
+                    // to the next one.
+                    stated.or(Some(by_hashes))
+                }
             }
-            for unreadable in unreadable {
-                let (sequence, why) = (unreadable.sequence, unreadable.why);
-                self.report(Finding::Unreadable { sequence, why });
+        };
+        let Some(comparison) = comparison else { return };
+        comparison.findings.into_iter().for_each(|finding| self.report(finding));
+        let left = MAX_REMEMBERED.saturating_sub(self.lost.len());
+        self.lost.extend(comparison.lost.into_iter().take(left));
+        for record in comparison.mismatches {
+            if self.mismatches.len() < MAX_REMEMBERED {
+                self.mismatches.push(record);
+            } else {
+                self.report(Finding::Altered(RecordRef::of(&record)));
             }
         }
-        let greatest: Option<i64> =
-            execution_logs::table.select(max(execution_logs::sequence)).get_result(seals.conn)?;
-        let mut after = self.settled;
-        while after < greatest.unwrap_or(0) {
-            let numbers = self.uncovered_page(seals, after, i64::MAX)?;
-            let Some(last) = numbers.last() else { break };
-            after = *last;
+    }
+
+    /// Verifies the records that no seal covers: up to the settled number there must be none, and beyond it
+    /// none that was sealed under another number or is too old.
+    fn verify_uncovered<R: Audits>(&mut self, seals: &mut Seals<'_, R>) -> Result<(), Error> {
+        self.report_added(seals, i64::MIN, 0)?;
+        // If a seal is missing or forged, a record that seems uncovered may have been covered by it.
+        if self.is_coverage_known {
+            self.report_added(seals, 1, self.settled)?;
+        }
+        self.report_added(seals, MAX_NUMBER + 1, i64::MAX)?;
+        self.verify_unsealed(seals)
+    }
+
+    /// Reports each uncovered record with a number in a range in which there must be none.
+    fn report_added<R: Audits>(
+        &mut self,
+        seals: &mut Seals<'_, R>,
+        first: i64,
+        last: i64,
+    ) -> Result<(), Error> {
+        let mut range = first..=last;
+        loop {
+            let numbers = self.uncovered_page(seals, &range)?;
+            let Some(greatest) = numbers.last() else { return Ok(()) };
+            let (records, unreadable) = self.tables.load(seals.conn, &numbers)?;
+            for record in &records {
+                let reference = RecordRef::of(record);
+                self.report(match self.sealed_as(record) {
+                    Some(sealed_as) => Finding::Moved { record: reference, sealed_as },
+                    None => Finding::Added(reference),
+                });
+            }
+            for it in unreadable {
+                self.report(Finding::Unreadable { number: it.number, why: it.why });
+            }
+            match greatest.checked_add(1).filter(|next| *next <= last) {
+                Some(next) => range = next..=last,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Counts the records that are newer than the last seal.
+    fn verify_unsealed<R: Audits>(&mut self, seals: &mut Seals<'_, R>) -> Result<(), Error> {
+        let oldest_allowed = self
+            .options
+            .max_unsealed_age
+            .and_then(|age| Utc::now().checked_sub_signed(TimeDelta::from_std(age).ok()?));
+        let mut oldest: Option<(DateTime<Utc>, RecordRef)> = None;
+        let mut range = self.settled + 1..=MAX_NUMBER;
+        loop {
+            let numbers = self.uncovered_page(seals, &range)?;
+            let (Some(least), Some(greatest)) = (numbers.first(), numbers.last()) else { break };
             self.verified.unsealed += numbers.len() as u64;
-            if self.lost.is_empty() {
+            let first = self.verified.unsealed_numbers.map_or(*least, |(first, _)| first);
+            self.verified.unsealed_numbers = Some((first, *greatest));
+            range = *greatest + 1..=MAX_NUMBER;
+            if self.lost.is_empty() && oldest_allowed.is_none() {
                 continue;
             }
-            for entry in AttestedEntry::load_by_sequence(seals.conn, &numbers)?.0 {
-                if let Some(sealed_as) = self.lost.get(&entry.leaf()).copied() {
-                    self.report(Finding::Moved { entry: EntryRef::of(&entry.log), sealed_as });
+            for record in self.tables.load(seals.conn, &numbers)?.0 {
+                let reference = RecordRef::of(&record);
+                if let Some(sealed_as) = self.sealed_as(&record) {
+                    self.report(Finding::Moved { record: reference, sealed_as });
+                } else {
+                    let since = record.content.created_at();
+                    if oldest.as_ref().is_none_or(|(oldest, _)| since < *oldest) {
+                        oldest = Some((since, reference));
+                    }
                 }
             }
         }
+        if let (Some((since, record)), Some(allowed)) = (oldest, oldest_allowed)
+            && since < allowed
+        {
+            self.report(Finding::Overdue { record, since });
+        }
         Ok(())
     }
 
-    /// Returns the first page of the numbers in `after + 1 ..= until` that entries have and no seal covers.
+    /// Returns the first page of the numbers in a range that records have and no seal covers.
     fn uncovered_page<R: Audits>(
         &self,
         seals: &mut Seals<'_, R>,
-        after: i64,
-        until: i64,
+        range: &std::ops::RangeInclusive<i64>,
     ) -> Result<Vec<i64>, Error> {
-        let covered = (&self.covered).into_sql::<Multirange<Int8>>();
-        Ok(execution_logs::table
-            .filter(execution_logs::sequence.gt(after))
-            .filter(execution_logs::sequence.le(until))
-            .filter(not(covered.contains(execution_logs::sequence)))
-            .select(execution_logs::sequence)
-            .order(execution_logs::sequence)
-            .limit(PAGE)
-            .load(seals.conn)?)
+        Ok(self.tables.uncovered(seals.conn, range, &self.covered, PAGE as i64)?)
+    }
+
+    /// Returns the number under which this record was sealed, if it is one that was not found under its number.
+    fn sealed_as(&self, record: &Record) -> Option<i64> {
+        self.lost.iter().find(|lost| lost.is_of(record)).map(|lost| lost.number)
     }
 
     /// Reports each mismatch: as moved if its leaf was sealed under another number, otherwise as altered. This
     /// comes last, when all lost leaves are known.
     fn report_mismatches(&mut self) {
-        for Mismatch { entry, leaf } in std::mem::take(&mut self.mismatches) {
-            self.report(match self.lost.get(&leaf) {
-                Some(sealed_as) => Finding::Moved { entry, sealed_as: *sealed_as },
-                None => Finding::Altered(entry),
+        for record in std::mem::take(&mut self.mismatches) {
+            let reference = RecordRef::of(&record);
+            self.report(match self.sealed_as(&record) {
+                Some(sealed_as) => Finding::Moved { record: reference, sealed_as },
+                None => Finding::Altered(reference),
             });
         }
     }

@@ -251,21 +251,19 @@ pub(super) fn evidence(contents: &Contents) -> Markup {
                         tr {
                             td.soft.nowrap { "Last seal" }
                             td {
-                                (seal.id) ", covers entries " (seal.covered) ", made at " (time(seal.sealed_at))
+                                (seal.id) ", covers numbers " (seal.covered) ", made at " (time(seal.sealed_at))
                             }
                         }
-                        @if let Some(hash) = &sealed.last_seal_hash {
-                            tr { td.soft.nowrap { "Its hash" } td.mono.hash { (hash) } }
-                        }
-                        tr { td.soft.nowrap { "Its Merkle root" } td.mono.hash { (seal.root) } }
+                        tr { td.soft.nowrap { "Name of the tree" } td { (seal.origin) } }
+                        tr { td.soft.nowrap { "Records in the tree" } td { (seal.size) } }
+                        tr { td.soft.nowrap { "Root of the tree" } td.mono.hash { (seal.root) } }
                         tr { td.soft.nowrap { "Signed with key" } td.mono.hash { (seal.public_key) } }
                     } }
                 }
                 @if *breaks_without_order > 0 {
                     p {
                         "Breaks without an order: " (grouped(*breaks_without_order)) ". "
-                        "They belong to no order's log, so this report has no row for them and no seal covers "
-                        "them."
+                        "They belong to no order's log, so this report has no row for them."
                     }
                 }
             }

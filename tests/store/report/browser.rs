@@ -110,7 +110,7 @@ fn picture(directory: &Path, width: u32, is_dark: bool) -> Vec<u8> {
 fn the_page_of_the_bundled_day_fits_a_desk_and_a_phone_by_day_and_by_night() {
     let db = trading_day();
     let directory = TempDir::new().unwrap();
-    let report = Report { filter: Filter::default(), format: Format::Html };
+    let report = Report { filter: Filter::default(), format: Format::Html, public_keys: &[] };
     let page = directory.path().join("day.html");
     let orders =
         report.write(&db.blotter().compliance(), &page, |_, _| ()).unwrap().contents.orders;

@@ -66,8 +66,16 @@ fn agree(db: &Database) -> usize {
         .safe_snapshot(|tx| {
             let (mut csv, mut table) = (Vec::new(), Vec::new());
             let filter = Filter::default();
-            Report { filter, format: Format::Csv }.write_to(tx, &mut csv, |_, _| ())?;
-            Report { filter, format: Format::Parquet }.write_to(tx, &mut table, |_, _| ())?;
+            Report { filter, format: Format::Csv, public_keys: &[] }.write_to(
+                tx,
+                &mut csv,
+                |_, _| (),
+            )?;
+            Report { filter, format: Format::Parquet, public_keys: &[] }.write_to(
+                tx,
+                &mut table,
+                |_, _| (),
+            )?;
             Ok::<_, Error>((csv, table))
         })
         .unwrap();

@@ -116,6 +116,12 @@ impl Database {
                           ALTER COLUMN source SET DEFAULT 'X';
                       ALTER TABLE execution_logs ALTER COLUMN sequence
                       SET DEFAULT nextval('execution_logs_sequence');
+                      ALTER TABLE breaks ALTER COLUMN sequence
+                      SET DEFAULT nextval('execution_logs_sequence');
+                      ALTER TABLE break_resolutions ALTER COLUMN sequence
+                      SET DEFAULT nextval('execution_logs_sequence');
+                      ALTER TABLE traders ALTER COLUMN sequence
+                      SET DEFAULT nextval('execution_logs_sequence');
                       GRANT USAGE ON SEQUENCE execution_logs_sequence TO PUBLIC";
         admin.batch_execute(number).unwrap();
         admin
