@@ -222,9 +222,9 @@ Examples:
     ///
     /// One line for each difference, which says what check has found it: the schema; each record that was altered,
     /// removed, added or moved after it was sealed; each seal that does not continue the tree, and each that is in
-    /// the checkpoint file and not in the database; each order and each fill that no entry attests; each order whose status or totals
-    /// its entries and fills do not give. Then a one-line summary. Needs a login that is a member of blotter_auditor or
-    /// blotter_compliance.
+    /// the checkpoint file and not in the database; each order and each fill that no entry attests; each order
+    /// whose status or totals its entries and fills do not give. Then a one-line summary. Needs a login that is a
+    /// member of blotter_auditor or blotter_compliance.
     #[command(after_long_help = "\
 Exit status:
   0  no findings: everything is as it was sealed

@@ -160,8 +160,9 @@ impl Tables {
         Ok(greatest.into_iter().flatten().max())
     }
 
-    /// Loads the records with these numbers, in ascending order. Several have one number only if the unique indexes
-    /// were dropped or a superuser has written it. A record that cannot be read is returned apart: a superuser may have written it.
+    /// Loads the records with these numbers, in ascending order. A record that cannot be read is returned apart.
+    ///
+    /// Several have one number, and one cannot be read, only if a superuser has written it.
     pub fn load(
         self,
         conn: &mut PgConnection,

@@ -399,6 +399,20 @@ fn every_record_is_proven_with_nothing_but_the_key() {
     }
 }
 
+/// Sealed records must stay provable for years, so a scheme must never change.
+#[test]
+fn a_proof_of_an_earlier_build_still_holds() {
+    let key = include_str!("seals/key.txt").trim().parse().unwrap();
+    for proof in [
+        include_str!("seals/submitted.tlog-proof"),
+        include_str!("seals/booked.tlog-proof"),
+        include_str!("seals/resolution.tlog-proof"),
+    ] {
+        proof.parse::<Proof>().unwrap().verify(&[key]).unwrap();
+        assert!(verify_in_python(proof, key).0);
+    }
+}
+
 #[test]
 fn a_proof_in_which_any_character_is_another_one_is_refused() {
     let sealed = Sealed::day();

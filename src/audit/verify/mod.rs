@@ -29,8 +29,9 @@ use crate::database::role::Audits;
 use crate::error::Error;
 use crate::schema::seals;
 
-/// Records, of each kind, that are remembered to recognize one that was moved to another number. Bounds the memory and the work
-/// of a verification that finds much; what is beyond it is reported as altered or added instead of reordered.
+/// Records, of each kind, that are remembered to recognize one that was moved to another number. Bounds the memory
+/// and the work of a verification that finds much; what is beyond it is reported as altered or added instead of
+/// reordered.
 const MAX_REMEMBERED: usize = 1000;
 
 /// Options of a verification: what it trusts, and where it starts to read records.
@@ -47,8 +48,8 @@ pub struct VerifyOptions {
     pub checkpoint_file: Option<CheckpointFile>,
     /// Witnesses whose cosignatures in the checkpoint file must verify.
     pub witnesses: Vec<VerifierKey>,
-    /// Where to start to read records; at the first seal if `None`. The tree of hashes, the accounts and the derived columns are always
-    /// verified in whole.
+    /// Where to start to read records; at the first seal if `None`. The tree of hashes, the accounts and the derived
+    /// columns are always verified in whole.
     pub from: Option<VerifyFrom>,
     /// How old a record may become before it is sealed. An older one is a [finding](Finding::Overdue).
     pub max_unsealed_age: Option<Duration>,
@@ -118,8 +119,8 @@ impl<R: Audits> Seals<'_, R> {
     ///
     /// # Errors
     ///
-    /// - [`Error::is_unproven`]: the schema is one in which rows may be hidden, so nothing can be verified; the error names the
-    ///   policy, rule or table.
+    /// - [`Error::is_unproven`]: the schema is one in which rows may be hidden, so nothing can be verified; the
+    ///   error names the policy, rule or table.
     /// - Those of the connection and of [`CheckpointFile::read`]. A finding is not an error.
     pub fn verify(
         &mut self,
@@ -434,8 +435,8 @@ impl<'o, T: FnMut(VerifyEvent)> Verification<'o, T> {
                     Some(by_records)
                 } else {
                     self.report_seal(seal.id, SealFlaw::WrongRoot);
-                    // If the hashes were changed, the frontier leads to the root; if the root was changed, the hashes lead
-                    // to the next one.
+                    // If the hashes were changed, the frontier leads to the root; if the root was changed, the
+                    // hashes lead to the next one.
                     stated.or(Some(by_hashes))
                 }
             }
