@@ -12,7 +12,9 @@ use tradeblotter::{
 };
 
 use super::{Sealed, options, records, seal, verify};
-use tradeblotter_test_support::{EXECUTED, append, fill_of, record, submit, trader, with_order_of};
+use tradeblotter_test_support::{
+    EXECUTED, append, fill_of, record, submit, texts, trader, with_order_of,
+};
 
 /// The greatest number does not show what is sealed: a number that is drawn early may be committed late.
 #[test]
@@ -101,6 +103,41 @@ fn a_transaction_that_has_written_and_stays_open_is_named() {
     .unwrap();
     let third = sealing();
     assert_eq!((third.stall, third.seal.unwrap().settled), (None, 4));
+}
+
+/// A number is drawn before its row is inserted, and so before the row would have given its transaction an id.
+#[test]
+fn a_number_that_is_drawn_for_a_row_not_yet_inserted_is_not_settled() {
+    let (db, blotter, order) = with_order_of(100);
+    let auditor = blotter.auditor();
+    let key = SealKey::generate().unwrap();
+    let options = SealOptions { wait: Duration::ZERO, ..SealOptions::default() };
+    let admin = &mut db.admin();
+    // Fires after the trigger that draws the number, whose name comes first.
+    let pause = "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NEW; END';
+        CREATE TRIGGER traders_pause BEFORE INSERT ON traders FOR EACH ROW EXECUTE FUNCTION pause();
+        SELECT pg_advisory_lock(7)";
+    admin.batch_execute(pause).unwrap();
+    let sealing = thread::scope(|scope| {
+        scope.spawn(|| trader(&blotter, "Bob"));
+        let waiting = "SELECT count(*)::text AS text FROM pg_locks
+            WHERE locktype = 'advisory' AND NOT granted
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        while texts(admin, waiting) != ["1"] {
+            thread::yield_now();
+        }
+        append(&blotter, &NewExecutionLog::new(order.id, EXECUTED)).unwrap();
+        let sealing = auditor.transaction(|tx| tx.seals().seal(&key, &options));
+        // Before anything is asserted: the thread waits for it.
+        admin.batch_execute("SELECT pg_advisory_unlock(7)").unwrap();
+        sealing.unwrap()
+    });
+    assert_eq!(sealing.stall.unwrap().transactions.len(), 1);
+    let first = sealing.seal.unwrap();
+    assert_eq!((Vec::from(first.covered), first.settled), (vec![(1, 2), (4, 4)], 0));
+    let last = seal(&auditor, &key).unwrap();
+    assert_eq!((Vec::from(last.covered), last.settled), (vec![(3, 3)], 4));
 }
 
 #[test]
