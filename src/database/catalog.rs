@@ -153,6 +153,7 @@ impl fmt::Display for SchemaDifference {
 impl SchemaDifference {
     /// Returns whether the difference may hide rows from a reader or show it rows of another table: row-level security,
     /// a policy, a rule, another kind of table, or an heir of it.
+    #[cfg(feature = "audit")]
     pub(crate) fn may_hide_rows(&self) -> bool {
         let kind = self.object.split_once(' ').map_or("", |(kind, _)| kind);
         match (&self.change, kind) {
