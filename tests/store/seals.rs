@@ -485,3 +485,23 @@ fn the_verifier_in_the_documents_comes_to_the_same_result() {
         assert!(!is_proven && said.contains("not signed with this key"), "{said}");
     }
 }
+
+#[test]
+fn traders_of_the_applications_own_table_are_no_records() {
+    // Makes the logins, which belong to the server.
+    drop(Database::migrated());
+    let db = Database::empty();
+    let own = "CREATE TABLE traders (id uuid PRIMARY KEY, desk text NOT NULL);
+        INSERT INTO traders VALUES ('a0000000-0000-7000-8000-000000000001', 'Ada')";
+    db.owner().batch_execute(own).unwrap();
+    tradeblotter::migrations::run(&mut db.owner()).unwrap();
+    let blotter = db.blotter();
+    let ada = "a0000000-0000-7000-8000-000000000001".parse().unwrap();
+    let order = submit(&blotter, &NewOrder::market(ada, Side::Buy, "AAPL", 1)).unwrap();
+    append(&blotter, &NewExecutionLog::new(order.id, NewAction::Approved)).unwrap();
+    let (auditor, key) = (blotter.auditor(), SealKey::generate().unwrap());
+    assert_eq!(seal(&auditor, &key).unwrap().records(), 2);
+    let (verified, found) = verify(&auditor, &options(&[key.public()], None));
+    assert_eq!((verified.records, verified.orders, found), (2, 1, Vec::new()));
+    assert!(auditor.snapshot(|tx| tx.seals().prove(ada)).unwrap_err().is_not_found());
+}
