@@ -2,8 +2,8 @@
 //!
 //! A file is written under a temporary name in the same directory, `.NAME.….part`, with mode 600 less the umask,
 //! and then given its name. A name that is taken, also by a symbolic link that leads nowhere, is refused: nothing is
-//! overwritten, and no link is followed. What is killed before the end leaves the temporary file, and nothing under
-//! the name.
+//! overwritten, and no link is followed. A process that is killed before the end leaves the temporary file, and no file
+//! of the final name.
 
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -135,7 +135,7 @@ fn failed(path: &Path, why: io::Error) -> Error {
 
 /// Flushes the directory entry of a new file to disk, so that the file still exists after a crash. Skipped if
 /// the directory may not be read.
-fn sync_directory_of(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
     match File::open(directory_of(path)) {
         Ok(directory) => directory.sync_all(),
         Err(why) if why.kind() == ErrorKind::PermissionDenied => Ok(()),

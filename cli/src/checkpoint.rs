@@ -8,9 +8,9 @@ use crate::terminal::Output;
 
 #[derive(Args)]
 pub struct Checkpoint {
-    /// Print the request that asks a witness to cosign the checkpoint: with the proof that its tree continues the
-    /// tree of this many records, which the witness has seen, or 0 if it has seen none [default: the checkpoint
-    /// alone]
+    /// Print the request that asks a witness to cosign the checkpoint, with the proof that the tree has only grown
+    /// since it had this many records: the size in the last checkpoint that the witness has seen, or 0 [default:
+    /// the checkpoint alone]
     #[arg(long, value_name = "SIZE")]
     old_size: Option<u64>,
 }

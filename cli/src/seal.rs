@@ -15,7 +15,7 @@ use tradeblotter::role::Auditor;
 
 use crate::database::Database;
 use crate::failure::Failure;
-use crate::terminal::eprintln;
+use crate::terminal::{Output, eprintln};
 use crate::{key, output};
 
 #[derive(Args)]
@@ -34,7 +34,7 @@ pub struct Seal {
     /// Public key that earlier seals are signed with, after the key was changed; may be repeated
     #[arg(long = "earlier-key", value_name = "KEY")]
     earlier_keys: Vec<PublicKey>,
-    /// Name of the tree, for the first seal: a URL without a scheme that no other log has, for example
+    /// Name of the tree, set by the first seal: a unique URL without a scheme, for example
     /// example.com/blotter [default: tradeblotter/ and the beginning of the hash of the public key]
     #[arg(long, value_name = "NAME")]
     origin: Option<String>,
@@ -65,7 +65,7 @@ pub struct Seal {
 }
 
 impl Seal {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let key = key::find(self.key.as_ref())?;
         let options = SealOptions {
             origin: self.origin.clone(),
@@ -100,7 +100,7 @@ impl Seal {
         key: &SealKey,
         options: &SealOptions,
         file: &mut Option<CheckpointWriter>,
-        out: &mut impl Write,
+        out: &mut Output,
     ) -> Result<(), Failure> {
         // Seals that the last run made before it was stopped and could append them.
         append_new(session, file)?;

@@ -12,7 +12,7 @@ use tradeblotter::audit::{
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::output::counted;
-use crate::terminal::eprintln;
+use crate::terminal::{Output, eprintln};
 use crate::{arguments, progress};
 
 #[derive(Args)]
@@ -48,7 +48,7 @@ fn verify_from(text: &str) -> Result<VerifyFrom, String> {
 }
 
 impl Verify {
-    pub fn run(&self, database: &Database, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         let session = database.auditing()?;
         let checkpoint_file =
             self.checkpoint_file.as_deref().map(CheckpointFile::read).transpose()?;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tradeblotter::audit::{Proof, PublicKey};
 
 use crate::failure::Failure;
+use crate::terminal::Output;
 
 #[derive(Args)]
 pub struct VerifyProof {
@@ -21,7 +22,7 @@ pub struct VerifyProof {
 }
 
 impl VerifyProof {
-    pub fn run(&self, out: &mut impl Write) -> Result<(), Failure> {
+    pub fn run(&self, out: &mut Output) -> Result<(), Failure> {
         let failed = |why: &dyn std::fmt::Display| {
             Failure::Failed(Some(format!("{}: {why}", self.file.display())))
         };
@@ -38,7 +39,7 @@ impl VerifyProof {
 }
 
 /// Prints each row of the record, with the fields that are not null.
-fn print(out: &mut impl Write, record: &Value) -> Result<(), Failure> {
+fn print(out: &mut Output, record: &Value) -> Result<(), Failure> {
     for (name, row) in record.as_object().into_iter().flatten() {
         let Some(fields) = row.as_object() else { continue };
         writeln!(out, "{name}:")?;

@@ -1,5 +1,7 @@
 //! Byte strings of a fixed length: `bytea` in the database, hexadecimal digits everywhere else.
 
+use base64ct::{Base64, Encoding};
+
 /// Defines a type of `$length` bytes that prints and parses as lower-case hexadecimal digits. `$called` names
 /// it in errors.
 macro_rules! fixed_bytes {
@@ -75,6 +77,18 @@ fixed_bytes!(
     /// A SHA-256 hash; prints as 64 lower-case hexadecimal digits.
     Hash, 32, "hash"
 );
+
+impl Hash {
+    /// Returns the hash in base64, as checkpoints and proofs have it.
+    pub(super) fn to_base64(self) -> String {
+        Base64::encode_string(&self.0)
+    }
+
+    /// Parses what [`to_base64`](Self::to_base64) returns; none if the text is anything else.
+    pub(super) fn from_base64(text: &str) -> Option<Self> {
+        Base64::decode_vec(text).ok()?.try_into().ok().map(Self)
+    }
+}
 
 fixed_bytes!(
     /// An Ed25519 signature; prints as 128 lower-case hexadecimal digits.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use base64ct::{Base64, Encoding};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::bytes::Hash;
@@ -39,11 +38,10 @@ pub struct TreeHead {
 
 impl fmt::Display for TreeHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hash = |hash: &Hash| Base64::encode_string(&hash.0);
         let (first, last) = self.covered;
-        writeln!(f, "{}\n{}\n{}", self.origin, self.size, hash(&self.root))?;
+        writeln!(f, "{}\n{}\n{}", self.origin, self.size, self.root.to_base64())?;
         writeln!(f, "tradeblotter seal {} scheme {}", self.seal, self.scheme)?;
-        writeln!(f, "covered {first} {last} {}", hash(&self.covered_hash))?;
+        writeln!(f, "covered {first} {last} {}", self.covered_hash.to_base64())?;
         writeln!(f, "settled {}", self.settled)?;
         writeln!(f, "sealed {}", self.sealed_at.to_rfc3339_opts(SecondsFormat::Micros, true))
     }
@@ -52,7 +50,6 @@ impl fmt::Display for TreeHead {
 impl TreeHead {
     /// Parses what `Display` writes, and nothing else; none if the text is anything else.
     fn parse(text: &str) -> Option<Self> {
-        let hash = |text: &str| Base64::decode_vec(text).ok()?.try_into().ok().map(Hash);
         let mut lines = text.strip_suffix('\n')?.split('\n');
         let (origin, size, root) = (lines.next()?, lines.next()?, lines.next()?);
         let (seal, scheme) =
@@ -62,11 +59,11 @@ impl TreeHead {
         let head = Self {
             origin: origin.to_owned(),
             size: size.parse().ok()?,
-            root: hash(root)?,
+            root: Hash::from_base64(root)?,
             seal: seal.parse().ok()?,
             scheme: scheme.parse().ok()?,
             covered: (first, last),
-            covered_hash: hash(covered.next()?)?,
+            covered_hash: Hash::from_base64(covered.next()?)?,
             settled: lines.next()?.strip_prefix("settled ")?.parse().ok()?,
             sealed_at: lines.next()?.strip_prefix("sealed ")?.parse().ok()?,
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use super::seal::StoredSeal;
 use crate::database::role::Audits;
 use crate::database::session::Session;
 use crate::error::Error;
+use crate::files::sync_directory_of;
 
 /// Mode of a new checkpoint file: it is published, but nobody else writes it.
 const MODE: u32 = 0o644;
@@ -287,6 +288,7 @@ impl CheckpointWriter {
             let Some(next) = next else { return Ok(appended) };
             if let Some(flaw) = next.flaw(before.as_ref(), &self.keys) {
                 return Err(next
+                    .seal
                     .refused(&format!("{flaw}, and is not appended to {}", self.path.display())));
             }
             self.append(next.seal.checkpoint())?;
@@ -368,16 +370,5 @@ impl CheckpointWriter {
             self.file.sync_data()
         };
         write().map_err(|why: std::io::Error| Error::file(self.path.display(), why))
-    }
-}
-
-/// Flushes the directory entry of a new file to disk, so that the file still exists after a crash. Skipped if
-/// the directory may not be read.
-fn sync_directory_of(path: &Path) -> std::io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    match File::open(directory.unwrap_or(Path::new("."))) {
-        Ok(directory) => directory.sync_all(),
-        Err(why) if why.kind() == ErrorKind::PermissionDenied => Ok(()),
-        Err(why) => Err(why),
     }
 }

@@ -82,7 +82,7 @@ impl fmt::Display for Proof {
         writeln!(f, "{FORMAT}\nextra {}", Base64::encode_string(self.record.as_bytes()))?;
         writeln!(f, "index {}", self.index)?;
         for hash in &self.inclusion_proof {
-            writeln!(f, "{}", Base64::encode_string(&hash.0))?;
+            writeln!(f, "{}", hash.to_base64())?;
         }
         write!(f, "\n{}", self.checkpoint)
     }
@@ -111,8 +111,7 @@ impl FromStr for Proof {
             .and_then(|line| line.strip_prefix("index "))
             .and_then(|index| index.parse().ok().filter(|n: &u64| n.to_string() == index))
             .ok_or_else(|| refused("its third line is not the index of the record"))?;
-        let hash = |line: &str| Some(Hash(Base64::decode_vec(line).ok()?.try_into().ok()?));
-        let inclusion_proof: Option<Vec<Hash>> = lines.map(hash).collect();
+        let inclusion_proof: Option<Vec<Hash>> = lines.map(Hash::from_base64).collect();
         let inclusion_proof = inclusion_proof
             .filter(|hashes| hashes.len() <= MAX_HASHES)
             .ok_or_else(|| refused("a line of its inclusion proof is not a hash"))?;
@@ -160,7 +159,7 @@ impl fmt::Display for ConsistencyProof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "old {}", self.old_size)?;
         for hash in &self.hashes {
-            writeln!(f, "{}", Base64::encode_string(&hash.0))?;
+            writeln!(f, "{}", hash.to_base64())?;
         }
         write!(f, "\n{}", self.checkpoint)
     }
@@ -248,7 +247,7 @@ impl<R: Audits> Seals<'_, R> {
         for id in first..=last.id {
             let next = self.stored(id).optional()?.ok_or_else(|| Error::not_found("seal", id))?;
             if let Some(flaw) = next.flaw(before.as_ref(), &[next.seal.public_key]) {
-                return Err(next.refused(&flaw));
+                return Err(next.seal.refused(&flaw));
             }
             roots.extend(&next.leaves);
             before = Some(next);
@@ -274,7 +273,7 @@ fn range_roots(before: Option<&StoredSeal>, ranges: Vec<Range<u64>>) -> Result<R
         Some(before) => before
             .frontier
             .clone()
-            .ok_or_else(|| before.refused("has a frontier that does not lead to its root"))?,
+            .ok_or_else(|| before.seal.refused("has a frontier that does not lead to its root"))?,
     };
     Ok(RangeRoots::new(&frontier, ranges))
 }

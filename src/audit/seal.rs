@@ -86,6 +86,14 @@ impl Seal {
         check_name(&self.origin).is_ok()
             && self.public_key.has_signed(text.as_bytes(), &self.signature)
     }
+
+    /// Returns the error that names a flaw of the seal and the login that inserted it.
+    pub(crate) fn refused(&self, flaw: &str) -> Error {
+        Error::unproven(format!(
+            "seal {}, inserted by {}, {flaw}; run blotter verify for details",
+            self.id, self.sealed_by
+        ))
+    }
 }
 
 /// A seal with the hashes that are stored beside it. They prove nothing until they lead to its root.
@@ -120,7 +128,8 @@ impl StoredSeal {
     /// Returns what is wrong with the seal as the successor of the seal before it, which is none for the first; none if
     /// nothing is. The reason completes "seal 7 …".
     ///
-    /// Whatever uses a seal asks this first: the next seal, a checkpoint file, a proof and a report.
+    /// The next seal, a checkpoint file and a proof ask this before they use a seal. A report, which reads no leaves,
+    /// checks the signature alone.
     pub fn flaw(&self, before: Option<&Self>, keys: &[PublicKey]) -> Option<String> {
         let seal = &self.seal;
         let continued = match before {
@@ -155,14 +164,6 @@ impl StoredSeal {
             return None;
         };
         Some(why.to_owned())
-    }
-
-    /// Returns the error that names a flaw and the login that inserted the seal.
-    pub fn refused(&self, flaw: &str) -> Error {
-        Error::unproven(format!(
-            "seal {}, inserted by {}, {flaw}; run blotter verify for details",
-            self.seal.id, self.seal.sealed_by
-        ))
     }
 }
 
@@ -234,7 +235,7 @@ impl<R: Audits> Seals<'_, R> {
             _ => self.stored(id - 1).optional()?,
         };
         match seal.flaw(before.as_ref(), keys) {
-            Some(flaw) => Err(seal.refused(&flaw)),
+            Some(flaw) => Err(seal.seal.refused(&flaw)),
             None => Ok((before, seal)),
         }
     }

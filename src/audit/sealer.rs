@@ -16,7 +16,7 @@ use super::scheme::{SCHEME, Scheme};
 use super::seal::{MAX_RECORDS, Seal, Seals, StoredSeal};
 use super::sequences::SequenceSet;
 use super::tree::{self, Frontier};
-use crate::database::open_transaction::{OpenTransaction, writers};
+use crate::database::open_transaction::{OpenTransaction, numbered_tables, writers};
 use crate::database::role::Auditor;
 use crate::error::Error;
 use crate::schema::seals;
@@ -200,11 +200,12 @@ impl Seals<'_, Auditor> {
         if greatest.is_none() {
             return Ok((None, Vec::new()));
         }
+        let numbered = numbered_tables(self.conn)?;
         let started = Instant::now();
-        let mut writing = writers(self.conn)?;
+        let mut writing = writers(self.conn, &numbered)?;
         while !writing.is_empty() && started.elapsed() < wait {
             thread::sleep(POLL_INTERVAL);
-            let still = writers(self.conn)?;
+            let still = writers(self.conn, &numbered)?;
             writing.retain(|writer| still.iter().any(|it| it.is_same_transaction(writer)));
         }
         Ok((greatest, writing))

@@ -59,15 +59,25 @@ impl fmt::Display for OpenTransaction {
     }
 }
 
-/// Returns the open transactions of this database that have written a row with a number of the log, or are about to.
-///
-/// Whoever draws a number has a transaction id by then, and holds a lock on the table until the transaction ends. A
-/// transaction without an id may hold such a lock for ever and is not returned.
-pub(crate) fn writers(conn: &mut PgConnection) -> QueryResult<Vec<OpenTransaction>> {
+/// Returns the tables whose rows have a number of the log.
+pub(crate) fn numbered_tables(conn: &mut PgConnection) -> QueryResult<Vec<u32>> {
     let mut tables = Vec::new();
     for table in NUMBERED {
         tables.extend(diesel::select(to_regclass(table)).get_result::<Option<u32>>(conn)?);
     }
+    Ok(tables)
+}
+
+/// Returns the open transactions of this database that have written a row with a number of the log, or are about to.
+///
+/// Whoever draws a number has a transaction id by then, and holds a lock on the table until the transaction ends. A
+/// transaction without an id may hold such a lock for ever and is not returned.
+///
+/// `tables` are those of [`numbered_tables`].
+pub(crate) fn writers(
+    conn: &mut PgConnection,
+    tables: &[u32],
+) -> QueryResult<Vec<OpenTransaction>> {
     let locking: Vec<String> = pg_locks::table
         .inner_join(pg_database::table.on(pg_locks::database.eq(pg_database::oid.nullable())))
         .filter(pg_database::datname.eq(current_database()))

@@ -106,10 +106,7 @@ impl References {
             } else {
                 continue;
             };
-            return Err(Error::unproven(format!(
-                "seal {}, inserted by {}, {why}; no report is written, run blotter verify",
-                seal.id, seal.sealed_by
-            )));
+            return Err(seal.refused(&format!("{why}, so no report is written")));
         }
         let is_on_page =
             |number: i64| entries.binary_search_by_key(&number, |it| it.sequence).is_ok();
