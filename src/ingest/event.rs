@@ -223,6 +223,14 @@ impl Kind {
     pub(crate) fn presents_new(self) -> bool {
         matches!(self, Self::NewOrder | Self::Acknowledged | Self::PendingNew)
     }
+
+    /// Returns whether a report of this kind ends an order, or replaces it by another one.
+    pub(crate) fn ends_order(self) -> bool {
+        matches!(
+            self,
+            Self::Cancelled | Self::Expired | Self::Rejected | Self::Replaced | Self::Restated
+        )
+    }
 }
 
 /// A decimal as it was reported: digits with an optional minus sign, an optional point and an optional exponent.

@@ -54,6 +54,8 @@ struct KnownExecution {
     quantity: BigDecimal,
     price: BigDecimal,
     timestamp: DateTime<Utc>,
+    /// Whether it is a break, open or resolved.
+    is_break: bool,
     /// The open break that it is; none if it is recorded, or its break is resolved.
     open_break: Option<Box<Break>>,
     /// The place in the batch of the report that states it, if it is yet to be written.
@@ -88,6 +90,7 @@ impl KnownExecution {
             quantity: fill.quantity_filled.into(),
             price: fill.price_at_fill.into(),
             timestamp: fill.timestamp,
+            is_break: false,
             open_break: None,
             place: None,
         }
@@ -100,6 +103,7 @@ impl KnownExecution {
             quantity: reported.quantity.clone(),
             price: reported.price.clone(),
             timestamp: reported.timestamp,
+            is_break: true,
             open_break: resolution.is_none().then(|| Box::new(reported.clone())),
             place: None,
         }
@@ -112,6 +116,7 @@ impl KnownExecution {
             quantity: execution.quantity.clone(),
             price: execution.price.clone(),
             timestamp: execution.timestamp,
+            is_break: false,
             open_break: None,
             place: None,
         }
@@ -263,10 +268,13 @@ impl<'o> KnownExecutions<'o> {
                 None => Classification::Known,
             };
         }
-        let is_of_unknown_order = match planned.step {
-            Step::Fill(..) | Step::Execution(_) | Step::Crossing { .. } => false,
-            Step::Break(BreakReason::UnknownOrder, _) if report.trader.is_ok() => true,
-            // A report that contradicts its order is a break already; that it is one is found when it is kept.
+        // A report that contradicts its order is another execution than a recorded one, but the same break as before.
+        let (is_of_unknown_order, is_contradiction) = match planned.step {
+            Step::Fill(..) | Step::Execution(_) | Step::Crossing { .. } => (false, false),
+            Step::Break(BreakReason::UnknownOrder, _) if report.trader.is_ok() => (true, false),
+            Step::Break(BreakReason::Mismatch, _) if report.event.kind.is_execution() => {
+                (false, true)
+            }
             _ => return Classification::New,
         };
         // An export names the row itself, and lists its breaks by themselves.
@@ -294,6 +302,7 @@ impl<'o> KnownExecutions<'o> {
             .filter_map(|place| self.by_id.get(place))
             .flatten()
             .filter(|known| known.has_same_key(&reported) && !is_own(known))
+            .filter(|known| known.is_break || !is_contradiction)
             .collect();
         let difference = |known: &KnownExecution| known.difference(&reported, report, self.options);
         if let Some(same) = found.iter().find(|known| difference(known).is_none()) {
@@ -304,11 +313,12 @@ impl<'o> KnownExecutions<'o> {
             };
         }
         // Nothing tells whether two executions with one id are of one unknown order.
-        let first = found.first().filter(|_| !is_of_unknown_order);
+        let first = found.first().filter(|_| !is_of_unknown_order && !is_contradiction);
         let mismatch = first
             .and_then(|known| difference(known))
             .map(|why| format!("execution id {id:?} of {} {why}", reported.source));
-        self.insert(own, Some(id), KnownExecution { place: Some(report.place), ..reported });
+        let (place, is_break) = (Some(report.place), is_of_unknown_order || is_contradiction);
+        self.insert(own, Some(id), KnownExecution { is_break, place, ..reported });
         mismatch.map_or(Classification::New, Classification::Mismatch)
     }
 }

@@ -26,9 +26,9 @@ pub(super) struct KnownOrders {
     orders: HashMap<Uuid, KnownOrder>,
     by_client_id: HashMap<Uuid, HashMap<String, Vec<Uuid>>>,
     by_venue_id: HashMap<Uuid, HashMap<String, Vec<Uuid>>>,
-    /// Reports that the store has already, of those whose ids name several orders: executions by their order chain and
-    /// execution id, actions by their report id.
-    executions: HashSet<(Uuid, String)>,
+    /// Reports that the store has already, of those whose ids name several orders: executions by their order chain,
+    /// source and execution id, actions by their report id.
+    executions: HashSet<(Uuid, String, String)>,
     actions: HashSet<Uuid>,
 }
 
@@ -191,7 +191,7 @@ impl KnownOrders {
             let of_chains = fills::table
                 .filter(fills::root_id.eq_any(&roots))
                 .filter(fills::execution_id.eq_any(&execution_ids))
-                .select((fills::root_id, fills::execution_id.assume_not_null()));
+                .select((fills::root_id, fills::source, fills::execution_id.assume_not_null()));
             self.executions = of_chains.load(conn)?.into_iter().collect();
         }
         if !report_ids.is_empty() {
@@ -208,7 +208,8 @@ impl KnownOrders {
     pub fn has_report(&self, order: &KnownOrder, event: &Event<'_>, options: &Options) -> bool {
         match &event.execution_id {
             Some(id) if event.kind.is_execution() => {
-                self.executions.contains(&(order.root, id.to_string()))
+                let source = options.source_of(event).into_owned();
+                self.executions.contains(&(order.root, source, id.to_string()))
             }
             _ => self.actions.contains(&report_id(event, order.root, options)),
         }

@@ -49,6 +49,30 @@ pub(super) fn chain_filled(tx: &mut Tx<'_, Engine>, root: Uuid) -> Result<BigDec
     Ok(filled.into_iter().map(BigDecimal::from).sum())
 }
 
+/// Returns the shares of a chain that a report of this time may have counted: those that are filled, and those that
+/// amendments have taken back after it; all that they have taken back, without a time.
+pub(super) fn chain_filled_until(
+    tx: &mut Tx<'_, Engine>,
+    root: Uuid,
+    time: Option<DateTime<Utc>>,
+) -> Result<BigDecimal, Error> {
+    let amended = diesel::alias!(fills as amended);
+    let mut amendments = fills::table
+        .inner_join(amended.on(fills::amends.eq(amended.field(fills::id).nullable())))
+        .filter(fills::root_id.eq(root))
+        .select((amended.field(fills::quantity_filled), fills::quantity_filled, fills::is_bust))
+        .into_boxed();
+    if let Some(time) = time {
+        amendments = amendments.filter(fills::timestamp.gt(time.trunc_subsecs(MICROSECONDS)));
+    }
+    let amendments: Vec<(i32, i32, bool)> = amendments.load(tx.conn())?;
+    let taken = amendments.into_iter().map(|(before, after, is_bust)| {
+        let after = if is_bust { 0 } else { after };
+        BigDecimal::from((before - after).max(0))
+    });
+    Ok(chain_filled(tx, root)? + taken.sum::<BigDecimal>())
+}
+
 /// Returns the fills with an execution id of the chain that this order is of.
 pub(super) fn fills_of_execution(
     tx: &mut Tx<'_, Engine>,

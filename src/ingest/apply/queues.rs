@@ -10,13 +10,13 @@ use uuid::Uuid;
 use super::executions::{Classification, KnownExecutions};
 use super::kept;
 use super::options::Options;
-use super::order_chain::{chain_filled, fills_of_execution, orders_of};
+use super::order_chain::{chain_filled, chain_filled_until, fills_of_execution, orders_of};
 use super::plan::TotalsOf;
 use super::retry::{resolve_if_open, resolve_if_open_as};
 use super::step::{PlannedStep, Report, Step, execution, execution_as_far_as_known};
 use super::tally::{Fate, Outcome};
 use super::terms::Terms;
-use super::totals::{LatestTotals, VenueTotals};
+use super::totals::{LatestTotals, VenueCount, VenueTotals};
 use crate::breaks::{self, Execution, ExecutionIds, NewBreakResolution};
 use crate::database::bisect::bisect;
 use crate::database::role::Engine;
@@ -508,9 +508,7 @@ impl QueueWriter<'_, '_> {
         let reason = if order.status.is_open() || !is_fill {
             kept::healed(kept.reason).to_owned()
         } else {
-            let counted = self.counted(order.root_id, kept)?;
-            let filled = chain_filled(self.tx, order.root_id)?;
-            match counted.filter(|counted| filled + &kept.quantity <= *counted) {
+            match self.counted(order.root_id, kept)? {
                 Some(counted) => format!("applied, the venue counts it: {counted} filled in all"),
                 None => {
                     self.outcome.set(place, Fate::Broken);
@@ -563,12 +561,36 @@ impl QueueWriter<'_, '_> {
         Ok(())
     }
 
-    /// The shares that the venue counts as filled of an order chain, by another report than the one that this
-    /// break is: by the last of this input, or by one whose totals were kept as a break.
+    /// The shares that the venue counts as filled of an order chain with the execution of this break, by another report
+    /// than its own: by the last one of this input, by one that ended or replaced an order, or by one whose totals were
+    /// kept as a break.
     fn counted(&mut self, root: Uuid, kept: &breaks::Break) -> Result<Option<BigDecimal>, Error> {
-        let id = kept.execution_id.as_deref();
-        let latest = self.totals.of_chain(root, id).cloned();
-        self.later_count(root, latest, id)
+        let mut counts = self.totals.counts_of_chain(root, kept.execution_id.as_deref());
+        let open = self.open_totals(root, kept.execution_id.as_deref())?;
+        counts.extend(open.into_iter().map(|totals| VenueCount {
+            at: Some(totals.timestamp),
+            filled_quantity: totals.quantity,
+        }));
+        for VenueCount { at, filled_quantity } in counts {
+            if chain_filled_until(self.tx, root, at)? + &kept.quantity <= filled_quantity {
+                return Ok(Some(filled_quantity));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The open breaks of the totals of an order chain, but for those in the report of an execution with this id.
+    fn open_totals(
+        &mut self,
+        root: Uuid,
+        execution_id: Option<&str>,
+    ) -> Result<Vec<breaks::Break>, Error> {
+        let orders = orders_of(self.tx, root)?;
+        let mut open = self.tx.breaks().open_totals(&orders)?;
+        open.retain(|totals| {
+            execution_id.is_none() || totals.execution_id.as_deref() != execution_id
+        });
+        Ok(open)
     }
 
     /// The shares in the later of two reports: the last one of this input, and the last one of an earlier input
@@ -579,12 +601,8 @@ impl QueueWriter<'_, '_> {
         latest: Option<VenueTotals>,
         execution_id: Option<&str>,
     ) -> Result<Option<BigDecimal>, Error> {
-        let orders = orders_of(self.tx, root)?;
-        let open = self.tx.breaks().open_totals(&orders)?;
-        let is_other = |totals: &&breaks::Break| {
-            execution_id.is_none() || totals.execution_id.as_deref() != execution_id
-        };
-        let earlier = open.iter().filter(is_other).max_by_key(|totals| totals.timestamp);
+        let open = self.open_totals(root, execution_id)?;
+        let earlier = open.iter().max_by_key(|totals| totals.timestamp);
         Ok(match (latest, earlier) {
             (Some(latest), Some(earlier)) if latest.time() < Some(earlier.timestamp) => {
                 Some(earlier.quantity.clone())

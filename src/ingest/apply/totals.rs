@@ -36,26 +36,49 @@ const REMEMBERED: usize = 1000;
 /// Orders whose totals differ that are remembered at most.
 const MAX_DIFFERING: usize = 100_000;
 
+/// Reports that ended or replaced orders of a chain that are remembered.
+const MAX_ENDS: usize = 16;
+
 /// Orders whose totals are compared with one statement.
 pub(super) const COMPARED: usize = 1000;
 
 /// The totals of the last report of each order chain of an input, by the chain's first order.
 #[derive(Clone, Default)]
 pub(super) struct LatestTotals {
-    of_chains: HashMap<Uuid, LastTwo>,
+    of_chains: HashMap<Uuid, OfChain>,
     /// The chains in the sequence in which they were reported first.
     sequence: VecDeque<Uuid>,
 }
 
-/// The last report of an order chain, and the last one before it that is not of the same execution.
+/// The reports of an order chain that matter at the end of the input.
 #[derive(Clone)]
-struct LastTwo {
+struct OfChain {
     last: VenueTotals,
+    /// The last one before it that is not of the same execution.
     other: Option<VenueTotals>,
+    /// What the reports that ended or replaced its orders count.
+    ends: Vec<VenueCount>,
 }
 
-impl LastTwo {
+/// What a report of the venue counts as filled of an order chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct VenueCount {
+    pub at: Option<DateTime<Utc>>,
+    pub filled_quantity: BigDecimal,
+}
+
+impl OfChain {
+    fn new(totals: VenueTotals) -> Self {
+        Self { ends: totals.end().into_iter().collect(), last: totals, other: None }
+    }
+
     fn add(&mut self, mut totals: VenueTotals) {
+        if let Some(end) = totals.end()
+            && !self.ends.contains(&end)
+            && self.ends.len() < MAX_ENDS
+        {
+            self.ends.push(end);
+        }
         if totals.time().is_some() && totals.time() == self.last.time() {
             let before = mem::take(&mut self.last.at_once);
             totals.at_once.extend(before);
@@ -83,6 +106,8 @@ pub(super) struct VenueTotals {
     pub order: Option<String>,
     /// Whether the report was a break, and was read again when others behind it had been read.
     is_read_again: bool,
+    /// Whether the report ended or replaced an order.
+    is_end: bool,
     pub root: Uuid,
     pub order_id: Uuid,
     venue: String,
@@ -106,6 +131,7 @@ impl VenueTotals {
         let event = report.message();
         Some(Self {
             is_read_again: report.retried.is_some(),
+            is_end: event.kind.ends_order(),
             line: event.line,
             order: options.order_of(event),
             root: of.root,
@@ -159,6 +185,14 @@ impl VenueTotals {
         self.at.or(self.sent_at)
     }
 
+    fn count(&self) -> VenueCount {
+        VenueCount { at: self.time(), filled_quantity: self.filled_quantity.clone() }
+    }
+
+    fn end(&self) -> Option<VenueCount> {
+        self.is_end.then(|| self.count())
+    }
+
     /// Returns the totals as the store compares them. A report without a time has the Unix epoch.
     pub fn to_totals(&self) -> Totals<'_> {
         Totals {
@@ -179,8 +213,16 @@ impl LatestTotals {
     /// Returns the totals of the last report of an order chain that is not of this execution; none if no report states
     /// any.
     pub fn of_chain(&self, root: Uuid, execution_id: Option<&str>) -> Option<&VenueTotals> {
-        let LastTwo { last, other } = self.of_chains.get(&root)?;
+        let OfChain { last, other, .. } = self.of_chains.get(&root)?;
         if last.is_of_other(execution_id) { Some(last) } else { other.as_ref() }
+    }
+
+    /// Returns what the reports of an order chain count that may count an execution with this id: the last one, unless
+    /// it is its own, and those that ended or replaced orders.
+    pub fn counts_of_chain(&self, root: Uuid, execution_id: Option<&str>) -> Vec<VenueCount> {
+        let last = self.of_chain(root, execution_id).map(VenueTotals::count);
+        let ends = self.of_chains.get(&root).map(|chain| chain.ends.clone()).unwrap_or_default();
+        last.into_iter().chain(ends).collect()
     }
 
     /// Adds the totals of a report, if it is one of the last two of its order so far.
@@ -189,7 +231,7 @@ impl LatestTotals {
             Some(chain) => chain.add(totals),
             None => {
                 self.sequence.push_back(totals.root);
-                self.of_chains.insert(totals.root, LastTwo { last: totals, other: None });
+                self.of_chains.insert(totals.root, OfChain::new(totals));
             }
         }
     }

@@ -22,7 +22,7 @@ fn writer() -> Writer {
 }
 
 /// A writer of reports whose ids start again each day.
-fn daily_writer() -> Writer {
+pub fn daily_writer() -> Writer {
     Writer::new(Options {
         register_traders: true,
         format: FormatName::Fix,
@@ -62,7 +62,7 @@ fn read(reports: &[String]) -> (Database, Tally, Vec<Problem>) {
 }
 
 #[track_caller]
-fn read_as(writer: fn() -> Writer, reports: &[String]) -> (Database, Tally, Vec<Problem>) {
+pub fn read_as(writer: fn() -> Writer, reports: &[String]) -> (Database, Tally, Vec<Problem>) {
     let (one, many) = (Database::migrated(), Database::migrated());
     let input = reports.concat();
     read_with(writer(), &one.blotter(), &input, 1);

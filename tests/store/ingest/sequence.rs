@@ -5,7 +5,7 @@ use tradeblotter_test_support::Database;
 use tradeblotter_test_support::describe::{breaks, orders};
 use tradeblotter_test_support::reports::{acknowledged, cancelled, filled, other_session, report};
 
-use super::apply::{assert_comes_to, read_in};
+use super::apply::{assert_comes_to, daily_writer, read_as, read_in};
 
 /// The report of a restatement of the order A to this quantity, before anything is filled.
 fn restated(second: u32, quantity: u32) -> String {
@@ -60,4 +60,54 @@ fn totals_of_an_order_that_was_replaced_since_are_compared_in_inputs_of_more_tha
         read_in(&db.blotter(), &input.concat(), 2000);
         assert_eq!(breaks(&db), ["TOTALS VA E1 open"], "{} reports", input.len());
     }
+}
+
+#[test]
+fn a_late_fill_that_the_cancel_counted_is_booked_although_it_was_corrected_later() {
+    let corrected =
+        report(4, "11=A|37=VA|17=E2|19=E1|150=G|39=4|38=100|30=XNAS|32=20|31=10.00|14=20|6=10.00");
+    let late = filled(2, "A", "E1", 40, 40);
+    let status = report(5, "11=A|37=VA|17=E3|150=I|39=4|38=100|14=20|6=10.00");
+    let reports = [acknowledged(1, "A", 100), cancelled(3, "A", 40), late, corrected, status];
+    let broken = ["ORDER_ENDED A E1 booked", "UNKNOWN_FILL A E2 booked"];
+    assert_comes_to(&reports, &["A CANCELLED 20/100"], &broken);
+}
+
+#[test]
+fn a_late_fill_is_not_booked_in_the_place_of_one_that_was_busted_after_the_cancel() {
+    let busted = report(4, "11=A|37=VA|17=E2|19=E1|150=H|39=4|38=100|14=0|6=0");
+    let reports = [
+        acknowledged(1, "A", 100),
+        filled(2, "A", "E1", 50, 50),
+        cancelled(3, "A", 50),
+        busted,
+        filled(5, "A", "E3", 40, 90).replace("\u{1}39=1", "\u{1}39=4"),
+    ];
+    assert_comes_to(&reports, &["A CANCELLED 0/100"], &["ORDER_ENDED A E3 open"]);
+}
+
+#[test]
+fn a_fill_that_contradicts_its_order_is_one_break_whether_it_came_before_the_order_or_after() {
+    let fill = report(2, "11=A|37=VX|17=E1|150=F|39=1|30=XNAS|32=10|31=10.00|14=10|6=10.00");
+    let fill = fill.replace("\u{1}54=1", "\u{1}54=5").replace("\u{1}40=2\u{1}44=10.00", "");
+    let copy = other_session(&fill).replace("60=20261124-15:00:02", "60=20261124-15:00:02.500");
+    let reports = [fill, acknowledged(1, "A", 100), copy];
+    assert_comes_to(&reports, &["A PENDING 0/100"], &["UNKNOWN_ORDER - E1 open"]);
+}
+
+#[test]
+fn where_ids_start_again_each_day_a_fill_with_the_ids_of_the_day_before_is_of_the_order_of_its_day()
+{
+    let next_day = |report: String| report.replace("20261124-", "20261125-");
+    let without_id = |report: String| report.replace("\u{1}11=A\u{1}", "\u{1}");
+    let reports = [
+        acknowledged(1, "A", 100),
+        filled(2, "A", "E1", 10, 10),
+        cancelled(3, "A", 10),
+        next_day(acknowledged(4, "A", 100)),
+        next_day(without_id(filled(5, "A", "E1", 10, 10))),
+    ];
+    let (db, ..) = read_as(daily_writer, &reports);
+    assert_eq!(orders(&db), ["A CANCELLED 10/100", "A PARTIAL 10/100"]);
+    assert_eq!(breaks(&db), [""; 0]);
 }
