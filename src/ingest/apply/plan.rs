@@ -1,5 +1,10 @@
 //! Plans what to write for a batch of reports: steps in the sequence of the reports.
 
+mod deferral;
+mod export;
+mod refusal;
+mod replacements;
+
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -7,17 +12,17 @@ use bigdecimal::BigDecimal;
 use chrono::NaiveDate;
 use uuid::Uuid;
 
-use super::attribution::{check_not_reused, find, find_by_venue_id, unnamed_order_id};
+use self::refusal::Refusal;
+use super::attribution::{check_not_reused, find, unnamed_order_id};
 use super::known_orders::{KnownOrder, KnownOrders};
 use super::options::Options;
 use super::step::{
-    PlannedStep, Report, Step, action, break_reason, derived_id, execution, execution_step,
-    report_id,
+    PlannedStep, Report, Step, action, derived_id, execution, execution_step, report_id,
 };
 use super::tally::{Fate, Outcome};
 use super::terms::{Replaced, Terms};
 use crate::execution_logs::{NewAction, NewExecutionLog};
-use crate::ingest::event::{Event, Kind};
+use crate::ingest::event::Kind;
 use crate::types::enums::BreakReason;
 
 /// What to write for a batch.
@@ -78,44 +83,6 @@ pub(super) struct KnownBreak {
     pub is_resolved: bool,
 }
 
-/// Why a report is kept as a break.
-struct Refusal {
-    reason: BreakReason,
-    order_id: Option<Uuid>,
-    why: String,
-}
-
-impl Refusal {
-    fn new(kind: Kind, why: impl Into<String>) -> Self {
-        Self { reason: break_reason(kind), order_id: None, why: why.into() }
-    }
-
-    /// The report contradicts the order that it names.
-    fn mismatch(kind: Kind, order: &KnownOrder, why: String) -> Self {
-        let reason = match break_reason(kind) {
-            BreakReason::Invalid => BreakReason::Mismatch,
-            reason => reason,
-        };
-        // An order that cannot be stored names no stored one.
-        let order_id = Some(order.id).filter(|_| reason != BreakReason::InvalidOrder);
-        Self { reason, order_id, why }
-    }
-
-    /// Another session has locked the row of the order. The break does not name it: that would wait for the lock.
-    fn locked(kind: Kind, order: &KnownOrder) -> Self {
-        Self::unknown_order(kind, format!("order {} is locked by another session", order.id))
-    }
-
-    /// An execution, or an action, of an order that is not stored.
-    fn unknown_order(kind: Kind, why: String) -> Self {
-        let reason = match break_reason(kind) {
-            BreakReason::Invalid => BreakReason::UnknownOrder,
-            reason => reason,
-        };
-        Self { reason, order_id: None, why }
-    }
-}
-
 impl Planner<'_, '_> {
     /// Refuses a report of an order whose row another session has locked for too long.
     fn refuse_locked(&self, order: &KnownOrder, kind: Kind) -> Result<(), Refusal> {
@@ -123,13 +90,6 @@ impl Planner<'_, '_> {
             return Err(Refusal::locked(kind, order));
         }
         Ok(())
-    }
-
-    /// Returns the first orders of the chains whose logs an event of an export about a break concerns: that of the
-    /// order of the event, and that of the order that the break names.
-    fn roots_of_break(&self, event: &Event<'_>) -> [Option<Uuid>; 2] {
-        let named = event.break_id.and_then(|id| self.known_breaks.get(&id)?.order_id);
-        [event.order_id, named].map(|id| Some(self.orders.get(id?)?.root))
     }
 }
 
@@ -243,80 +203,6 @@ impl<'e> Plan<'e> {
     fn is_known(&self, report: &Report<'e>, order: &KnownOrder, planner: &Planner<'_, 'e>) -> bool {
         let id = report_id(report.event, order.root, planner.options);
         !report.event.kind.is_execution() && planner.known_reports.contains(&id)
-    }
-
-    /// Adds a break of an export.
-    fn add_break(
-        &mut self,
-        report: &'e Report<'e>,
-        planner: &mut Planner<'_, 'e>,
-    ) -> Result<Option<Fate>, Refusal> {
-        let event = report.event;
-        let refuse = |why: &str| Refusal::new(event.kind, why);
-        let id = event.id.ok_or_else(|| refuse("id is missing"))?;
-        let reason = event.break_reason.ok_or_else(|| refuse("break_reason is missing"))?;
-        event.at.ok_or_else(|| refuse("at is missing"))?;
-        if let (Some(_), Err(why)) = (&event.trader, report.trader) {
-            return Err(refuse(why));
-        }
-        if planner.known_breaks.contains_key(&id) {
-            return Ok(Some(Fate::Known));
-        }
-        let known = KnownBreak { order_id: event.order_id, is_resolved: false };
-        let step = Step::ImportBreak { id, reason };
-        match event.order_id.and_then(|id| planner.orders.get(id)) {
-            Some(order) => {
-                planner.refuse_locked(order, event.kind)?;
-                self.push(order.root, report, Some(order.id), step);
-            }
-            None => {
-                let root = Uuid::nil();
-                let planned = PlannedStep { root, report, order_id: event.order_id, step };
-                self.unlogged_breaks.push(planned);
-            }
-        }
-        planner.known_breaks.insert(id, known);
-        Ok(None)
-    }
-
-    /// Adds the resolution of a break of an export.
-    fn add_resolution(
-        &mut self,
-        report: &'e Report<'e>,
-        planner: &mut Planner<'_, 'e>,
-    ) -> Result<Option<Fate>, Refusal> {
-        let event = report.event;
-        let refuse = |why: String| Refusal::new(event.kind, why);
-        let break_id = event.break_id.ok_or_else(|| refuse("break_id is missing".to_owned()))?;
-        event.reason.as_ref().ok_or_else(|| refuse("reason is missing".to_owned()))?;
-        let Some(known) = planner.known_breaks.get(&break_id).copied() else {
-            return Err(refuse(format!("there is no break {break_id} to resolve")));
-        };
-        if known.is_resolved {
-            return Ok(Some(Fate::Known));
-        }
-        let is_booked = event.kind == Kind::Booked;
-        let order = match event.order_id {
-            None if is_booked => return Err(refuse("order_id is missing".to_owned())),
-            None => None,
-            Some(id) => {
-                let order = planner.orders.get(id);
-                Some(order.ok_or_else(|| refuse(format!("there is no order {id}")))?)
-            }
-        };
-        let concerned = [order, known.order_id.and_then(|id| planner.orders.get(id))];
-        concerned
-            .into_iter()
-            .flatten()
-            .try_for_each(|order| planner.refuse_locked(order, event.kind))?;
-        // What follows in the log of the order that the break names comes after the entry of the resolution.
-        let roots = concerned.map(|order| order.map(|order| order.root));
-        let root = roots[0].unwrap_or_default();
-        self.deferred_chains.extend(roots[1].filter(|other| *other != root));
-        let order_id = order.map(|order| order.id);
-        self.push(root, report, order_id, Step::Resolve { break_id, is_booked });
-        planner.known_breaks.insert(break_id, KnownBreak { is_resolved: true, ..known });
-        Ok(None)
     }
 
     /// Adds the step that a report adds to an order.
@@ -451,102 +337,6 @@ impl<'e> Plan<'e> {
         self.add_step(report, &order, planner)
     }
 
-    /// Adds an order that took the place of another one (FIX 150=5), or the entry of it if it is known.
-    fn add_replacement(
-        &mut self,
-        report: &'e Report<'e>,
-        trader: Uuid,
-        planner: &mut Planner<'_, 'e>,
-    ) -> Result<Option<Fate>, Refusal> {
-        let (event, kind, options) = (report.event, report.event.kind, planner.options);
-        let refuse = |why| Refusal::unknown_order(kind, why);
-        let mut named = find(planner.orders, event, trader, options).map_err(refuse)?;
-        if named.is_none() && event.replaces_venue_order_id.is_some() {
-            let before = event.replaces_venue_order_id.as_deref();
-            named =
-                find_by_venue_id(planner.orders, event, before, trader, options).map_err(refuse)?;
-        }
-        let named = named.cloned();
-        let client_order_id = event.client_order_id.as_deref();
-        let original = event.original_client_order_id.as_deref();
-        let Some(named) = named else {
-            let order = self
-                .create_order(report, trader, client_order_id, None, planner)
-                .map_err(|why| {
-                    refuse(format!(
-                        "the replaced order is unknown, and the new one can't be created from this report: {why}"
-                    ))
-                })?;
-            self.add_totals(report, &order);
-            return self.add_step(report, &order, planner);
-        };
-        planner.refuse_locked(&named, kind)?;
-        named.terms.check(event, options).map_err(|why| Refusal::mismatch(kind, &named, why))?;
-        let has_id =
-            client_order_id.is_some() && named.terms.client_order_id.as_deref() == client_order_id;
-        let is_id_unchanged = event.replaces_venue_order_id.is_none()
-            && (original.is_none() || original == client_order_id);
-        if has_id && !is_id_unchanged {
-            // The replacement itself is known.
-            self.add_totals(report, &named);
-            return self.add_step(report, &named, planner);
-        }
-        let own_id = client_order_id.filter(|_| !has_id);
-        self.replace(report, &named, own_id, planner)
-    }
-
-    /// Adds a restatement (FIX 150=D): a replacement without an id of its own, if it changes quantity or price.
-    fn add_restatement(
-        &mut self,
-        report: &'e Report<'e>,
-        order: &KnownOrder,
-        planner: &mut Planner<'_, 'e>,
-    ) -> Result<Option<Fate>, Refusal> {
-        let event = report.event;
-        let total = planner.orders.filled_before(order) + BigDecimal::from(order.terms.quantity);
-        let same_quantity = event.quantity.is_none_or(|quantity| quantity.value() == total);
-        let same_price = match (event.price, order.terms.price) {
-            (Some(price), Some(own)) => price.value() == BigDecimal::from(own),
-            _ => true,
-        };
-        if !order.is_open {
-            return Ok(Some(Fate::WithoutEffect));
-        }
-        // Logged, so that the report is known if it is read again: the order may have been replaced then, and it would
-        // restore the terms before.
-        if same_quantity && same_price {
-            return self.add_step(report, order, planner);
-        }
-        self.replace(report, order, None, planner)
-    }
-
-    /// Adds the order that a report presents in the place of this one.
-    fn replace(
-        &mut self,
-        report: &'e Report<'e>,
-        named: &KnownOrder,
-        own_id: Option<&'e str>,
-        planner: &mut Planner<'_, 'e>,
-    ) -> Result<Option<Fate>, Refusal> {
-        let event = report.event;
-        let before = planner.orders.bearer_of_id(named).clone();
-        if planner.known_reports.contains(&report_id(event, before.root, planner.options)) {
-            return Ok(Some(Fate::Known));
-        }
-        let filled = match event.cumulative_quantity {
-            Some(filled) => filled.value(),
-            None => planner.orders.filled_before(&before) + BigDecimal::from(before.filled),
-        };
-        let order = self
-            .create_order(report, before.terms.trader_id, own_id, Some((&before, &filled)), planner)
-            .map_err(|why| Refusal {
-                order_id: Some(before.id),
-                ..Refusal::new(event.kind, format!("the replacement can't be stored: {why}"))
-            })?;
-        self.add_totals(report, &order);
-        self.add_step(report, &order, planner)
-    }
-
     /// Plans to submit the order that a report describes. Returns the order; one that is known is not submitted again.
     fn create_order(
         &mut self,
@@ -622,25 +412,6 @@ impl<'e> Plan<'e> {
         Ok(order)
     }
 
-    /// Finds the order that a new one says it replaces: an export names it by its id, NDJSON by its client order
-    /// id, and a venue by its own id of it.
-    fn find_replaced(
-        report: &Report<'_>,
-        trader: Uuid,
-        planner: &Planner<'_, '_>,
-    ) -> Option<KnownOrder> {
-        let (event, orders) = (report.event, &*planner.orders);
-        let original = event.original_client_order_id.as_deref();
-        let before = event.replaces_venue_order_id.as_deref();
-        let found = match event.replaces {
-            Some(id) => orders.get(id),
-            None if event.kind == Kind::NewOrder => orders.with_client_id(trader, original).next(),
-            None if before.is_none() => None,
-            None => find_by_venue_id(orders, event, before, trader, planner.options).ok().flatten(),
-        };
-        found.cloned()
-    }
-
     fn add_totals(&mut self, report: &'e Report<'e>, order: &KnownOrder) {
         if report.message().cumulative_quantity.is_some() {
             let of = TotalsOf { root: order.root, order_id: order.id };
@@ -654,100 +425,4 @@ impl<'e> Plan<'e> {
         *first = first.iter().chain(&day).min().copied();
         self.steps.push(PlannedStep { root, report, order_id, step });
     }
-
-    /// Returns whether what a report means depends on steps that are yet to be written.
-    fn must_wait(&self, report: &Report<'e>, planner: &Planner<'_, 'e>) -> bool {
-        let event = report.event;
-        if self.deferred_chains.is_empty() && self.days.is_empty() {
-            return false;
-        }
-        let rows = [event.order_id, event.break_id, event.replaces];
-        if rows.iter().flatten().any(|id| self.deferred_rows.contains(id)) {
-            return true;
-        }
-        if event.kind.is_about_break() {
-            let [own, named] = planner.roots_of_break(event);
-            let is_deferred = |root: &Uuid| self.deferred_chains.contains(root);
-            // A break that is booked to an order of another chain is in the logs of both.
-            return own.iter().chain(&named).any(is_deferred)
-                || own.is_some()
-                    && named
-                        .is_some_and(|named| own != Some(named) && self.days.contains_key(&named));
-        }
-        let Ok(trader) = report.trader else { return false };
-        if !self.deferred_ids.is_empty()
-            && ids(event).any(|id| self.deferred_ids.contains(&(*trader, id)))
-        {
-            return true;
-        }
-        // Which of several orders with the venue's id it means depends on which of them have ended.
-        if event.client_order_id.is_none() {
-            let roots = planner.orders.roots_named(*trader, event);
-            if roots.len() > 1 && roots.iter().any(|root| self.days.contains_key(root)) {
-                return true;
-            }
-        }
-        let Some(order) = order_concerned(event, *trader, planner) else { return false };
-        if self.deferred_chains.contains(&order.root) {
-            return true;
-        }
-        let Some(first) = self.days.get(&order.root) else { return false };
-        let day = event.time().map(|time| time.date_naive());
-        let is_later_day = first.is_some_and(|first| day > Some(first));
-        match event.kind {
-            // Whether its id was used again depends on when the order ended.
-            kind if is_later_day
-                && (kind.presents_new() || planner.options.daily_ids.is_some()) =>
-            {
-                true
-            }
-            // They are compared with, or reduced by, what is filled.
-            Kind::Restated => true,
-            Kind::Replaced => event.cumulative_quantity.is_none(),
-            _ => false,
-        }
-    }
-
-    /// Plans a report later, and all others that may depend on it.
-    fn defer(&mut self, report: &'e Report<'e>, planner: &Planner<'_, 'e>) {
-        let event = report.event;
-        let is_row = event.kind == Kind::NewOrder || event.kind == Kind::Break;
-        self.deferred_rows.extend(event.id.filter(|_| is_row));
-        if event.kind.is_about_break() {
-            self.deferred_chains.extend(planner.roots_of_break(event).into_iter().flatten());
-            self.deferred.push(report);
-            return;
-        }
-        if let Ok(trader) = report.trader {
-            self.deferred_ids.extend(ids(report.event).map(|id| (*trader, id)));
-            let order = order_concerned(report.event, *trader, planner);
-            self.deferred_chains.extend(order.map(|order| order.root));
-        }
-        self.deferred.push(report);
-    }
-}
-
-/// The order that a report names, or else that its order replaces.
-fn order_concerned<'p>(
-    event: &Event<'_>,
-    trader: Uuid,
-    planner: &'p Planner<'_, '_>,
-) -> Option<&'p KnownOrder> {
-    let (orders, options) = (&*planner.orders, planner.options);
-    let named = find(orders, event, trader, options).ok().flatten();
-    let before = event.replaces_venue_order_id.as_deref();
-    named.or_else(|| event.replaces.and_then(|id| orders.get(id))).or_else(|| {
-        before.and_then(|_| find_by_venue_id(orders, event, before, trader, options).ok().flatten())
-    })
-}
-
-/// The ids by which a report may name an order.
-fn ids<'e>(event: &'e Event<'e>) -> impl Iterator<Item = &'e str> {
-    let ids = [
-        &event.client_order_id,
-        &event.original_client_order_id,
-        &event.venue_order_id,
-        &event.replaces_venue_order_id,
-    ];
-    ids.into_iter().flatten().map(AsRef::as_ref)
 }

@@ -1,5 +1,8 @@
 //! Writes batches of events to the store, each in one transaction.
 
+mod healing;
+mod stored;
+
 use std::collections::{HashMap, HashSet};
 use std::mem;
 
@@ -7,42 +10,32 @@ use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionMa
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use self::stored::{awaited, known_breaks, known_reports};
 use super::content::Contents;
 use super::executions::KnownExecutions;
-use super::kept;
 use super::known_orders::KnownOrders;
 use super::options::Options;
-use super::plan::{KnownBreak, Plan, Planner};
+use super::plan::{Plan, Planner};
 use super::queues::QueueWriter;
-use super::retry::{Retried, event_of, resolve_if_open};
-use super::step::{Report, is_id};
+use super::step::Report;
 use super::tally::{Fate, Outcome, Problem, Tally};
 use super::totals::{self, COMPARED, LatestTotals, VenueTotals};
 use super::traders::Traders;
-use crate::breaks::{Break, NewBreakResolution};
 use crate::database::postgres::set_config;
 use crate::database::retry::retry;
 use crate::database::role::Engine;
 use crate::database::session::Session;
 use crate::database::transaction::Tx;
 use crate::error::Error;
-use crate::ingest::event::{Event, Kind};
-use crate::ingest::formats::ReadOptions;
-use crate::schema::{break_resolutions, breaks, execution_logs};
+use crate::ingest::event::Event;
 use crate::types::enums::BreakReason;
 
 /// Attempts before giving up when a batch conflicts with other writers each time. Writers of the same
 /// input meet often; and in each attempt the session retries a few times itself.
 const MAX_ATTEMPTS: u32 = 10;
 
-/// Times that the open breaks are tried again at the end of an input: each applied one may be what another lacks.
-const MAX_PASSES: u32 = 10;
-
 /// Times that a batch is planned again because a concurrent session has submitted one of its orders.
 const MAX_PLANS: u32 = 10;
-
-/// Breaks that are tried again in one transaction.
-const PAGE: i64 = 500;
 
 /// Breaks of an input that are remembered until its end, so that one that is applied counts as applied.
 const MAX_OPEN: usize = 100_000;
@@ -338,24 +331,6 @@ impl Writer {
         Ok(batch)
     }
 
-    /// Tries the actions again that wait for these orders, by trader and client order id, before anything else happens to
-    /// the orders: what a restatement comes to, for instance, depends on what is filled.
-    fn retry_actions(
-        &self,
-        tx: &mut Tx<'_, Engine>,
-        orders: &[(Uuid, String)],
-        batch: &mut Batch,
-    ) -> Result<(), Error> {
-        for (trader, client_order_id) in orders {
-            let page = tx.breaks().open_actions(*trader, &[client_order_id], PAGE)?;
-            let (outcome, totals) = self.retry_page(tx, &page, &batch.outcome.problems)?;
-            batch.outcome.tally.add(outcome.tally);
-            batch.outcome.healed.extend(outcome.healed);
-            batch.totals.extend(totals);
-        }
-        Ok(())
-    }
-
     fn apply_round<'r>(
         &'r self,
         tx: &mut Tx<'_, Engine>,
@@ -448,127 +423,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Tries the open breaks of these traders again, all if there are none given, until nothing more is applied.
-    fn heal(
-        &mut self,
-        store: &mut Store<'_, '_, '_>,
-        traders: Option<&[Uuid]>,
-    ) -> Result<(), Error> {
-        for _ in 0..MAX_PASSES {
-            let (mut after, mut has_progress) = (None, false);
-            loop {
-                let page = store.run(|tx| tx.breaks().open_page_after(traders, after, PAGE))?;
-                let Some(last) = page.last() else { break };
-                after = Some((last.created_at, last.id));
-                has_progress |= self.retry(store, &page)?;
-            }
-            if !has_progress {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Tries breaks again, each alone if the lock timeout ends them together. Returns whether one was applied.
-    fn retry(&mut self, store: &mut Store<'_, '_, '_>, page: &[Break]) -> Result<bool, Error> {
-        let (outcome, totals) = match store.run(|tx| self.retry_page(tx, page, &[])) {
-            Err(error) if error.is_lock_timeout() && matches!(store, Store::Session(_)) => {
-                let [_, _, ..] = page else { return Ok(false) };
-                let (first, second) = page.split_at(page.len() / 2);
-                return Ok(self.retry(store, first)? | self.retry(store, second)?);
-            }
-            tried => tried?,
-        };
-        let has_progress = !outcome.healed.is_empty();
-        for totals in totals {
-            self.totals.add(totals);
-        }
-        self.count_healed(outcome);
-        Ok(has_progress)
-    }
-
-    /// Tries breaks again, and resolves those that are applied. Returns also the totals that these state. `problems` are
-    /// those of the batch that is being applied.
-    fn retry_page(
-        &self,
-        tx: &mut Tx<'_, Engine>,
-        page: &[Break],
-        problems: &[Problem],
-    ) -> Result<(Outcome, Vec<VenueTotals>), Error> {
-        self.force_index_plans(tx)?;
-        let due = page.iter().filter(|kept| self.is_due(kept));
-        let retried: Vec<(&Break, Retried<'_>)> = due
-            .filter(|kept| kept.reason != BreakReason::Totals)
-            .map(|kept| (kept, Retried::new(kept, self.read_options(kept))))
-            .collect();
-        let trader = self.options.trader.filter(|_| self.retries_all);
-        let lines: HashMap<Uuid, u64> =
-            self.problems.iter().chain(problems).map(|it| (it.break_id, it.line)).collect();
-        let line_of = |kept: &Break| lines.get(&kept.id).copied().unwrap_or_default();
-        let (breaks, events): (Vec<(&Break, Option<Event<'_>>)>, Vec<Event<'_>>) = retried
-            .iter()
-            .filter_map(|(kept, retried)| {
-                let received = retried.received();
-                let received = received.map(|event| Event { line: line_of(kept), ..event });
-                let event = event_of(retried, received.as_ref(), trader)?;
-                Some(((*kept, received), event))
-            })
-            .unzip();
-        // The event of a break names the trader of the break; the options of the input don't replace it.
-        let options = Options { trader: None, register_traders: false, ..self.options.clone() };
-        let traders = Traders::find(tx, &events, &self.traders, &options)?;
-        let reports: Vec<Report<'_>> = events
-            .iter()
-            .enumerate()
-            .map(|(place, event)| {
-                let (kept, received) = &breaks[place];
-                let trader = &traders.of_reports[place];
-                Report::of_break(place, event, trader, kept, received.as_ref())
-            })
-            .collect();
-        let Batch { mut outcome, totals, .. } = self.apply_reports(tx, &reports)?;
-        for (place, (kept, _)) in breaks.iter().enumerate() {
-            if outcome.is_settled(place) && !outcome.healed.contains(&kept.id) {
-                let resolution = NewBreakResolution::dismiss(kept.id, kept::healed(kept.reason));
-                if resolve_if_open(tx, &resolution)? {
-                    outcome.healed.push(kept.id);
-                }
-            }
-        }
-        Ok((outcome, totals))
-    }
-
-    /// Returns whether a break is to be tried again: after an input all are, otherwise those of the source in the
-    /// options.
-    fn is_due(&self, kept: &Break) -> bool {
-        !self.retries_all || self.options.source.is_none() || self.options.is_of_feed(&kept.source)
-    }
-
-    /// Returns how to read the message of a break again: like the input, if it came from the same source.
-    fn read_options(&self, kept: &Break) -> &ReadOptions {
-        // A tag that names the trader in this feed may hold something else in another one.
-        static OF_OTHERS: ReadOptions =
-            ReadOptions { trader_from: Vec::new(), encoding: None, trust_unverified: false };
-        match self.retries_all || self.options.is_of_feed(&kept.source) {
-            true => &self.options.reading,
-            false => &OF_OTHERS,
-        }
-    }
-
-    /// Counts breaks that were applied: those of this input as applied reports.
-    fn count_healed(&mut self, outcome: Outcome) {
-        self.tally.add(outcome.tally);
-        for id in outcome.healed {
-            match self.open.remove(&id) {
-                Some((reason, reports)) => {
-                    self.tally.remove_break(reason, reports);
-                    self.problems.retain(|problem| problem.break_id != id);
-                }
-                None => self.tally.healed += 1,
-            }
-        }
-    }
-
     /// Keeps a break for each order whose totals differ from those that its venue reported last.
     fn reconcile(&mut self, store: &mut Store<'_, '_, '_>) -> Result<(), Error> {
         let (mut open, mut healed) = (Vec::new(), 0);
@@ -589,31 +443,6 @@ impl Writer {
         self.tally.healed += healed;
         self.totals = LatestTotals::default();
         Ok(())
-    }
-
-    /// Resolves the breaks of totals that the store has come to.
-    fn heal_totals(
-        &mut self,
-        store: &mut Store<'_, '_, '_>,
-        traders: Option<&[Uuid]>,
-    ) -> Result<(), Error> {
-        let mut after = None;
-        loop {
-            let page = store.run(|tx| tx.breaks().open_page_after(traders, after, PAGE))?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some((last.created_at, last.id));
-            let healed = store.run(|tx| {
-                let mut healed = 0;
-                let due = page.iter().filter(|kept| self.is_due(kept));
-                for kept in due.filter(|kept| kept.reason == BreakReason::Totals) {
-                    let retried = Retried::new(kept, self.read_options(kept));
-                    let event = event_of(&retried, retried.received().as_ref(), None);
-                    healed += u64::from(totals::heal_if_equal(tx, kept, event.as_ref())?);
-                }
-                Ok(healed)
-            })?;
-            self.tally.healed += healed;
-        }
     }
 
     /// Makes PostgreSQL use indexes and generic plans for the rest of the transaction.
@@ -644,88 +473,4 @@ struct Round<'r> {
     deferred: Vec<&'r Report<'r>>,
     /// The orders it has submitted that actions wait for, by trader and client order id.
     awaited: Vec<(Uuid, String)>,
-}
-
-/// Returns the stored breaks that events of an export are about.
-fn known_breaks(
-    tx: &mut Tx<'_, Engine>,
-    reports: &[&Report<'_>],
-) -> Result<HashMap<Uuid, KnownBreak>, Error> {
-    let about_breaks = reports.iter().filter(|report| report.event.kind.is_about_break());
-    let ids: Vec<Uuid> = about_breaks
-        .filter_map(|report| match report.event.kind {
-            Kind::Break => report.event.id,
-            _ => report.event.break_id,
-        })
-        .collect();
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let known: Vec<(Uuid, Option<Uuid>, Option<Uuid>)> = breaks::table
-        .left_join(break_resolutions::table)
-        .filter(breaks::id.eq_any(ids))
-        .select((breaks::id, breaks::order_id, break_resolutions::id.nullable()))
-        .load(tx.conn())?;
-    let known = known.into_iter().map(|(id, order_id, resolution)| {
-        (id, KnownBreak { order_id, is_resolved: resolution.is_some() })
-    });
-    Ok(known.collect())
-}
-
-/// Returns the orders that these reports may present and that open breaks wait for, by trader and client order id.
-fn awaited(
-    tx: &mut Tx<'_, Engine>,
-    reports: &[&Report<'_>],
-    known_orders: &KnownOrders,
-) -> Result<HashSet<(Uuid, String)>, Error> {
-    let mut unknown: HashMap<Uuid, HashSet<&str>> = HashMap::new();
-    for Report { event, trader, .. } in reports {
-        let ids = [&event.client_order_id, &event.original_client_order_id];
-        for id in ids.into_iter().flatten().map(AsRef::as_ref) {
-            if let Ok(trader) = trader
-                && known_orders.with_client_id(*trader, Some(id)).next().is_none()
-                && is_id(id)
-            {
-                unknown.entry(*trader).or_default().insert(id);
-            }
-        }
-    }
-    let mut awaited = HashSet::new();
-    for (trader, ids) in unknown {
-        let ids: Vec<&str> = ids.into_iter().collect();
-        let kept = tx.breaks().open_actions(trader, &ids, PAGE)?;
-        awaited.extend(kept.into_iter().filter_map(|kept| Some((trader, kept.client_order_id?))));
-    }
-    Ok(awaited)
-}
-
-/// Returns the report ids under which the log has actions of the orders of these reports.
-fn known_reports(
-    tx: &mut Tx<'_, Engine>,
-    reports: &[&Report<'_>],
-    known_orders: &KnownOrders,
-) -> Result<HashSet<Uuid>, Error> {
-    let mut actions = reports.iter().filter(|report| !report.event.kind.is_execution()).peekable();
-    if actions.peek().is_none() {
-        return Ok(HashSet::new());
-    }
-    let ids: Vec<Uuid> = actions.filter_map(|report| report.event.id).collect();
-    let stored_orders = known_orders.stored_ids();
-    // All of each order: to look for the ids of the reports among them costs the server more than to send the others.
-    let logged: Vec<Uuid> = execution_logs::table
-        .filter(execution_logs::order_id.eq_any(&stored_orders))
-        .filter(execution_logs::report_id.is_not_null())
-        .select(execution_logs::report_id.assume_not_null())
-        .load(tx.conn())?;
-    let mut known: HashSet<Uuid> = logged.into_iter().collect();
-    if !ids.is_empty() {
-        // An export of this store itself names its own entries, by their ids.
-        let own: Vec<(Uuid, Uuid)> = execution_logs::table
-            .filter(execution_logs::id.eq_any(&ids))
-            .select((execution_logs::order_id, execution_logs::id))
-            .load(tx.conn())?;
-        let own = own.into_iter().filter(|(order_id, _)| known_orders.get(*order_id).is_some());
-        known.extend(own.map(|(_, id)| id));
-    }
-    Ok(known)
 }
