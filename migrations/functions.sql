@@ -23,22 +23,23 @@ DECLARE
 BEGIN
     WITH of_sources AS (
         -- A fill comes before a correction with the same execution id, and that before a bust.
-        SELECT DISTINCT ON (source::text) id, source::text AS source, timestamp
+        SELECT DISTINCT ON (source::text) id, source::text AS source, timestamp, is_bust
         FROM fills WHERE root_id = chain AND execution_id::text = refers_to
         ORDER BY source::text, amends IS NOT NULL, is_bust
     ), ranked AS (
         SELECT id, source, timestamp, CASE
-                WHEN source = by_source THEN 1
-                WHEN timestamp <= at AND pg_catalog.regexp_replace(source, day, '')
+                WHEN source = by_source AND NOT is_bust THEN 1
+                WHEN NOT is_bust AND timestamp <= at AND pg_catalog.regexp_replace(source, day, '')
                     = pg_catalog.regexp_replace(by_source, day, '')
                 THEN 2
-                ELSE 3
+                WHEN source = by_source THEN 3
+                ELSE 4
             END AS rank
         FROM of_sources
     )
     SELECT ranked.id, ranked.rank, count(*) OVER () INTO meant, rank, sources
     FROM ranked ORDER BY ranked.rank, timestamp DESC, source DESC LIMIT 1;
-    IF rank = 3 AND sources > 1 THEN
+    IF rank = 4 AND sources > 1 THEN
         RETURN NULL;
     ELSIF meant IS NULL AND refers_to ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN
         SELECT id INTO meant FROM fills

@@ -237,6 +237,8 @@ struct Chain {
 #[derive(Debug)]
 struct VenueFill {
     execution_id: String,
+    /// The day of the execution id: that of its last correction.
+    day: i64,
     shares: u32,
     cents: u32,
     /// Whether the order has been replaced since: the quantity of the replacement is on top of these shares.
@@ -370,7 +372,14 @@ impl Venue {
                 let shares = shares.min(chain.quantity - chain.filled());
                 let cents = 1000 + 50 * price;
                 let execution_id = format!("E{}", self.next_execution);
-                chain.fills.push(VenueFill { execution_id, shares, cents, is_replaced: false });
+                let day = self.day;
+                chain.fills.push(VenueFill {
+                    execution_id,
+                    day,
+                    shares,
+                    cents,
+                    is_replaced: false,
+                });
                 self.report(at, "F", &execution(shares, cents));
                 let report = self.reports.last_mut().unwrap();
                 let absent: &[u32] = match form {
@@ -402,6 +411,7 @@ impl Venue {
                 let new_id = format!("E{}", self.next_execution);
                 let corrected = &mut chain.fills[fill];
                 let of = std::mem::replace(&mut corrected.execution_id, new_id);
+                corrected.day = self.day;
                 let (taken, cents) = (corrected.shares - shares, corrected.cents);
                 chain.take_back(fill, taken);
                 let mut fields = execution(shares, cents);
@@ -424,7 +434,10 @@ impl Venue {
             }
             Step::Restate { order, more } => {
                 let Some(at) = self.find(order, Chain::is_open) else { return };
-                self.chains[at].replace(more);
+                // A restatement of the same terms is no new order.
+                if self.chains[at].filled() + more != self.chains[at].quantity {
+                    self.chains[at].replace(more);
+                }
                 self.report(at, "D", &[]);
             }
             Step::Cancel { order } => {
@@ -472,8 +485,17 @@ impl Venue {
     /// Finds a fill that a report may amend.
     fn find_fill(&self, order: usize, fill: usize) -> Option<(usize, usize)> {
         let amendable = |chain: &Chain| -> Vec<usize> {
-            let has_id = |at: &usize| !chain.fills[*at].execution_id.is_empty();
-            (0..chain.fills.len()).filter(has_id).collect()
+            let is_named = |at: &usize| {
+                let fill = &chain.fills[*at];
+                // If ids start again each day, an id that the chain has today too means today's fill.
+                let is_hidden = || {
+                    chain.fills.iter().any(|other| {
+                        other.day == self.day && other.execution_id == fill.execution_id
+                    })
+                };
+                !fill.execution_id.is_empty() && (fill.day == self.day || !is_hidden())
+            };
+            (0..chain.fills.len()).filter(is_named).collect()
         };
         let at = self.find(order, |chain| !amendable(chain).is_empty())?;
         let fills = amendable(&self.chains[at]);
