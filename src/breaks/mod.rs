@@ -33,6 +33,8 @@ pub use self::execution::{Execution, ExecutionKind};
 #[cfg(feature = "ingest")]
 pub(crate) use self::execution::{MAX_RAW, fits_a_break, nearest_in_a_break};
 pub use self::outcome::Outcome;
+#[cfg(feature = "ingest")]
+pub(crate) use self::read::Awaited;
 pub use self::rows::{Break, BreakHistory, BreakResolution, NewBreakResolution, Resolution};
 pub use self::unapplied::{UnappliedReason, UnappliedReport};
 use crate::database::role::{Engine, Role};

@@ -19,6 +19,23 @@ use crate::types::filter::Filter;
 /// The reasons of breaks that wait for a person, since applying the report again cannot decide them.
 const UNDECIDED: [BreakReason; 2] = [BreakReason::OverFill, BreakReason::Mismatch];
 
+/// The reasons of breaks that an order which comes may settle.
+const WAITING_FOR_AN_ORDER: [BreakReason; 2] =
+    [BreakReason::UnknownOrder, BreakReason::UnappliedAction];
+
+/// The reasons of breaks that a fill or an amendment of their order may settle.
+const WAITING_FOR_A_CHANGE: [BreakReason; 2] =
+    [BreakReason::UnknownFill, BreakReason::UnappliedAction];
+
+/// What open breaks wait for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Awaited<'a> {
+    /// An order that was not known, by the client order id under which they name it.
+    Order { trader_id: Uuid, client_order_id: &'a str },
+    /// A fill or an amendment of one of these orders.
+    ChangeOf(&'a [Uuid]),
+}
+
 impl<R: Role> Breaks<'_, R> {
     /// Returns the breaks with these ids, open or resolved, with their resolutions.
     pub(crate) fn with_ids(&mut self, ids: &[Uuid]) -> Result<Vec<BreakHistory>, Error> {
@@ -125,25 +142,72 @@ impl Breaks<'_, Engine> {
             .load(self.conn)?)
     }
 
-    /// Returns up to `limit` open breaks of actions of an unknown order that name it by one of these client order ids of
-    /// this trader, oldest first.
-    pub(crate) fn open_actions(
+    /// Returns those of these client order ids of a trader by which open breaks name an order that was not known.
+    pub(crate) fn awaited_orders(
         &mut self,
         trader_id: Uuid,
         client_order_ids: &[&str],
+    ) -> Result<Vec<String>, Error> {
+        let resolution =
+            break_resolutions::table.filter(break_resolutions::break_id.eq(breaks::id));
+        Ok(breaks::table
+            .filter(breaks::client_order_id.eq_any(client_order_ids))
+            .filter(breaks::trader_id.eq(trader_id))
+            .filter(breaks::order_id.is_null())
+            .filter(breaks::reason.eq_any(WAITING_FOR_AN_ORDER))
+            .filter(not(diesel::dsl::exists(resolution)))
+            .select(breaks::client_order_id.assume_not_null())
+            .distinct()
+            .load(self.conn)?)
+    }
+
+    /// Returns the open breaks of these orders that wait for a change of their order chain: each with the id of the fill
+    /// that it amends, or none if it is an action.
+    pub(crate) fn awaited_changes(
+        &mut self,
+        order_ids: &[Uuid],
+    ) -> Result<Vec<(Uuid, Option<String>)>, Error> {
+        let resolution =
+            break_resolutions::table.filter(break_resolutions::break_id.eq(breaks::id));
+        Ok(breaks::table
+            .filter(breaks::order_id.eq_any(order_ids))
+            .filter(breaks::reason.eq_any(WAITING_FOR_A_CHANGE))
+            .filter(not(diesel::dsl::exists(resolution)))
+            .select((breaks::order_id.assume_not_null(), breaks::refers_to))
+            .load(self.conn)?)
+    }
+
+    /// Returns up to `limit` open breaks that wait for an order or a change of an order chain, oldest first. `after` is
+    /// time and id of the last break of the page before.
+    pub(crate) fn open_waiting(
+        &mut self,
+        awaited: Awaited<'_>,
+        after: Option<(DateTime<Utc>, Uuid)>,
         limit: i64,
     ) -> Result<Vec<Break>, Error> {
         let resolution =
             break_resolutions::table.filter(break_resolutions::break_id.eq(breaks::id));
-        Ok(Break::query()
-            .filter(breaks::client_order_id.eq_any(client_order_ids))
-            .filter(breaks::trader_id.eq(trader_id))
-            .filter(breaks::order_id.is_null())
-            .filter(breaks::reason.eq(BreakReason::UnappliedAction))
+        let mut query = Break::query()
             .filter(not(diesel::dsl::exists(resolution)))
             .order((breaks::created_at, breaks::id))
             .limit(limit)
-            .load(self.conn)?)
+            .into_boxed::<Pg>();
+        query = match awaited {
+            Awaited::Order { trader_id, client_order_id } => query
+                .filter(breaks::client_order_id.eq(client_order_id))
+                .filter(breaks::trader_id.eq(trader_id))
+                .filter(breaks::order_id.is_null())
+                .filter(breaks::reason.eq_any(WAITING_FOR_AN_ORDER)),
+            Awaited::ChangeOf(order_ids) => query
+                .filter(breaks::order_id.eq_any(order_ids))
+                .filter(breaks::reason.eq_any(WAITING_FOR_A_CHANGE)),
+        };
+        if let Some((at, id)) = after {
+            query = query
+                .filter(breaks::created_at.ge(at))
+                .filter(breaks::created_at.gt(at).or(breaks::id.gt(id)));
+        }
+        Ok(query.load(self.conn)?)
     }
 
     /// Returns up to `limit` open breaks that may be applied by now, oldest first: those of any reason but

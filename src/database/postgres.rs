@@ -1,8 +1,10 @@
 //! Functions and catalog tables of PostgreSQL, declared for the query builder. Private: the tables of the
 //! store are in [`schema`](crate::schema).
 
-#[cfg(feature = "audit")]
+#[cfg(any(feature = "audit", feature = "ingest"))]
 use diesel::prelude::*;
+#[cfg(feature = "ingest")]
+use diesel::sql_types::{Array, Integer};
 use diesel::sql_types::{BigInt, Bool, Text};
 
 diesel::define_sql_function! {
@@ -11,6 +13,19 @@ diesel::define_sql_function! {
 
 diesel::define_sql_function! {
     fn pg_advisory_unlock(key: BigInt) -> Bool;
+}
+
+/// Waits for the advisory locks with these keys, one after another, and holds them until the transaction ends.
+#[cfg(feature = "ingest")]
+pub(crate) fn wait_for_advisory_locks(
+    conn: &mut PgConnection,
+    class: i32,
+    keys: &[i32],
+) -> QueryResult<()> {
+    // The function returns void, for which Diesel has no type.
+    let locked = diesel::sql_query("SELECT pg_advisory_xact_lock($1, key) FROM unnest($2) AS key");
+    locked.bind::<Integer, _>(class).bind::<Array<Integer>, _>(keys).execute(conn)?;
+    Ok(())
 }
 
 diesel::define_sql_function! {

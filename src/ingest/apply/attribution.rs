@@ -114,7 +114,10 @@ pub(super) fn find_by_venue_id<'k>(
         // Its chain may have gone on to a later day since.
         let same_day = last_of(&mut named().filter(|order| order.day() == Some(day)));
         if same_day.is_empty() {
-            return Ok(choose_by_day(orders, &found, event, options));
+            // The day chooses among the orders that had the id, also if one of a later day has replaced them since.
+            let named: Vec<_> = named().collect();
+            let chosen = choose_by_day(orders, &named, event, options);
+            return Ok(chosen.map(|order| orders.last_of_chain(order)));
         }
         found = same_day;
     }
@@ -156,7 +159,7 @@ fn choose_by_day<'k>(
         let is_amended = matches!(event.kind, Kind::Bust | Kind::Correct);
         // The report may be the one that ended it, read again.
         let last = orders.last_of_chain(order);
-        let ended_later = last.ended_at.is_some_and(|ended| options.day_at(ended) >= day);
+        let ended_later = last.last_event_at.is_some_and(|ended| options.day_at(ended) >= day);
         let was_open = last.is_open || ended_later;
         is_earlier
             && event.kind != Kind::NewOrder
@@ -169,6 +172,9 @@ fn choose_by_day<'k>(
 /// Refuses a report that presents an order as new under the id of one that ended on an earlier trading day:
 /// ids are unique for ever unless the options say that they start again.
 ///
+/// A request (35=D) has no entry in the log by which it is known again, so it must be refused before the end of the
+/// order as well as after it: if it is of a later day than all that the store has of the order.
+///
 /// # Errors
 ///
 /// What was reused.
@@ -177,13 +183,17 @@ pub(super) fn check_not_reused(
     event: &Event<'_>,
     options: &Options,
 ) -> Result<(), String> {
-    let (Some(ended), Some(time)) = (order.ended_at, event.time()) else { return Ok(()) };
-    let (ended, day) = (options.day_at(ended), options.day_at(time));
-    if order.is_open || options.daily_ids.is_some() || day <= ended {
+    let last = match event.kind {
+        Kind::NewOrder => order.last_event_at.max(order.terms.received_at),
+        _ => order.last_event_at.filter(|_| !order.is_open),
+    };
+    let (Some(last), Some(time)) = (last, event.time()) else { return Ok(()) };
+    let (last, day) = (options.day_at(last), options.day_at(time));
+    if options.daily_ids.is_some() || day <= last {
         return Ok(());
     }
     Err(format!(
-        "client order id reused: the order with this id ended on {ended}, and the report presents it as new on \
-         {day}; if ids start again each day, ingest with --daily-ids"
+        "client order id reused: the last report of the order with this id is of {last}, and this one presents it as \
+         new on {day}; if ids start again each day, ingest with --daily-ids"
     ))
 }

@@ -46,8 +46,8 @@ pub(super) struct KnownOrder {
     pub terms: Rc<Terms>,
     /// Shares filled.
     pub filled: i32,
-    /// The venue's time of the last report about an order that has ended, where it is asked for.
-    pub ended_at: Option<DateTime<Utc>>,
+    /// The venue's time of the last report that is stored about the order, where it is asked for.
+    pub last_event_at: Option<DateTime<Utc>>,
 }
 
 impl KnownOrders {
@@ -112,7 +112,7 @@ impl KnownOrders {
                 venue_order_id: order.venue_order_id.clone(),
                 terms: Rc::new(Terms::of_stored(order)),
                 filled: order.filled_quantity,
-                ended_at: None,
+                last_event_at: None,
             });
         }
         for order in all {
@@ -124,7 +124,8 @@ impl KnownOrders {
     }
 
     /// Loads when those orders ended that a report presents as new, or all where ids start again each day: a client
-    /// order id that is used again on a later trading day names another order.
+    /// order id that is used again on a later trading day names another order. Of an order that is requested, it loads
+    /// the last report also if the order is open.
     fn load_ends(
         &mut self,
         conn: &mut PgConnection,
@@ -140,7 +141,9 @@ impl KnownOrders {
                 .chain(self.with_client_id(*trader, event.original_client_order_id.as_deref()))
                 .chain(self.with_venue_id(*trader, event.venue_order_id.as_deref()))
                 .flat_map(|order| [order, self.last_of_chain(order)]);
-            ended.extend(named.filter(|order| !order.is_open).map(|order| order.id));
+            let is_request = event.kind == Kind::NewOrder;
+            let ids = named.filter(|order| is_request || !order.is_open);
+            ended.extend(ids.map(|order| order.id));
         }
         if ended.is_empty() {
             return Ok(());
@@ -157,7 +160,7 @@ impl KnownOrders {
             .load(conn)?;
         for (id, at) in of_fills.into_iter().chain(of_entries) {
             if let Some(order) = self.orders.get_mut(&id) {
-                order.ended_at = order.ended_at.max(at);
+                order.last_event_at = order.last_event_at.max(at);
             }
         }
         Ok(())

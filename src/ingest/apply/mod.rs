@@ -5,8 +5,9 @@
 //! to, [`attribution`] decides which order a report belongs to, [`plan`] turns each report into [`step`]s in one
 //! queue per order chain ([`terms`]: those of the order that a report describes), [`executions`] removes the
 //! executions that are stored already ([`content`]: those without an execution id), [`queues`] writes the others,
-//! and [`kept`] keeps as breaks what can't be applied. At the end of the input breaks that lack nothing any more are
-//! applied ([`retry`]), and [`totals`] compares the totals that venues report. [`writer`] runs all of it.
+//! and [`kept`] keeps as breaks what can't be applied. When what a break waits for has come, and at the end of the input,
+//! breaks are tried again ([`retry`]), and [`totals`] compares the totals that venues report. [`writer`] runs all of
+//! it, and sessions that write reports of one trader take [`turns`].
 
 mod attribution;
 mod content;
@@ -25,6 +26,7 @@ mod tally;
 mod terms;
 mod totals;
 mod traders;
+mod turns;
 mod writer;
 
 pub use options::Options;

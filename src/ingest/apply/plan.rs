@@ -4,6 +4,7 @@ mod deferral;
 mod export;
 mod refusal;
 mod replacements;
+mod waiting;
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -13,6 +14,8 @@ use chrono::NaiveDate;
 use uuid::Uuid;
 
 use self::refusal::Refusal;
+use self::waiting::PlannedWaiting;
+pub(super) use self::waiting::{Due, Waiting};
 use super::attribution::{check_not_reused, find, unnamed_order_id};
 use super::known_orders::{KnownOrder, KnownOrders};
 use super::options::Options;
@@ -37,11 +40,15 @@ pub(super) struct Plan<'e> {
     pub totals: Vec<(&'e Report<'e>, TotalsOf)>,
     /// Reports that depend on what the steps before them come to: they are planned when those are written.
     pub deferred: Vec<&'e Report<'e>>,
-    /// The orders of the plan that actions which came before them wait for, by trader and client order id. These
-    /// actions are breaks, and are tried again before the deferred reports.
-    pub awaited: Vec<(Uuid, String)>,
-    /// The orders that actions of this plan wait for.
-    unknown: HashSet<(Uuid, &'e str)>,
+    /// The actions that repeat an earlier one of the plan, each with the place of that one: what becomes of it is not
+    /// known yet.
+    pub repeated: Vec<(&'e Report<'e>, usize)>,
+    /// What the plan brings that breaks wait for. They are tried again before the deferred reports.
+    pub due: Vec<Due>,
+    /// What reports of this plan may wait for.
+    waiting: PlannedWaiting<'e>,
+    /// The places of the reports whose actions the plan logs, by their report ids.
+    logged: HashMap<Uuid, usize>,
     /// The order chains, and the ids, that deferred reports are about.
     deferred_chains: HashSet<Uuid>,
     deferred_ids: HashSet<(Uuid, &'e str)>,
@@ -66,8 +73,8 @@ pub(super) struct Planner<'p, 'e> {
     pub known_reports: &'p mut HashSet<Uuid>,
     /// The breaks that events of an export are about. Those that the batch stores are added.
     pub known_breaks: &'p mut HashMap<Uuid, KnownBreak>,
-    /// The orders that open breaks wait for, by trader and client order id.
-    pub awaited: &'p HashSet<(Uuid, String)>,
+    /// What open breaks wait for.
+    pub waiting: &'p Waiting,
     /// Why the database refuses the order that the report at this place presents.
     pub refused: &'p HashMap<usize, String>,
     /// Order chains whose rows another session has locked for too long.
@@ -110,11 +117,11 @@ impl<'e> Plan<'e> {
                 Ok(None) => {}
                 Ok(Some(fate)) => outcome.set(report.place, fate),
                 Err(Refusal { reason, order_id, why }) => {
-                    if let (BreakReason::UnappliedAction, None) = (reason, order_id)
-                        && let (Ok(trader), Some(id)) =
-                            (report.trader, report.event.client_order_id.as_deref())
-                    {
-                        plan.unknown.insert((*trader, id));
+                    if matches!(
+                        (reason, order_id),
+                        (BreakReason::UnappliedAction | BreakReason::UnknownOrder, None)
+                    ) {
+                        plan.await_order(report);
                     }
                     let chain = order_id.and_then(|id| planner.orders.get(id));
                     let root = chain.map_or_else(Uuid::nil, |order| order.root);
@@ -164,13 +171,14 @@ impl<'e> Plan<'e> {
         };
         planner.refuse_locked(&named, kind)?;
         // A report that is known is not compared again: the order with its id may have been replaced since.
-        if self.is_known(report, &named, planner) {
+        let id = report_id(event, named.root, options);
+        if !kind.is_execution() && planner.known_reports.contains(&id) {
             // A concurrent session may have applied it when the order was loaded already.
             if let (Kind::Acknowledged, Some(told)) = (kind, event.venue_order_id.as_deref()) {
                 planner.orders.set_venue_id(named.id, told);
             }
             self.add_totals(report, planner.orders.bearer_of_id(&named));
-            return Ok(Some(Fate::Known));
+            return Ok(self.known(report, id));
         }
         let checked = named.terms.check(event, options).and_then(|()| match kind.presents_new() {
             true => check_not_reused(&named, event, options),
@@ -199,10 +207,14 @@ impl<'e> Plan<'e> {
         }
     }
 
-    /// Returns whether the log of an order chain has the action of a report.
-    fn is_known(&self, report: &Report<'e>, order: &KnownOrder, planner: &Planner<'_, 'e>) -> bool {
-        let id = report_id(report.event, order.root, planner.options);
-        !report.event.kind.is_execution() && planner.known_reports.contains(&id)
+    /// Returns what becomes of a report whose action is in the log or in the plan: it is known; or, in the plan, what
+    /// the report is that it repeats.
+    fn known(&mut self, report: &'e Report<'e>, id: Uuid) -> Option<Fate> {
+        match self.logged.get(&id) {
+            Some(first) => self.repeated.push((report, *first)),
+            None => return Some(Fate::Known),
+        }
+        None
     }
 
     /// Adds the step that a report adds to an order.
@@ -223,11 +235,13 @@ impl<'e> Plan<'e> {
                 ..Refusal::new(event.kind, why)
             })?;
             self.push(order.root, report, Some(order.id), step);
+            self.bring_change(report, order.root, planner);
             return Ok(None);
         };
         if !planner.known_reports.insert(id) {
-            return Ok(Some(Fate::Known));
+            return Ok(self.known(report, id));
         }
+        self.logged.insert(id, report.place);
         if let NewAction::Executed { venue_order_id: Some(told) } = entry.action {
             let differs = order.venue_order_id.as_deref().is_some_and(|own| own != told);
             if differs {
@@ -238,6 +252,7 @@ impl<'e> Plan<'e> {
             }
         }
         self.push(order.root, report, Some(order.id), Step::Log(entry));
+        self.bring_change(report, order.root, planner);
         Ok(None)
     }
 
@@ -255,6 +270,7 @@ impl<'e> Plan<'e> {
         self.add_totals(report, last);
         let step = Step::Crossing { execution, root: order.root, last: last.id };
         self.push(order.root, report, Some(order.id), step);
+        self.bring_change(report, order.root, planner);
         Ok(None)
     }
 
@@ -393,22 +409,14 @@ impl<'e> Plan<'e> {
             venue_order_id: None,
             terms: Rc::new(terms),
             filled: 0,
-            ended_at: None,
+            last_event_at: None,
         };
         planner.orders.insert(order.clone());
         if let Some(before) = &before {
             planner.orders.mark_replaced(before.id, id);
         }
         self.push(order.root, report, Some(id), Step::Submit(Rc::clone(&order.terms)));
-        // The breaks of an export stay as they are.
-        if let Some(client_order_id) = client_order_id.filter(|_| !event.is_exported())
-            && (self.unknown.contains(&(trader, client_order_id))
-                || planner.awaited.contains(&(trader, client_order_id.to_owned())))
-        {
-            self.awaited.push((trader, client_order_id.to_owned()));
-            // What follows in the chain comes after the actions that wait for it.
-            self.deferred_chains.insert(order.root);
-        }
+        self.bring_order(report, &order, planner);
         Ok(order)
     }
 

@@ -19,7 +19,7 @@ use super::retry::resolve_if_open_as;
 use super::step::{PlannedStep, Report, Step, execution, execution_as_far_as_known};
 use super::tally::{Fate, Outcome};
 use super::terms::Terms;
-use super::totals::LatestTotals;
+use super::totals::{LatestTotals, VenueTotals};
 use crate::breaks::{self, Execution, ExecutionIds, NewBreakResolution};
 use crate::database::bisect::bisect;
 use crate::database::role::Engine;
@@ -36,9 +36,13 @@ pub(super) struct QueueWriter<'w, 'c> {
     pub outcome: &'w mut Outcome,
     pub known: KnownExecutions<'w>,
     pub totals: &'w LatestTotals,
-    /// The reports of the batch that state totals.
+    /// Those of the batch that earlier rounds have written.
+    pub written_totals: &'w [VenueTotals],
+    /// The reports of this round that state totals.
     pub batch_totals: &'w [(&'w Report<'w>, TotalsOf)],
     pub options: &'w Options,
+    /// Whether fills that come after the end of their order are booked by what the input counts: at its end.
+    pub books_late: bool,
     /// The orders that are stored under another id than planned because a concurrent session submitted
     /// them first.
     pub stored_ids: HashMap<Uuid, Uuid>,
@@ -58,17 +62,17 @@ impl QueueWriter<'_, '_> {
     /// It stops if the database refuses an order, or if a concurrent session has submitted the order first. The steps
     /// that follow were planned for that order, so the caller rolls back and plans again.
     ///
-    /// Returns the reports that repeat another report of the batch, if that one has become a break. The caller compares
-    /// each of them with the break.
+    /// Returns the reports that repeat another report of the batch, those of `repeated` among them, if that one has become
+    /// a break. The caller compares each of them with the break.
     pub fn write<'e>(
         &mut self,
         unlogged_breaks: &[PlannedStep<'_>],
         steps: Vec<PlannedStep<'e>>,
+        mut repeated: Vec<(&'e Report<'e>, usize)>,
     ) -> Result<Vec<&'e Report<'e>>, Error> {
         for planned in unlogged_breaks {
             self.write_alone(planned)?;
         }
-        let mut repeated = Vec::new();
         let mut queues = into_queues(self.remove_known(steps, &mut repeated));
         while !queues.is_empty() {
             let orders =

@@ -14,7 +14,7 @@ use super::executions::{Classification, KnownExecutions};
 use super::kept::{self, Kept};
 use super::known_orders::KnownOrders;
 use super::options::Options;
-use super::plan::{KnownBreak, Plan, Planner};
+use super::plan::{KnownBreak, Plan, Planner, Waiting};
 use super::retry::{Retried, event_of};
 use super::step::{PlannedStep, Report, Step, execution, execution_as_far_as_known};
 use super::tally::{Fate, Outcome};
@@ -162,7 +162,7 @@ impl Store {
             orders: &mut self.orders,
             known_reports: &mut self.reports,
             known_breaks: &mut self.known_breaks,
-            awaited: &HashSet::new(),
+            waiting: &Waiting::default(),
             refused,
             locked: &self.locked,
             options,
@@ -189,6 +189,12 @@ impl Store {
                     refused.insert(planned.report.place, why);
                     refused_chains.insert(planned.root);
                 }
+            }
+        }
+        for (report, first) in &plan.repeated {
+            match outcome.fate(*first) {
+                Some(Fate::Broken) => deferred.push(report),
+                _ => outcome.set(report.place, Fate::Known),
             }
         }
         deferred.sort_by_key(|report| report.place);
@@ -266,7 +272,8 @@ impl Store {
     /// Checks that a plan has each report, once, and that the queue of each order chain can be written by itself.
     fn check_plan(&self, plan: &Plan<'_>, reports: &[&Report<'_>], outcome: &Outcome) {
         let steps = plan.steps.iter().chain(&plan.unlogged_breaks);
-        let planned: HashSet<usize> = steps.map(|planned| planned.report.place).collect();
+        let mut planned: HashSet<usize> = steps.map(|planned| planned.report.place).collect();
+        planned.extend(plan.repeated.iter().map(|(report, _)| report.place));
         let deferred: Vec<usize> = plan.deferred.iter().map(|report| report.place).collect();
         assert!(deferred.is_sorted(), "deferred in another sequence: {deferred:?}");
         for Report { place, event, .. } in reports {
@@ -347,7 +354,7 @@ impl Store {
         match (is_open, ends) {
             (true, true) => self.orders.change(entry.order_id, |order| {
                 order.is_open = false;
-                order.ended_at = order.ended_at.max(row.reported_at);
+                order.last_event_at = order.last_event_at.max(row.reported_at);
             }),
             (false, true) => return Ok(Fate::Known),
             (false, false) => return Ok(Fate::WithoutEffect),
@@ -433,7 +440,7 @@ impl Store {
             self.orders.change(id, |order| {
                 order.filled = filled;
                 order.is_open = filled < order.terms.quantity;
-                order.ended_at = order.ended_at.max(at.filter(|_| !order.is_open));
+                order.last_event_at = order.last_event_at.max(at.filter(|_| !order.is_open));
             });
         }
         self.fills.push(fill);

@@ -10,17 +10,18 @@ use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionMa
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use self::stored::{awaited, known_breaks, known_reports};
+use self::stored::{known_breaks, known_reports, waiting};
 use super::content::Contents;
 use super::executions::KnownExecutions;
 use super::known_orders::KnownOrders;
 use super::options::Options;
-use super::plan::{Plan, Planner};
+use super::plan::{Due, Plan, Planner};
 use super::queues::QueueWriter;
 use super::step::Report;
 use super::tally::{Fate, Outcome, Problem, Tally};
 use super::totals::{self, COMPARED, LatestTotals, VenueTotals};
 use super::traders::Traders;
+use super::turns::take_turn;
 use crate::database::postgres::set_config;
 use crate::database::retry::retry;
 use crate::database::role::Engine;
@@ -95,6 +96,19 @@ struct Batch {
     traders: HashMap<String, Uuid>,
     contents: Contents,
     totals: Vec<VenueTotals>,
+    /// What it brings that breaks wait for.
+    due: Vec<Due>,
+}
+
+/// When reports are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// As the input has them.
+    Input,
+    /// As breaks that are tried again because what they wait for has come.
+    Due,
+    /// As breaks that are tried again at the end of the input.
+    End,
 }
 
 /// Where batches are written: each in a transaction of its own, or all in one that the caller has begun.
@@ -104,6 +118,11 @@ enum Store<'s, 'c, 't> {
 }
 
 impl Store<'_, '_, '_> {
+    /// Whether each batch is a transaction of its own, so that sessions can take turns.
+    fn has_turns(&self) -> bool {
+        matches!(self, Self::Session(_))
+    }
+
     /// Runs the work in a transaction, and again if it meets a conflict, up to [`MAX_ATTEMPTS`] times in all;
     /// once in a transaction of the caller.
     fn run<T>(
@@ -173,7 +192,8 @@ impl Writer {
         store: &mut Store<'_, '_, '_>,
         events: &[Event<'_>],
     ) -> Result<(), Error> {
-        let batch = match store.run(|tx| self.apply(tx, events)) {
+        let has_turns = store.has_turns();
+        let batch = match store.run(|tx| self.apply(tx, events, has_turns)) {
             Err(error) if error.is_lock_timeout() && matches!(store, Store::Session(_)) => {
                 if let [_, _, ..] = events {
                     let (first, second) = events.split_at(events.len() / 2);
@@ -185,7 +205,7 @@ impl Writer {
                     return Err(error);
                 }
                 self.locked.extend(chains);
-                store.run(|tx| self.apply(tx, events))?
+                store.run(|tx| self.apply(tx, events, has_turns))?
             }
             applied => applied?,
         };
@@ -269,9 +289,17 @@ impl Writer {
     }
 
     /// Applies a batch of reports.
-    fn apply(&self, tx: &mut Tx<'_, Engine>, events: &[Event<'_>]) -> Result<Batch, Error> {
+    fn apply(
+        &self,
+        tx: &mut Tx<'_, Engine>,
+        events: &[Event<'_>],
+        has_turns: bool,
+    ) -> Result<Batch, Error> {
         self.force_index_plans(tx)?;
         let traders = Traders::find(tx, events, &self.traders, &self.options)?;
+        if has_turns {
+            take_turn(tx, traders.of_reports.iter().flatten().copied())?;
+        }
         let mut contents = self.contents.clone();
         let sources: Vec<_> = events.iter().map(|event| self.options.source_of(event)).collect();
         let reports: Vec<Report<'_>> = events
@@ -284,7 +312,7 @@ impl Writer {
                 Report { content_id, ..Report::new(place, event, trader, &sources[place]) }
             })
             .collect();
-        let mut batch = self.apply_reports(tx, &reports)?;
+        let mut batch = self.apply_reports(tx, &reports, Phase::Input)?;
         batch.outcome.tally.traders = traders.registered;
         batch.outcome.count_reports();
         Ok(Batch { traders: traders.new, contents, ..batch })
@@ -295,12 +323,14 @@ impl Writer {
         &self,
         tx: &mut Tx<'_, Engine>,
         reports: &[Report<'_>],
+        phase: Phase,
     ) -> Result<Batch, Error> {
         let mut batch = Batch {
             outcome: Outcome::new(reports.len()),
             traders: HashMap::new(),
             contents: Contents::default(),
             totals: Vec::new(),
+            due: Vec::new(),
         };
         let mut refused = HashMap::new();
         let mut outdated = 0;
@@ -311,7 +341,9 @@ impl Writer {
             AnsiTransactionManager::begin_transaction(tx.conn())?;
             let mut outcome = batch.outcome.clone();
             let may_plan_again = outdated < MAX_PLANS;
-            let round = self.apply_round(tx, &remaining, &refused, may_plan_again, &mut outcome)?;
+            let plans =
+                Plans { refused: &refused, may_plan_again, phase, written_totals: &batch.totals };
+            let round = self.apply_round(tx, &remaining, &plans, &mut outcome)?;
             if round.is_outdated {
                 AnsiTransactionManager::rollback_transaction(tx.conn())?;
                 outdated += 1;
@@ -326,7 +358,10 @@ impl Writer {
             batch.outcome = outcome;
             batch.totals.extend(round.totals);
             remaining = round.deferred;
-            self.retry_actions(tx, &round.awaited, &mut batch)?;
+            match phase {
+                Phase::Input => self.retry_due(tx, round.due, &mut batch)?,
+                Phase::Due | Phase::End => batch.due.extend(round.due),
+            }
         }
         Ok(batch)
     }
@@ -335,8 +370,7 @@ impl Writer {
         &'r self,
         tx: &mut Tx<'_, Engine>,
         reports: &[&'r Report<'r>],
-        refused: &HashMap<usize, String>,
-        may_plan_again: bool,
+        plans: &Plans<'_>,
         outcome: &mut Outcome,
     ) -> Result<Round<'r>, Error> {
         let options = &self.options;
@@ -344,13 +378,13 @@ impl Writer {
         let named = known_breaks.values().filter_map(|known| known.order_id);
         let mut known_orders = KnownOrders::load(tx, reports, named, options)?;
         let mut known_reports = known_reports(tx, reports, &known_orders)?;
-        let awaited = awaited(tx, reports, &known_orders)?;
+        let waiting = waiting(tx, reports, &known_orders)?;
         let mut planner = Planner {
             orders: &mut known_orders,
             known_reports: &mut known_reports,
             known_breaks: &mut known_breaks,
-            awaited: &awaited,
-            refused,
+            waiting: &waiting,
+            refused: plans.refused,
             locked: &self.locked,
             options,
         };
@@ -361,14 +395,16 @@ impl Writer {
             outcome,
             known,
             totals: &self.totals,
+            written_totals: plans.written_totals,
             batch_totals: &plan.totals,
             options,
             stored_ids: HashMap::new(),
             refused: HashMap::new(),
-            may_plan_again,
+            books_late: plans.phase == Phase::End,
+            may_plan_again: plans.may_plan_again,
             is_outdated: false,
         };
-        let repeated = writer.write(&plan.unlogged_breaks, plan.steps)?;
+        let repeated = writer.write(&plan.unlogged_breaks, plan.steps, plan.repeated)?;
         let QueueWriter { stored_ids, refused, is_outdated, .. } = writer;
         let stored_id = |id| stored_ids.get(&id).copied().unwrap_or(id);
         // What a report that is kept as a break counts, the store can't have.
@@ -389,7 +425,7 @@ impl Writer {
         let mut deferred = plan.deferred;
         deferred.extend(repeated);
         deferred.sort_by_key(|report| report.place);
-        Ok(Round { refused, is_outdated, totals, deferred, awaited: plan.awaited })
+        Ok(Round { refused, is_outdated, totals, deferred, due: plan.due })
     }
 
     /// Adds a committed batch to the state of the writer.
@@ -463,6 +499,16 @@ impl Writer {
     }
 }
 
+/// What the plans of a batch are made with.
+struct Plans<'p> {
+    /// Why the database refuses the orders that the reports at these places present.
+    refused: &'p HashMap<usize, String>,
+    may_plan_again: bool,
+    phase: Phase,
+    /// The totals in the reports that earlier rounds have written.
+    written_totals: &'p [VenueTotals],
+}
+
 /// What a round of a batch comes to.
 struct Round<'r> {
     /// Whether a concurrent session has submitted one of its orders.
@@ -471,6 +517,6 @@ struct Round<'r> {
     refused: HashMap<usize, String>,
     totals: Vec<VenueTotals>,
     deferred: Vec<&'r Report<'r>>,
-    /// The orders it has submitted that actions wait for, by trader and client order id.
-    awaited: Vec<(Uuid, String)>,
+    /// What it brings that breaks wait for.
+    due: Vec<Due>,
 }

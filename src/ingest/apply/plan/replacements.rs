@@ -91,8 +91,9 @@ impl<'e> Plan<'e> {
     ) -> Result<Option<Fate>, Refusal> {
         let event = report.event;
         let before = planner.orders.bearer_of_id(named).clone();
-        if planner.known_reports.contains(&report_id(event, before.root, planner.options)) {
-            return Ok(Some(Fate::Known));
+        let id = report_id(event, before.root, planner.options);
+        if planner.known_reports.contains(&id) {
+            return Ok(self.known(report, id));
         }
         let filled = match event.cumulative_quantity {
             Some(filled) => filled.value(),

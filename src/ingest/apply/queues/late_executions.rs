@@ -37,7 +37,12 @@ impl QueueWriter<'_, '_> {
         let reason = if order.status.is_open() || !is_fill {
             kept::healed(kept.reason).to_owned()
         } else {
-            match self.counted(order.root_id, kept)? {
+            let counted = match self.books_late {
+                true => self.counted(order.root_id, kept)?,
+                // The reports that count it may be yet to come.
+                false => None,
+            };
+            match counted {
                 Some(counted) => format!("applied, the venue counts it: {counted} filled in all"),
                 None => {
                     self.outcome.set(place, Fate::Broken);
@@ -133,17 +138,21 @@ impl QueueWriter<'_, '_> {
     ) -> Result<Option<BigDecimal>, Error> {
         let (place, id) = (planned.report.place, planned.report.event.execution_id.as_deref());
         let mut latest = self.totals.of_chain(root, id).cloned();
+        let mut add = |totals: VenueTotals| {
+            if totals.is_of_other(id)
+                && latest.as_ref().is_none_or(|latest| totals.is_later(latest))
+            {
+                latest = Some(totals);
+            }
+        };
+        let written = self.written_totals.iter().filter(|totals| totals.root == root);
+        written.cloned().for_each(&mut add);
         for (report, of) in self.batch_totals {
             let is_broken = self.outcome.fate(report.place) == Some(Fate::Broken);
             if report.place >= place || is_broken || self.stored_id(of.root) != root {
                 continue;
             }
-            if let Some(totals) = VenueTotals::of_report(report, *of, self.options)
-                && totals.is_of_other(id)
-                && latest.as_ref().is_none_or(|latest| totals.is_later(latest))
-            {
-                latest = Some(totals);
-            }
+            VenueTotals::of_report(report, *of, self.options).into_iter().for_each(&mut add);
         }
         self.later_count(root, latest, id)
     }

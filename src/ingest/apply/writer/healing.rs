@@ -1,30 +1,33 @@
-//! Tries open breaks again: those of actions when their order has come, all others at the end of an input.
+//! Tries open breaks again: when what they wait for has come, and all at the end of an input.
 
 use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{Batch, Store, Writer};
-use crate::breaks::{Break, NewBreakResolution};
+use super::{Batch, Phase, Store, Writer};
+use crate::breaks::{Awaited, Break, NewBreakResolution};
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::apply::kept;
 use crate::ingest::apply::options::Options;
+use crate::ingest::apply::order_chain::orders_of;
+use crate::ingest::apply::plan::Due;
 use crate::ingest::apply::retry::{Retried, event_of, resolve_if_open};
 use crate::ingest::apply::step::Report;
 use crate::ingest::apply::tally::{Outcome, Problem};
-use crate::ingest::apply::totals::{self, VenueTotals};
+use crate::ingest::apply::totals;
 use crate::ingest::apply::traders::Traders;
+use crate::ingest::apply::turns::take_turn;
 use crate::ingest::event::Event;
 use crate::ingest::formats::ReadOptions;
 use crate::types::enums::BreakReason;
 
-/// Times that the open breaks are tried again at the end of an input: each applied one may be what another lacks.
+/// Times that open breaks are tried again: each applied one may be what another lacks.
 const MAX_PASSES: u32 = 10;
 
 /// Breaks that are tried again in one transaction.
-pub(super) const PAGE: i64 = 500;
+const PAGE: i64 = 500;
 
 impl Writer {
     /// Tries the open breaks of these traders again, all if there are none given, until nothing more is applied.
@@ -50,7 +53,14 @@ impl Writer {
 
     /// Tries breaks again, each alone if the lock timeout ends them together. Returns whether one was applied.
     fn retry(&mut self, store: &mut Store<'_, '_, '_>, page: &[Break]) -> Result<bool, Error> {
-        let (outcome, totals) = match store.run(|tx| self.retry_page(tx, page, &[])) {
+        let has_turns = store.has_turns();
+        let retried = store.run(|tx| {
+            if has_turns {
+                take_turn(tx, page.iter().filter_map(|kept| kept.trader_id))?;
+            }
+            self.retry_page(tx, page, &[], Phase::End)
+        });
+        let batch = match retried {
             Err(error) if error.is_lock_timeout() && matches!(store, Store::Session(_)) => {
                 let [_, _, ..] = page else { return Ok(false) };
                 let (first, second) = page.split_at(page.len() / 2);
@@ -58,40 +68,66 @@ impl Writer {
             }
             tried => tried?,
         };
-        let has_progress = !outcome.healed.is_empty();
-        for totals in totals {
+        let has_progress = !batch.outcome.healed.is_empty();
+        for totals in batch.totals {
             self.totals.add(totals);
         }
-        self.count_healed(outcome);
+        self.count_healed(batch.outcome);
         Ok(has_progress)
     }
 
-    /// Tries the actions again that wait for these orders, by trader and client order id, before anything else happens to
-    /// the orders: what a restatement comes to, for instance, depends on what is filled.
-    pub(super) fn retry_actions(
+    /// Tries the breaks again that wait for this, until nothing more is applied, before anything else happens to their
+    /// orders: what a restatement comes to, for instance, depends on what is filled.
+    pub(super) fn retry_due(
         &self,
         tx: &mut Tx<'_, Engine>,
-        orders: &[(Uuid, String)],
+        mut due: Vec<Due>,
         batch: &mut Batch,
     ) -> Result<(), Error> {
-        for (trader, client_order_id) in orders {
-            let page = tx.breaks().open_actions(*trader, &[client_order_id], PAGE)?;
-            let (outcome, totals) = self.retry_page(tx, &page, &batch.outcome.problems)?;
-            batch.outcome.tally.add(outcome.tally);
-            batch.outcome.healed.extend(outcome.healed);
-            batch.totals.extend(totals);
+        for _ in 0..MAX_PASSES {
+            let (mut has_progress, mut more) = (false, Vec::new());
+            for next in &due {
+                let chain;
+                let awaited = match next {
+                    Due::Order(trader_id, id) => {
+                        Awaited::Order { trader_id: *trader_id, client_order_id: id }
+                    }
+                    Due::Chain(root) => {
+                        chain = orders_of(tx, *root)?;
+                        Awaited::ChangeOf(&chain)
+                    }
+                };
+                let mut after = None;
+                loop {
+                    let page = tx.breaks().open_waiting(awaited, after, PAGE)?;
+                    let Some(last) = page.last() else { break };
+                    after = Some((last.created_at, last.id));
+                    let retried =
+                        self.retry_page(tx, &page, &batch.outcome.problems, Phase::Due)?;
+                    has_progress |= !retried.outcome.healed.is_empty();
+                    batch.outcome.tally.add(retried.outcome.tally);
+                    batch.outcome.healed.extend(retried.outcome.healed);
+                    batch.totals.extend(retried.totals);
+                    more.extend(retried.due);
+                }
+            }
+            if !has_progress {
+                break;
+            }
+            more.retain(|next| !due.contains(next));
+            due.extend(more);
         }
         Ok(())
     }
 
-    /// Tries breaks again, and resolves those that are applied. Returns also the totals that these state. `problems` are
-    /// those of the batch that is being applied.
+    /// Tries breaks again, and resolves those that are applied. `problems` are those of the batch that is being applied.
     fn retry_page(
         &self,
         tx: &mut Tx<'_, Engine>,
         page: &[Break],
         problems: &[Problem],
-    ) -> Result<(Outcome, Vec<VenueTotals>), Error> {
+        phase: Phase,
+    ) -> Result<Batch, Error> {
         self.force_index_plans(tx)?;
         let due = page.iter().filter(|kept| self.is_due(kept));
         let retried: Vec<(&Break, Retried<'_>)> = due
@@ -123,7 +159,8 @@ impl Writer {
                 Report::of_break(place, event, trader, kept, received.as_ref())
             })
             .collect();
-        let Batch { mut outcome, totals, .. } = self.apply_reports(tx, &reports)?;
+        let mut batch = self.apply_reports(tx, &reports, phase)?;
+        let outcome = &mut batch.outcome;
         for (place, (kept, _)) in breaks.iter().enumerate() {
             if outcome.is_settled(place) && !outcome.healed.contains(&kept.id) {
                 let resolution = NewBreakResolution::dismiss(kept.id, kept::healed(kept.reason));
@@ -132,7 +169,7 @@ impl Writer {
                 }
             }
         }
-        Ok((outcome, totals))
+        Ok(batch)
     }
 
     /// Resolves the breaks of totals that the store has come to.

@@ -5,12 +5,11 @@ use std::collections::{HashMap, HashSet};
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::healing::PAGE;
 use crate::database::role::Engine;
 use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::apply::known_orders::KnownOrders;
-use crate::ingest::apply::plan::KnownBreak;
+use crate::ingest::apply::plan::{KnownBreak, Waiting};
 use crate::ingest::apply::step::{Report, is_id};
 use crate::ingest::event::Kind;
 use crate::schema::{break_resolutions, breaks, execution_logs};
@@ -41,12 +40,23 @@ pub(super) fn known_breaks(
     Ok(known.collect())
 }
 
-/// Returns the orders that these reports may present and that open breaks wait for, by trader and client order id.
-pub(super) fn awaited(
+/// Returns what the open breaks wait for that these reports may bring: orders, and changes of known ones.
+pub(super) fn waiting(
     tx: &mut Tx<'_, Engine>,
     reports: &[&Report<'_>],
     known_orders: &KnownOrders,
-) -> Result<HashSet<(Uuid, String)>, Error> {
+) -> Result<Waiting, Error> {
+    let mut waiting = Waiting::default();
+    if reports.iter().any(|report| report.event.kind.is_execution()) {
+        let stored = known_orders.stored_ids();
+        for (order_id, amended) in tx.breaks().awaited_changes(&stored)? {
+            let Some(order) = known_orders.get(order_id) else { continue };
+            match amended {
+                Some(id) => drop(waiting.fills.insert((order.root, id))),
+                None => drop(waiting.actions.insert(order.root)),
+            }
+        }
+    }
     let mut unknown: HashMap<Uuid, HashSet<&str>> = HashMap::new();
     for Report { event, trader, .. } in reports {
         let ids = [&event.client_order_id, &event.original_client_order_id];
@@ -59,13 +69,12 @@ pub(super) fn awaited(
             }
         }
     }
-    let mut awaited = HashSet::new();
     for (trader, ids) in unknown {
         let ids: Vec<&str> = ids.into_iter().collect();
-        let kept = tx.breaks().open_actions(trader, &ids, PAGE)?;
-        awaited.extend(kept.into_iter().filter_map(|kept| Some((trader, kept.client_order_id?))));
+        let awaited = tx.breaks().awaited_orders(trader, &ids)?;
+        waiting.orders.extend(awaited.into_iter().map(|id| (trader, id)));
     }
-    Ok(awaited)
+    Ok(waiting)
 }
 
 /// Returns the report ids under which the log has actions of the orders of these reports.
