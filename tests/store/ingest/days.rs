@@ -231,6 +231,8 @@ struct Chain {
     /// Shares in all.
     quantity: u32,
     fills: Vec<VenueFill>,
+    /// The ids of its fills and corrections so far, by their days.
+    executions: BTreeSet<(i64, String)>,
     end: Option<&'static str>,
 }
 
@@ -357,6 +359,7 @@ impl Venue {
                     day: self.day,
                     quantity,
                     fills: Vec::new(),
+                    executions: BTreeSet::new(),
                     end: None,
                 });
                 let at = self.chains.len() - 1;
@@ -373,6 +376,7 @@ impl Venue {
                 let cents = 1000 + 50 * price;
                 let execution_id = format!("E{}", self.next_execution);
                 let day = self.day;
+                chain.executions.insert((day, execution_id.clone()));
                 chain.fills.push(VenueFill {
                     execution_id,
                     day,
@@ -409,6 +413,7 @@ impl Venue {
                 let chain = &mut self.chains[at];
                 let shares = shares.min(chain.fills[fill].shares);
                 let new_id = format!("E{}", self.next_execution);
+                chain.executions.insert((self.day, new_id.clone()));
                 let corrected = &mut chain.fills[fill];
                 let of = std::mem::replace(&mut corrected.execution_id, new_id);
                 corrected.day = self.day;
@@ -488,12 +493,9 @@ impl Venue {
             let is_named = |at: &usize| {
                 let fill = &chain.fills[*at];
                 // If ids start again each day, an id that the chain has today too means today's fill.
-                let is_hidden = || {
-                    chain.fills.iter().any(|other| {
-                        other.day == self.day && other.execution_id == fill.execution_id
-                    })
-                };
-                !fill.execution_id.is_empty() && (fill.day == self.day || !is_hidden())
+                let is_used_today =
+                    || chain.executions.contains(&(self.day, fill.execution_id.clone()));
+                !fill.execution_id.is_empty() && (fill.day == self.day || !is_used_today())
             };
             (0..chain.fills.len()).filter(is_named).collect()
         };
