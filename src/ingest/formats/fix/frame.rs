@@ -106,7 +106,11 @@ impl Separator {
             1 => find(self.bytes[0], bytes),
             2 => {
                 let [first, second, ..] = self.bytes;
-                memchr_iter(first, bytes).find(|at| bytes.get(at + 1) == Some(&second))
+                let mut at = find(first, bytes)?;
+                while bytes.get(at + 1) != Some(&second) {
+                    at += 1 + find(first, &bytes[at + 1..])?;
+                }
+                Some(at)
             }
             _ => {
                 memchr_iter(self.bytes[0], bytes).find(|at| bytes[*at..].starts_with(self.bytes()))
@@ -286,6 +290,17 @@ impl BeginString {
             None if !at_end => End::Unknown,
             _ => End::No,
         }
+    }
+
+    /// Returns a place before which the message does not end, whose separator has several bytes: its body has at least as
+    /// many as its BodyLength says. None if that would hide a line or another message.
+    pub(super) fn least_end(&self, bytes: &[u8]) -> Option<usize> {
+        let (length, body) = self.body(bytes).filter(|(length, _)| *length <= MAX_BODY)?;
+        let end = body + length;
+        // A message that begins before the end may have the rest of its BeginString after it.
+        let within = bytes.get(body..end + BEGIN.needle().len() - 1)?;
+        let is_one = memchr(b'\n', within).is_none() && BEGIN.find(within).is_none();
+        (is_one && !self.separator.is_one_byte()).then_some(end)
     }
 
     /// Returns where the message ends whose BodyLength leads to this `=` and which has something like the

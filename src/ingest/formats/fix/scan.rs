@@ -22,7 +22,9 @@ pub(super) fn cut(bytes: &[u8], at_end: bool) -> Option<usize> {
         return Some(bytes.len());
     };
     let mut message: Option<BeginString> = None;
-    for at in memchr2_iter(b'\n', b'=', &bytes[begin..]).map(|at| begin + at) {
+    let mut from = begin;
+    let mut places = memchr2_iter(b'\n', b'=', &bytes[from..]);
+    while let Some(at) = places.next().map(|at| from + at) {
         if bytes[at] == b'\n' {
             return Some(at + 1);
         }
@@ -37,7 +39,15 @@ pub(super) fn cut(bytes: &[u8], at_end: bool) -> Option<usize> {
         match end {
             End::At(end) => return Some(end),
             End::Unknown => return None,
-            End::No => message = message.or(next),
+            End::No => {
+                let is_first = message.is_none();
+                message = message.or(next);
+                let least_end = message.filter(|_| is_first).and_then(|it| it.least_end(bytes));
+                if let Some(end) = least_end {
+                    from = end;
+                    places = memchr2_iter(b'\n', b'=', &bytes[from..]);
+                }
+            }
         }
     }
     at_end.then_some(bytes.len())
