@@ -40,6 +40,8 @@ pub(super) struct Plan<'e> {
     pub totals: Vec<(&'e Report<'e>, TotalsOf)>,
     /// Reports that depend on what the steps before them come to: they are planned when those are written.
     pub deferred: Vec<&'e Report<'e>>,
+    /// Reports without effect that state totals of an order which is not known yet.
+    pub early: Vec<&'e Report<'e>>,
     /// The actions that repeat an earlier one of the plan, each with the place of that one: what becomes of it is not
     /// known yet.
     pub repeated: Vec<(&'e Report<'e>, usize)>,
@@ -311,6 +313,7 @@ impl<'e> Plan<'e> {
         let original = event.original_client_order_id.as_deref();
         let client_order_id = match kind {
             Kind::Status | Kind::CancelRejected | Kind::PendingNew => {
+                self.early.extend(event.cumulative_quantity.map(|_| report));
                 return Ok(Some(Fate::WithoutEffect));
             }
             Kind::NewOrder => client_order_id,

@@ -1,5 +1,6 @@
 //! Writes batches of events to the store, each in one transaction.
 
+mod early;
 mod healing;
 mod stored;
 
@@ -10,6 +11,7 @@ use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionMa
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use self::early::{EarlyReport, EarlyReports};
 use self::stored::{known_breaks, known_reports, waiting};
 use super::content::Contents;
 use super::executions::KnownExecutions;
@@ -76,6 +78,7 @@ pub struct Writer {
     traders: HashMap<String, Uuid>,
     contents: Contents,
     totals: LatestTotals,
+    early: EarlyReports,
     /// The breaks that reports of the input were kept as, each with the number of these reports.
     open: HashMap<Uuid, (BreakReason, u64)>,
     /// The first of them, as they are told to a person.
@@ -96,6 +99,7 @@ struct Batch {
     traders: HashMap<String, Uuid>,
     contents: Contents,
     totals: Vec<VenueTotals>,
+    early: Vec<EarlyReport>,
     /// What it brings that breaks wait for.
     due: Vec<Due>,
 }
@@ -146,6 +150,7 @@ impl Writer {
             traders: HashMap::new(),
             contents: Contents::default(),
             totals: LatestTotals::default(),
+            early: EarlyReports::default(),
             open: HashMap::new(),
             problems: Vec::new(),
             locked: HashSet::new(),
@@ -283,6 +288,7 @@ impl Writer {
         let mut traders: Vec<Uuid> = self.traders.values().copied().collect();
         traders.extend(self.options.trader);
         self.heal(store, Some(&traders))?;
+        self.add_early_totals(store)?;
         self.reconcile(store)?;
         self.heal_totals(store, Some(&traders))?;
         Ok(mem::take(&mut self.problems))
@@ -330,6 +336,7 @@ impl Writer {
             traders: HashMap::new(),
             contents: Contents::default(),
             totals: Vec::new(),
+            early: Vec::new(),
             due: Vec::new(),
         };
         let mut refused = HashMap::new();
@@ -357,6 +364,7 @@ impl Writer {
             AnsiTransactionManager::commit_transaction(tx.conn())?;
             batch.outcome = outcome;
             batch.totals.extend(round.totals);
+            batch.early.extend(round.early);
             remaining = round.deferred;
             match phase {
                 Phase::Input => self.retry_due(tx, round.due, &mut batch)?,
@@ -425,7 +433,8 @@ impl Writer {
         let mut deferred = plan.deferred;
         deferred.extend(repeated);
         deferred.sort_by_key(|report| report.place);
-        Ok(Round { refused, is_outdated, totals, deferred, due: plan.due })
+        let early = plan.early.iter().filter_map(|report| EarlyReport::of(report)).collect();
+        Ok(Round { refused, is_outdated, totals, early, deferred, due: plan.due })
     }
 
     /// Adds a committed batch to the state of the writer.
@@ -436,6 +445,7 @@ impl Writer {
         for totals in batch.totals {
             self.totals.add(totals);
         }
+        self.early.extend(batch.early);
         for (id, reason) in mem::take(&mut batch.outcome.open) {
             if let Some((_, reports)) = self.open.get_mut(&id) {
                 *reports += 1;
@@ -516,6 +526,7 @@ struct Round<'r> {
     /// Why the database refuses the orders that the reports at these places present.
     refused: HashMap<usize, String>,
     totals: Vec<VenueTotals>,
+    early: Vec<EarlyReport>,
     deferred: Vec<&'r Report<'r>>,
     /// What it brings that breaks wait for.
     due: Vec<Due>,

@@ -242,3 +242,13 @@ fn where_ids_start_again_each_day_a_bust_of_an_earlier_days_fill_does_not_mean_a
     assert_eq!(orders(&db), ["A PARTIAL 40/100"]);
     assert_eq!(breaks(&db), [""; 0]);
 }
+
+#[test]
+fn the_totals_of_a_status_report_that_comes_before_its_order_are_compared_in_the_same_input() {
+    let status = report(3, "11=A|37=VA|17=E3|150=I|39=1|38=100|14=10|6=10.00");
+    assert_comes_to(
+        &[status, acknowledged(1, "A", 100)],
+        &["A PENDING 0/100"],
+        &["TOTALS A E3 open"],
+    );
+}
