@@ -18,7 +18,8 @@ use crate::database::transaction::Tx;
 use crate::error::Error;
 use crate::ingest::event::{Event, Kind};
 use crate::orders::Order;
-use crate::schema::{execution_logs, fills, orders};
+use crate::schema::{breaks, execution_logs, fills, orders};
+use crate::types::enums::BreakReason;
 
 /// The orders that reports of a batch may refer to, by every id that a report may use.
 #[derive(Clone, Default)]
@@ -26,9 +27,10 @@ pub(super) struct KnownOrders {
     orders: HashMap<Uuid, KnownOrder>,
     by_client_id: HashMap<Uuid, HashMap<String, Vec<Uuid>>>,
     by_venue_id: HashMap<Uuid, HashMap<String, Vec<Uuid>>>,
-    /// Reports that the store has already, of those whose ids name several orders: executions by their order chain,
-    /// source and execution id, actions by their report id.
+    /// Reports that the store has already, of those whose ids name several orders: executions, and actions that are
+    /// breaks, by their order chain, source and execution id, logged actions by their report id.
     executions: HashSet<(Uuid, String, String)>,
+    kept_actions: HashSet<(Uuid, String, String)>,
     actions: HashSet<Uuid>,
 }
 
@@ -197,6 +199,35 @@ impl KnownOrders {
                 .select((fills::root_id, fills::source, fills::execution_id.assume_not_null()));
             self.executions = of_chains.load(conn)?.into_iter().collect();
         }
+        let kept_ids: HashSet<&str> = reports
+            .iter()
+            .filter(|report| report.event.client_order_id.is_none() && !roots.is_empty())
+            .filter_map(|report| report.event.execution_id.as_deref().filter(|id| is_id(id)))
+            .collect();
+        if !kept_ids.is_empty() {
+            let of_chains = self.orders.values().filter(|order| roots.contains(&order.root));
+            let orders: Vec<Uuid> = of_chains.map(|order| order.id).collect();
+            let kept: Vec<(Uuid, BreakReason, String, String)> = breaks::table
+                .filter(breaks::order_id.eq_any(orders))
+                .filter(breaks::execution_id.eq_any(&kept_ids))
+                .select((
+                    breaks::order_id.assume_not_null(),
+                    breaks::reason,
+                    breaks::source,
+                    breaks::execution_id.assume_not_null(),
+                ))
+                .load(conn)?;
+            for (order_id, reason, source, id) in kept {
+                let Some(root) = self.orders.get(&order_id).map(|order| order.root) else {
+                    continue;
+                };
+                match reason {
+                    BreakReason::UnappliedAction => self.kept_actions.insert((root, source, id)),
+                    reason if reason.is_execution() => self.executions.insert((root, source, id)),
+                    _ => false,
+                };
+            }
+        }
         if !report_ids.is_empty() {
             let logged = execution_logs::table
                 .filter(execution_logs::report_id.eq_any(&report_ids))
@@ -214,7 +245,13 @@ impl KnownOrders {
                 let source = options.source_of(event).into_owned();
                 self.executions.contains(&(order.root, source, id.to_string()))
             }
-            _ => self.actions.contains(&report_id(event, order.root, options)),
+            id => {
+                let is_kept = id.as_ref().is_some_and(|id| {
+                    let source = options.source_of(event).into_owned();
+                    self.kept_actions.contains(&(order.root, source, id.to_string()))
+                });
+                is_kept || self.actions.contains(&report_id(event, order.root, options))
+            }
         }
     }
 

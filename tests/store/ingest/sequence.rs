@@ -252,3 +252,15 @@ fn the_totals_of_a_status_report_that_comes_before_its_order_are_compared_in_the
         &["TOTALS A E3 open"],
     );
 }
+
+#[test]
+fn a_late_fill_with_the_venues_id_alone_is_the_same_break_again_although_another_order_has_the_id_since()
+ {
+    let late = filled(3, "A", "E1", 10, 10).replace("\u{1}11=A\u{1}", "\u{1}");
+    let other = filled(4, "B", "E2", 100, 100).replace("37=VB", "37=VA");
+    assert_comes_to(
+        &[acknowledged(1, "A", 100), cancelled(2, "A", 0), late, other],
+        &["A CANCELLED 0/100", "B FILLED 100/100"],
+        &["ORDER_ENDED A E1 open"],
+    );
+}
