@@ -162,6 +162,10 @@ impl<'e> Plan<'e> {
         if let Some(why) = planner.refused.get(&report.place) {
             return Err(Refusal::unknown_order(kind, format!("the order can't be stored: {why}")));
         }
+        if let Some((order, id)) = Self::logged(report, trader, planner) {
+            self.add_totals(report, &order);
+            return Ok(self.known(report, id));
+        }
         if kind == Kind::Replaced {
             return self.add_replacement(report, trader, planner);
         }
@@ -207,6 +211,27 @@ impl<'e> Plan<'e> {
             Kind::Restated => self.add_restatement(report, &order, planner),
             _ => self.add_step(report, &order, planner),
         }
+    }
+
+    /// Returns the last order of the chain whose log has the action of a report, and its id there, if the report's ids name
+    /// several chains. It is known, whichever order its ids would mean by now: the id of the request of a cancel, for
+    /// instance, may be that of an order that came since.
+    fn logged(
+        report: &Report<'_>,
+        trader: Uuid,
+        planner: &Planner<'_, '_>,
+    ) -> Option<(KnownOrder, Uuid)> {
+        let (event, orders) = (report.event, &*planner.orders);
+        let ids = [&event.client_order_id, &event.original_client_order_id];
+        if event.kind.is_execution() || ids.iter().any(|id| id.is_none()) || ids[0] == ids[1] {
+            return None;
+        }
+        let roots = orders.roots_named(trader, event);
+        let found = roots.iter().filter(|_| roots.len() > 1).find_map(|root| {
+            let id = report_id(event, *root, planner.options);
+            planner.known_reports.contains(&id).then(|| Some((orders.get(*root)?, id)))
+        })??;
+        Some((orders.last_of_chain(found.0).clone(), found.1))
     }
 
     /// Returns what becomes of a report whose action is in the log or in the plan: it is known; or, in the plan, what

@@ -264,3 +264,15 @@ fn a_late_fill_with_the_venues_id_alone_is_the_same_break_again_although_another
         &["ORDER_ENDED A E1 open"],
     );
 }
+
+#[test]
+fn a_cancel_is_known_again_although_an_order_has_the_id_of_its_request_since() {
+    let cancel = cancelled(2, "A", 0).replace("11=A-c", "11=B");
+    let copy = other_session(&cancel);
+    let rejected = report(4, "11=B|37=VB|17=B-x|150=8|39=8|38=100|14=0|6=0|103=1");
+    assert_comes_to(
+        &[acknowledged(1, "A", 100), cancel, acknowledged(3, "B", 100), rejected, copy],
+        &["A CANCELLED 0/100", "B REJECTED 0/100"],
+        &[],
+    );
+}

@@ -293,14 +293,21 @@ impl BeginString {
     }
 
     /// Returns a place before which the message does not end, whose separator has several bytes: its body has at least as
-    /// many as its BodyLength says. None if that would hide a line or another message.
-    pub(super) fn least_end(&self, bytes: &[u8]) -> Option<usize> {
-        let (length, body) = self.body(bytes).filter(|(length, _)| *length <= MAX_BODY)?;
+    /// many as its BodyLength says. No such place if that would hide a line or another message.
+    pub(super) fn least_end(&self, bytes: &[u8], at_end: bool) -> End {
+        let body = self.body(bytes).filter(|(length, _)| *length <= MAX_BODY);
+        let Some((length, body)) = body.filter(|_| !self.separator.is_one_byte()) else {
+            return End::No;
+        };
         let end = body + length;
         // A message that begins before the end may have the rest of its BeginString after it.
-        let within = bytes.get(body..end + BEGIN.needle().len() - 1)?;
-        let is_one = memchr(b'\n', within).is_none() && BEGIN.find(within).is_none();
-        (is_one && !self.separator.is_one_byte()).then_some(end)
+        match bytes.get(body..end + BEGIN.needle().len() - 1) {
+            None if !at_end => End::Unknown,
+            Some(within) if memchr(b'\n', within).is_none() && BEGIN.find(within).is_none() => {
+                End::At(end)
+            }
+            _ => End::No,
+        }
     }
 
     /// Returns where the message ends whose BodyLength leads to this `=` and which has something like the

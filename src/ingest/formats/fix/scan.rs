@@ -40,12 +40,15 @@ pub(super) fn cut(bytes: &[u8], at_end: bool) -> Option<usize> {
             End::At(end) => return Some(end),
             End::Unknown => return None,
             End::No => {
-                let is_first = message.is_none();
+                let first = next.filter(|_| message.is_none());
                 message = message.or(next);
-                let least_end = message.filter(|_| is_first).and_then(|it| it.least_end(bytes));
-                if let Some(end) = least_end {
-                    from = end;
-                    places = memchr2_iter(b'\n', b'=', &bytes[from..]);
+                match first.map_or(End::No, |first| first.least_end(bytes, at_end)) {
+                    End::At(end) => {
+                        from = end;
+                        places = memchr2_iter(b'\n', b'=', &bytes[from..]);
+                    }
+                    End::Unknown => return None,
+                    End::No => {}
                 }
             }
         }

@@ -106,3 +106,16 @@ fn no_change_of_a_log_makes_the_reader_panic() {
         Ok(())
     });
 }
+
+#[test]
+fn a_trailer_within_a_message_of_a_log_comes_to_the_same_however_the_input_is_chunked() {
+    let message = wire(&FILL.replacen("34=7|", "34=7|10=123|", 1));
+    for separator in ["|", "^A", "<SOH>"] {
+        let log = message.replace('\x01', separator) + "\n";
+        let whole = read_stream(log.as_bytes(), FixReader::default());
+        for step in 1..log.len() {
+            let read = read_stream(Trickle(log.as_bytes(), step), FixReader::default());
+            assert_eq!(read, whole, "{separator} in steps of {step}");
+        }
+    }
+}
