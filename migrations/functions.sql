@@ -1,5 +1,19 @@
 -- The functions of a migrated database, written by a test; the migrations define them.
 
+CREATE OR REPLACE FUNCTION public.archives_stamp()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+BEGIN
+    NEW.created_at := pg_catalog.clock_timestamp();
+    NEW.acted_by := session_user;
+    RETURN NEW;
+END
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.blotter_action_rule(reason text, retry_attempt integer, error_code text, venue_order_id text, reported_at timestamp with time zone)
  RETURNS text
  LANGUAGE sql
@@ -365,7 +379,9 @@ BEGIN
     IF coalesce(current_setting('blotter.discard_records', true), '') = 'on' THEN
         RETURN;
     END IF;
-    FOREACH records IN ARRAY ARRAY[to_regclass('execution_logs'), to_regclass('breaks')] LOOP
+    FOREACH records IN ARRAY ARRAY[
+        to_regclass('execution_logs'), to_regclass('breaks'), to_regclass('archives')
+    ] LOOP
         CONTINUE WHEN records IS NULL;
         SELECT relforcerowsecurity INTO STRICT is_forced FROM pg_class WHERE oid = records;
         -- FORCE would hide the rows from the owner.

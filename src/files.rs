@@ -97,6 +97,12 @@ impl NewFile {
 }
 
 impl CompleteFile {
+    /// Returns the temporary path, where the contents can be read before they are published.
+    #[cfg_attr(not(feature = "audit"), allow(dead_code))]
+    pub fn temporary_path(&self) -> &Path {
+        self.file.path()
+    }
+
     /// Renames the file to its own name, which nothing must have, and flushes the directory.
     ///
     /// # Errors

@@ -27,6 +27,32 @@ pub mod sql_types {
 }
 
 diesel::table! {
+    /// Archives: records that left the database for a file, because their retention had ended
+    archives (id) {
+        /// Unique archive identifier
+        id -> Uuid,
+        /// Every removed record was written before this time
+        before -> Timestamptz,
+        /// How many records were removed
+        records -> Int8,
+        /// Numbers of the removed records
+        covered -> Int8multirange,
+        /// The seal to whose root the file leads
+        seal -> Int8,
+        /// Size of the file in bytes
+        size -> Int8,
+        /// SHA-256 of the file
+        sha256 -> Bytea,
+        /// Removed
+        created_at -> Timestamptz,
+        /// Login that removed them
+        acted_by -> Text,
+        /// Number in the sequence of the log, by which the row is sealed
+        sequence -> Int8,
+    }
+}
+
+diesel::table! {
     /// Resolutions of breaks: booked as a fill, or dismissed
     break_resolutions (id) {
         /// Unique resolution identifier
@@ -330,6 +356,7 @@ diesel::joinable!(fills -> orders (order_id));
 diesel::joinable!(orders -> traders (trader_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    archives,
     break_resolutions,
     breaks,
     execution_logs,

@@ -1,6 +1,7 @@
 //! The command `blotter`: the command line and its dispatch. Each subcommand has a file of its own and uses
 //! the library as any backend would.
 
+mod archive;
 mod arguments;
 mod breaks;
 mod checkpoint;
@@ -21,13 +22,16 @@ mod output;
 mod progress;
 mod prove;
 mod rebuild;
+mod remove_archived;
 mod report;
+mod restore_archive;
 mod sandbox;
 mod schema;
 mod seal;
 mod terminal;
 mod traders;
 mod verify;
+mod verify_archive;
 mod verify_proof;
 mod whoami;
 mod widen;
@@ -40,7 +44,7 @@ use clap::{Parser, Subcommand};
 use crate::database::Database;
 use crate::terminal::Output;
 
-/// Manage a tradeblotter database: migrate, ingest, query, report, seal, verify
+/// Manage a tradeblotter database: migrate, ingest, query, report, seal, verify, archive
 ///
 /// tradeblotter stores the orders, fills and audit trail of a trading backend in PostgreSQL. Start with
 /// `blotter demo`: it needs an installed PostgreSQL and no set-up, and leaves nothing behind.
@@ -194,7 +198,8 @@ Example:
     Key(key::Key),
     /// Seal the records that are committed and not sealed yet
     ///
-    /// A record is a log entry with the order terms or the fill that it attests, a break, a resolution or a trader.
+    /// A record is a log entry with the order terms or the fill that it attests, a break, a resolution, a trader or an
+    /// archive.
     /// Each seal appends their hashes to one growing Merkle tree and signs its root. Prints one line for each new
     /// seal, and nothing if there is nothing to seal. Sealing does not slow down writers. The last seal is verified
     /// before another is made. Needs a login that is a member of blotter_auditor.
@@ -255,6 +260,44 @@ Exit status:
 Example:
   blotter verify-proof fill.tlog-proof --public-key KEY")]
     VerifyProof(verify_proof::VerifyProof),
+    /// Write records whose retention has ended to a file that proves them
+    ///
+    /// Takes each chain of orders that has ended with all that belongs to it: entries, terms, fills, breaks and
+    /// resolutions, all written before the time and sealed. What is open stays, and what is linked to it. The database
+    /// is not changed. Needs a login that is a member of blotter_auditor or blotter_compliance.
+    #[command(after_long_help = "\
+Example:
+  blotter archive --before 2021-01-01 --public-key KEY -o blotter-2020.archive")]
+    Archive(archive::Archive),
+    /// Check an archive file; needs no database
+    ///
+    /// Every record in the file must lead to the root of a checkpoint that one of the keys signed.
+    #[command(after_long_help = "\
+Exit status:
+  0  the archive is valid
+  1  the archive is not valid, or a file cannot be read
+  2  the command line is wrong
+
+Example:
+  blotter verify-archive blotter-2020.archive --public-key KEY --checkpoint-file checkpoints.txt")]
+    VerifyArchive(verify_archive::VerifyArchive),
+    /// Remove from the database what an archive file holds
+    ///
+    /// Checks the file, compares it with the rows, and removes them in one transaction that records what left and the
+    /// hash of the file. Nothing is removed if a row differs from the file, or if an order has changed since. Writers
+    /// wait until it ends. Keep the file: it is all that is left of the records. Needs a superuser.
+    #[command(after_long_help = "\
+Example:
+  blotter remove-archived blotter-2020.archive --public-key KEY")]
+    RemoveArchived(remove_archived::RemoveArchived),
+    /// Bring back to a database what an archive file holds
+    ///
+    /// In the database that the records left, or in any other one with this schema, such as that of `blotter
+    /// sandbox`. Records that are there already are left as they are. Needs a superuser.
+    #[command(after_long_help = "\
+Example:
+  blotter restore-archive blotter-2020.archive --public-key KEY")]
+    RestoreArchive(restore_archive::RestoreArchive),
 }
 
 fn main() -> ExitCode {
@@ -282,6 +325,10 @@ fn main() -> ExitCode {
         Command::Verify(command) => command.run(&database, &mut out),
         Command::Prove(command) => command.run(&database, &mut out),
         Command::VerifyProof(command) => command.run(&mut out),
+        Command::Archive(command) => command.run(&database, &mut out),
+        Command::VerifyArchive(command) => command.run(&mut out),
+        Command::RemoveArchived(command) => command.run(&database, &mut out),
+        Command::RestoreArchive(command) => command.run(&database, &mut out),
         Command::Sandbox(command) => command.run(),
     };
     match done.and_then(|()| Ok(out.flush()?)) {

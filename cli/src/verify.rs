@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use tradeblotter::audit::{
-    CheckpointFile, PublicKey, Verified, VerifierKey, VerifyEvent, VerifyFrom, VerifyOptions,
+    ArchiveFile, CheckpointFile, PublicKey, Verified, VerifierKey, VerifyEvent, VerifyFrom,
+    VerifyOptions,
 };
 
 use crate::database::Database;
@@ -31,6 +32,10 @@ pub struct Verify {
     /// Fail if a record is older than this and not sealed yet, for example 5min [default: any age]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     max_unsealed_age: Option<Duration>,
+    /// File of an archive, to check with the rest; may be repeated. Without it, records that a superuser removed as
+    /// archived are taken to be in the file that the archive names
+    #[arg(long = "archive-file", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    archive_files: Vec<PathBuf>,
     /// Key of a witness whose cosignatures in the checkpoint file must verify, in the notation NAME+ID+KEY; may be
     /// repeated
     #[arg(long = "witness-key", value_name = "KEY", requires = "checkpoint_file")]
@@ -69,6 +74,7 @@ impl Verify {
             from: self.from,
             max_unsealed_age: self.max_unsealed_age,
             witnesses: self.witnesses.clone(),
+            archive_files: self.archive_files.iter().map(ArchiveFile::new).collect(),
         };
         let progress = progress::bar("records");
         let verified = session.snapshot(|tx| {
@@ -76,6 +82,9 @@ impl Verify {
                 VerifyEvent::Started(records) => progress.set_length(records),
                 VerifyEvent::Checked(records) => progress.inc(records),
                 // A closed output must not change the exit code.
+                VerifyEvent::Archived(archive) => progress.suspend(|| {
+                    let _ = writeln!(out, "{archive}");
+                }),
                 VerifyEvent::Found(finding) => progress.suspend(|| {
                     let _ = writeln!(out, "{finding}");
                 }),
@@ -86,6 +95,12 @@ impl Verify {
             eprintln!(
                 "warning: the last seal is not in the checkpoint file yet; the next `blotter seal` with this \
                  file appends it"
+            );
+        }
+        if verified.archived > 0 && self.archive_files.is_empty() {
+            eprintln!(
+                "warning: no --archive-file: that the archived records are in the files which the archives name is \
+                 not checked"
             );
         }
         if !self.witnesses.is_empty() {
@@ -105,7 +120,10 @@ impl Verify {
 fn summary(verified: &Verified) -> String {
     let Verified { seals, records, orders, unsealed, findings, .. } = verified;
     let seals = counted(*seals, "seal", "seals");
-    let records = counted(*records, "record", "records");
+    let mut records = counted(*records, "record", "records");
+    if verified.archived > 0 {
+        records += &format!(" and {} archived", verified.archived);
+    }
     let orders = counted(*orders, "order", "orders");
     let result = match findings {
         0 => "no findings".to_owned(),

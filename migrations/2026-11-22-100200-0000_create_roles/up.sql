@@ -129,7 +129,7 @@ BEGIN
 END
 $$;
 
--- Refuses to revert while there are log entries or breaks, because that would discard records or what protects
+-- Refuses to revert while there are log entries, breaks or archives, because that would discard records or what protects
 -- them. Each down.sql calls it first. The setting `blotter.discard_records` = on permits the revert.
 CREATE PROCEDURE blotter_permit_revert() LANGUAGE plpgsql AS $$
 DECLARE
@@ -140,7 +140,9 @@ BEGIN
     IF coalesce(current_setting('blotter.discard_records', true), '') = 'on' THEN
         RETURN;
     END IF;
-    FOREACH records IN ARRAY ARRAY[to_regclass('execution_logs'), to_regclass('breaks')] LOOP
+    FOREACH records IN ARRAY ARRAY[
+        to_regclass('execution_logs'), to_regclass('breaks'), to_regclass('archives')
+    ] LOOP
         CONTINUE WHEN records IS NULL;
         SELECT relforcerowsecurity INTO STRICT is_forced FROM pg_class WHERE oid = records;
         -- FORCE would hide the rows from the owner.

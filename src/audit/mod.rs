@@ -3,8 +3,8 @@
 //! Guards and privileges keep the records append-only; seals show changes by whoever gets past them, a superuser
 //! included. A [`Seal`] appends the committed records that no earlier seal covers to one growing Merkle tree, and
 //! states its root with an Ed25519 signature, by a key that is kept outside the database. Each leaf is the hash of
-//! one record: an entry with the order's terms (SUBMITTED) or the fill that it attests, a break, a resolution or a
-//! trader. Sealing reads committed rows; writers do not wait for it.
+//! one record: an entry with the order's terms (SUBMITTED) or the fill that it attests, a break, a resolution, a
+//! trader or an archive. Sealing reads committed rows; writers do not wait for it.
 //!
 //! Published seals are [checkpoints](https://c2sp.org/tlog-checkpoint) and proofs are
 //! [transparency log proofs](https://c2sp.org/tlog-proof), so tools and witnesses of other makers can check them.
@@ -12,6 +12,8 @@
 //! - [`Seals::seal`] makes the next seal; [`CheckpointWriter`] publishes it outside the database.
 //! - [`Seals::verify`] recomputes everything and reports each difference as a [`Finding`].
 //! - [`Seals::prove`] makes a [`Proof`] for one record, which anyone can verify without the database.
+//! - [`Seals::archive`] writes old records to a file that proves them, [`remove_archived`] removes them from the
+//!   database, and [`restore_archive`] brings them back.
 //! - [`Seals::prove_consistency`] makes a [`ConsistencyProof`], with which a witness cosigns a checkpoint.
 //!
 //! `docs/seals.md` describes what is and is not detected, and the encoding byte by byte.
@@ -46,6 +48,7 @@
 //! # #[cfg(not(feature = "embedded"))] fn main() {}
 //! ```
 
+mod archive;
 mod bytes;
 mod checkpoint;
 mod checkpoint_file;
@@ -60,6 +63,7 @@ mod sequences;
 mod tree;
 mod verify;
 
+pub use archive::{Archive, ArchiveContents, ArchiveFile, remove_archived, restore_archive};
 pub use bytes::{Hash, Signature};
 pub use checkpoint::{Checkpoint, TreeHead};
 pub use checkpoint_file::{CheckpointFile, CheckpointWriter, FileDefect, FileDefectKind};

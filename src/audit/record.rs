@@ -1,4 +1,4 @@
-//! The records that seals cover: entries of the log with what they attest, breaks, resolutions and traders.
+//! The records that seals cover: entries of the log with what they attest, breaks, resolutions, traders and archives.
 //!
 //! Each has a number of its own in the sequence of the log. An entry attests the terms of the order that it
 //! submits, and the fill that it records. So every row of the store is part of exactly one record.
@@ -13,12 +13,13 @@ use diesel::result::Error as DieselError;
 use diesel::sql_types::{Int8, Multirange};
 use uuid::Uuid;
 
+use super::archive::Archive;
 use super::sequences::SequenceSet;
 use crate::breaks::{Break, BreakResolution};
 use crate::database::postgres;
 use crate::execution_logs::ExecutionLog;
 use crate::fills::Fill;
-use crate::schema::{break_resolutions, breaks, execution_logs, fills, orders, traders};
+use crate::schema::{archives, break_resolutions, breaks, execution_logs, fills, orders, traders};
 use crate::traders::Trader;
 use crate::types::enums::{Action, OrderType, Side, TimeInForce};
 use crate::types::instructions::Instructions;
@@ -71,6 +72,7 @@ pub(super) enum Content {
     Break(Box<Break>),
     Resolution(Box<BreakResolution>),
     Trader(Trader),
+    Archive(Box<Archive>),
 }
 
 impl Content {
@@ -86,6 +88,7 @@ impl Content {
             Self::Break(broken) => broken.created_at,
             Self::Resolution(resolution) => resolution.created_at,
             Self::Trader(trader) => trader.created_at,
+            Self::Archive(archive) => archive.created_at,
         }
     }
 }
@@ -134,6 +137,7 @@ impl Tables {
         let mut numbers = uncovered_in!(execution_logs, conn, range, covered, limit);
         numbers.extend(uncovered_in!(breaks, conn, range, covered, limit));
         numbers.extend(uncovered_in!(break_resolutions, conn, range, covered, limit));
+        numbers.extend(uncovered_in!(archives, conn, range, covered, limit));
         if self.has_traders {
             numbers.extend(uncovered_in!(traders, conn, range, covered, limit));
         }
@@ -151,8 +155,10 @@ impl Tables {
         let of_entries = execution_logs::table.select(max(execution_logs::sequence));
         let of_breaks = breaks::table.select(max(breaks::sequence));
         let of_resolutions = break_resolutions::table.select(max(break_resolutions::sequence));
-        let greatest: [Option<i64>; 4] = [
+        let of_archives = archives::table.select(max(archives::sequence));
+        let greatest: [Option<i64>; 5] = [
             of_traders,
+            of_archives.get_result(conn)?,
             of_entries.get_result(conn)?,
             of_breaks.get_result(conn)?,
             of_resolutions.get_result(conn)?,
@@ -206,35 +212,35 @@ impl Tables {
             })?;
             traders.into_iter().for_each(|(number, it)| add(number, Content::Trader(it)));
         }
+        let archives = load_readable(numbers, &mut unreadable, &mut |numbers| {
+            Archive::query()
+                .filter(archives::sequence.eq_any(numbers))
+                .order((archives::sequence, archives::id))
+                .load(conn)
+        })?;
+        archives.into_iter().for_each(|it| add(it.sequence, Content::Archive(Box::new(it))));
         records.sort_by_key(|record| record.number);
         Ok((records, unreadable))
     }
 
-    /// Returns the number of the record whose entry, break, resolution or trader has this id; none if there is none.
+    /// Returns the number of the record whose entry, break, resolution, trader or archive has this id; none if there is
+    /// none.
     pub fn number_of(self, conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<i64>> {
-        let entry = execution_logs::table
+        let mut found: Vec<i64> = execution_logs::table
             .filter(execution_logs::id.eq(id))
             .select(execution_logs::sequence)
-            .first(conn)
-            .optional()?;
-        let broken = match entry {
-            None => breaks::table.find(id).select(breaks::sequence).first(conn).optional()?,
-            found => found,
-        };
-        let resolution = match broken {
-            None => break_resolutions::table
-                .find(id)
-                .select(break_resolutions::sequence)
-                .first(conn)
-                .optional()?,
-            found => found,
-        };
-        match resolution {
-            None if self.has_traders => {
-                traders::table.find(id).select(traders::sequence).first(conn).optional()
-            }
-            found => Ok(found),
+            .load(conn)?;
+        let broken = breaks::table.find(id).select(breaks::sequence);
+        found.extend(broken.load::<i64>(conn)?);
+        let resolution = break_resolutions::table.find(id).select(break_resolutions::sequence);
+        found.extend(resolution.load::<i64>(conn)?);
+        if self.has_traders {
+            let trader = traders::table.find(id).select(traders::sequence);
+            found.extend(trader.load::<i64>(conn)?);
         }
+        let archive = archives::table.find(id).select(archives::sequence);
+        found.extend(archive.load::<i64>(conn)?);
+        Ok(found.first().copied())
     }
 }
 

@@ -79,6 +79,13 @@ impl SequenceSet {
         !other.ranges.iter().any(|range| self.ranges.overlaps(range))
     }
 
+    /// Returns whether the set has every number of another set.
+    pub(super) fn includes(&self, other: &Self) -> bool {
+        other.ranges.iter().all(|range| {
+            self.ranges.get(range.start()).is_some_and(|covering| covering.end() >= range.end())
+        })
+    }
+
     /// Adds all numbers of another set.
     pub(super) fn merge(&mut self, other: &Self) {
         self.ranges.extend(other.ranges.iter().cloned());
@@ -170,5 +177,18 @@ mod tests {
         assert!(!set.is_disjoint(&overlapping));
         set.merge(&overlapping);
         assert_eq!(Vec::from(set), [(1, 20)]);
+    }
+
+    #[test]
+    fn a_set_includes_another_if_it_has_each_of_its_numbers() {
+        let set: SequenceSet = vec![(1, 5), (8, 9)].into();
+        for (other, is_included) in [
+            (vec![], true),
+            (vec![(2, 5), (8, 8)], true),
+            (vec![(5, 6)], false),
+            (vec![(4, 8)], false),
+        ] {
+            assert_eq!(set.includes(&other.into()), is_included);
+        }
     }
 }

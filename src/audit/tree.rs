@@ -58,15 +58,30 @@ impl Frontier {
 
     /// Appends a leaf.
     pub fn push(&mut self, leaf: Hash) {
-        let mut root = leaf;
-        // Each perfect subtree that the leaf completes is merged with its left neighbour of the same size.
-        for _ in 0..self.size.trailing_ones() {
+        self.append(0, leaf);
+    }
+
+    /// Appends a perfect subtree of 2^`level` leaves. Returns whether the tree can have one there: its leaves must begin
+    /// at a multiple of their number.
+    #[must_use]
+    pub fn push_subtree(&mut self, level: u32, root: Hash) -> bool {
+        let fits = level < u64::BITS - 1 && self.size.is_multiple_of(1 << level);
+        if fits {
+            self.append(level, root);
+        }
+        fits
+    }
+
+    fn append(&mut self, level: u32, root: Hash) {
+        let mut root = root;
+        // Each perfect subtree that it completes is merged with its left neighbour of the same size.
+        for _ in 0..(self.size >> level).trailing_ones() {
             if let Some(left) = self.peaks.pop() {
                 root = node(&left, &root);
             }
         }
         self.peaks.push(root);
-        self.size += 1;
+        self.size = self.size.saturating_add(1 << level);
     }
 
     /// Appends leaves.
@@ -95,6 +110,44 @@ impl Frontier {
             start += 1 << level;
         }
         (peaks.len() as u64 == u64::from(size.count_ones())).then_some(Self { size, peaks })
+    }
+}
+
+/// The largest perfect subtrees that a run of successive leaves is made up of, from the left.
+pub struct Run {
+    /// Index of the leaf that comes next.
+    next: u64,
+    subtrees: Vec<(u32, Hash)>,
+}
+
+impl Run {
+    /// Begins at the first leaf of the tree.
+    pub fn new() -> Self {
+        Self { next: 0, subtrees: Vec::new() }
+    }
+
+    /// Adds the next leaf to the run.
+    pub fn push(&mut self, leaf: Hash) {
+        let (mut level, mut root) = (0, leaf);
+        // An odd one is the right half of the subtree above, whose left half the run may have.
+        while self.next >> level & 1 == 1
+            && let Some((_, left)) = self.subtrees.pop_if(|(of, _)| *of == level)
+        {
+            (level, root) = (level + 1, node(&left, &root));
+        }
+        self.subtrees.push((level, root));
+        self.next += 1;
+    }
+
+    /// Ends the run before the next leaf, which belongs to none, and returns its subtrees: height and root.
+    pub fn end_before_leaf(&mut self) -> Vec<(u32, Hash)> {
+        self.next += 1;
+        self.end()
+    }
+
+    /// Ends the run and returns its subtrees.
+    pub fn end(&mut self) -> Vec<(u32, Hash)> {
+        std::mem::take(&mut self.subtrees)
     }
 }
 
@@ -259,7 +312,7 @@ mod tests {
     use std::ops::Range;
 
     use super::{
-        Frontier, Hash, RangeRoots, consistency_proof, inclusion_proof, is_consistent, leaf,
+        Frontier, Hash, RangeRoots, Run, consistency_proof, inclusion_proof, is_consistent, leaf,
         root_from_proof,
     };
 
@@ -267,6 +320,46 @@ mod tests {
         let mut tree = Frontier::default();
         tree.extend(leaves);
         tree
+    }
+
+    /// Whatever leaves are left out, the subtrees that stand for them lead to the same root, and are few.
+    #[test]
+    fn leaves_between_runs_of_subtrees_lead_to_the_same_root() {
+        let leaves = leaves(67);
+        for first in 0..leaves.len() {
+            for count in 0..leaves.len() - first {
+                let (mut run, mut led_to, mut stated) = (Run::new(), Frontier::default(), 0);
+                let mut state = |led_to: &mut Frontier, subtrees: Vec<(u32, Hash)>| {
+                    for (level, root) in subtrees {
+                        assert!(led_to.push_subtree(level, root));
+                        stated += 1;
+                    }
+                };
+                for (index, leaf) in leaves.iter().enumerate() {
+                    if (first..first + count).contains(&index) {
+                        state(&mut led_to, run.end_before_leaf());
+                        led_to.push(*leaf);
+                    } else {
+                        run.push(*leaf);
+                    }
+                }
+                state(&mut led_to, run.end());
+                assert_eq!(led_to, tree(&leaves), "{first} {count}");
+                assert!(stated <= 2 * 7, "{stated} subtrees");
+            }
+        }
+    }
+
+    #[test]
+    fn a_subtree_is_refused_where_a_tree_can_have_none() {
+        let mut tree = tree(&leaves(6));
+        let before = tree.clone();
+        for level in [2, 3, 63, 64, u32::MAX] {
+            assert!(!tree.push_subtree(level, leaf(b"")), "{level}");
+            assert_eq!(tree, before);
+        }
+        assert!(tree.push_subtree(1, leaf(b"")));
+        assert_eq!(tree.size(), 8);
     }
 
     fn leaves(count: u8) -> Vec<Hash> {

@@ -29,7 +29,8 @@ const NOTES: &str = include_str!("catalog_notes.sql");
 /// The facts of a freshly migrated database.
 const EXPECTED: &str = include_str!("catalog.expected");
 
-pub(crate) const TABLES: [&str; 8] = [
+pub(crate) const TABLES: [&str; 9] = [
+    "archives",
     "break_resolutions",
     "breaks",
     "execution_logs",
@@ -47,7 +48,8 @@ pub(crate) const ENUMS: [&str; 6] = [
     "side_enum",
     "time_in_force_enum",
 ];
-pub(crate) const FUNCTIONS: [&str; 36] = [
+pub(crate) const FUNCTIONS: [&str; 37] = [
+    "archives_stamp",
     "blotter_action_rule",
     "blotter_amended_fills",
     "blotter_booked_reason",

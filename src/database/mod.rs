@@ -18,4 +18,6 @@ pub mod role;
 pub(crate) mod safe_snapshot;
 pub(crate) mod session;
 pub(crate) mod transaction;
+#[cfg(feature = "audit")]
+pub(crate) mod unguarded;
 pub(crate) mod unnest;

@@ -117,6 +117,18 @@ diesel::table! {
 
 #[cfg(feature = "audit")]
 diesel::table! {
+    /// The triggers.
+    pg_trigger (oid) {
+        oid -> Oid,
+        tgrelid -> Oid,
+        tgname -> Text,
+        tgenabled -> Text,
+        tgisinternal -> Bool,
+    }
+}
+
+#[cfg(feature = "audit")]
+diesel::table! {
     /// The schemas.
     pg_namespace (oid) {
         oid -> Oid,
@@ -131,7 +143,7 @@ diesel::define_sql_function! {
 }
 
 #[cfg(feature = "audit")]
-diesel::allow_tables_to_appear_in_same_query!(pg_class, pg_namespace);
+diesel::allow_tables_to_appear_in_same_query!(pg_class, pg_namespace, pg_trigger);
 
 /// Leaves nothing on the search path, until the end of the transaction, but the schema of the execution log: a table
 /// of the same name in another schema can no longer come before that of the log.

@@ -54,10 +54,12 @@ const RULES: &[Rule] = &[
         "no trader with this id is registered; register the trader first",
     ),
     constraint("breaks_pkey", "a break with this id is already stored"),
+    constraint("archives_pkey", "an archive with this id is already stored"),
     constraint("break_resolutions_pkey", "a resolution with this id is already stored"),
     constraint("uq_execution_logs_sequence", "a log entry with this number is already stored"),
     constraint("uq_breaks_sequence", "a break with this number is already stored"),
     constraint("uq_break_resolutions_sequence", "a resolution with this number is already stored"),
+    constraint("uq_archives_sequence", "an archive with this number is already stored"),
     constraint("uq_traders_sequence", "a trader with this number is already registered"),
     constraint(
         "uq_orders_client_order_id",
@@ -186,6 +188,10 @@ const RULES: &[Rule] = &[
         "the number of a resolution must be from 1 to 9007199254740991",
     ),
     constraint(
+        "ck_archives_sequence_bounded",
+        "the number of an archive must be from 1 to 9007199254740991",
+    ),
+    constraint(
         "ck_traders_sequence_bounded",
         "the number of a trader must be from 1 to 9007199254740991",
     ),
@@ -255,6 +261,14 @@ const RULES: &[Rule] = &[
         "ck_seals_sealed_at_readable",
         "the time of a seal must be in the years 1 to 9999 (UTC)",
     ),
+    constraint(
+        "ck_archives_well_formed",
+        "an archive must state its records, and the size and hash of its file",
+    ),
+    constraint(
+        "ck_archives_before_readable",
+        "the time before which the records of an archive were written must be in the years 1 to 9999 (UTC)",
+    ),
     trigger(OVER_FILL, "the fills of an order can't exceed its quantity"),
     trigger(TRANSITION, "only a PENDING or PARTIAL order can be filled, rejected or cancelled"),
     trigger("orders_begin_pending", "a new order must be PENDING, with nothing filled"),
@@ -307,7 +321,8 @@ const RULES: &[Rule] = &[
     trigger(APPEND_ONLY[3], "breaks are append-only; add a resolution instead"),
     trigger(APPEND_ONLY[4], "resolutions are append-only; a break is resolved once"),
     trigger(APPEND_ONLY[5], "seals are append-only"),
-    trigger(APPEND_ONLY[6], "registered traders are append-only; register another trader instead"),
+    trigger(APPEND_ONLY[6], "archives are append-only"),
+    trigger(APPEND_ONLY[7], "registered traders are append-only; register another trader instead"),
 ];
 
 /// The rule that the fills of an order do not exceed its quantity.
@@ -317,13 +332,14 @@ pub(crate) const OVER_FILL: &str = "ck_orders_filled_lte_quantity";
 pub(super) const TRANSITION: &str = "orders_transition";
 
 /// The rules that recorded rows are neither changed nor removed, one for each table.
-pub(super) const APPEND_ONLY: [&str; 7] = [
+pub(super) const APPEND_ONLY: [&str; 8] = [
     "orders_append_only",
     "fills_append_only",
     "execution_logs_append_only",
     "breaks_append_only",
     "break_resolutions_append_only",
     "seals_append_only",
+    "archives_append_only",
     "traders_append_only",
 ];
 

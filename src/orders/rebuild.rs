@@ -162,6 +162,30 @@ impl<R: Role> Orders<'_, R> {
         Ok(differing)
     }
 
+    /// Stores what is derived of these orders, after their rows, fills and entries were restored from an archive. The
+    /// guards must be off.
+    #[cfg(feature = "audit")]
+    pub(crate) fn store_derived(&mut self, ids: &[Uuid]) -> Result<(), Error> {
+        let histories = self.load_histories(ids)?;
+        let scale = widths::get(self.conn)?.prices;
+        let links = Links::load(self.conn, self.role, &histories)?;
+        for history in histories {
+            let order = RebuiltOrder::from_history(&history, None, scale).order;
+            diesel::update(orders::table.find(order.id))
+                .set((
+                    orders::status.eq(order.status),
+                    orders::filled_quantity.eq(order.filled_quantity),
+                    orders::filled_notional.eq(&order.filled_notional),
+                    orders::average_fill_price.eq(order.average_fill_price),
+                    orders::venue_order_id.eq(&order.venue_order_id),
+                    orders::updated_at.eq(order.updated_at),
+                    orders::break_count.eq(links.break_count(order.id)),
+                ))
+                .execute(self.conn)?;
+        }
+        Ok(())
+    }
+
     fn load_histories(&mut self, ids: &[Uuid]) -> Result<Vec<OrderHistory>, Error> {
         let orders: Vec<Order> =
             Order::query().filter(orders::id.eq_any(ids)).order(orders::id).load(self.conn)?;
@@ -224,6 +248,13 @@ impl Links {
             Some(_) => None,
         };
         Ok(Self { roots: roots.into_iter().collect(), breaks })
+    }
+
+    /// Returns the number of breaks that name an order.
+    #[cfg(feature = "audit")]
+    fn break_count(&self, order: Uuid) -> i32 {
+        let count = self.breaks.as_ref().and_then(|breaks| breaks.get(&order)).copied();
+        i32::try_from(count.unwrap_or_default()).unwrap_or(i32::MAX)
     }
 
     /// Returns the columns of an order that contradict its links.

@@ -26,6 +26,8 @@ pub fn row_security_is_on_and_forced_on_every_table(scene: &Scene) -> Held {
 pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
     scene.superuser().sees(
         &[
+            "archives_auditor_reads: PERMISSIVE SELECT blotter_auditor",
+            "archives_compliance_reads: PERMISSIVE SELECT blotter_compliance",
             "break_resolutions_auditor_reads: PERMISSIVE SELECT blotter_auditor",
             "break_resolutions_compliance_reads: PERMISSIVE SELECT blotter_compliance",
             "break_resolutions_engine_reads: PERMISSIVE SELECT blotter_engine",
@@ -98,6 +100,7 @@ pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene)
     let owners = |name: &str| format!("{name} of blotter: invoker, for nobody else, {path}");
     scene.superuser().sees(
         &[
+            ledgers("archives_stamp", "invoker"),
             rules("blotter_action_rule"),
             engines("blotter_amended_fills"),
             helpers("blotter_booked_reason"),
@@ -158,6 +161,8 @@ pub fn the_grants_are_those_that_are_promised(scene: &Scene) -> Held {
             "__diesel_schema_migrations: blotter_compliance SELECT",
             "__diesel_schema_migrations: blotter_engine SELECT",
             "__diesel_schema_migrations: blotter_trader SELECT",
+            "archives: blotter_auditor SELECT",
+            "archives: blotter_compliance SELECT",
             "break_resolutions: blotter_auditor SELECT",
             "break_resolutions: blotter_compliance SELECT",
             "break_resolutions: blotter_engine INSERT, SELECT",

@@ -6,7 +6,8 @@ use crate::scene::{
     break_of, bust_of, log_of, order_of, replacement_of,
 };
 
-const TRIGGER_FUNCTIONS: [&str; 13] = [
+const TRIGGER_FUNCTIONS: [&str; 14] = [
+    "archives_stamp",
     "blotter_number_row",
     "blotter_refuse_change",
     "break_resolutions_book",

@@ -24,6 +24,7 @@ macro_rules! attacks {
 }
 
 mod amendments;
+mod archives;
 mod batches;
 mod breaks;
 mod catalog;

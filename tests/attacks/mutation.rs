@@ -12,8 +12,8 @@ use diesel::sql_types::Text;
 
 use super::scene::{Attack, Scene};
 use super::{
-    amendments, batches, breaks, catalog, functions, history, identity, impersonation, oracles,
-    overloads, owner, plans, pool, queries, roles, rules, seals, truncation,
+    amendments, archives, batches, breaks, catalog, functions, history, identity, impersonation,
+    oracles, overloads, owner, plans, pool, queries, roles, rules, seals, truncation,
 };
 
 /// The policies, which of them are restrictive, and row-level security itself.
@@ -184,6 +184,33 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             attacks_of![rules::an_action_that_cannot_be_read_is_refused]
         }
 
+        ("policy", "archives_compliance_reads" | "archives_auditor_reads")
+        | (
+            "grant",
+            "SELECT on archives to blotter_compliance" | "SELECT on archives to blotter_auditor",
+        ) => attacks_of![
+            archives::compliance_and_the_auditor_see_the_archives_and_make_none_whatever_is_granted,
+        ],
+        ("row security", "archives") => attacks_of![
+            archives::compliance_and_the_auditor_see_the_archives_and_make_none_whatever_is_granted,
+            archives::nobody_else_sees_an_archive_or_makes_one_whatever_is_granted,
+        ],
+        ("force", "archives") => {
+            attacks_of![archives::nobody_else_sees_an_archive_or_makes_one_whatever_is_granted]
+        }
+        ("trigger", "archives_stamp" | "archives_number") => attacks_of![
+            archives::an_archive_tells_who_removed_the_records_and_when_whatever_is_claimed,
+        ],
+        ("trigger", "archives_keep_all") => attacks_of![archives::nobody_truncates_the_archives],
+        ("always", "archives_keep_all") => attacks_of![
+            archives::a_superuser_who_passes_over_ordinary_triggers_truncates_no_archive,
+        ],
+        ("trigger", "archives_keep_values" | "archives_keep_row") => {
+            attacks_of![archives::a_superuser_rewrites_no_archive]
+        }
+        ("always", "archives_keep_values" | "archives_keep_row") => attacks_of![
+            archives::a_superuser_who_passes_over_ordinary_triggers_rewrites_no_archive,
+        ],
         ("policy", "seals_compliance_reads") | ("grant", "SELECT on seals to blotter_compliance") => {
             attacks_of![seals::compliance_sees_the_seals_and_makes_none_whatever_is_granted]
         }
@@ -491,13 +518,14 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ("search path" | "definer" | "owner", "blotter_amended_fills") => {
             attacks_of![catalog::functions_have_a_fixed_search_path_and_run_for_nobody_else]
         }
-        // Only the owner of the tables may call these, and it could only attack itself.
-        ("search path", "blotter_widen" | "blotter_permit_revert")
+        // Only the owner of the tables or a superuser may call these, and it could only attack itself.
+        ("search path", "archives_stamp" | "blotter_widen" | "blotter_permit_revert")
         // These do the same under any role: they only raise errors, or read nothing, or read only rows that
         // every role which stores breaks may read, or are called only by the ledger or by their owner.
         | (
             "invoker",
-            "blotter_refuse_transition"
+            "archives_stamp"
+            | "blotter_refuse_transition"
             | "blotter_refuse_fill"
             | "blotter_refuse_action"
             | "blotter_booked_reason"
@@ -782,6 +810,18 @@ const WIDENED: &[(&str, &[Named])] = &[
              AND retry_attempt IS NULL AND reported_at IS NULL AND report_id IS NULL
          )",
         attacks_of![impersonation::a_trader_gives_no_code_of_a_venue_and_counts_no_retry],
+    ),
+    (
+        "ALTER POLICY archives_auditor_reads ON archives TO PUBLIC",
+        attacks_of![archives::nobody_else_sees_an_archive_or_makes_one_whatever_is_granted],
+    ),
+    (
+        "ALTER POLICY archives_compliance_reads ON archives TO PUBLIC",
+        attacks_of![archives::nobody_else_sees_an_archive_or_makes_one_whatever_is_granted],
+    ),
+    (
+        function_with!("archives_stamp", "NEW.acted_by := session_user;" => ""),
+        attacks_of![archives::an_archive_tells_who_removed_the_records_and_when_whatever_is_claimed],
     ),
     (
         "ALTER POLICY seals_auditor_seals ON seals TO PUBLIC",
@@ -1915,6 +1955,7 @@ fn every_attack_is_one_that_can_fail() {
     named.extend(SHARING);
     let themes = names_of![
         amendments,
+        archives,
         batches,
         breaks,
         catalog,

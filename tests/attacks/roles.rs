@@ -10,7 +10,7 @@ use crate::scene::{
 };
 
 /// The privileges that each role has on each table, as far as a statement can use them.
-const GRANTED: [(&str, [(&str, &str); 7]); 6] = [
+const GRANTED: [(&str, [(&str, &str); 8]); 6] = [
     (
         "",
         [
@@ -21,6 +21,7 @@ const GRANTED: [(&str, [(&str, &str); 7]); 6] = [
             ("breaks", ""),
             ("break_resolutions", ""),
             ("seals", ""),
+            ("archives", ""),
         ],
     ),
     (
@@ -33,6 +34,7 @@ const GRANTED: [(&str, [(&str, &str); 7]); 6] = [
             ("breaks", "SELECT"),
             ("break_resolutions", "SELECT"),
             ("seals", ""),
+            ("archives", ""),
         ],
     ),
     (
@@ -45,6 +47,7 @@ const GRANTED: [(&str, [(&str, &str); 7]); 6] = [
             ("breaks", "SELECT INSERT"),
             ("break_resolutions", "SELECT INSERT"),
             ("seals", ""),
+            ("archives", ""),
         ],
     ),
     (
@@ -57,6 +60,7 @@ const GRANTED: [(&str, [(&str, &str); 7]); 6] = [
             ("breaks", "SELECT"),
             ("break_resolutions", "SELECT"),
             ("seals", "SELECT"),
+            ("archives", "SELECT"),
         ],
     ),
     (
@@ -69,6 +73,7 @@ const GRANTED: [(&str, [(&str, &str); 7]); 6] = [
             ("breaks", "SELECT"),
             ("break_resolutions", "SELECT"),
             ("seals", "SELECT INSERT"),
+            ("archives", "SELECT"),
         ],
     ),
     (
@@ -81,6 +86,7 @@ const GRANTED: [(&str, [(&str, &str); 7]); 6] = [
             ("breaks", "SELECT"),
             ("break_resolutions", "SELECT"),
             ("seals", ""),
+            ("archives", ""),
         ],
     ),
 ];

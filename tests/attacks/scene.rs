@@ -54,7 +54,7 @@ pub type Held = Result<(), Breach>;
 pub type Attack = fn(&Scene) -> Held;
 
 /// A database in which Ada and Grace have an order in each status, with fills and log, and two breaks
-/// each, one of them dismissed. One more break is of an unknown order. The log has a seal.
+/// each, one of them dismissed. One more break is of an unknown order. The log has a seal and an archive.
 pub struct Scene {
     // Declared before the database, so that it closes first: a database with connections cannot be
     // dropped.
@@ -94,6 +94,7 @@ impl Scene {
         );
         engine.batch_execute(&nobodys).unwrap();
         connect(&db.login_url("blotter_auditor")).unwrap().batch_execute(&seal_of(1)).unwrap();
+        db.admin().batch_execute(&archive_of(7)).unwrap();
         Self { conn: RefCell::new(engine), db, rehearsed: false }
     }
 
@@ -319,6 +320,14 @@ pub fn seal_of(id: u8) -> String {
          SELECT {id}, 1, 'example.com/blotter', {id}, '{{[1,2)}}', 0, hash, hash, hash, '2026-11-20', hash,
              hash || hash
          FROM decode(repeat('00', 32), 'hex') AS hash"
+    )
+}
+
+/// States that this many records left the database.
+pub fn archive_of(records: u8) -> String {
+    format!(
+        "INSERT INTO public.archives (before, records, covered, seal, size, sha256, sequence)
+         SELECT '2026-11-20', {records}, '{{[1,2)}}', 1, 1, decode(repeat('00', 32), 'hex'), 1"
     )
 }
 

@@ -1,5 +1,6 @@
 //! Seals: what they cover, which changes a verification finds, and what a proof shows.
 
+mod archives;
 mod public_tools;
 mod tampering;
 mod under_way;
@@ -35,11 +36,16 @@ pub struct Sealed {
 }
 
 impl Sealed {
-    pub fn day() -> Self {
+    /// Nothing is recorded or sealed yet.
+    pub fn nothing() -> Self {
         let db = Database::migrated();
         let directory = TempDir::new().unwrap();
         let key = SealKey::generate().unwrap();
-        let sealed = Self { blotter: db.blotter(), key, directory, db };
+        Self { blotter: db.blotter(), key, directory, db }
+    }
+
+    pub fn day() -> Self {
+        let sealed = Self::nothing();
         for part in 0..4 {
             sealed.live(part);
             sealed.seal();
@@ -52,7 +58,12 @@ impl Sealed {
     }
 
     pub fn file(&self) -> PathBuf {
-        self.directory.path().join("checkpoint")
+        self.path("checkpoint")
+    }
+
+    /// The path of a file beside the checkpoint file.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// Seals all committed entries, and appends the seal to the checkpoint file.
@@ -78,6 +89,17 @@ impl Sealed {
 
     /// A part of the day, with enough orders to have entries of every kind.
     fn live(&self, part: i32) {
+        let Self { blotter, .. } = self;
+        let replacement = self.end(part);
+        // One break is left open, and one of an unknown order.
+        kept(blotter, &self::late(Some(&replacement), "L-3"));
+        kept(blotter, &self::late(None, &format!("L-4-{part}")));
+        let market = NewOrder::market(replacement.trader_id, Side::Sell, "IBM", 7);
+        submit(blotter, &market).unwrap();
+    }
+
+    /// A chain that ends, with entries of every kind and three breaks that are resolved. Returns its last order.
+    fn end(&self, part: i32) -> Order {
         let Self { blotter, .. } = self;
         let ada = trader(blotter, &format!("Ada {part}"));
         let client_id = format!("C-{part}");
@@ -138,12 +160,9 @@ impl Sealed {
         };
         let replacement = submit(blotter, &replacement).unwrap();
         append(blotter, &NewExecutionLog::new(replacement.id, NewAction::Cancelled)).unwrap();
-        // Five breaks: a late fill that is booked, one that is dismissed, one left open, and two of an
-        // unknown order, one of them dismissed.
+        // A late fill that is booked, one that is dismissed, and one of an unknown order that is dismissed.
         let late = kept(blotter, &late(Some(&replacement), "L-1"));
         let twice = kept(blotter, &self::late(Some(&replacement), "L-2"));
-        kept(blotter, &self::late(Some(&replacement), "L-3"));
-        kept(blotter, &self::late(None, &format!("L-4-{part}")));
         let unknown = kept(blotter, &self::late(None, &format!("L-5-{part}")));
         let book = NewBreakResolution::book(late, "confirmed by the venue");
         engine.transaction(|tx| tx.breaks().resolve(&book)).unwrap();
@@ -151,7 +170,7 @@ impl Sealed {
         engine.transaction(|tx| tx.breaks().resolve(&dismiss)).unwrap();
         let dismiss = NewBreakResolution::dismiss(unknown, "of another desk");
         engine.transaction(|tx| tx.breaks().resolve(&dismiss)).unwrap();
-        submit(blotter, &NewOrder::market(ada.id, Side::Sell, "IBM", 7)).unwrap();
+        replacement
     }
 }
 

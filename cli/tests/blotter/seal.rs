@@ -1,4 +1,4 @@
-//! Runs `blotter seal`, `verify`, `prove` and `verify-proof`, and checks their files.
+//! Runs `blotter seal`, `verify`, `prove`, `verify-proof` and the commands of archives, and checks their files.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
@@ -385,4 +385,75 @@ fn a_junk_seal_is_removed_as_documented_and_sealing_continues() {
     desk.db.admin().batch_execute(&remove).unwrap();
     assert!(desk.seal().starts_with("seal 2: 4 records"));
     assert!(desk.verify(&key, 0).contains("2 seals, 8 records, 2 orders: no findings"));
+}
+
+#[test]
+fn what_has_ended_is_archived_removed_verified_and_restored() {
+    let desk = Desk::new();
+    let key = desk.key();
+    desk.seal();
+    let archive = format!("archive --before 2999-01-01 -o old.archive --public-key {key}");
+    let none = desk.run(&archive, "blotter_auditor", 0);
+    assert!(none.starts_with("note: nothing that may leave was written before 2999"), "{none}");
+    assert!(!desk.path("old.archive").exists());
+
+    let bob = trader(&desk.blotter, "Bob");
+    let order = submit(&desk.blotter, &NewOrder::market(bob.id, Side::Buy, "AAPL", 1)).unwrap();
+    append(&desk.blotter, &NewExecutionLog::new(order.id, NewAction::Cancelled)).unwrap();
+    desk.seal();
+    let written = desk.run(&archive, "blotter_compliance", 0);
+    let holds = "2 records of 1 order from before 2999-01-01 00:00:00 UTC; SHA-256 ";
+    assert!(written.starts_with(&format!("old.archive: {holds}")), "{written}");
+    assert!(desk.run(&archive, "blotter_auditor", 1).contains("nothing is overwritten"));
+
+    // Without a database.
+    let check = |arguments: &str, code| {
+        let mut command = desk.command(arguments, "blotter_trader");
+        text(command.env_remove("DATABASE_URL").output().unwrap(), code)
+    };
+    let valid = format!("verify-archive old.archive --public-key {key} --checkpoint-file seals");
+    let valid = check(&valid, 0);
+    assert!(valid.starts_with(&format!("valid: {holds}")), "{valid}");
+    assert!(valid.contains("\nleads to seal 2 of tradeblotter/"), "{valid}");
+    assert!(valid.ends_with(&format!("signed with {key}\n")), "{valid}");
+    let stranger = SealKey::generate().unwrap().public();
+    let refused = check(&format!("verify-archive old.archive --public-key {stranger}"), 1);
+    assert!(refused.contains("not signed with one of the given keys"), "{refused}");
+
+    let as_superuser = |arguments: &str, code| {
+        let mut command = desk.command(arguments, "blotter_trader");
+        text(command.env("DATABASE_URL", desk.db.admin_url()).output().unwrap(), code)
+    };
+    let remove = format!("remove-archived old.archive --public-key {key}");
+    let refused = desk.run(&remove, "blotter_auditor", 1);
+    assert!(refused.contains("needs a superuser"), "{refused}");
+    let removed = as_superuser(&remove, 0);
+    assert!(
+        removed.starts_with("archive ") && removed.contains(": 2 records of before "),
+        "{removed}"
+    );
+    desk.seal();
+    let verified = desk.verify(&key, 0);
+    assert!(verified.starts_with(&removed), "{verified}");
+    assert!(
+        verified.contains(
+            "3 seals, 6 records and 2 archived, 1 order: no findings; 0 records not sealed yet\n"
+        ),
+        "{verified}"
+    );
+    assert!(verified.contains("warning: no --archive-file"), "{verified}");
+    let with_file =
+        format!("verify --public-key {key} --checkpoint-file seals --archive-file old.archive");
+    let verified = desk.run(&with_file, "blotter_auditor", 0);
+    assert!(!verified.contains("warning"), "{verified}");
+
+    let restored = as_superuser(&format!("restore-archive old.archive --public-key {key}"), 0);
+    assert!(restored.starts_with(&format!("restored: {holds}")), "{restored}");
+    let verified = desk.run(&with_file, "blotter_auditor", 0);
+    assert!(verified.contains("3 seals, 8 records, 2 orders: no findings"), "{verified}");
+    // The file of another archive, or a damaged one.
+    fs::write(desk.path("old.archive"), "{}\n").unwrap();
+    let found = desk.run(&with_file, "blotter_auditor", 1);
+    assert!(found.contains("the first line is not the header of an archive"), "{found}");
+    assert!(found.contains("none of the given files has its SHA-256"), "{found}");
 }

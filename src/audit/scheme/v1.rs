@@ -1,6 +1,7 @@
 //! Scheme 1.
 
 use super::line::Object;
+use crate::audit::archive::Archive;
 use crate::audit::record::{Content, OrderTerms, Record};
 use crate::breaks::{Break, BreakResolution};
 use crate::execution_logs::ExecutionLog;
@@ -25,6 +26,7 @@ pub(super) fn encode(record: &Record) -> String {
         Content::Break(broken) => line.object("break", Some(self::broken(broken))),
         Content::Resolution(it) => line.object("resolution", Some(resolution(it))),
         Content::Trader(it) => line.object("trader", Some(trader(it))),
+        Content::Archive(it) => line.object("archive", Some(archive(it))),
     };
     line.end()
 }
@@ -138,4 +140,17 @@ fn trader(trader: &Trader) -> Object {
         .uuid("id", trader.id)
         .text("name", trader.name.as_str())
         .time("created_at", trader.created_at)
+}
+
+fn archive(archive: &Archive) -> Object {
+    Object::new()
+        .uuid("id", archive.id)
+        .time("before", archive.before)
+        .integer("records", archive.records)
+        .text("covered", archive.covered.hash().to_base64().as_str())
+        .integer("seal", archive.seal)
+        .integer("size", archive.size)
+        .text("sha256", archive.sha256.to_string().as_str())
+        .time("created_at", archive.created_at)
+        .text("acted_by", archive.acted_by.as_str())
 }

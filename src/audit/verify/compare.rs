@@ -6,6 +6,7 @@ use super::finding::{Finding, RecordRef};
 use crate::audit::bytes::Hash;
 use crate::audit::record::{Record, Unreadable};
 use crate::audit::scheme::Scheme;
+use crate::audit::sequences::SequenceSet;
 
 /// The leaf that was sealed under a number, and is not the leaf of any record with that number now.
 pub(super) struct LostLeaf {
@@ -31,6 +32,8 @@ pub(super) struct Comparison {
     /// Records whose leaf differs from the one that was sealed under their number.
     pub mismatches: Vec<Record>,
     pub lost: Vec<LostLeaf>,
+    /// Records that left the database for an archive.
+    pub archived: u64,
     pub findings: Vec<Finding>,
 }
 
@@ -42,16 +45,18 @@ impl Comparison {
             leaves: Vec::with_capacity(records),
             mismatches: Vec::new(),
             lost: Vec::new(),
+            archived: 0,
             findings: Vec::new(),
         }
     }
 
     /// Compares one page: `sealed` holds the stored leaf of each of the `numbers`, and `records` what the store
-    /// has under them, in the order of the numbers.
+    /// has under them, in the order of the numbers. Records in `archived` need not be there.
     pub fn compare_page(
         &mut self,
         numbers: &[i64],
         sealed: &[Hash],
+        archived: &SequenceSet,
         records: Vec<Record>,
         unreadable: Vec<Unreadable>,
     ) {
@@ -67,6 +72,14 @@ impl Comparison {
             // Several records have one number only if a superuser wrote it. At most one of them was sealed.
             let original =
                 candidates.iter().position(|(leaf, _)| leaf == sealed).unwrap_or_default();
+            if candidates.is_empty()
+                && archived.contains(*number)
+                && !unreadable.contains_key(number)
+            {
+                self.archived += 1;
+                self.leaves.push(*sealed);
+                continue;
+            }
             let lost = LostLeaf { number: *number, scheme: self.scheme, leaf: *sealed };
             if candidates.is_empty() {
                 self.lost.push(lost);

@@ -1,6 +1,7 @@
 //! The findings of a verification, and their texts.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -57,6 +58,15 @@ pub enum Finding {
     Seal(i64, SealFlaw),
     /// The checkpoint file: something is wrong with the file itself.
     CheckpointFile(FileDefect),
+    /// The archives: what the archive with this id states is not so; the text says how.
+    Archive(Uuid, String),
+    /// The archives: the file that was given is not the file of an archive; the text says why.
+    ArchiveFile {
+        /// Path of the file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The accounts: no entry attests the order with this id.
     UnattestedOrder(Uuid),
     /// The accounts: no entry attests the fill with this id.
@@ -116,7 +126,7 @@ pub enum SealFlaw {
 pub struct RecordRef {
     /// Number of the record in the sequence of the log.
     pub number: i64,
-    /// Id of the entry, break, resolution or trader.
+    /// Id of the entry, break, resolution, trader or archive.
     pub id: Uuid,
     /// What the record is.
     pub kind: RecordKind,
@@ -141,6 +151,8 @@ pub enum RecordKind {
     },
     /// A trader.
     Trader,
+    /// An archive: records that left the database.
+    Archive,
 }
 
 impl RecordRef {
@@ -152,6 +164,7 @@ impl RecordRef {
             Content::Break(broken) => (broken.id, RecordKind::Break),
             Content::Resolution(it) => (it.id, RecordKind::Resolution { break_id: it.break_id }),
             Content::Trader(trader) => (trader.id, RecordKind::Trader),
+            Content::Archive(archive) => (archive.id, RecordKind::Archive),
         };
         Self { number: record.number, id, kind }
     }
@@ -172,6 +185,7 @@ impl fmt::Display for RecordRef {
                 write!(f, "resolution {id} of break {break_id} (number {number})")
             }
             RecordKind::Trader => write!(f, "trader {id} (number {number})"),
+            RecordKind::Archive => write!(f, "archive {id} (number {number})"),
         }
     }
 }
@@ -208,6 +222,10 @@ impl fmt::Display for Finding {
             Self::MissingSeals(first, last) => write!(f, "seals {first} to {last}: missing"),
             Self::Seal(id, flaw) => write!(f, "seal {id}: {flaw}"),
             Self::CheckpointFile(defect) => defect.fmt(f),
+            Self::Archive(id, why) => write!(f, "archive {id}: {why}"),
+            Self::ArchiveFile { path, why } => {
+                write!(f, "archive file {}: {why}", path.display())
+            }
             Self::UnattestedOrder(id) => {
                 write!(f, "order {id}: added; no entry of the log submits it")
             }

@@ -2,6 +2,7 @@
 //! the checkpoint file, of its rows against the records, and of what the database derives.
 
 mod accounts;
+mod archives;
 mod compare;
 mod finding;
 
@@ -15,6 +16,7 @@ use diesel::result::Error as DieselError;
 pub use self::finding::{Finding, RecordKind, RecordRef, SealFlaw};
 
 use self::compare::{Comparison, LostLeaf};
+use super::archive::{Archive, ArchiveFile};
 use super::checkpoint_file::CheckpointFile;
 use super::key::PublicKey;
 use super::note::VerifierKey;
@@ -51,6 +53,10 @@ pub struct VerifyOptions {
     /// Where to start to read records; at the first seal if `None`. The tree of hashes, the accounts and the derived
     /// columns are always verified in whole.
     pub from: Option<VerifyFrom>,
+    /// Files of archives. If there is one, every archive must have its file among them, and each file is verified.
+    ///
+    /// Without them, records that were removed count as archived, on the word of the superuser who removed them.
+    pub archive_files: Vec<ArchiveFile>,
     /// How old a record may become before it is sealed. An older one is a [finding](Finding::Overdue).
     pub max_unsealed_age: Option<Duration>,
 }
@@ -69,6 +75,8 @@ pub enum VerifyFrom {
 pub enum VerifyEvent {
     /// The verification starts; the seals cover this many records.
     Started(u64),
+    /// Records left the database for an archive.
+    Archived(Archive),
     /// This many more records were read.
     Checked(u64),
     /// The store or a seal differs from what was sealed, or from what the database should have derived.
@@ -81,10 +89,12 @@ pub enum VerifyEvent {
 pub struct Verified {
     /// Seals in the database.
     pub seals: u64,
-    /// Sealed records that were read.
+    /// Sealed records that were read; those that left for an archive are not among them.
     pub records: u64,
     /// Orders that were derived again.
     pub orders: u64,
+    /// Sealed records that are not in the database, because they left it for an archive.
+    pub archived: u64,
     /// Records that no seal covers yet.
     pub unsealed: u64,
     /// The least and the greatest number of them.
@@ -109,6 +119,7 @@ impl<R: Audits> Seals<'_, R> {
     /// - Each order and each fill is attested by an entry. Each entry, break, resolution and trader is covered by a
     ///   seal, or is newer than the last one.
     /// - What the database derives is what entries and fills give.
+    /// - What left the database is what its archives state, and in their files if these are given.
     ///
     /// Memory does not grow with the store.
     ///
@@ -132,10 +143,12 @@ impl<R: Audits> Seals<'_, R> {
         let mut verification = Verification::new(options, tables, on_event);
         verification.verify_schema(self)?;
         verification.start(self)?;
+        verification.read_archives(self)?;
         verification.verify_checkpoint_file();
         verification.verify_seals(self)?;
         verification.verify_uncovered(self)?;
         verification.report_mismatches();
+        verification.verify_archives(self)?;
         verification.verify_accounts(self)?;
         verification.verify_derived(self)?;
         Ok(verification.verified)
@@ -164,6 +177,9 @@ struct Verification<'o, T> {
     is_coverage_known: bool,
     /// Sealed leaves that were not found under their number.
     lost: Vec<LostLeaf>,
+    archives: Vec<Archive>,
+    /// The numbers of the records that left for one of them.
+    archived: SequenceSet,
     /// Records whose leaf differs from the sealed one.
     mismatches: Vec<Record>,
 }
@@ -183,6 +199,8 @@ impl<'o, T: FnMut(VerifyEvent)> Verification<'o, T> {
             settled: 0,
             is_coverage_known: true,
             lost: Vec::new(),
+            archives: Vec::new(),
+            archived: SequenceSet::default(),
             mismatches: Vec::new(),
         }
     }
@@ -388,10 +406,11 @@ impl<'o, T: FnMut(VerifyEvent)> Verification<'o, T> {
         let numbers: Vec<i64> = stored.seal.covered.iter().collect();
         for (numbers, sealed) in numbers.chunks(PAGE).zip(stored.leaves.chunks(PAGE)) {
             let (records, unreadable) = self.tables.load(seals.conn, numbers)?;
-            comparison.compare_page(numbers, sealed, records, unreadable);
-            self.verified.records += numbers.len() as u64;
+            comparison.compare_page(numbers, sealed, &self.archived, records, unreadable);
             (self.on_event)(VerifyEvent::Checked(numbers.len() as u64));
         }
+        self.verified.archived += comparison.archived;
+        self.verified.records += numbers.len() as u64 - comparison.archived;
         Ok(comparison)
     }
 

@@ -256,9 +256,11 @@ fn named(found: &[Finding]) -> Vec<Named> {
                 Some(Named::Unattested(*id))
             }
             Finding::Derived(_) | Finding::NotRebuilt { .. } => None,
-            Finding::Schema(_) | Finding::CheckpointFile(_) | Finding::Overdue { .. } => {
-                panic!("{finding}")
-            }
+            Finding::Schema(_)
+            | Finding::CheckpointFile(_)
+            | Finding::Overdue { .. }
+            | Finding::Archive(..)
+            | Finding::ArchiveFile { .. } => panic!("{finding}"),
         })
         .collect();
     named.sort();

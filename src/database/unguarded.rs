@@ -1,0 +1,83 @@
+//! Changes past the guards, by a superuser, in one transaction that puts the guards back before it ends.
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+
+use crate::database::catalog;
+use crate::database::harden::{self, Hardening};
+use crate::database::migrations;
+use crate::database::postgres::{
+    current_setting, pg_class, pg_trigger, pin_schema, quote_ident, to_regclass,
+};
+use crate::error::Error;
+
+/// Runs `work` in one transaction with the triggers of these tables off. Writers wait until it ends; readers do not.
+///
+/// Every trigger is enabled again as it was, and a hardened schema is hardened again, before the transaction commits; if
+/// it does not, none of it has happened.
+///
+/// # Errors
+///
+/// - [`Error::is_permission_denied`] unless the login is a superuser; `superuser_needed` is its text.
+/// - [`Error::is_unproven`]: the schema is not the one that this build expects, so its tables may not be what they seem
+///   to be.
+/// - Those of `work`, of [`migrations::require`] and of the connection.
+pub(crate) fn run<T>(
+    conn: &mut PgConnection,
+    tables: &[&str],
+    superuser_needed: &'static str,
+    work: impl FnOnce(&mut PgConnection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    migrations::require(conn)?;
+    conn.transaction(|conn| {
+        let is_superuser: String =
+            diesel::select(current_setting("is_superuser")).get_result(conn)?;
+        if is_superuser != "on" {
+            return Err(Error::superuser_needed(superuser_needed));
+        }
+        pin_schema(conn)?;
+        if let Some(difference) = catalog::differences(conn)?.first() {
+            return Err(Error::unproven(format!(
+                "the schema is not the one that this build expects, so nothing was changed; see blotter schema check: \
+                 {difference}"
+            )));
+        }
+        let is_hardened = harden::state(conn)? != Hardening::Off;
+        if is_hardened {
+            harden::lift(conn)?;
+        }
+        let enable = enabling(conn, tables)?;
+        for table in tables {
+            conn.batch_execute(&format!("ALTER TABLE {table} DISABLE TRIGGER USER"))?;
+        }
+        let done = work(conn)?;
+        conn.batch_execute(&enable)?;
+        if is_hardened {
+            harden::install(conn)?;
+        }
+        Ok(done)
+    })
+}
+
+/// Returns the statements that enable the triggers of these tables as they are enabled now.
+fn enabling(conn: &mut PgConnection, tables: &[&str]) -> QueryResult<String> {
+    let mut script = String::new();
+    for table in tables {
+        let triggers: Vec<(String, String)> = pg_trigger::table
+            .inner_join(pg_class::table.on(pg_class::oid.eq(pg_trigger::tgrelid)))
+            .filter(pg_class::oid.nullable().eq(to_regclass(*table)))
+            .filter(pg_trigger::tgisinternal.eq(false))
+            .select((quote_ident(pg_trigger::tgname), pg_trigger::tgenabled))
+            .load(conn)?;
+        for (trigger, enabled) in triggers {
+            let mode = match enabled.as_str() {
+                "A" => "ENABLE ALWAYS",
+                "R" => "ENABLE REPLICA",
+                "O" => "ENABLE",
+                _ => continue,
+            };
+            script += &format!("ALTER TABLE {table} {mode} TRIGGER {trigger};\n");
+        }
+    }
+    Ok(script)
+}
