@@ -101,7 +101,7 @@
 //! | | [`append`](ExecutionLogs::append), [`append_batch`](ExecutionLogs::append_batch) | engine | |
 //!
 //! With the feature `audit` there is one more, `Tx::seals`: the auditor seals the log, and the auditor and
-//! compliance verify it.
+//! compliance verify it and archive what is old.
 //!
 //! `transaction` runs its closure again after a deadlock or a serialization failure, up to five times in all,
 //! so the closure must be safe to repeat. To keep a refused write from aborting the transaction, wrap it in
@@ -129,7 +129,7 @@
 //!
 //! None is on by default.
 //!
-//! - `audit`: signed seals of the log, their verification, and inclusion proofs.
+//! - `audit`: signed seals of the log, their verification, inclusion proofs, and archives of old records.
 //! - `embedded`: a private PostgreSQL server, for tests and demos (Unix).
 //! - `ingest`: readers for FIX, NDJSON, CSV and Alpaca's JSON, the writer that applies execution reports, and
 //!   the export.

@@ -76,7 +76,7 @@ enum Command {
     /// Run a command with DATABASE_URL set to a private, empty PostgreSQL
     ///
     /// The server is started for the command and removed when the command ends. The login owns the
-    /// database.
+    /// database; SUPERUSER_URL is that of a superuser.
     #[command(after_long_help = "\
 Exit status:
   that of the command; 128 plus the number of the signal that ended it
@@ -292,11 +292,15 @@ Example:
     RemoveArchived(remove_archived::RemoveArchived),
     /// Bring back to a database what an archive file holds
     ///
-    /// In the database that the records left, or in any other one with this schema, such as that of `blotter
-    /// sandbox`. Records that are there already are left as they are. Needs a superuser.
+    /// In the database that the records left, or in any other one with this schema, to read them there: an empty one, such
+    /// as that of `blotter sandbox`, or one with records of the same log. Records that are there already are left as they
+    /// are. Needs a superuser.
     #[command(after_long_help = "\
-Example:
-  blotter restore-archive blotter-2020.archive --public-key KEY")]
+Examples:
+  blotter restore-archive blotter-2020.archive --public-key KEY
+  blotter sandbox -- sh -c 'blotter migrate run && export DATABASE_URL=$SUPERUSER_URL &&
+    blotter restore-archive blotter-2020.archive --public-key KEY &&
+    blotter report --from 2020-03-02 --until 2020-03-03 --format csv -o day.csv'")]
     RestoreArchive(restore_archive::RestoreArchive),
 }
 

@@ -90,6 +90,9 @@ fn summary(out: &mut Output, path: &Path, manifest: &Manifest<'_>) -> Result<(),
             "not in the rows: {breaks} without an order; see `blotter breaks list --all`"
         )?;
     }
+    for archive in &contents.archives {
+        writeln!(out, "records of this range may have left the database: {archive}")?;
+    }
     for file in &manifest.files {
         writeln!(out, "{}  {}", file.sha256, file.name)?;
     }

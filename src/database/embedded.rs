@@ -200,12 +200,12 @@ impl Server {
         connect(&self.url)
     }
 
-    /// Makes a command that runs on this database: sets DATABASE_URL to its URL, and removes the PG*
-    /// variables, which are for other servers.
+    /// Makes a command that runs on this database: sets DATABASE_URL to the URL of the login that owns it and
+    /// SUPERUSER_URL to that of the superuser, and removes the PG* variables, which are for other servers.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         remove_pg_variables(&mut command);
-        command.env("DATABASE_URL", &self.url);
+        command.env("DATABASE_URL", &self.url).env("SUPERUSER_URL", self.admin_url());
         command
     }
 

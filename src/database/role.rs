@@ -8,7 +8,7 @@
 //! | [`Trader`] | its own rows | submits its own orders and cancels them |
 //! | [`Engine`] | all rows | traders, orders, fills, busts, corrections, breaks, actions |
 //! | [`Compliance`] | all rows | nothing |
-//! | [`Auditor`] | orders, fills, log, breaks, resolutions and seals of all traders | seals of the log |
+//! | [`Auditor`] | orders, fills, log, breaks, resolutions, seals and archives of all traders | seals of the log |
 //! | [`Reader`] | what the role that it was made from sees | nothing (it has no methods that write) |
 
 use uuid::Uuid;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::row::ReportRow;
 use super::scope::Scope;
-use crate::audit::Seal;
+use crate::audit::{Archive, Seal};
 use crate::database::role::Compliance;
 use crate::database::transaction::Tx;
 use crate::error::Error;
@@ -33,6 +33,9 @@ pub struct Contents {
     /// Number of breaks recorded in the same range that name no known order: they belong to no order's log, so
     /// they have no row. 0 if the filter selects a trader, order, symbol or status.
     pub breaks_without_order: u64,
+    /// What has left the database of the records that were written at the beginning of the range or later, and so may
+    /// be missing from the rows.
+    pub archives: Vec<Archive>,
     /// Which of the rows are sealed.
     pub sealed: SealCoverage,
 }
@@ -109,6 +112,7 @@ impl RowCounter {
             orders: scope.orders,
             outcomes: scope.outcomes.clone(),
             breaks_without_order: scope.breaks_without_order,
+            archives: scope.archives.clone(),
             sealed,
         })
     }

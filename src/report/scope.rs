@@ -8,10 +8,11 @@ use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
 use diesel::sql_types::Timestamptz;
 
+use crate::audit::Archive;
 use crate::database::role::Compliance;
 use crate::database::transaction::Tx;
 use crate::execution_logs::matching;
-use crate::schema::{breaks, execution_logs, fills, orders};
+use crate::schema::{archives, breaks, execution_logs, fills, orders};
 use crate::types::enums::OrderStatus;
 use crate::types::filter::Filter;
 
@@ -27,6 +28,7 @@ pub(super) struct Scope {
     /// Venue times of the first and the last fill.
     pub fill_times: Option<(DateTime<Utc>, DateTime<Utc>)>,
     pub breaks_without_order: u64,
+    pub archives: Vec<Archive>,
 }
 
 impl Scope {
@@ -53,6 +55,7 @@ impl Scope {
             outcomes: BTreeMap::new(),
             fill_times: first_fill.zip(last_fill),
             breaks_without_order: breaks_without_order(conn, filter)?,
+            archives: archives(conn, filter)?,
         };
         // Diesel's boxed queries do not support DISTINCT ON, so the filter goes into a subquery.
         let selected = matching(filter, role).select(execution_logs::id);
@@ -96,4 +99,13 @@ fn breaks_without_order(conn: &mut PgConnection, filter: &Filter<'_>) -> QueryRe
     }
     let count: i64 = query.count().get_result(conn)?;
     Ok(count.unsigned_abs())
+}
+
+/// Returns the archives whose records may have been in the range.
+fn archives(conn: &mut PgConnection, filter: &Filter<'_>) -> QueryResult<Vec<Archive>> {
+    let mut query = Archive::query().order(archives::sequence).into_boxed();
+    if let Some(from) = filter.from {
+        query = query.filter(archives::before.gt(from));
+    }
+    query.load(conn)
 }

@@ -451,6 +451,17 @@ fn what_has_ended_is_archived_removed_verified_and_restored() {
     assert!(restored.starts_with(&format!("restored: {holds}")), "{restored}");
     let verified = desk.run(&with_file, "blotter_auditor", 0);
     assert!(verified.contains("3 seals, 8 records, 2 orders: no findings"), "{verified}");
+    // Read in another database.
+    let script = "blotter=$0; set -e; \
+                  $blotter migrate run >&2; export DATABASE_URL=$SUPERUSER_URL; \
+                  $blotter restore-archive old.archive --public-key $1 >&2; \
+                  $blotter report --from 2000-01-01 --until 2999-01-01 --format csv -o day.csv; $blotter rebuild --check";
+    let mut sandbox = desk.command("sandbox --", "blotter_trader");
+    let shell = ["/bin/sh", "-c", script, env!("CARGO_BIN_EXE_blotter"), &key];
+    text(sandbox.args(shell).output().unwrap(), 0);
+    let day = fs::read_to_string(desk.path("day.csv")).unwrap();
+    assert_eq!(day.lines().count(), 3, "{day}");
+    assert!(day.contains(&order.id.to_string()) && day.contains(",Bob,"), "{day}");
     // The file of another archive, or a damaged one.
     fs::write(desk.path("old.archive"), "{}\n").unwrap();
     let found = desk.run(&with_file, "blotter_auditor", 1);

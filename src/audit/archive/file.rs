@@ -68,7 +68,8 @@ impl ArchiveFile {
     }
 
     /// Verifies that every record in the file is one of the tree, as it was sealed, and that one of these keys signed
-    /// the head of the tree. It needs no database. Memory does not grow with the file.
+    /// the head of the tree. It needs no database. Memory does not grow with the
+    /// file, but for the ranges of its numbers.
     ///
     /// It does not show that the file has every record of an order; [`remove_archived`](super::remove_archived) checks
     /// that before it removes one.
@@ -175,6 +176,12 @@ impl ArchivedRecord {
         self.rows.contains_key("archive")
     }
 
+    /// Returns when it was written, by the database's clock.
+    fn created_at(&self) -> Option<DateTime<Utc>> {
+        let row = ["entry", "break", "resolution"].iter().find_map(|name| self.rows.get(*name))?;
+        row.get("created_at")?.as_str()?.parse().ok()
+    }
+
     /// Returns whether it attests the terms of an order.
     fn has_terms(&self) -> bool {
         self.rows.get("terms").is_some_and(|terms| !terms.is_null())
@@ -203,8 +210,8 @@ pub(super) struct ArchiveReader {
 }
 
 impl ArchiveReader {
-    /// Returns the time before which every record but the traders was written.
-    pub fn before(&self) -> DateTime<Utc> {
+    /// Returns the time before which every record but the traders must have been written.
+    fn before(&self) -> DateTime<Utc> {
         self.header.as_ref().map(|header| header.before).unwrap_or_default()
     }
 
@@ -217,12 +224,15 @@ impl ArchiveReader {
                 let record = ArchivedRecord::parse(line)
                     .filter(|record| !record.is_archive())
                     .ok_or_else(|| self.unproven("it is not a record"))?;
-                match record.is_trader() {
-                    true => self.counts.traders += 1,
-                    false => {
-                        self.counts.records += 1;
-                        self.covered.insert(record.number);
-                    }
+                if record.is_trader() {
+                    self.counts.traders += 1;
+                } else if record.created_at().is_none_or(|written| written >= self.before()) {
+                    let why =
+                        "the record was not written before the time that the first line states";
+                    return Err(self.unproven(why));
+                } else {
+                    self.counts.records += 1;
+                    self.covered.insert(record.number);
                 }
                 self.counts.orders += u64::from(record.has_terms());
                 return Ok(Some(record));

@@ -54,7 +54,8 @@ const CREATE: &str = "CREATE TEMP TABLE restored_orders (id uuid PRIMARY KEY) ON
 ///
 /// - [`Error::is_permission_denied`] unless the login is a superuser.
 /// - [`Error::is_unproven`]: the file does not lead to a head that one of these keys signed, the database has another
-///   record with the same number or id, or its schema is not the one that this build expects. Nothing has changed then.
+///   record with the same number, or its schema is not the one that this build expects. Nothing has changed then.
+/// - [`Error::is_duplicate`]: the database has a row with the same id, of another record.
 /// - [`Error::is_file`] and those of the connection.
 pub fn restore_archive(
     conn: &mut PgConnection,

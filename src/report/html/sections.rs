@@ -225,7 +225,7 @@ fn break_item(BreakHistory { reported, resolution }: &BreakHistory) -> Markup {
 }
 
 pub(super) fn evidence(contents: &Contents) -> Markup {
-    let Contents { rows, sealed, breaks_without_order, .. } = contents;
+    let Contents { rows, sealed, breaks_without_order, archives, .. } = contents;
     let numbers = contents.first_sequence.zip(contents.last_sequence);
     html! {
         section #evidence {
@@ -265,6 +265,9 @@ pub(super) fn evidence(contents: &Contents) -> Markup {
                         "Breaks without an order: " (grouped(*breaks_without_order)) ". "
                         "They belong to no order's log, so this report has no row for them."
                     }
+                }
+                @for archive in archives {
+                    p.bad { "Records of this range may have left the database: " (archive) "." }
                 }
             }
         }
