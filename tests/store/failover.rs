@@ -1,5 +1,5 @@
 //! Failover: a primary is killed under load and its standby promoted. Acknowledged writes are there,
-//! every order rebuilds, and the seals verify.
+//! every order rebuilds, and the seals verify, also while the standby still follows.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -178,6 +178,12 @@ fn what_was_acknowledged_before_the_primary_was_killed_is_on_the_standby_in_its_
             assert!(lost.is_connection(), "{lost}");
         }
     });
+    // While it still follows, a standby can be verified.
+    let options = VerifyOptions { public_keys: vec![key.public()], ..VerifyOptions::default() };
+    let follower = Blotter::connect(&standby.url(&urls[2])).unwrap().auditor();
+    let verified = follower.snapshot(|tx| tx.seals().verify(&options, |_| ())).unwrap();
+    assert_eq!((verified.seals, verified.findings), (1, 0));
+    drop(follower);
     standby.control(&["promote"]);
 
     let [desk, engine, auditor, compliance] =
@@ -210,7 +216,6 @@ fn what_was_acknowledged_before_the_primary_was_killed_is_on_the_standby_in_its_
 
     // The seals verify on the standby, and later entries are sealed there.
     while seal(&auditor.auditor(), &key).is_some() {}
-    let options = VerifyOptions { public_keys: vec![key.public()], ..VerifyOptions::default() };
     let verified = auditor.auditor().snapshot(|tx| tx.seals().verify(&options, |_| ())).unwrap();
     assert_eq!((verified.findings, verified.unsealed), (0, 0));
     assert!(verified.seals > 1);
