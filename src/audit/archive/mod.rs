@@ -13,6 +13,7 @@ mod restore;
 mod select;
 mod write;
 
+use std::collections::HashMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -79,23 +80,26 @@ fn stored(
     page: &[ArchivedRecord],
 ) -> Result<Vec<Record>, Error> {
     let numbers: Vec<i64> = page.iter().map(|record| record.number).collect();
-    let (mut records, _) = tables.load(conn, &numbers)?;
-    let has_same_line = |record: &Record, archived: &ArchivedRecord| {
-        let line = Scheme::find(archived.scheme).map(|scheme| scheme.line(record));
-        line.as_deref() == Some(&archived.line)
-    };
-    let mut ordered = Vec::with_capacity(page.len());
-    for archived in page {
-        let mut of_number = records.extract_if(.., |record| record.number == archived.number);
-        match (of_number.next(), of_number.next()) {
-            (Some(record), None) if has_same_line(&record, archived) => ordered.push(record),
-            _ => {
-                return Err(Error::unproven(format!(
-                    "the database does not have the record with the number {} as the file has it, so nothing was changed",
-                    archived.number
-                )));
-            }
-        }
+    let (records, _) = tables.load(conn, &numbers)?;
+    let mut by_number: HashMap<i64, Vec<Record>> = HashMap::new();
+    for record in records {
+        by_number.entry(record.number).or_default().push(record);
     }
-    Ok(ordered)
+    let as_in_file = |archived: &ArchivedRecord| {
+        let mut records = by_number.remove(&archived.number).unwrap_or_default();
+        // Several records have one number only if a superuser wrote it.
+        let record = records.pop().filter(|_| records.is_empty())?;
+        (Scheme::find(archived.scheme)?.line(&record) == archived.line).then_some(record)
+    };
+    let found: Result<Vec<Record>, i64> = page
+        .iter()
+        .map(as_in_file)
+        .zip(&numbers)
+        .map(|(record, number)| record.ok_or(*number))
+        .collect();
+    found.map_err(|number| {
+        Error::unproven(format!(
+            "the database does not have the record with the number {number} as the file has it, so nothing was changed"
+        ))
+    })
 }

@@ -1,5 +1,7 @@
 //! Restoring of the records that an archive file holds.
 
+use std::collections::HashSet;
+
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -29,6 +31,9 @@ const ROWS: [(&str, &str); 6] = [
 
 /// Rows that are the record themselves, and so have its number.
 const NUMBERED: [&str; 4] = ["trader", "break", "entry", "resolution"];
+
+/// A row with the columns of its table.
+type Row = Map<String, Value>;
 
 const SUPERUSER_NEEDED: &str = "to restore archived records needs a superuser, because nobody else can pass the guards; connect as one";
 
@@ -62,7 +67,11 @@ pub fn restore_archive(
     file: &ArchiveFile,
     keys: &[PublicKey],
 ) -> Result<ArchiveContents, Error> {
-    unguarded::run(conn, &ROWS.map(|(_, table)| table), SUPERUSER_NEEDED, |conn| {
+    let has_traders = Tables::find(conn)?.has_traders;
+    // A table of traders that the application brought has no records, and keeps its triggers.
+    let tables = ROWS.iter().map(|(_, table)| *table);
+    let tables: Vec<_> = tables.filter(|table| has_traders || *table != "traders").collect();
+    unguarded::run(conn, &tables, SUPERUSER_NEEDED, |conn| {
         conn.batch_execute(CREATE)?;
         let mut reader = file.open()?;
         let tables = Tables::find(conn)?;
@@ -86,16 +95,18 @@ fn restore_page(
 ) -> Result<(), Error> {
     let numbers: Vec<i64> = page.iter().map(|record| record.number).collect();
     let (present, _) = tables.load(conn, &numbers)?;
-    let is_absent =
-        |record: &&ArchivedRecord| present.iter().all(|present| present.number != record.number);
-    let absent: Vec<&ArchivedRecord> = page.iter().filter(is_absent).collect();
+    let present: HashSet<i64> = present.iter().map(|record| record.number).collect();
+    let absent: Vec<&ArchivedRecord> =
+        page.iter().filter(|record| !present.contains(&record.number)).collect();
     for (name, table) in ROWS {
-        // A table of traders that the application brought has no records.
         if name == "trader" && !tables.has_traders {
             continue;
         }
-        let rows: Vec<Value> = absent.iter().filter_map(|record| row(record, name)).collect();
-        insert(conn, table, rows)?;
+        let rows: Vec<Row> = absent.iter().filter_map(|record| row(record, name)).collect();
+        // Rows of another scheme may have other columns.
+        for alike in rows.chunk_by(|one, next| one.keys().eq(next.keys())) {
+            insert(conn, table, alike)?;
+        }
     }
     let ids = absent
         .iter()
@@ -106,42 +117,44 @@ fn restore_page(
 }
 
 /// Returns this row of a record with the columns of its table.
-fn row(record: &ArchivedRecord, name: &str) -> Option<Value> {
-    let mut row: Map<String, Value> = record.rows.get(name)?.as_object()?.clone();
+fn row(record: &ArchivedRecord, name: &str) -> Option<Row> {
+    let mut row = record.rows.get(name)?.as_object()?.clone();
     if NUMBERED.contains(&name) {
         row.insert("sequence".to_owned(), record.number.into());
     }
-    Some(Value::Object(row))
+    Some(row)
 }
 
-/// Inserts rows of one table. PostgreSQL reads the values; the columns that the rows do not have get their defaults.
-fn insert(conn: &mut PgConnection, table: &str, rows: Vec<Value>) -> Result<(), Error> {
-    let Some(Value::Object(first)) = rows.first() else { return Ok(()) };
-    let is_name =
-        |name: &&String| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    let columns: Vec<String> =
-        first.keys().filter(is_name).map(|name| format!("\"{name}\"")).collect();
+/// Inserts rows of one table that have the same columns. PostgreSQL reads the values; the other columns get their
+/// defaults.
+fn insert(conn: &mut PgConnection, table: &str, rows: &[Row]) -> Result<(), Error> {
+    let names = rows.first().into_iter().flat_map(Row::keys);
+    // What is left out for its name is missed when the rows are compared.
+    let is_name = |name: &&String| {
+        name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    };
+    let columns: Vec<String> = names.filter(is_name).map(|name| format!("\"{name}\"")).collect();
     let columns = columns.join(", ");
     diesel::sql_query(format!(
         "INSERT INTO {table} ({columns}) SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, $1::jsonb)"
     ))
-    .bind::<Text, _>(Value::Array(rows).to_string())
+    .bind::<Text, _>(Value::from_iter(rows.iter().cloned()).to_string())
     .execute(conn)?;
     Ok(())
 }
 
 /// Derives the restored orders again.
 fn derive(conn: &mut PgConnection) -> Result<(), Error> {
-    let mut after = Uuid::nil();
+    let mut after: Option<Uuid> = None;
     loop {
-        let ids: Vec<Uuid> = restored_orders::table
-            .filter(restored_orders::id.gt(after))
-            .select(restored_orders::id)
-            .order(restored_orders::id)
-            .limit(PAGE as i64)
-            .load(conn)?;
+        let mut query = restored_orders::table.into_boxed();
+        if let Some(after) = after {
+            query = query.filter(restored_orders::id.gt(after));
+        }
+        let page = query.order(restored_orders::id).limit(PAGE as i64);
+        let ids: Vec<Uuid> = page.select(restored_orders::id).load(conn)?;
         let Some(last) = ids.last() else { return Ok(()) };
-        after = *last;
+        after = Some(*last);
         Orders { conn, role: Auditor }.store_derived(&ids)?;
     }
 }

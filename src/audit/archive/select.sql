@@ -1,4 +1,4 @@
--- The numbers of the records that may leave the database, in ascending order.
+-- The numbers of the records that may leave the database.
 --
 -- $1: the records must have been written before this time. $2: the numbers that seals cover.
 --
@@ -41,10 +41,3 @@ UNION ALL
 SELECT sequence FROM leaving_breaks
 UNION ALL
 SELECT sequence FROM break_resolutions WHERE break_id IN (SELECT id FROM leaving_breaks)
-UNION ALL
--- A table of traders that the application brought has no numbers.
-SELECT (to_jsonb(traders) ->> 'sequence')::bigint FROM traders
-WHERE (to_jsonb(traders) ->> 'sequence')::bigint <@ $2 AND (
-    id IN (SELECT trader_id FROM leaving_orders) OR id IN (SELECT trader_id FROM leaving_breaks)
-)
-ORDER BY number

@@ -51,7 +51,8 @@ impl<R: Audits> Seals<'_, R> {
         let last = self.last()?.ok_or_else(|| Error::not_found("seal", "with a number"))?;
         self.stored_and_verified(last.id, keys)?;
         let sealed = self.all_covered()?;
-        let leaving = select::leaving(self.conn, before, &sealed)?;
+        let tables = Tables::find(self.conn)?;
+        let leaving = select::leaving(self.conn, tables, before, &sealed)?;
         if leaving.bounds().is_none() {
             return Ok(None);
         }
@@ -62,7 +63,7 @@ impl<R: Audits> Seals<'_, R> {
             if let Some(flaw) = seal.flaw(previous.as_ref(), &[seal.seal.public_key]) {
                 return Err(seal.seal.refused(&flaw));
             }
-            self.write_seal(&mut writer, &seal, &leaving)?;
+            self.write_seal(&mut writer, tables, &seal, &leaving)?;
             previous = Some(seal);
         }
         let complete = writer.complete()?;
@@ -84,10 +85,10 @@ impl<R: Audits> Seals<'_, R> {
     fn write_seal(
         &mut self,
         writer: &mut ArchiveWriter,
+        tables: Tables,
         stored: &StoredSeal,
         leaving: &SequenceSet,
     ) -> Result<(), Error> {
-        let tables = Tables::find(self.conn)?;
         let scheme = Scheme::find(stored.seal.scheme)
             .ok_or_else(|| stored.seal.refused("has an unknown scheme"))?;
         let numbers: Vec<i64> = stored.seal.covered.iter().collect();

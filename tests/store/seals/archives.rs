@@ -632,3 +632,50 @@ fn a_changed_archive_and_one_that_hides_a_removal_are_found() {
     assert!(found.iter().any(is_of_file), "{found:?}");
     assert_eq!(of_archives(&found), 1);
 }
+
+#[test]
+fn traders_of_the_applications_own_table_are_in_no_archive_and_keep_their_triggers() {
+    let with_traders = || {
+        let db = Database::empty();
+        let own = "CREATE TABLE traders (id uuid PRIMARY KEY, nickname text);
+            CREATE TABLE noted (id uuid);
+            CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+                'BEGIN INSERT INTO noted VALUES (NEW.id); RETURN NEW; END';
+            CREATE TRIGGER note AFTER INSERT ON traders FOR EACH ROW EXECUTE FUNCTION note()";
+        db.owner().batch_execute(own).unwrap();
+        tradeblotter::migrations::run(&mut db.owner()).unwrap();
+        db.owner()
+            .batch_execute(&format!("INSERT INTO traders VALUES ('{}', 'A')", Uuid::from_u128(7)))
+            .unwrap();
+        db
+    };
+    // Makes the logins, which belong to the server.
+    drop(Database::migrated());
+    let (db, directory) = (with_traders(), tempfile::TempDir::new().unwrap());
+    let (engine, auditor) = (db.blotter().engine(), db.blotter().auditor());
+    let new = NewOrder::market(Uuid::from_u128(7), Side::Buy, "AAPL", 7);
+    let order = engine.transaction(|tx| tx.orders().submit(&new)).unwrap();
+    let cancelled = NewExecutionLog::new(order.id, NewAction::Cancelled);
+    engine.transaction(|tx| tx.execution_logs().append(&cancelled)).unwrap();
+    let key = SealKey::generate().unwrap();
+    super::seal(&auditor, &key).unwrap();
+    let file = ArchiveFile::new(directory.path().join("archive"));
+    let keys = [key.public()];
+    let archived =
+        auditor.snapshot(|tx| tx.seals().archive(Utc::now(), file.path(), &keys)).unwrap().unwrap();
+    assert_eq!((archived.records, archived.orders, archived.traders), (2, 1, 0));
+    let tables = ["traders", "orders", "execution_logs"];
+    let before = rows(&db, &tables);
+    remove_archived(&mut db.admin(), &file, &keys).unwrap();
+    assert_eq!(rows(&db, &tables).len(), 1);
+    restore_archive(&mut db.admin(), &file, &keys).unwrap();
+    assert_eq!(rows(&db, &tables), before);
+    // In another database, the application registers its traders, and its trigger fires as before.
+    let other = with_traders();
+    restore_archive(&mut other.admin(), &file, &keys).unwrap();
+    assert_eq!(rows(&other, &tables), before);
+    for db in [&db, &other] {
+        db.owner().batch_execute("INSERT INTO traders VALUES (gen_random_uuid(), 'B')").unwrap();
+        assert_eq!(texts(&mut db.owner(), "SELECT count(*)::text AS text FROM noted"), ["2"]);
+    }
+}
