@@ -77,12 +77,14 @@ impl Verify {
             archive_files: self.archive_files.iter().map(ArchiveFile::new).collect(),
         };
         let progress = progress::bar("records");
+        let mut archives = 0;
         let verified = session.snapshot(|tx| {
             tx.seals().verify(&options, |event| match event {
                 VerifyEvent::Started(records) => progress.set_length(records),
                 VerifyEvent::Checked(records) => progress.inc(records),
                 // A closed output must not change the exit code.
                 VerifyEvent::Archived(archive) => progress.suspend(|| {
+                    archives += 1;
                     let _ = writeln!(out, "{archive}");
                 }),
                 VerifyEvent::Found(finding) => progress.suspend(|| {
@@ -97,7 +99,7 @@ impl Verify {
                  file appends it"
             );
         }
-        if verified.archived > 0 && self.archive_files.is_empty() {
+        if archives > 0 && self.archive_files.is_empty() {
             eprintln!(
                 "warning: no --archive-file: that the archived records are in the files which the archives name is \
                  not checked"

@@ -51,7 +51,7 @@ impl VerifyArchive {
 /// Returns what an archive file holds, in one line.
 pub fn describe(contents: &ArchiveContents) -> String {
     format!(
-        "{} of {} from before {}; SHA-256 {}",
+        "{} of {} written before {}; SHA-256 {}",
         counted(contents.records, "record", "records"),
         counted(contents.orders, "order", "orders"),
         contents.before,

@@ -70,6 +70,11 @@ impl SequenceSet {
         tree::digest(&[text.join(",").as_bytes()])
     }
 
+    /// Returns the ranges: the least and the greatest number of each.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = RangeInclusive<i64>> + '_ {
+        self.ranges.iter().cloned()
+    }
+
     pub(super) fn insert(&mut self, sequence: i64) {
         self.ranges.insert(sequence..=sequence);
     }

@@ -12,6 +12,8 @@ use diesel::sql_types::{Array, Text};
 
 use crate::database::harden::{self, Hardening};
 use crate::database::login::ROLES;
+#[cfg(feature = "audit")]
+use crate::database::postgres::obj_description;
 use crate::database::postgres::to_regclass;
 use crate::error::Error;
 use crate::types::price::{LEAST_SCALE, MAX_SCALE};
@@ -269,6 +271,14 @@ pub fn notes(conn: &mut PgConnection) -> Result<Vec<String>, Error> {
 /// Returns the comment by which a table `traders` of this schema is recognised.
 pub(crate) fn expected_comment_on_traders() -> String {
     Facts::parse(EXPECTED).comment_on_traders().cloned().unwrap_or_default()
+}
+
+/// Returns whether the table of traders is the one that the migrations create, whose facts are checked.
+#[cfg(feature = "audit")]
+pub(crate) fn has_own_traders(conn: &mut PgConnection) -> QueryResult<bool> {
+    let comment: Option<String> =
+        diesel::select(obj_description(to_regclass("traders"), "pg_class")).get_result(conn)?;
+    Ok(comment.is_some_and(|comment| comment == expected_comment_on_traders()))
 }
 
 /// Returns the facts of the live database in the format of `catalog.expected`: one fact a line, object,

@@ -16,7 +16,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::database::harden;
 use crate::database::postgres::{
-    __diesel_schema_migrations, pg_advisory_unlock, pg_try_advisory_lock, set_config, to_regclass,
+    __diesel_schema_migrations, pg_advisory_unlock, pg_class, pg_try_advisory_lock, set_config,
+    to_regclass,
 };
 use crate::database::transaction::is_in_transaction;
 use crate::error::Error;
@@ -309,10 +310,19 @@ fn version(migration: &BoxedMigration) -> String {
 
 /// Returns the applied versions, oldest first; none if the database has no table of migrations.
 fn applied(conn: &mut PgConnection) -> Result<Vec<(String, DateTime<Utc>)>, Error> {
-    let migrated: bool =
-        diesel::select(to_regclass("__diesel_schema_migrations").is_not_null()).get_result(conn)?;
-    if !migrated {
-        return Ok(Vec::new());
+    let kind: Option<String> = pg_class::table
+        .filter(pg_class::oid.nullable().eq(to_regclass("__diesel_schema_migrations")))
+        .select(pg_class::relkind)
+        .first(conn)
+        .optional()?;
+    match kind.as_deref() {
+        None => return Ok(Vec::new()),
+        Some("r") => {}
+        // A view of the owner's would run what it likes as whoever reads it.
+        Some(_) => {
+            let why = "__diesel_schema_migrations is not a table; somebody has replaced it";
+            return Err(Error::migration("list", why));
+        }
     }
     let rows: Vec<(String, NaiveDateTime)> =
         __diesel_schema_migrations::table.order(__diesel_schema_migrations::version).load(conn)?;

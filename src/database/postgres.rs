@@ -1,7 +1,6 @@
 //! Functions and catalog tables of PostgreSQL, declared for the query builder. Private: the tables of the
 //! store are in [`schema`](crate::schema).
 
-#[cfg(any(feature = "audit", feature = "ingest"))]
 use diesel::prelude::*;
 #[cfg(feature = "ingest")]
 use diesel::sql_types::{Array, Integer};
@@ -41,6 +40,15 @@ diesel::define_sql_function! {
 diesel::define_sql_function! {
     /// Returns the table of this name on the search path; NULL if there is none.
     fn to_regclass(name: Text) -> Nullable<Oid>;
+}
+
+#[cfg(feature = "audit")]
+diesel::define_sql_function! {
+    /// Returns the comment on an object of a catalog table; NULL if there is none.
+    fn obj_description(
+        object: diesel::sql_types::Nullable<diesel::sql_types::Oid>,
+        catalog: Text,
+    ) -> diesel::sql_types::Nullable<Text>;
 }
 
 diesel::table! {
@@ -106,12 +114,25 @@ diesel::table! {
 #[cfg(feature = "audit")]
 diesel::allow_tables_to_appear_in_same_query!(pg_database, pg_locks, pg_stat_activity);
 
-#[cfg(feature = "audit")]
 diesel::table! {
-    /// The tables.
+    /// The tables, views and sequences.
     pg_class (oid) {
         oid -> Oid,
         relnamespace -> Oid,
+        relname -> Text,
+        relkind -> Text,
+    }
+}
+
+#[cfg(feature = "audit")]
+diesel::table! {
+    /// The constraints.
+    pg_constraint (oid) {
+        oid -> Oid,
+        conname -> Text,
+        contype -> Text,
+        conrelid -> Oid,
+        confrelid -> Oid,
     }
 }
 
@@ -143,7 +164,7 @@ diesel::define_sql_function! {
 }
 
 #[cfg(feature = "audit")]
-diesel::allow_tables_to_appear_in_same_query!(pg_class, pg_namespace, pg_trigger);
+diesel::allow_tables_to_appear_in_same_query!(pg_class, pg_constraint, pg_namespace, pg_trigger);
 
 /// Leaves nothing on the search path, until the end of the transaction, but the schema of the execution log: a table
 /// of the same name in another schema can no longer come before that of the log.

@@ -424,3 +424,21 @@ fn a_hosts_traders_without_a_unique_uuid_id_are_refused_in_clear_words() {
         assert_eq!(objects(conn), before, "{table}");
     }
 }
+
+/// A view runs as whoever reads it, and a superuser reads it before anything else.
+#[test]
+fn a_view_in_place_of_the_table_of_migrations_is_refused_and_not_read() {
+    let db = Database::migrated();
+    let planted = "ALTER TABLE __diesel_schema_migrations RENAME TO moved;
+        CREATE TABLE told (by text);
+        CREATE FUNCTION told() RETURNS boolean LANGUAGE plpgsql AS
+            'BEGIN INSERT INTO told VALUES (current_user); RETURN true; END';
+        CREATE VIEW __diesel_schema_migrations AS SELECT * FROM moved WHERE told()";
+    db.owner().batch_execute(planted).unwrap();
+    let admin = &mut db.admin();
+    let refused = migrations::require(admin).unwrap_err();
+    assert!(refused.is_migration_failure(), "{refused}");
+    assert!(tradeblotter::harden::install(admin).is_err());
+    assert!(migrations::status(admin).is_err());
+    assert!(texts(admin, "SELECT by AS text FROM told").is_empty());
+}

@@ -402,7 +402,7 @@ fn what_has_ended_is_archived_removed_verified_and_restored() {
     append(&desk.blotter, &NewExecutionLog::new(order.id, NewAction::Cancelled)).unwrap();
     desk.seal();
     let written = desk.run(&archive, "blotter_compliance", 0);
-    let holds = "2 records of 1 order from before 2999-01-01 00:00:00 UTC; SHA-256 ";
+    let holds = "2 records of 1 order written before 2999-01-01 00:00:00 UTC; SHA-256 ";
     assert!(written.starts_with(&format!("old.archive: {holds}")), "{written}");
     assert!(desk.run(&archive, "blotter_auditor", 1).contains("nothing is overwritten"));
 
@@ -429,7 +429,7 @@ fn what_has_ended_is_archived_removed_verified_and_restored() {
     assert!(refused.contains("needs a superuser"), "{refused}");
     let removed = as_superuser(&remove, 0);
     assert!(
-        removed.starts_with("archive ") && removed.contains(": 2 records of before "),
+        removed.starts_with("archive ") && removed.contains(": 2 records written before "),
         "{removed}"
     );
     desk.seal();

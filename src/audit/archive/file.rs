@@ -24,8 +24,12 @@ use crate::files::{CompleteFile, NewFile};
 
 const FORMAT: &str = "tradeblotter archive 1";
 
-/// Bytes of a line at most. The longest record is a break with a message of 65,536 characters.
-const MAX_LINE: u64 = 1 << 24;
+/// Bytes of a line at most. The longest record is a break with a message of 65,536 characters, each of which may be
+/// escaped with six.
+const MAX_LINE: u64 = 1 << 20;
+
+/// Bytes of the records that are read at a time, about.
+const MAX_PAGE: usize = 1 << 22;
 
 /// An archive file on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,8 +75,8 @@ impl ArchiveFile {
     /// the head of the tree. It needs no database. Memory does not grow with the
     /// file, but for the ranges of its numbers.
     ///
-    /// It does not show that the file has every record of an order; [`remove_archived`](super::remove_archived) checks
-    /// that before it removes one.
+    /// It does not show that no record was left out; [`remove_archived`](super::remove_archived) checks that before it
+    /// removes one. So compare [`sha256`](ArchiveContents::sha256) with that of the [`Archive`](super::Archive).
     ///
     /// # Errors
     ///
@@ -251,10 +255,12 @@ impl ArchiveReader {
 
     /// Returns the next records, up to [`PAGE`] of them; none after the last one.
     pub fn next_page(&mut self) -> Result<Option<Vec<ArchivedRecord>>, Error> {
-        let mut page = Vec::with_capacity(PAGE);
+        let (mut page, mut bytes) = (Vec::new(), 0);
         while page.len() < PAGE
+            && bytes < MAX_PAGE
             && let Some(record) = self.next_record()?
         {
+            bytes += record.line.len();
             page.push(record);
         }
         Ok((!page.is_empty()).then_some(page))

@@ -65,8 +65,8 @@ impl fmt::Display for Archive {
         let time = |time: &DateTime<Utc>| time.format("%Y-%m-%d %H:%M:%S UTC").to_string();
         write!(
             f,
-            "archive {id} (number {sequence}): {records} records of before {}, removed on {} by {acted_by}; file of \
-             {size} bytes, SHA-256 {sha256}",
+            "archive {id} (number {sequence}): {records} records written before {}, removed on {} by {acted_by}; file \
+             of {size} bytes, SHA-256 {sha256}",
             time(before),
             time(created_at)
         )
@@ -99,7 +99,7 @@ fn stored(
         .collect();
     found.map_err(|number| {
         Error::unproven(format!(
-            "the database does not have the record with the number {number} as the file has it, so nothing was changed"
+            "the database does not have the record with the number {number} as the file has it, so nothing was changed; if prices or symbols were widened in the database that it left, widen them here first (blotter widen)"
         ))
     })
 }

@@ -10,8 +10,12 @@ use super::{Archive, stored};
 use crate::audit::key::PublicKey;
 use crate::audit::record::{Content, Record, Tables};
 use crate::audit::seal::Seal;
+use crate::audit::sealer::PAGE;
+use crate::database::postgres::{pg_class, pg_constraint, to_regclass};
+use crate::database::role::Auditor;
 use crate::database::unguarded;
 use crate::error::Error;
+use crate::orders::Orders;
 use crate::schema::{archives, break_resolutions, breaks, execution_logs, fills, orders};
 
 /// The query of what would be torn apart.
@@ -68,52 +72,67 @@ const ANALYZE: &str = "
 /// Removes the records that an archive file holds, in one transaction, and inserts the [`Archive`] that states what left.
 ///
 /// The file is verified first, and compared with the rows: each must still be what the file has. An order leaves with
-/// its whole chain and all that belongs to it, or nothing is removed. Traders stay. So do the leaves of the removed
+/// its whole chain and all that belongs to it, or nothing is removed. It is derived again, so that it leaves only if its
+/// entries and fills say that it has ended. Traders stay. So do the leaves of the removed
 /// records; a verification reports them as archived.
 ///
-/// Writers wait until it ends; readers and sealers do not. If the process is killed, everything is still in the
+/// Writers wait until it ends; readers do not, nor do sealers, but these settle nothing meanwhile. If the process is killed, everything is still in the
 /// database. A hardened schema is hardened again at the end.
 ///
 /// # Errors
 ///
 /// - [`Error::is_permission_denied`] unless the login is a superuser.
 /// - [`Error::is_unproven`]: the file does not lead to a head that one of these keys signed and the database has; a row
-///   is not what the file has; an order is open or has changed since the file was written; or the schema is not the one
-///   that this build expects. Nothing has changed then.
+///   is not what the file has; an order is open or has changed since the file was written; another table refers to the
+///   rows; or the schema is not the one that this build expects. Nothing has changed then.
+/// - [`Error::is_blocked`]: other transactions have held locks on the tables for a minute.
 /// - [`Error::is_file`] and those of the connection.
 pub fn remove_archived(
     conn: &mut PgConnection,
     file: &ArchiveFile,
     keys: &[PublicKey],
 ) -> Result<Archive, Error> {
-    unguarded::run(conn, &TABLES, SUPERUSER_NEEDED, |conn| {
+    let contents = file.verify(keys)?;
+    unguarded::run(conn, &TABLES, &["archives"], SUPERUSER_NEEDED, |conn| {
+        refuse_foreign_keys(conn)?;
         conn.batch_execute(CREATE)?;
-        let contents = compare(conn, file, keys)?;
+        compare(conn, file, &contents)?;
         conn.batch_execute(ANALYZE)?;
         refuse_remainders(conn)?;
+        refuse_differing_orders(conn)?;
         remove(conn, contents)
     })
+}
+
+/// Refuses to remove rows to which a table of the application refers: its rows would be deleted too, or its triggers run
+/// as a superuser.
+fn refuse_foreign_keys(conn: &mut PgConnection) -> Result<(), Error> {
+    let mut ids: Vec<u32> = Vec::new();
+    for table in TABLES {
+        let id: Option<u32> = diesel::select(to_regclass(table)).get_result(conn)?;
+        ids.extend(id);
+    }
+    let found: Option<(String, String)> = pg_constraint::table
+        .inner_join(pg_class::table.on(pg_class::oid.eq(pg_constraint::conrelid)))
+        .filter(pg_constraint::confrelid.eq_any(&ids))
+        .filter(pg_constraint::conrelid.ne_all(&ids))
+        .select((pg_constraint::conname, pg_class::relname))
+        .first(conn)
+        .optional()?;
+    match found {
+        None => Ok(()),
+        Some((key, table)) => Err(refused(format!(
+            "the foreign key {key} of the table {table} refers to rows that might leave; drop it first"
+        ))),
+    }
 }
 
 /// Compares the file with the rows, and notes what leaves.
 fn compare(
     conn: &mut PgConnection,
     file: &ArchiveFile,
-    keys: &[PublicKey],
-) -> Result<ArchiveContents, Error> {
-    let mut reader = file.open()?;
-    let tables = Tables::find(conn)?;
-    while let Some(page) = reader.next_page()? {
-        let records = stored(conn, tables, &page)?;
-        let leaving: Vec<&Record> = records
-            .iter()
-            .zip(&page)
-            .filter(|(_, archived)| !archived.is_trader())
-            .map(|(record, _)| record)
-            .collect();
-        note(conn, &leaving)?;
-    }
-    let contents = reader.finish(keys)?;
+    contents: &ArchiveContents,
+) -> Result<(), Error> {
     let head = contents.checkpoint.head();
     let seal = Seal::query().find(head.seal).first(conn).optional()?;
     if seal.is_none_or(|seal| seal.head() != *head) {
@@ -122,7 +141,31 @@ fn compare(
             head.seal
         )));
     }
-    Ok(contents)
+    let mut reader = file.open()?;
+    let tables = Tables::find(conn)?;
+    while let Some(page) = reader.next_page()? {
+        let records = stored(conn, tables, &page).map_err(|why| {
+            let left = Archive::query()
+                .filter(archives::sha256.eq(contents.sha256))
+                .order(archives::sequence.desc())
+                .first(conn);
+            match left {
+                Ok(left) => refused(format!("the records of this file have left already: {left}")),
+                Err(_) => why,
+            }
+        })?;
+        let leaving: Vec<&Record> = records
+            .iter()
+            .zip(&page)
+            .filter(|(_, archived)| !archived.is_trader())
+            .map(|(record, _)| record)
+            .collect();
+        note(conn, &leaving)?;
+    }
+    match reader.finish(&[contents.public_key])? == *contents {
+        true => Ok(()),
+        false => Err(refused("the file was changed meanwhile".to_owned())),
+    }
 }
 
 /// Notes what the records of a page stand for.
@@ -165,6 +208,25 @@ fn refuse_remainders(conn: &mut PgConnection) -> Result<(), Error> {
         None => Ok(()),
         Some(Remainder { noun, id, why }) => {
             Err(refused(format!("{noun} {id} {why}; write another archive")))
+        }
+    }
+}
+
+/// Refuses to remove an order whose status is not what its entries and fills give: it may be open.
+fn refuse_differing_orders(conn: &mut PgConnection) -> Result<(), Error> {
+    let mut after: Option<Uuid> = None;
+    loop {
+        let mut query = archived_orders::table.into_boxed();
+        if let Some(after) = after {
+            query = query.filter(archived_orders::id.gt(after));
+        }
+        let page = query.order(archived_orders::id).limit(PAGE as i64);
+        let ids: Vec<Uuid> = page.select(archived_orders::id).load(conn)?;
+        let Some(last) = ids.last() else { return Ok(()) };
+        after = Some(*last);
+        let differing = Orders { conn, role: Auditor }.rebuild_each(&ids)?;
+        if let Some(order) = differing.first() {
+            return Err(refused(format!("{order}; run blotter verify")));
         }
     }
 }

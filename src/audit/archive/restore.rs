@@ -4,19 +4,22 @@ use std::collections::HashSet;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Int8, Multirange, Text};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::file::{ArchiveContents, ArchiveFile, ArchivedRecord};
-use super::stored;
+use super::{Archive, stored};
 use crate::audit::key::PublicKey;
 use crate::audit::record::Tables;
 use crate::audit::sealer::PAGE;
+use crate::database::catalog;
 use crate::database::role::Auditor;
 use crate::database::unguarded;
 use crate::error::Error;
 use crate::orders::Orders;
+use crate::schema::{archives, orders};
+use crate::types::enums::OrderStatus;
 
 /// The rows of a record by their name in its line, with their tables. A row refers to rows of the tables before it, and
 /// to rows of records before its own.
@@ -50,7 +53,7 @@ const CREATE: &str = "CREATE TEMP TABLE restored_orders (id uuid PRIMARY KEY) ON
 /// with this schema. Status and totals of the orders are derived again, from entries and fills.
 ///
 /// Each row is compared with the file after it was inserted. Records that the database has already, as the file has them,
-/// are left as they are, so it may be run again. Where the records are sealed, a verification finds them as they were
+/// are left as they are. Where the records are sealed, a verification finds them as they were
 /// sealed. In another database they are not sealed: what shows that they are the original ones is the file.
 ///
 /// Writers wait until it ends; readers do not.
@@ -58,8 +61,10 @@ const CREATE: &str = "CREATE TEMP TABLE restored_orders (id uuid PRIMARY KEY) ON
 /// # Errors
 ///
 /// - [`Error::is_permission_denied`] unless the login is a superuser.
-/// - [`Error::is_unproven`]: the file does not lead to a head that one of these keys signed, the database has another
-///   record with the same number, or its schema is not the one that this build expects. Nothing has changed then.
+/// - [`Error::is_unproven`]: the file does not lead to a head that one of these keys signed, or has a part of an order or
+///   of what has left this database only; the database has another record with the same number; or its schema is not the
+///   one that this build expects. Nothing has changed then.
+/// - [`Error::is_blocked`]: other transactions have held locks on the tables for a minute.
 /// - [`Error::is_duplicate`]: the database has a row with the same id, of another record.
 /// - [`Error::is_file`] and those of the connection.
 pub fn restore_archive(
@@ -67,24 +72,40 @@ pub fn restore_archive(
     file: &ArchiveFile,
     keys: &[PublicKey],
 ) -> Result<ArchiveContents, Error> {
-    let has_traders = Tables::find(conn)?.has_traders;
+    let contents = file.verify(keys)?;
     // A table of traders that the application brought has no records, and keeps its triggers.
+    let has_traders = catalog::has_own_traders(conn)?;
     let tables = ROWS.iter().map(|(_, table)| *table);
     let tables: Vec<_> = tables.filter(|table| has_traders || *table != "traders").collect();
-    unguarded::run(conn, &tables, SUPERUSER_NEEDED, |conn| {
+    unguarded::run(conn, &tables, &["archives"], SUPERUSER_NEEDED, |conn| {
+        refuse_part(conn, &contents)?;
         conn.batch_execute(CREATE)?;
         let mut reader = file.open()?;
-        let tables = Tables::find(conn)?;
         while let Some(page) = reader.next_page()? {
-            restore_page(conn, tables, &page)?;
+            restore_page(conn, Tables { has_traders }, &page)?;
         }
-        let contents = reader.finish(keys)?;
+        if reader.finish(&[contents.public_key])? != contents {
+            return Err(refused("the file was changed meanwhile".to_owned()));
+        }
         derive(conn)?;
         if let Some((_, greatest)) = contents.covered.bounds() {
             advance_sequence(conn, greatest)?;
         }
         Ok(contents)
     })
+}
+
+/// Refuses a file with a part of what has left this database: its records come back all or none.
+fn refuse_part(conn: &mut PgConnection, contents: &ArchiveContents) -> Result<(), Error> {
+    let numbers = contents.covered.clone().into_sql::<Multirange<Int8>>();
+    let overlapping =
+        Archive::query().filter(archives::covered.overlaps_with(numbers)).load(conn)?;
+    match overlapping.first() {
+        Some(archive) if overlapping.iter().all(|it| it.sha256 != contents.sha256) => Err(refused(
+            format!("some of its records have left this database for another file: {archive}"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Inserts the records of a page that the database does not have.
@@ -110,9 +131,13 @@ fn restore_page(
     }
     let ids = absent
         .iter()
-        .filter_map(|record| record.rows.get("terms")?.get("id")?.as_str()?.parse::<Uuid>().ok());
-    let ids: Vec<_> = ids.map(|id| restored_orders::id.eq(id)).collect();
-    diesel::insert_into(restored_orders::table).values(ids).execute(conn)?;
+        .filter_map(|record| record.rows.get("entry")?.get("order_id")?.as_str()?.parse().ok());
+    let ids: HashSet<Uuid> = ids.collect();
+    let ids: Vec<_> = ids.into_iter().map(|id| restored_orders::id.eq(id)).collect();
+    diesel::insert_into(restored_orders::table)
+        .values(ids)
+        .on_conflict_do_nothing()
+        .execute(conn)?;
     stored(conn, tables, page).map(drop)
 }
 
@@ -143,7 +168,7 @@ fn insert(conn: &mut PgConnection, table: &str, rows: &[Row]) -> Result<(), Erro
     Ok(())
 }
 
-/// Derives the restored orders again.
+/// Derives the restored orders again. All orders of an archive have ended, and their rows agree.
 fn derive(conn: &mut PgConnection) -> Result<(), Error> {
     let mut after: Option<Uuid> = None;
     loop {
@@ -155,8 +180,25 @@ fn derive(conn: &mut PgConnection) -> Result<(), Error> {
         let ids: Vec<Uuid> = page.select(restored_orders::id).load(conn)?;
         let Some(last) = ids.last() else { return Ok(()) };
         after = Some(*last);
-        Orders { conn, role: Auditor }.store_derived(&ids)?;
+        let mut orders = Orders { conn, role: Auditor };
+        orders.store_derived(&ids)?;
+        if let Some(order) = orders.rebuild_each(&ids)?.first() {
+            return Err(refused(format!("the file does not have all of it: {order}")));
+        }
+        let open = orders::table
+            .filter(orders::id.eq_any(&ids))
+            .filter(orders::status.eq_any([OrderStatus::Pending, OrderStatus::Partial]))
+            .select(orders::id);
+        if let Some(id) = open.first::<Uuid>(orders.conn).optional()? {
+            return Err(refused(format!(
+                "the file does not have all of order {id}, whose end it lacks"
+            )));
+        }
     }
+}
+
+fn refused(why: String) -> Error {
+    Error::unproven(format!("nothing was restored: {why}"))
 }
 
 /// Makes the sequence of the log go on after this number.

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::archives::Archived;
 use super::finding::{Finding, RecordRef};
 use crate::audit::bytes::Hash;
 use crate::audit::record::{Record, Unreadable};
 use crate::audit::scheme::Scheme;
-use crate::audit::sequences::SequenceSet;
 
 /// The leaf that was sealed under a number, and is not the leaf of any record with that number now.
 pub(super) struct LostLeaf {
@@ -32,8 +32,6 @@ pub(super) struct Comparison {
     /// Records whose leaf differs from the one that was sealed under their number.
     pub mismatches: Vec<Record>,
     pub lost: Vec<LostLeaf>,
-    /// Records that left the database for an archive.
-    pub archived: u64,
     pub findings: Vec<Finding>,
 }
 
@@ -45,7 +43,6 @@ impl Comparison {
             leaves: Vec::with_capacity(records),
             mismatches: Vec::new(),
             lost: Vec::new(),
-            archived: 0,
             findings: Vec::new(),
         }
     }
@@ -56,7 +53,7 @@ impl Comparison {
         &mut self,
         numbers: &[i64],
         sealed: &[Hash],
-        archived: &SequenceSet,
+        archived: &mut Archived,
         records: Vec<Record>,
         unreadable: Vec<Unreadable>,
     ) {
@@ -72,11 +69,8 @@ impl Comparison {
             // Several records have one number only if a superuser wrote it. At most one of them was sealed.
             let original =
                 candidates.iter().position(|(leaf, _)| leaf == sealed).unwrap_or_default();
-            if candidates.is_empty()
-                && archived.contains(*number)
-                && !unreadable.contains_key(number)
-            {
-                self.archived += 1;
+            let is_absent = candidates.is_empty() && !unreadable.contains_key(number);
+            if archived.account_for(*number, is_absent) {
                 self.leaves.push(*sealed);
                 continue;
             }

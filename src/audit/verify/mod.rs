@@ -15,6 +15,7 @@ use diesel::result::Error as DieselError;
 
 pub use self::finding::{Finding, RecordKind, RecordRef, SealFlaw};
 
+use self::archives::Archived;
 use self::compare::{Comparison, LostLeaf};
 use super::archive::{Archive, ArchiveFile};
 use super::checkpoint_file::CheckpointFile;
@@ -177,9 +178,8 @@ struct Verification<'o, T> {
     is_coverage_known: bool,
     /// Sealed leaves that were not found under their number.
     lost: Vec<LostLeaf>,
-    archives: Vec<Archive>,
-    /// The numbers of the records that left for one of them.
-    archived: SequenceSet,
+    /// What has left the database.
+    archived: Archived,
     /// Records whose leaf differs from the sealed one.
     mismatches: Vec<Record>,
 }
@@ -199,8 +199,7 @@ impl<'o, T: FnMut(VerifyEvent)> Verification<'o, T> {
             settled: 0,
             is_coverage_known: true,
             lost: Vec::new(),
-            archives: Vec::new(),
-            archived: SequenceSet::default(),
+            archived: Archived::default(),
             mismatches: Vec::new(),
         }
     }
@@ -404,13 +403,13 @@ impl<'o, T: FnMut(VerifyEvent)> Verification<'o, T> {
     ) -> Result<Comparison, Error> {
         let mut comparison = Comparison::new(stored.seal.id, scheme, stored.leaves.len());
         let numbers: Vec<i64> = stored.seal.covered.iter().collect();
+        let absent_before = self.archived.absent;
         for (numbers, sealed) in numbers.chunks(PAGE).zip(stored.leaves.chunks(PAGE)) {
             let (records, unreadable) = self.tables.load(seals.conn, numbers)?;
-            comparison.compare_page(numbers, sealed, &self.archived, records, unreadable);
+            comparison.compare_page(numbers, sealed, &mut self.archived, records, unreadable);
             (self.on_event)(VerifyEvent::Checked(numbers.len() as u64));
         }
-        self.verified.archived += comparison.archived;
-        self.verified.records += numbers.len() as u64 - comparison.archived;
+        self.verified.records += numbers.len() as u64 - (self.archived.absent - absent_before);
         Ok(comparison)
     }
 

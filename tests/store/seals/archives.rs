@@ -4,8 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::thread;
 
+use base64ct::{Base64, Encoding};
 use chrono::Utc;
 use diesel::connection::SimpleConnection;
+use sha2::{Digest, Sha256};
 use tradeblotter::audit::{
     Archive, ArchiveContents, ArchiveFile, Finding, PublicKey, RecordKind, SealKey, VerifyOptions,
     remove_archived, restore_archive,
@@ -333,6 +335,129 @@ fn what_was_removed_counts_as_archived_and_all_else_goes_on() {
     assert_eq!(kept.orders(), [kept.open.id.to_string()]);
 }
 
+/// Writes an archive file without the records in whose lines this text is. It leads to the same root.
+fn without(kept: &Kept, text: &str) -> ArchiveFile {
+    let all = fs::read_to_string(kept.file().path()).unwrap();
+    let (header, lines) = all.split_once('\n').unwrap();
+    let mut part = format!("{header}\n");
+    for line in lines.lines() {
+        if line.contains(text) && line.starts_with("{\"scheme\"") {
+            let leaf = Sha256::new().chain_update([0]).chain_update(line).finalize();
+            let hash = Base64::encode_string(&leaf);
+            part += &format!("{{\"subtree\":0,\"hash\":\"{hash}\"}}\n");
+        } else {
+            part += &format!("{line}\n");
+        }
+    }
+    let path = kept.sealed.path(&Uuid::now_v7().to_string());
+    fs::write(&path, part).unwrap();
+    ArchiveFile::new(path)
+}
+
+#[test]
+fn a_file_with_a_part_of_the_records_is_neither_removed_nor_restored() {
+    let kept = Kept::new();
+    let contents = kept.archive();
+    let all = [&TABLES[..], &["archives"]].concat();
+    let before = rows(&kept.sealed.db, &all);
+    let admin = &mut kept.sealed.db.admin();
+    let of_one = |name: &str| format!("\"{name}\":{{\"id\"");
+    let parts = [
+        without(&kept, &of_one("fill")),
+        without(&kept, &of_one("break")),
+        without(&kept, &of_one("resolution")),
+        without(&kept, "\"action\":\"CANCELLED\""),
+        without(&kept, "\"action\":\"SUBMITTED\""),
+        without(&kept, &format!("\"order_id\":\"{}\"", kept.ended[0].id)),
+        without(&kept, &format!("\"order_id\":\"{}\"", kept.ended[0].root_id)),
+    ];
+    for (index, part) in parts.iter().enumerate() {
+        // Each record in it is genuine, but its hash is another.
+        let valid = part.verify(&kept.keys()).unwrap();
+        assert!(valid.records < contents.records && valid.sha256 != contents.sha256, "{index}");
+        let refused = remove_archived(admin, part, &kept.keys()).unwrap_err();
+        assert!(refused.is_unproven(), "{index}: {refused}");
+    }
+    assert_eq!(rows(&kept.sealed.db, &all), before);
+    kept.remove().unwrap();
+    let removed = rows(&kept.sealed.db, &all);
+    for (index, part) in parts.iter().enumerate() {
+        let sandbox = Database::migrated();
+        let refused = restore_archive(admin, part, &kept.keys()).unwrap_err();
+        assert!(refused.to_string().contains("left this database for another file"), "{refused}");
+        // Elsewhere the database refuses what has no order or no break, and the rebuild what does not agree. That a
+        // resolution or a whole replacement is missing, nothing says but the hash of the file.
+        let is_coherent = [2, 5].contains(&index);
+        let restored = restore_archive(&mut sandbox.admin(), part, &kept.keys());
+        assert_eq!(restored.is_ok(), is_coherent, "{index}");
+        assert_eq!(rows(&sandbox, &TABLES).is_empty(), !is_coherent, "{index}");
+    }
+    assert_eq!(rows(&kept.sealed.db, &all), removed);
+}
+
+#[test]
+fn what_is_missing_of_the_restored_records_is_found_and_restored_from_the_file() {
+    let kept = Kept::new();
+    let before = rows(&kept.sealed.db, &TABLES);
+    kept.archive();
+    kept.remove().unwrap();
+    kept.sealed.seal();
+    let admin = &mut kept.sealed.db.admin();
+    restore_archive(admin, &kept.file(), &kept.keys()).unwrap();
+    let delete =
+        "ALTER TABLE execution_logs DISABLE TRIGGER USER; ALTER TABLE fills DISABLE TRIGGER USER;
+        DELETE FROM execution_logs WHERE order_id = $1 AND fill_id IS NOT NULL;
+        DELETE FROM fills WHERE order_id = $1 AND amends IS NOT NULL;
+        DELETE FROM fills WHERE order_id = $1;";
+    let delete = delete.replace("$1", &format!("'{}'", kept.ended[0].root_id));
+    admin.batch_execute(&format!("BEGIN; {delete} {} COMMIT", enable())).unwrap();
+    let (_, found) = verify(&kept.sealed.auditor(), &kept.options());
+    let says = |finding: &Finding| finding.to_string().contains("restore all from its file");
+    assert!(found.iter().any(says), "{found:?}");
+    restore_archive(admin, &kept.file(), &kept.keys()).unwrap();
+    assert_eq!(rows(&kept.sealed.db, &TABLES), before);
+    let (_, found) = verify(&kept.sealed.auditor(), &kept.options());
+    assert_eq!(found, []);
+}
+
+#[test]
+fn a_removal_that_is_repeated_says_that_the_records_have_left() {
+    let kept = Kept::new();
+    kept.archive();
+    let removed = kept.remove().unwrap();
+    let again = kept.remove().unwrap_err();
+    let left = format!("the records of this file have left already: {removed}");
+    assert!(again.is_unproven() && again.to_string().contains(&left), "{again}");
+}
+
+/// Rows of the application would be deleted with the orders, and its triggers would run as the superuser.
+#[test]
+fn nothing_is_removed_while_a_table_of_the_application_refers_to_it() {
+    for on_delete in ["CASCADE", "SET NULL", "NO ACTION"] {
+        let kept = Kept::new();
+        kept.archive();
+        let notes = format!(
+            "CREATE TABLE notes (order_id uuid CONSTRAINT notes_order REFERENCES orders (id) ON DELETE {on_delete});
+             INSERT INTO notes VALUES ('{}')",
+            kept.ended[0].id
+        );
+        kept.sealed.db.admin().batch_execute(&notes).unwrap();
+        let refused = kept.remove().unwrap_err();
+        let named = "the foreign key notes_order of the table notes";
+        assert!(refused.is_unproven() && refused.to_string().contains(named), "{refused}");
+        kept.sealed
+            .db
+            .admin()
+            .batch_execute("ALTER TABLE notes DROP CONSTRAINT notes_order")
+            .unwrap();
+        kept.remove().unwrap();
+        assert_eq!(
+            texts(&mut kept.sealed.db.admin(), "SELECT order_id::text AS text FROM notes").len(),
+            1
+        );
+    }
+}
+
 /// Does something after the archive was written, and asserts that nothing is removed then.
 fn refused_after(deed: impl FnOnce(&Kept), why: &str) {
     let kept = Kept::new();
@@ -386,6 +511,10 @@ fn nothing_is_removed_if_anything_of_it_has_changed_since() {
         "as the file has it",
     );
     refused_after(superuser("UPDATE orders SET status = 'PARTIAL' WHERE id = $2"), "is open");
+    refused_after(
+        superuser("UPDATE orders SET filled_quantity = filled_quantity + 1 WHERE id = $2"),
+        "filled quantity is",
+    );
     refused_after(
         superuser(
             "INSERT INTO fills (order_id, trader_id, root_id, source, venue, timestamp, quantity_filled, price_at_fill)
@@ -678,4 +807,21 @@ fn traders_of_the_applications_own_table_are_in_no_archive_and_keep_their_trigge
         db.owner().batch_execute("INSERT INTO traders VALUES (gen_random_uuid(), 'B')").unwrap();
         assert_eq!(texts(&mut db.owner(), "SELECT count(*)::text AS text FROM noted"), ["2"]);
     }
+}
+
+/// An open order whose status says that it has ended stays: its entries say otherwise.
+#[test]
+fn an_order_whose_end_is_forged_does_not_leave() {
+    let kept = Kept::new();
+    let forged = format!(
+        "BEGIN; ALTER TABLE orders DISABLE TRIGGER USER;
+         UPDATE orders SET status = 'CANCELLED' WHERE id = '{}'; {} COMMIT",
+        kept.open.id,
+        enable()
+    );
+    kept.sealed.db.admin().batch_execute(&forged).unwrap();
+    assert_eq!(kept.archive().orders, 5);
+    let refused = kept.remove().unwrap_err();
+    let says = "status is CANCELLED, but its log and fills give PENDING";
+    assert!(refused.is_unproven() && refused.to_string().contains(says), "{refused}");
 }
