@@ -10,14 +10,15 @@ use parquet::data_type::{
     BoolType, ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType,
     Int32Type, Int64Type,
 };
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::parser::parse_message_type;
 
 use super::row::ReportRow;
 
-/// Rows of a row group, which are kept in memory until they are written together.
-const GROUP_ROWS: usize = 10_000;
+/// Rows of a row group, which are kept in memory until they are written together. So is the description of each group,
+/// until the end of the file: fewer rows would need more memory for long reports.
+const GROUP_ROWS: usize = 16_000;
 
 /// Decimal places of a decimal column: as many as the store keeps at most, and as an average price has.
 const SCALE: i64 = 10;
@@ -177,8 +178,13 @@ impl<W: Write + Send> ParquetWriter<W> {
     pub fn new(out: W) -> io::Result<Self> {
         let columns: String = COLUMNS.iter().map(Column::declaration).collect();
         let schema = parse_message_type(&format!("message report {{ {columns} }}"))?;
-        let snappy = WriterProperties::builder().set_compression(Compression::SNAPPY);
-        let file = SerializedFileWriter::new(out, Arc::new(schema), Arc::new(snappy.build()))?;
+        // Indexes of pages, within the groups, would double what is kept until the end.
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_offset_index_disabled(true)
+            .build();
+        let file = SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties))?;
         Ok(Self { file, group: Vec::with_capacity(GROUP_ROWS) })
     }
 
