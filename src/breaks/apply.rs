@@ -1,6 +1,6 @@
 //! Applies reported executions, and stores as breaks those that a rule refuses.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
@@ -213,10 +213,15 @@ impl Breaks<'_, Engine> {
         let (mut positions, mut rows) = (Vec::new(), Vec::new());
         // Orders whose remaining executions are applied one by one, so that each finds those before it.
         let mut one_by_one = HashSet::new();
+        let mut first_of_key = HashMap::new();
         for (position, execution) in executions.iter().enumerate() {
             let Some(order_id) = execution.order_id else { continue };
             let is_fill = execution.kind == ExecutionKind::Fill && !resolved.contains(&order_id);
-            if !is_fill || one_by_one.contains(&order_id) {
+            // Whether it contradicts the first one depends on whether that is recorded.
+            let key = (order_id, execution.source(), execution.execution_id);
+            let first = *first_of_key.entry(key).or_insert(execution);
+            let is_contradiction = execution.execution_id.is_some() && first != execution;
+            if !is_fill || is_contradiction || one_by_one.contains(&order_id) {
                 one_by_one.insert(order_id);
                 continue;
             }

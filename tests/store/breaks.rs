@@ -739,6 +739,22 @@ fn a_batch_comes_to_what_its_executions_come_to_one_by_one() {
     assert!(known.get() > 0, "no execution met itself");
 }
 
+/// The first of two executions with one id does not fit; the second does, and is recorded.
+#[test]
+fn in_a_batch_an_execution_is_compared_with_those_before_it_only() {
+    let (_one_db, one, order) = with_order_of(100);
+    let (_batch_db, batch, other) = with_order_of(100);
+    let all = |order: &Order| {
+        [(60, "E-1"), (60, "E-2"), (40, "E-2")]
+            .map(|(quantity, id)| execution(order, quantity, "10.00", id))
+    };
+    let told_one_by_one = told(&all(&order).map(|execution| take(&one, &execution)));
+    let outcomes =
+        batch.engine().transaction(|tx| tx.breaks().record_batch_or_break(&all(&other))).unwrap();
+    assert_eq!(told(&outcomes), told_one_by_one);
+    broken(outcomes[1].clone(), BreakReason::OverFill);
+}
+
 #[test]
 fn a_batch_keeps_what_was_said_of_a_break() {
     let (_db, blotter, order) = with_cancelled_order();
