@@ -1,6 +1,7 @@
 //! Functions and catalog tables of PostgreSQL, declared for the query builder. Private: the tables of the
 //! store are in [`schema`](crate::schema).
 
+#[cfg(any(feature = "audit", feature = "ingest"))]
 use diesel::prelude::*;
 #[cfg(feature = "ingest")]
 use diesel::sql_types::{Array, Integer};

@@ -41,7 +41,7 @@ pub(crate) fn is_conflict(error: &DieselError) -> bool {
 
 /// Returns whether a statement waited for a lock for longer than `lock_timeout` (SQLSTATE 55P03, which Diesel does
 /// not pass on).
-#[cfg(feature = "ingest")]
+#[cfg(any(feature = "audit", feature = "ingest"))]
 pub(super) fn is_lock_timeout(error: &DieselError) -> bool {
     matches!(
         error,

@@ -249,7 +249,7 @@ impl Error {
     }
 
     /// Returns whether another session held a lock for longer than `lock_timeout`.
-    #[cfg(feature = "ingest")]
+    #[cfg(any(feature = "audit", feature = "ingest"))]
     pub(crate) fn is_lock_timeout(&self) -> bool {
         matches!(&*self.0, Repr::Database(source) if database::is_lock_timeout(source))
     }
