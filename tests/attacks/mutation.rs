@@ -1628,11 +1628,11 @@ const CONDITIONS: &[(&str, &[Named])] = &[
         attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
     ),
     (
-        function_with!("blotter_amended_fills", "WHEN source = by_source THEN 1" => "WHEN false THEN 1"),
+        function_with!("blotter_amended_fills", "source = by_source AND NOT is_bust THEN 1" => "false THEN 1"),
         attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
     ),
     (
-        function_with!("blotter_amended_fills", "WHEN timestamp <= at AND" => "WHEN"),
+        function_with!("blotter_amended_fills", "NOT is_bust AND timestamp <= at AND" => "NOT is_bust AND"),
         attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
     ),
     (
@@ -1640,7 +1640,7 @@ const CONDITIONS: &[(&str, &[Named])] = &[
         attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
     ),
     (
-        function_with!("blotter_amended_fills", "rank = 3 AND sources > 1" => "false"),
+        function_with!("blotter_amended_fills", "rank = 4 AND sources > 1" => "false"),
         attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
     ),
     (
