@@ -232,10 +232,7 @@ impl Seals<'_, Auditor> {
             .filter(seals::covered.overlaps_with(beyond))
             .select(seals::covered)
             .load(self.conn)?;
-        let sealed = sealed.iter().fold(SequenceSet::default(), |mut all, some| {
-            all.merge(some);
-            all
-        });
+        let sealed = SequenceSet::union(&sealed);
         let range = settled + 1..=MAX_NUMBER;
         let numbers = tables.uncovered(self.conn, &range, &sealed, MAX_RECORDS as i64)?;
         let mut leaves = Vec::with_capacity(numbers.len());

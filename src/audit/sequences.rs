@@ -91,6 +91,13 @@ impl SequenceSet {
         })
     }
 
+    /// Returns all numbers of these sets.
+    pub(super) fn union(sets: &[Self]) -> Self {
+        let mut all = Self::default();
+        sets.iter().for_each(|set| all.merge(set));
+        all
+    }
+
     /// Adds all numbers of another set.
     pub(super) fn merge(&mut self, other: &Self) {
         self.ranges.extend(other.ranges.iter().cloned());

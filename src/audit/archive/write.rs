@@ -75,10 +75,7 @@ impl<R: Audits> Seals<'_, R> {
     /// Returns the numbers that the seals cover.
     fn all_covered(&mut self) -> QueryResult<SequenceSet> {
         let covered: Vec<SequenceSet> = seals::table.select(seals::covered).load(self.conn)?;
-        Ok(covered.iter().fold(SequenceSet::default(), |mut all, some| {
-            all.merge(some);
-            all
-        }))
+        Ok(SequenceSet::union(&covered))
     }
 
     /// Writes the leaves of one seal: the records that leave as their lines.
