@@ -1,5 +1,5 @@
--- What keeps the records of an archive file from being removed: something would be torn apart. The file was written
--- before it, or no blotter wrote the file.
+-- Orders and breaks of which only a part would be removed, so that nothing is. Something was added after the file was
+-- written, or somebody has left out records.
 SELECT 'order' AS noun, id, 'is open' AS why FROM orders
 WHERE status IN ('PENDING', 'PARTIAL') AND EXISTS (SELECT FROM pg_temp.archived_orders AS leaving WHERE leaving.id = orders.id)
 UNION ALL

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::orders::Orders;
 use crate::schema::{archives, break_resolutions, breaks, execution_logs, fills, orders};
 
-/// The query of what would be torn apart.
+/// The query of orders and breaks of which only a part would be removed.
 const REMAINDERS: &str = include_str!("remainders.sql");
 
 /// The tables that records leave. Rows of the first refer to rows of the last.
@@ -168,7 +168,7 @@ fn compare(
     }
 }
 
-/// Notes what the records of a page stand for.
+/// Notes the numbers of the records of a page, and the orders, fills and breaks that they hold.
 fn note(conn: &mut PgConnection, leaving: &[&Record]) -> QueryResult<()> {
     let (mut order_ids, mut fill_ids, mut break_ids) = (Vec::new(), Vec::new(), Vec::new());
     for record in leaving {
@@ -190,7 +190,7 @@ fn note(conn: &mut PgConnection, leaving: &[&Record]) -> QueryResult<()> {
     Ok(())
 }
 
-/// Something that would be torn apart.
+/// An order or a break of which only a part would be removed.
 #[derive(QueryableByName)]
 struct Remainder {
     #[diesel(sql_type = Text)]

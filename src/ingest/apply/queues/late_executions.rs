@@ -68,8 +68,8 @@ impl QueueWriter<'_, '_> {
         Ok(())
     }
 
-    /// Records the execution of a break that lacks a part of it: as booking the break would not. The break remains if a
-    /// rule refuses the execution.
+    /// Records an execution whose break lacks a part of it, so that booking the break would lose that part. If a rule
+    /// refuses the execution, the break remains.
     fn record_instead(
         &mut self,
         planned: &PlannedStep<'_>,
@@ -95,9 +95,9 @@ impl QueueWriter<'_, '_> {
         Ok(())
     }
 
-    /// The shares that the venue counts as filled of an order chain with the execution of this break, by another report
-    /// than its own: by the last one of this input, by one that ended or replaced an order, or by one whose totals were
-    /// kept as a break.
+    /// Returns how many shares of an order chain the venue counts as filled, the execution of this break included. The
+    /// count is that of another report: the last one of this input, one that ended or replaced an order, or one whose
+    /// totals were kept as a break.
     fn counted(&mut self, root: Uuid, kept: &breaks::Break) -> Result<Option<BigDecimal>, Error> {
         let mut counts = self.totals.counts_of_chain(root, kept.execution_id.as_deref());
         let open = self.open_totals(root, kept.execution_id.as_deref())?;
