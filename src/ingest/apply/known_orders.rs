@@ -333,6 +333,22 @@ impl KnownOrders {
         ids.into_iter().flatten().filter_map(|id| self.orders.get(id))
     }
 
+    /// Returns the trader's orders with the client order id of a report, or with the one that it gives as the earlier.
+    fn with_client_ids(
+        &self,
+        trader: Uuid,
+        event: &Event<'_>,
+    ) -> impl Iterator<Item = &KnownOrder> {
+        let [id, original] =
+            [&event.client_order_id, &event.original_client_order_id].map(|id| id.as_deref());
+        self.with_client_id(trader, id).chain(self.with_client_id(trader, original))
+    }
+
+    /// Returns the first orders of the chains that the client order ids of a report of this trader may mean.
+    pub fn roots_with_client_ids(&self, trader: Uuid, event: &Event<'_>) -> HashSet<Uuid> {
+        self.with_client_ids(trader, event).map(|order| order.root).collect()
+    }
+
     /// Returns the trader's orders with this venue order id: a venue may keep it when an order is replaced, and
     /// use it again on another day.
     pub fn with_venue_id(
@@ -349,8 +365,7 @@ impl KnownOrders {
         let by_store_id = event.order_id.and_then(|id| self.orders.get(&id));
         by_store_id
             .into_iter()
-            .chain(self.with_client_id(trader, event.client_order_id.as_deref()))
-            .chain(self.with_client_id(trader, event.original_client_order_id.as_deref()))
+            .chain(self.with_client_ids(trader, event))
             .chain(self.with_venue_id(trader, event.venue_order_id.as_deref()))
             .chain(self.with_venue_id(trader, event.replaces_venue_order_id.as_deref()))
             .map(|order| order.root)

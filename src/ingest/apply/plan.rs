@@ -213,20 +213,19 @@ impl<'e> Plan<'e> {
         }
     }
 
-    /// Returns the last order of the chain whose log has the action of a report, and its id there, if the report's ids name
-    /// several chains. It is known, whichever order its ids would mean by now: the id of the request of a cancel, for
-    /// instance, may be that of an order that came since.
+    /// Returns the last order of the chain whose log has the action of a report, and its id there, if the report's client
+    /// order ids name several chains. It is known, whichever order these ids would mean by now: the id of the request of
+    /// a cancel, for instance, may be that of an order that came since.
     fn logged(
         report: &Report<'_>,
         trader: Uuid,
         planner: &Planner<'_, '_>,
     ) -> Option<(KnownOrder, Uuid)> {
         let (event, orders) = (report.event, &*planner.orders);
-        let ids = [&event.client_order_id, &event.original_client_order_id];
-        if event.kind.is_execution() || ids.iter().any(|id| id.is_none()) || ids[0] == ids[1] {
+        if event.kind.is_execution() {
             return None;
         }
-        let roots = orders.roots_named(trader, event);
+        let roots = orders.roots_with_client_ids(trader, event);
         let found = roots.iter().filter(|_| roots.len() > 1).find_map(|root| {
             let id = report_id(event, *root, planner.options);
             planner.known_reports.contains(&id).then(|| Some((orders.get(*root)?, id)))

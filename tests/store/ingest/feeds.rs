@@ -206,6 +206,25 @@ fn client_order_ids_that_start_again_are_breaks_or_with_daily_ids_orders_of_thei
 }
 
 #[test]
+fn an_acknowledgement_of_the_day_after_is_known_again_although_its_id_has_another_order_by_then() {
+    let input = joined(&[
+        new_order(2, "C-1", "F", 1, 100),
+        of_day(
+            3,
+            "14:30:00",
+            "11=C-1|37=V1|17=E1|150=0|39=0|55=F|54=1|38=100|40=2|44=10.00|14=0|6=0",
+        ),
+        of_day(
+            3,
+            "15:00:00",
+            "11=C-1|37=V2|17=E2|150=F|39=1|55=F|54=2|38=100|40=2|44=10.00|32=10|31=10.00|14=10|6=10.00",
+        ),
+    ]);
+    let orders = ["C-1 PARTIAL 10/100", "C-1 PENDING 0/100"];
+    Feed::fix().daily().comes_to(&[&input], &orders, &[]);
+}
+
+#[test]
 fn an_execution_id_of_another_day_is_a_break_or_with_daily_ids_another_fill() {
     let fill = |day, cumulative: u32| {
         of_day(
