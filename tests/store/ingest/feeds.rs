@@ -2,6 +2,7 @@
 //! and comes to the same in batches of any size and read again.
 
 use std::collections::HashMap;
+use std::thread;
 
 use diesel::connection::SimpleConnection;
 use tradeblotter::BreakReason;
@@ -11,7 +12,7 @@ use tradeblotter::ingest::{
 use tradeblotter::widths::{self, Widening};
 use tradeblotter_test_support::describe::{breaks, orders};
 use tradeblotter_test_support::reports::message;
-use tradeblotter_test_support::{Contents, Database};
+use tradeblotter_test_support::{Contents, Database, await_waiter};
 
 /// A feed: how its inputs are read and applied.
 #[derive(Clone)]
@@ -762,13 +763,18 @@ fn a_leap_second_is_the_same_moment_in_every_format() {
     assert_eq!(from_fix.contents().fills[0].timestamp, from_json.contents().fills[0].timestamp);
 }
 
-/// Locks the order C-1 until the end of the transaction of the session that it returns. Others wait for a short time.
-fn with_first_order_locked(db: &Database) -> diesel::PgConnection {
-    let mut other = db.admin();
+/// Has the sessions that begin from now on wait for locks for a short time.
+fn wait_briefly(db: &Database) {
     let timeout = "DO $$ BEGIN
         EXECUTE format('ALTER DATABASE %I SET lock_timeout = 200', current_database());
     END $$";
-    other.batch_execute(timeout).unwrap();
+    db.admin().batch_execute(timeout).unwrap();
+}
+
+/// Locks the order C-1 until the end of the transaction of the session that it returns.
+fn with_first_order_locked(db: &Database) -> diesel::PgConnection {
+    wait_briefly(db);
+    let mut other = db.admin();
     let lock = "BEGIN; SELECT FROM orders WHERE client_order_id = 'C-1' FOR UPDATE";
     other.batch_execute(lock).unwrap();
     other
@@ -821,4 +827,39 @@ fn an_order_that_replaces_one_which_another_session_has_locked_waits_and_does_no
     // The next run applies it.
     feed.read(&db, order("C-3", "").as_bytes(), 2000);
     assert_eq!(orders(&db), ["C-1 CANCELLED 0/100", "C-2 PENDING 0/100", "C-3 PENDING 0/100"]);
+}
+
+/// Takes the turn of all traders until the transaction of the session that it returns ends.
+fn with_turns_taken(db: &Database) -> diesel::PgConnection {
+    let mut other = db.admin();
+    let turns =
+        "BEGIN; SELECT pg_advisory_xact_lock(1953854062, key) FROM generate_series(0, 63) AS key";
+    other.batch_execute(turns).unwrap();
+    other
+}
+
+#[test]
+fn a_session_writes_a_batch_when_the_turn_of_another_one_has_ended() {
+    let db = Database::migrated();
+    let input = new_order(2, "C-1", "KO", 1, 100);
+    let mut other = with_turns_taken(&db);
+    thread::scope(|scope| {
+        let writing = scope.spawn(|| Feed::fix().read(&db, input.as_bytes(), 2000));
+        await_waiter(&mut db.admin());
+        let before = orders(&db);
+        other.batch_execute("ROLLBACK").unwrap();
+        writing.join().unwrap();
+        assert_eq!(before, [""; 0]);
+    });
+    assert_eq!(orders(&db), ["C-1 PENDING 0/100"]);
+}
+
+#[test]
+fn a_session_that_keeps_its_turn_does_not_stop_the_others() {
+    let db = Database::migrated();
+    wait_briefly(&db);
+    let mut other = with_turns_taken(&db);
+    Feed::fix().read(&db, new_order(2, "C-1", "KO", 1, 100).as_bytes(), 2000);
+    other.batch_execute("ROLLBACK").unwrap();
+    assert_eq!(orders(&db), ["C-1 PENDING 0/100"]);
 }

@@ -13,7 +13,7 @@ use tradeblotter::{
 
 use super::{Sealed, options, records, seal, verify};
 use tradeblotter_test_support::{
-    EXECUTED, append, fill_of, record, submit, texts, trader, with_order_of,
+    EXECUTED, append, await_waiter, fill_of, record, submit, trader, with_order_of,
 };
 
 /// The greatest number does not show what is sealed: a number that is drawn early may be committed late.
@@ -121,12 +121,7 @@ fn a_number_that_is_drawn_for_a_row_not_yet_inserted_is_not_settled() {
     admin.batch_execute(pause).unwrap();
     let sealing = thread::scope(|scope| {
         scope.spawn(|| trader(&blotter, "Bob"));
-        let waiting = "SELECT count(*)::text AS text FROM pg_locks
-            WHERE locktype = 'advisory' AND NOT granted
-                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-        while texts(admin, waiting) != ["1"] {
-            thread::yield_now();
-        }
+        await_waiter(admin);
         append(&blotter, &NewExecutionLog::new(order.id, EXECUTED)).unwrap();
         let sealing = auditor.transaction(|tx| tx.seals().seal(&key, &options));
         // Before anything is asserted: the thread waits for it.

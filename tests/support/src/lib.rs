@@ -6,6 +6,8 @@ pub mod reports;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bigdecimal::BigDecimal;
 use chrono::{DateTime, TimeZone, Utc};
@@ -206,6 +208,18 @@ fn create(name: &str, template: &str) {
 
 fn url(server: &str, database: &str) -> String {
     server.replace("/blotter?", &format!("/{database}?"))
+}
+
+/// Returns when a session of this database waits for an advisory lock. Panics if none does within a minute.
+pub fn await_waiter(conn: &mut PgConnection) {
+    let waiting = "SELECT count(*)::text AS text FROM pg_locks
+        WHERE locktype = 'advisory' AND NOT granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let begun = Instant::now();
+    while texts(conn, waiting) != ["1"] {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no session waits for an advisory lock");
+        thread::yield_now();
+    }
 }
 
 /// Returns the rows of a query that selects one text column named `text`, for tables that `schema` does
