@@ -716,13 +716,16 @@ BEGIN
                 expires_at, client_order_id, trading_day, account, time_in_force, limit_price, currency,
                 received_at, instructions, at, at
             FROM new
+            RETURNING id, trader_id, created_at
         ), logged AS (
             INSERT INTO execution_logs (
                 sequence, order_id, trader_id, action, status, timestamp, created_at
             )
+            -- From what is stored: whoever draws a number has written before, and so has a transaction id. A seal
+            -- waits for the transactions that have one.
             SELECT pg_catalog.nextval('execution_logs_sequence'::regclass), id, trader_id, 'SUBMITTED',
-                'PENDING', at, at
-            FROM new
+                'PENDING', created_at, created_at
+            FROM stored
         )
         SELECT coalesce(pg_catalog.array_agg(id), '{}') INTO done FROM new;
         RETURN done;

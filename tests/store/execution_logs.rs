@@ -1,6 +1,7 @@
 //! The execution log: which actions an order takes, and how its audit trail reads.
 
 use chrono::TimeDelta;
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tradeblotter::role::Engine;
 use tradeblotter::schema::execution_logs;
@@ -270,4 +271,39 @@ fn dated_by_minutes(db: &Database) -> [ExecutionLog; 6] {
             .unwrap()
     });
     dated.collect::<Vec<_>>().try_into().unwrap()
+}
+
+/// A batch once drew the number of its first entry before it wrote anything: nothing showed then that an entry with
+/// that number might still come, and a seal could settle it.
+#[test]
+fn whoever_draws_a_number_has_written_before_and_has_a_transaction_id() {
+    let db = Database::migrated();
+    let store = db.blotter();
+    let check = "
+        CREATE FUNCTION check_id() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+        BEGIN
+            IF pg_current_xact_id_if_assigned() IS NULL THEN
+                RAISE 'a number was drawn without a transaction id';
+            END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER zz_check_id BEFORE INSERT ON execution_logs FOR EACH ROW EXECUTE FUNCTION check_id()";
+    db.admin().batch_execute(check).unwrap();
+    let ada = trader(&store, "Ada").id;
+    let engine = store.engine();
+    let market = |quantity| NewOrder::market(ada, Side::Buy, "AAPL", quantity);
+    // Every 32nd draw makes a transaction id by itself.
+    for _ in 0..3 {
+        let orders = engine.transaction(|tx| tx.orders().submit_batch(&[market(9), market(9)]));
+        let orders: Vec<Order> = orders.unwrap();
+        submit(&store, &market(9)).unwrap();
+        let fill = fill_of(&orders[0], 1, "10.00");
+        engine.transaction(|tx| tx.fills().record_batch(&[fill, fill])).unwrap();
+        record(&store, &fill).unwrap();
+        let routed = NewExecutionLog::new(orders[0].id, EXECUTED);
+        engine.transaction(|tx| tx.execution_logs().append_batch(&[routed])).unwrap();
+        append(&store, &routed).unwrap();
+        let own = store.trader(ada).unwrap();
+        own.transaction(|tx| tx.execution_logs().cancel(orders[1].id, None)).unwrap();
+    }
 }
