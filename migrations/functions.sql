@@ -211,6 +211,19 @@ CREATE OR REPLACE FUNCTION public.blotter_fill_rule(venue text, source text, exe
 RETURN CASE WHEN (venue !~ '[^[:space:]]'::text) THEN 'ck_fills_venue_not_blank'::text WHEN (source !~ '[^[:space:]]'::text) THEN 'ck_fills_source_not_blank'::text WHEN (execution_id !~ '[^[:space:]]'::text) THEN 'ck_fills_execution_id_not_blank'::text WHEN (((venue || source) || COALESCE(execution_id, ''::text)) ~ '[\u0001-\u001F\u007F-\u009F]'::text) THEN 'ck_fills_no_control_characters'::text WHEN (is_bust AND (NOT is_amendment)) THEN 'ck_fills_bust_amends'::text WHEN (price = 'NaN'::numeric) THEN 'ck_fills_price_not_nan'::text WHEN (commission = 'NaN'::numeric) THEN 'ck_fills_commission_not_nan'::text WHEN ((rebate < (0)::numeric) OR (rebate = 'NaN'::numeric)) THEN 'ck_fills_rebate_nonnegative'::text WHEN (GREATEST(price, commission, rebate) >= (100000000)::numeric) THEN 'ck_fills_money_in_range'::text WHEN (NOT ((at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (at <= '9999-12-31 23:59:59.999999+00'::timestamp with time zone))) THEN 'ck_fills_timestamp_readable'::text ELSE NULL::text END
 ;
 
+CREATE OR REPLACE FUNCTION public.blotter_last_number()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+BEGIN
+    RETURN coalesce((SELECT pg_catalog.max(sequence) FROM execution_logs), 0);
+END
+$function$
+;
+
 CREATE OR REPLACE PROCEDURE public.blotter_lend_ledger()
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'

@@ -111,6 +111,7 @@
 //!
 //! Listings use keyset pagination: a [`Page`] starts after the [`Cursor`] of the page before. A [`Filter`]
 //! restricts listings and streams; a stream yields rows as the server sends them, whatever their number.
+//! [`Session::tail`] yields the entries of the log as they are committed, each once and in order.
 //! For your own queries use [`schema`] with Diesel on [`Tx::connection`]: they are checked by the compiler
 //! and run under the role and identity of the transaction.
 //!
@@ -177,12 +178,15 @@ pub use database::blotter::Blotter;
 #[cfg(feature = "embedded")]
 pub use database::embedded;
 pub use database::login::Login;
+pub use database::open_transaction::OpenTransaction;
 pub use database::pool::connect;
 pub use database::session::Session;
 pub use database::transaction::{Tx, snapshot_on, transaction_on};
 pub use database::{catalog, harden, migrations, role};
 pub use error::{Error, ErrorKind};
-pub use execution_logs::{Ended, ExecutionLog, ExecutionLogs, NewAction, NewExecutionLog};
+pub use execution_logs::{
+    Ended, ExecutionLog, ExecutionLogs, HeldBack, NewAction, NewExecutionLog, Tail, TailFrom,
+};
 pub use fills::{Fill, Fills, NewBust, NewCorrection, NewFill};
 pub use orders::rebuild::{DifferingOrder, Rebuilt};
 pub use orders::totals::Totals;

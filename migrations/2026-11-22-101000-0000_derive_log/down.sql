@@ -15,6 +15,7 @@ DROP TRIGGER execution_logs_derive ON execution_logs;
 DROP TRIGGER execution_logs_admit ON execution_logs;
 
 CALL blotter_lend_ledger();
+DROP FUNCTION blotter_last_number();
 DROP FUNCTION blotter_number_row();
 DROP FUNCTION execution_logs_derive();
 DROP FUNCTION blotter_refuse_action(uuid, uuid, text, text, text, integer);

@@ -187,6 +187,14 @@ BEGIN
 END
 $$;
 
+-- Returns the greatest number of a committed entry, whosever it is; 0 if there is none. A trader whose own entries
+-- are few learns by it how far the log has come, without reading the entries of others.
+CREATE FUNCTION blotter_last_number() RETURNS bigint LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+BEGIN
+    RETURN coalesce((SELECT pg_catalog.max(sequence) FROM execution_logs), 0);
+END
+$$;
+
 DO $$
 BEGIN
     -- A host application's own `traders` table is left as it is.
@@ -200,7 +208,9 @@ BEGIN
 END
 $$;
 
+GRANT EXECUTE ON FUNCTION blotter_last_number()
+    TO blotter_trader, blotter_engine, blotter_compliance, blotter_auditor;
 CALL blotter_settle_ledger(
     'execution_logs_require_order', 'blotter_action_rule', 'blotter_refuse_action', 'execution_logs_derive',
-    'blotter_number_row'
+    'blotter_number_row', 'blotter_last_number'
 );

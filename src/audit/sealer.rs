@@ -16,7 +16,7 @@ use super::scheme::{SCHEME, Scheme};
 use super::seal::{MAX_RECORDS, Seal, Seals, StoredSeal};
 use super::sequences::SequenceSet;
 use super::tree::{self, Frontier};
-use crate::database::open_transaction::{OpenTransaction, numbered_tables, writers};
+use crate::database::open_transaction::{NUMBERED, OpenTransaction, numbered_tables, writers};
 use crate::database::role::Auditor;
 use crate::error::Error;
 use crate::schema::seals;
@@ -200,7 +200,7 @@ impl Seals<'_, Auditor> {
         if greatest.is_none() {
             return Ok((None, Vec::new()));
         }
-        let numbered = numbered_tables(self.conn)?;
+        let numbered = numbered_tables(self.conn, &NUMBERED)?;
         let started = Instant::now();
         let mut writing = writers(self.conn, &numbered)?;
         while !writing.is_empty() && started.elapsed() < wait {

@@ -50,7 +50,7 @@ pub(crate) const ENUMS: [&str; 6] = [
     "side_enum",
     "time_in_force_enum",
 ];
-pub(crate) const FUNCTIONS: [&str; 37] = [
+pub(crate) const FUNCTIONS: [&str; 38] = [
     "archives_stamp",
     "blotter_action_rule",
     "blotter_amended_fills",
@@ -59,6 +59,7 @@ pub(crate) const FUNCTIONS: [&str; 37] = [
     "blotter_end_replaced",
     "blotter_expire_due",
     "blotter_fill_rule",
+    "blotter_last_number",
     "blotter_lend_ledger",
     "blotter_log_actions",
     "blotter_log_break",

@@ -9,7 +9,6 @@ pub mod embedded;
 pub mod harden;
 pub(crate) mod login;
 pub mod migrations;
-#[cfg(feature = "audit")]
 pub(crate) mod open_transaction;
 pub(crate) mod pool;
 pub(crate) mod postgres;
@@ -17,6 +16,7 @@ pub(crate) mod retry;
 pub mod role;
 pub(crate) mod safe_snapshot;
 pub(crate) mod session;
+pub(crate) mod settled;
 pub(crate) mod transaction;
 #[cfg(feature = "audit")]
 pub(crate) mod unguarded;

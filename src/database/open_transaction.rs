@@ -1,4 +1,4 @@
-//! Transactions that have written and are still open, which a sealer waits for.
+//! Transactions that have written and are still open, which a sealer and a tail wait for.
 
 use std::fmt;
 
@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
 use crate::database::postgres::{
-    current_database, pg_database, pg_locks, pg_stat_activity, to_regclass,
+    age, current_database, pg_database, pg_locks, pg_stat_activity, to_regclass,
 };
 
 /// The tables whose rows have a number of the log.
-const NUMBERED: [&str; 4] = ["execution_logs", "breaks", "break_resolutions", "traders"];
+#[cfg(feature = "audit")]
+pub(crate) const NUMBERED: [&str; 4] = ["execution_logs", "breaks", "break_resolutions", "traders"];
 
 /// The modes of locks that writing transactions hold on a table.
 const WRITING: [&str; 4] =
@@ -31,10 +32,17 @@ pub struct OpenTransaction {
     pub since: Option<DateTime<Utc>>,
     /// The virtual transaction id, which is unique for as long as the server runs.
     transaction: String,
+    /// How many transaction ids have been given since its own, up to the first query of the asking transaction.
+    age: Option<i32>,
 }
 
 impl OpenTransaction {
+    pub(crate) fn age(&self) -> i32 {
+        self.age.unwrap_or_default()
+    }
+
     /// Returns whether both are one transaction.
+    #[cfg(feature = "audit")]
     pub(crate) fn is_same_transaction(&self, other: &Self) -> bool {
         self.transaction == other.transaction
     }
@@ -59,16 +67,16 @@ impl fmt::Display for OpenTransaction {
     }
 }
 
-/// Returns the tables whose rows have a number of the log.
-pub(crate) fn numbered_tables(conn: &mut PgConnection) -> QueryResult<Vec<u32>> {
+/// Returns those of these tables that exist.
+pub(crate) fn numbered_tables(conn: &mut PgConnection, names: &[&str]) -> QueryResult<Vec<u32>> {
     let mut tables = Vec::new();
-    for table in NUMBERED {
+    for &table in names {
         tables.extend(diesel::select(to_regclass(table)).get_result::<Option<u32>>(conn)?);
     }
     Ok(tables)
 }
 
-/// Returns the open transactions of this database that have written a row with a number of the log, or are about to.
+/// Returns the open transactions of this database that have written into one of these tables, or are about to.
 ///
 /// Whoever draws a number has a transaction id by then, and holds a lock on the table until the transaction ends. A
 /// transaction without an id may hold such a lock for ever and is not returned.
@@ -95,12 +103,15 @@ pub(crate) fn writers(
         .filter(pg_locks::virtualtransaction.eq_any(locking))
         .filter(own_id.and(pg_locks::granted))
         .distinct_on(pg_locks::virtualtransaction)
+        // Its own id comes before those of its savepoints.
+        .order((pg_locks::virtualtransaction, age(pg_locks::transactionid).desc()))
         .select((
             pg_locks::pid,
             pg_stat_activity::usename.nullable(),
             pg_stat_activity::application_name.nullable(),
             pg_stat_activity::xact_start.nullable(),
             pg_locks::virtualtransaction,
+            age(pg_locks::transactionid),
         ))
         .load(conn)
 }

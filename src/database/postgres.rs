@@ -5,7 +5,7 @@
 use diesel::prelude::*;
 #[cfg(feature = "ingest")]
 use diesel::sql_types::{Array, Integer};
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 diesel::define_sql_function! {
     fn pg_try_advisory_lock(key: BigInt) -> Bool;
@@ -60,13 +60,26 @@ diesel::table! {
     }
 }
 
-#[cfg(feature = "audit")]
 diesel::define_sql_function! {
     /// Returns the name of the connected database.
     fn current_database() -> Text;
 }
 
-#[cfg(feature = "audit")]
+diesel::define_sql_function! {
+    /// Returns the greatest number of a committed entry of the log; a function of the store.
+    fn blotter_last_number() -> BigInt;
+}
+
+/// The type of a transaction id.
+#[derive(Clone, Copy, diesel::query_builder::QueryId, diesel::sql_types::SqlType)]
+#[diesel(postgres_type(name = "xid", schema = "pg_catalog"))]
+pub struct Xid;
+
+diesel::define_sql_function! {
+    /// Returns how many transaction ids have been given since this one; negative for one that was given later.
+    fn age(id: Nullable<Xid>) -> Nullable<Integer>;
+}
+
 diesel::table! {
     /// The databases of the cluster.
     pg_database (oid) {
@@ -75,14 +88,17 @@ diesel::table! {
     }
 }
 
-#[cfg(feature = "audit")]
 diesel::table! {
+    use diesel::sql_types::{Bool, Integer, Nullable, Oid, Text};
+    use super::Xid;
+
     /// The locks that are held or waited for, in the whole cluster.
     pg_locks (virtualtransaction) {
         locktype -> Text,
         database -> Nullable<Oid>,
         relation -> Nullable<Oid>,
         virtualtransaction -> Text,
+        transactionid -> Nullable<Xid>,
         pid -> Nullable<Integer>,
         mode -> Text,
         granted -> Bool,
@@ -100,7 +116,6 @@ diesel::table! {
     }
 }
 
-#[cfg(any(feature = "audit", feature = "embedded"))]
 diesel::table! {
     /// The processes of the server. Of other logins, a login without `pg_read_all_stats` sees the first four columns only.
     pg_stat_activity (pid) {
@@ -112,7 +127,6 @@ diesel::table! {
     }
 }
 
-#[cfg(feature = "audit")]
 diesel::allow_tables_to_appear_in_same_query!(pg_database, pg_locks, pg_stat_activity);
 
 diesel::table! {

@@ -95,6 +95,15 @@ impl<R: Role> Session<R> {
         self.run(Mode::Snapshot, work)
     }
 
+    /// Runs `work` in one read-only transaction in which each query sees what is committed by then.
+    pub(crate) fn poll<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnMut(&mut Tx<'_, R>) -> Result<T, E>,
+        E: From<Error>,
+    {
+        self.run(Mode::Poll, work)
+    }
+
     /// Runs `work` in one read-only transaction on what PostgreSQL calls a safe snapshot: for reports that
     /// are kept.
     ///

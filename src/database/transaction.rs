@@ -19,6 +19,7 @@ use crate::error::{Error, stale_plans};
 pub(crate) enum Mode {
     Snapshot,
     SafeSnapshot,
+    Poll,
     Write,
 }
 
@@ -151,6 +152,7 @@ pub(crate) fn begin(conn: &mut PgConnection, mode: Mode, role: impl Role) -> Res
     let begin = match mode {
         Mode::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         Mode::SafeSnapshot => "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE",
+        Mode::Poll => "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
         Mode::Write => "BEGIN",
     };
     let name = role.name();

@@ -5,6 +5,7 @@
 
 mod append;
 mod rows;
+mod tail;
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -17,6 +18,7 @@ pub(crate) use self::rows::EntryRow;
 #[cfg(feature = "ingest")]
 pub(crate) use self::rows::MAX_REASON;
 pub use self::rows::{Ended, ExecutionLog, NewAction, NewExecutionLog};
+pub use self::tail::{HeldBack, Tail, TailFrom};
 use crate::database::role::Role;
 use crate::database::transaction::{Tx, stream};
 use crate::error::Error;
@@ -73,7 +75,7 @@ impl<R: Role> ExecutionLogs<'_, R> {
     /// Returns a page of the entries that match the filter, oldest first.
     ///
     /// Do not poll this as a feed: a transaction that commits late may add an entry before a page that has
-    /// been read.
+    /// been read. [`Session::tail`](crate::Session::tail) misses none.
     ///
     /// # Errors
     ///

@@ -108,6 +108,10 @@ pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene)
             helpers("blotter_end_replaced"),
             engines("blotter_expire_due"),
             rules("blotter_fill_rule"),
+            format!(
+                "blotter_last_number of blotter_ledger: definer, for blotter_auditor and \
+                 blotter_compliance and blotter_engine and blotter_trader, {runs}"
+            ),
             owners("blotter_lend_ledger"),
             engines("blotter_log_actions"),
             helpers("blotter_log_break"),
@@ -143,6 +147,7 @@ pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene)
             'for ' || coalesce((
                 SELECT string_agg(
                     CASE grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(grantee) END, ' and '
+                    ORDER BY pg_get_userbyid(grantee)
                 )
                 FROM aclexplode(coalesce(proacl, acldefault('f', proowner)))
                 WHERE grantee <> proowner

@@ -1,6 +1,8 @@
 //! Attacks on the deriving functions: they run with the privileges of the ledger, so no client may call
 //! them, and no object of a caller may take the place of one that they name.
 
+use tradeblotter_test_support::texts;
+
 use crate::scene::{
     ADA, ADAS_CANCELLED, ADAS_PARTIAL, ADAS_PENDING, By, Held, RECORDS, Scene, booking_of,
     break_of, bust_of, log_of, order_of, replacement_of,
@@ -72,6 +74,7 @@ attacks! {
     an_operator_of_the_callers_is_not_called_when_the_ledger_is_lent,
     an_operator_of_the_callers_shows_no_other_traders_row,
     everybody_learns_how_wide_the_columns_are,
+    every_role_learns_the_last_number_of_the_log,
 }
 
 /// A client that could not query the scale would have to guess it, and its values would be rounded.
@@ -80,6 +83,18 @@ pub fn everybody_learns_how_wide_the_columns_are(scene: &Scene) -> Held {
         &["2, 10"],
         "SELECT concat_ws(', ', blotter_scale(), blotter_symbol_length()) AS text",
     )
+}
+
+/// A trader whose own entries are few could not tell otherwise how far the log has come.
+pub fn every_role_learns_the_last_number_of_the_log(scene: &Scene) -> Held {
+    let last = "SELECT max(sequence)::text AS text FROM execution_logs";
+    let last = texts(scene.superuser().connection(), last);
+    for role in ["blotter_trader", "blotter_engine", "blotter_compliance", "blotter_auditor"] {
+        let mut member = scene.member(role, if role == "blotter_trader" { ADA } else { "" });
+        let shadow = "CREATE TEMP TABLE execution_logs (LIKE public.execution_logs)";
+        member.brings(&[&last[0]], shadow, "SELECT public.blotter_last_number()::text AS text")?;
+    }
+    Ok(())
 }
 
 /// If an attacker could attach these functions to its own table, they would log, fill and cancel for

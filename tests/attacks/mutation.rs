@@ -378,6 +378,13 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ("executed", "blotter_scale" | "blotter_symbol_length") => {
             attacks_of![functions::everybody_learns_how_wide_the_columns_are]
         }
+        ("definer" | "search path" | "executed", "blotter_last_number") => {
+            attacks_of![functions::every_role_learns_the_last_number_of_the_log]
+        }
+        // A superuser sees the same rows, and the number is no secret.
+        ("owner" | "execute", "blotter_last_number") => {
+            attacks_of![catalog::functions_have_a_fixed_search_path_and_run_for_nobody_else]
+        }
         ("trigger" | "definer" | "owner", "fills_derive") => attacks_of![
             roles::the_engine_records_fills_and_what_follows_from_them_is_derived,
             amendments::a_bust_counts_against_the_fill_that_it_takes_back,

@@ -39,6 +39,7 @@ mod seals;
 mod session;
 mod steps;
 mod streams;
+mod tail;
 mod totals;
 mod traders;
 mod trading_day;
