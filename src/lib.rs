@@ -174,7 +174,8 @@ pub use breaks::{
     Break, BreakHistory, BreakResolution, Breaks, Execution, ExecutionKind, NewBreakResolution,
     Outcome, Resolution, UnappliedReason, UnappliedReport,
 };
-pub use database::blotter::Blotter;
+pub use database::blotter::{Blotter, BlotterBuilder};
+pub use database::desk::Desk;
 #[cfg(feature = "embedded")]
 pub use database::embedded;
 pub use database::login::Login;

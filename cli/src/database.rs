@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use tradeblotter::role::{Auditor, Compliance, DatabaseRole, Engine, Reader, Trader};
-use tradeblotter::{Blotter, Login, Session, migrations};
+use tradeblotter::{Blotter, Desk, Error, Login, Session, Tx, migrations, transaction_on};
 use uuid::Uuid;
 
 use crate::failure::Failure;
@@ -14,6 +14,10 @@ pub struct Database {
     #[arg(long = "database-url", env = "DATABASE_URL", value_name = "URL", global = true)]
     #[arg(hide_env_values = true, help_heading = "Connection")]
     url: Option<String>,
+    /// Desk to use: the schema that holds its blotter [default: that of the connection, mostly public]
+    #[arg(long, env = "BLOTTER_DESK", value_name = "NAME", global = true, value_parser = Desk::new)]
+    #[arg(help_heading = "Connection")]
+    desk: Option<Desk>,
 }
 
 impl Database {
@@ -32,9 +36,22 @@ impl Database {
         })
     }
 
-    /// Connects, whatever the state of the schema.
+    /// Connects, to the desk if one is given, whatever the state of the schema.
     pub fn connect(&self) -> Result<PgConnection, Failure> {
-        Ok(tradeblotter::connect(self.url()?)?)
+        let mut conn = tradeblotter::connect(self.url()?)?;
+        if let Some(desk) = &self.desk {
+            desk.enter(&mut conn)?;
+        }
+        Ok(conn)
+    }
+
+    /// Returns the store, of the desk if one is given.
+    fn blotter(&self) -> Result<Blotter, Failure> {
+        let builder = Blotter::builder(self.url()?);
+        Ok(match &self.desk {
+            Some(desk) => builder.desk(desk.name()).connect()?,
+            None => builder.connect()?,
+        })
     }
 
     /// Begins a session that acts for every trader.
@@ -66,11 +83,23 @@ impl Database {
         begin: impl FnOnce(&Blotter) -> Session<R>,
     ) -> Result<Session<R>, Failure> {
         self.connection_as::<R>()?;
-        Ok(begin(&Blotter::connect(self.url()?)?))
+        Ok(begin(&self.blotter()?))
+    }
+
+    /// Runs `work` once, in one transaction of the engine.
+    pub fn transaction_of_engine<T, E: From<Error> + From<Failure>>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_, Engine>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let conn = &mut self.connection_as::<Engine>()?;
+        match &self.desk {
+            Some(desk) => desk.transaction_on(conn, Engine, work),
+            None => transaction_on(conn, Engine, work),
+        }
     }
 
     /// Connects as a login that is a member of this role. Fails if it is not.
-    pub fn connection_as<R: DatabaseRole>(&self) -> Result<PgConnection, Failure> {
+    fn connection_as<R: DatabaseRole>(&self) -> Result<PgConnection, Failure> {
         let (conn, login) = self.login()?;
         if login.may_act_as::<R>() {
             return Ok(conn);
@@ -79,14 +108,14 @@ impl Database {
             "login {name} is not a member of {role}, which this command needs; GRANT {role} TO {name}, \
              or connect as another login",
             name = login.name,
-            role = R::NAME
+            role = login.role::<R>()
         ))))
     }
 
     /// Begins a session that reads the log and its seals, as auditor or else as compliance.
     pub fn auditing(&self) -> Result<Session<Reader>, Failure> {
         let (_, login) = self.login()?;
-        let blotter = Blotter::connect(self.url()?)?;
+        let blotter = self.blotter()?;
         if login.may_act_as::<Auditor>() {
             return Ok(blotter.auditor().reader());
         }
@@ -94,8 +123,9 @@ impl Database {
             return Ok(blotter.compliance().reader());
         }
         Err(Failure::Failed(Some(format!(
-            "login {name} may not read seals; GRANT blotter_auditor or blotter_compliance TO {name}, or \
-             connect as another login",
+            "login {name} may not read seals; GRANT {} or {} TO {name}, or connect as another login",
+            login.role::<Auditor>(),
+            login.role::<Compliance>(),
             name = login.name
         ))))
     }
@@ -104,19 +134,22 @@ impl Database {
     /// compliance, engine, trader.
     pub fn reader(&self, trader: Option<Uuid>) -> Result<Session<Reader>, Failure> {
         let (_, login) = self.login()?;
-        let blotter = Blotter::connect(self.url()?)?;
+        let blotter = self.blotter()?;
         match trader {
             _ if login.may_act_as::<Compliance>() => Ok(blotter.compliance().reader()),
             _ if login.may_act_as::<Engine>() => Ok(blotter.engine().reader()),
             Some(trader) if login.may_act_as::<Trader>() => Ok(blotter.trader(trader)?.reader()),
             None if login.may_act_as::<Trader>() => Err(Failure::Usage(format!(
                 "login {} may read only one trader's rows at a time: pass --trader, or connect as a member \
-                 of blotter_compliance or blotter_engine",
-                login.name
+                 of {} or {}",
+                login.name,
+                login.role::<Compliance>(),
+                login.role::<Engine>()
             ))),
             _ => Err(Failure::Failed(Some(format!(
                 "login {name} is not a member of any blotter role and sees no rows; \
-                 GRANT blotter_compliance TO {name}, or connect as another login",
+                 GRANT {} TO {name}, or connect as another login",
+                login.role::<Compliance>(),
                 name = login.name
             )))),
         }

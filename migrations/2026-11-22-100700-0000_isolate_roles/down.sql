@@ -1,15 +1,22 @@
 -- Drops what up.sql created and restores the five policies of the base schema. Also revokes USAGE on the
--- schema from these roles, whoever granted it.
+-- schema from these roles and those of the desk, whoever granted it.
 
 CALL blotter_permit_revert();
 
 DO $$
+DECLARE
+    role text;
+    own text;
 BEGIN
-    EXECUTE format(
-        'REVOKE USAGE ON SCHEMA %I FROM
-            blotter_trader, blotter_engine, blotter_compliance, blotter_auditor, blotter_ledger',
-        current_schema()
-    );
+    FOREACH role IN ARRAY ARRAY[
+        'blotter_trader', 'blotter_engine', 'blotter_compliance', 'blotter_auditor', 'blotter_ledger'
+    ] LOOP
+        EXECUTE format('REVOKE USAGE ON SCHEMA %I FROM %I', current_schema(), role);
+        own := replace(role, 'blotter_', format('blotter_%s_', current_schema()));
+        IF to_regrole(quote_ident(own)) IS NOT NULL THEN
+            EXECUTE format('REVOKE USAGE ON SCHEMA %I FROM %I', current_schema(), own);
+        END IF;
+    END LOOP;
     IF to_regclass('__diesel_schema_migrations') IS NOT NULL THEN
         REVOKE ALL ON __diesel_schema_migrations
             FROM blotter_trader, blotter_engine, blotter_compliance, blotter_auditor;

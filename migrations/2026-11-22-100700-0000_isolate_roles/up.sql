@@ -132,6 +132,7 @@ GRANT USAGE ON SEQUENCE execution_logs_sequence TO blotter_ledger;
 DO $$
 DECLARE
     role text;
+    own text;
 BEGIN
     -- A host application's own `traders` table is left as it is.
     IF obj_description(to_regclass(format('%I.traders', current_schema())), 'pg_class')
@@ -154,11 +155,19 @@ BEGIN
         GRANT SELECT ON __diesel_schema_migrations
             TO blotter_trader, blotter_engine, blotter_compliance, blotter_auditor;
     END IF;
+    -- The roles of a desk are members of the shared ones, whose privileges and policies hold for them. Only they may use
+    -- the schema of the desk, so that a member of the roles of another desk cannot name a table here.
     FOREACH role IN ARRAY ARRAY[
         'blotter_trader', 'blotter_engine', 'blotter_compliance', 'blotter_auditor', 'blotter_ledger'
     ] LOOP
-        IF NOT has_schema_privilege(role, current_schema(), 'USAGE') THEN
-            EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), role);
+        own := replace(role, 'blotter_', format('blotter_%s_', current_schema()));
+        IF to_regrole(quote_ident(own)) IS NULL THEN
+            own := role;
+        ELSIF NOT pg_has_role(own, role, 'USAGE') THEN
+            EXECUTE format('GRANT %I TO %I', role, own);
+        END IF;
+        IF NOT has_schema_privilege(own, current_schema(), 'USAGE') THEN
+            EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), own);
         END IF;
     END LOOP;
 END

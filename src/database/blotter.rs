@@ -1,10 +1,13 @@
 //! [`Blotter`], the store: hands out sessions on a pool of connections.
 
+use std::fmt;
+
 use diesel::prelude::*;
 use diesel::r2d2::ConnectionManager;
 use r2d2::Pool;
 use uuid::Uuid;
 
+use crate::database::desk::Desk;
 use crate::database::login::Login;
 use crate::database::pool::ConnectionPool;
 use crate::database::role::{Auditor, Compliance, Engine, Role, Trader};
@@ -18,6 +21,39 @@ pub struct Blotter {
     pool: ConnectionPool,
 }
 
+/// A store to be: where it is. Made by [`Blotter::builder`].
+#[derive(Clone)]
+#[must_use]
+pub struct BlotterBuilder {
+    url: String,
+    desk: Option<String>,
+}
+
+/// Without the URL, which may hold a password.
+impl fmt::Debug for BlotterBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlotterBuilder").field("desk", &self.desk).finish_non_exhaustive()
+    }
+}
+
+impl BlotterBuilder {
+    /// Sets the [`Desk`] by its name: sessions use its tables, and act as its roles.
+    pub fn desk(self, name: &str) -> Self {
+        Self { desk: Some(name.to_owned()), ..self }
+    }
+
+    /// Connects, as [`Blotter::connect`] does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Blotter::connect`]; [`Error::is_invalid_input`] for what is no name of a desk ([`Desk::new`]);
+    /// [`Error::is_not_found`] if the database has no such desk, or the login may not use it.
+    pub fn connect(&self) -> Result<Blotter, Error> {
+        let desk = self.desk.as_deref().map(Desk::new).transpose()?;
+        Ok(Blotter { pool: ConnectionPool::connect(&self.url, desk)? })
+    }
+}
+
 impl Blotter {
     /// Connects to the database at `url`, a `postgres://` URL or a libpq keyword string.
     ///
@@ -29,7 +65,12 @@ impl Blotter {
     /// [`Error::is_connection`] when the URL is malformed or no server answers there. Does not check that
     /// the database is migrated; [`migrations::require`](crate::migrations::require) does.
     pub fn connect(url: &str) -> Result<Self, Error> {
-        Ok(Self { pool: ConnectionPool::connect(url)? })
+        Self::builder(url).connect()
+    }
+
+    /// Begins to build a store on the database at `url`, for a [`Desk`].
+    pub fn builder(url: &str) -> BlotterBuilder {
+        BlotterBuilder { url: url.to_owned(), desk: None }
     }
 
     /// Makes a store of a pool that the application has built.
@@ -39,7 +80,19 @@ impl Blotter {
     /// [`diesel::connection::set_default_instrumentation`]. Where the application replaces it later,
     /// sessions do not retry after conflicts.
     pub fn with_pool(pool: Pool<ConnectionManager<PgConnection>>) -> Self {
-        Self { pool: ConnectionPool(pool) }
+        Self { pool: ConnectionPool::new(pool, None) }
+    }
+
+    /// Makes a store of a pool that the application has built, for a desk: its connections must be in the desk, by the
+    /// option `-csearch_path=NAME` in their URL, or by `ALTER ROLE … SET search_path`, which a pooler passes on.
+    /// Otherwise like [`Blotter::with_pool`].
+    pub fn with_pool_of(pool: Pool<ConnectionManager<PgConnection>>, desk: Desk) -> Self {
+        Self { pool: ConnectionPool::new(pool, Some(desk)) }
+    }
+
+    /// Returns the desk; none if the store is that of a whole database.
+    pub fn desk(&self) -> Option<&Desk> {
+        self.pool.desk.as_deref()
     }
 
     /// Returns a session that acts for one trader: row-level security shows it that trader's rows only;

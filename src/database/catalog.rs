@@ -8,10 +8,11 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Text};
+use diesel::sql_types::{Array, Bool, Text};
 
+use crate::database::desk::{Desk, own_roles};
 use crate::database::harden::{self, Hardening};
-use crate::database::login::ROLES;
+use crate::database::login::{LEDGER, ROLES};
 #[cfg(feature = "audit")]
 use crate::database::postgres::obj_description;
 use crate::database::postgres::to_regclass;
@@ -240,11 +241,13 @@ impl SchemaDifference {
 /// ```
 pub fn differences(conn: &mut PgConnection) -> Result<Vec<SchemaDifference>, Error> {
     let mut found = Facts::default();
-    for fact in read(conn)? {
+    let desk = Desk::of(conn)?;
+    for fact in read(conn, desk.as_ref())? {
         found.insert(fact.object, fact.property, fact.value);
     }
     let mut expected = Facts::parse(EXPECTED);
     expected.widen(&found);
+    expected.add_desk(desk.as_ref());
     if found.comment_on_traders() != expected.comment_on_traders() {
         found.forget_traders();
         expected.forget_traders();
@@ -289,7 +292,8 @@ pub(crate) fn has_own_traders(conn: &mut PgConnection) -> QueryResult<bool> {
 ///
 /// [`Error::is_connection`].
 pub fn facts(conn: &mut PgConnection) -> Result<String, Error> {
-    let lines = read(conn)?.into_iter();
+    let desk = Desk::of(conn)?;
+    let lines = read(conn, desk.as_ref())?.into_iter();
     Ok(lines.map(|fact| format!("{}\t{}\t{}\n", fact.object, fact.property, fact.value)).collect())
 }
 
@@ -311,12 +315,16 @@ struct Note {
     note: String,
 }
 
-fn read(conn: &mut PgConnection) -> Result<Vec<Fact>, Error> {
+fn read(conn: &mut PgConnection, desk: Option<&Desk>) -> Result<Vec<Fact>, Error> {
+    let shared = ROLES.map(|(role, _)| role.to_owned());
+    let roles: Vec<String> =
+        shared.into_iter().chain(own_roles(desk).map(|(role, _)| role)).collect();
     let mut facts: Vec<Fact> = diesel::sql_query(QUERY)
         .bind::<Array<Text>, _>(TABLES.as_slice())
         .bind::<Array<Text>, _>(ENUMS.as_slice())
         .bind::<Array<Text>, _>(FUNCTIONS.as_slice())
-        .bind::<Array<Text>, _>(ROLES.map(|(role, _)| role).as_slice())
+        .bind::<Array<Text>, _>(roles)
+        .bind::<Bool, _>(desk.is_some())
         .load(conn)?;
     let has_grants: bool = diesel::select(to_regclass("pg_catalog.pg_parameter_acl").is_not_null())
         .get_result(conn)?;
@@ -342,6 +350,22 @@ impl Facts {
             }
         }
         facts
+    }
+
+    /// Expects the roles of a desk, which have what the shared ones have and are the only ones that use its schema.
+    fn add_desk(&mut self, desk: Option<&Desk>) {
+        let mut users = vec![LEDGER.to_owned()];
+        for (role, shared) in own_roles(desk) {
+            let object = format!("role {role}");
+            self.insert(object.clone(), "attributes".to_owned(), "none".to_owned());
+            self.insert(object, "member of".to_owned(), shared.to_owned());
+            users.push(role);
+        }
+        if desk.is_some() {
+            users.sort();
+            let (object, property) = ("schema of the tables", "usage granted to");
+            self.insert(object.to_owned(), property.to_owned(), users.join(", "));
+        }
     }
 
     fn insert(&mut self, object: String, property: String, value: String) {

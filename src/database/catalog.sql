@@ -1,5 +1,5 @@
 -- What the catalog says of the tables ($1), enums ($2), functions ($3) and roles ($4), as (object,
--- property, value).
+-- property, value); and whether the schema is that of a desk ($5).
 -- Names are looked up along the search path. Runs of white space count as one blank, because the
 -- pretty-printer breaks lines where it likes. Polymorphic functions are called by their qualified names: the schema is on the
 -- path, and what was planted there must not run as whoever checks it.
@@ -371,6 +371,16 @@ facts (object, property, value) AS (
     ), 'nobody')
     FROM tables t JOIN pg_namespace n ON n.oid = t.relnamespace
     WHERE t.name <> 'traders' ORDER BY t.name LIMIT 1)
+    UNION ALL
+    -- Whoever may use the schema of a desk may name its tables, and has on them what the shared roles have.
+    SELECT 'schema of the tables', 'usage granted to', (
+        SELECT string_agg(name, ', ' ORDER BY name COLLATE "C")
+        FROM aclexplode(coalesce(home.nspacl, acldefault('n', home.nspowner))) AS a,
+            coalesce(pg_get_userbyid(CASE WHEN a.grantee <> 0::oid THEN a.grantee END)::text, 'public') AS name
+        WHERE a.privilege_type = 'USAGE'
+            AND a.grantee NOT IN (SELECT home.nspowner UNION ALL SELECT relowner FROM tables)
+    )
+    FROM home WHERE $5
     UNION ALL
     SELECT object, 'privileges', privileges FROM grants
     UNION ALL

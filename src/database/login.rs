@@ -1,8 +1,9 @@
 //! [`Login`], the database user of a connection, and its privileges.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Bool, Text};
+use diesel::sql_types::{Array, Bool, Nullable, Text};
 
+use crate::database::desk::{Desk, role_of};
 use crate::database::role::{Auditor, Compliance, DatabaseRole, Engine, Trader};
 use crate::error::Error;
 
@@ -10,7 +11,7 @@ use crate::error::Error;
 const QUERY: &str = include_str!("login.sql");
 
 /// The role that owns the functions which derive; no login should be a member of it.
-const LEDGER: &str = "blotter_ledger";
+pub(crate) const LEDGER: &str = "blotter_ledger";
 
 /// The roles of the database, each with its abilities in words.
 pub(crate) const ROLES: [(&str, &str); 5] = [
@@ -44,8 +45,11 @@ pub struct Login {
     /// predefined roles that read or write all data, or the server's files.
     #[diesel(sql_type = Array<Text>)]
     pub powers: Vec<String>,
+    /// The desk that the connection is in.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub desk: Option<Desk>,
     /// The roles of the store that the login may act as: `blotter_trader`, `blotter_engine`,
-    /// `blotter_compliance`, `blotter_auditor`, `blotter_ledger`.
+    /// `blotter_compliance`, `blotter_auditor`, of the desk if the connection is in one; and `blotter_ledger`.
     #[diesel(sql_type = Array<Text>)]
     pub roles: Vec<String>,
     /// The settings with which a session of this login begins and that a backend does not expect, such as
@@ -84,13 +88,22 @@ impl Login {
     /// # #[cfg(not(feature = "embedded"))] fn main() {}
     /// ```
     pub fn of(conn: &mut PgConnection) -> Result<Self, Error> {
-        let roles = ROLES.map(|(role, _)| role);
-        Ok(diesel::sql_query(QUERY).bind::<Array<Text>, _>(roles.as_slice()).get_result(conn)?)
+        let desk = Desk::of(conn)?;
+        let roles = ROLES.map(|(role, _)| role_of(desk.as_ref(), role));
+        let roles: Vec<&str> = roles.iter().map(AsRef::as_ref).collect();
+        let query = diesel::sql_query(QUERY).bind::<Array<Text>, _>(roles);
+        let desk = desk.as_ref().map(Desk::name);
+        Ok(query.bind::<Nullable<Text>, _>(desk).get_result(conn)?)
     }
 
-    /// Returns whether the login may act as this role.
+    /// Returns whether the login may act as this role, of the desk if the connection is in one.
     pub fn may_act_as<R: DatabaseRole>(&self) -> bool {
-        self.has(R::NAME)
+        self.has(&self.role::<R>())
+    }
+
+    /// Returns the name of a role, of the desk if the connection is in one.
+    pub fn role<R: DatabaseRole>(&self) -> String {
+        role_of(self.desk.as_ref(), R::NAME).into_owned()
     }
 
     fn has(&self, role: &str) -> bool {
@@ -98,8 +111,9 @@ impl Login {
     }
 
     /// Returns the roles that the login may act as, each with its abilities in words.
-    pub fn abilities(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        ROLES.into_iter().filter(|(role, _)| self.has(role))
+    pub fn abilities(&self) -> impl Iterator<Item = (String, &'static str)> {
+        let named = |(role, ability)| (role_of(self.desk.as_ref(), role).into_owned(), ability);
+        ROLES.into_iter().map(named).filter(|(role, _)| self.has(role))
     }
 
     /// Returns the reasons why a backend should not run with this login, one sentence each; empty when there
@@ -156,11 +170,11 @@ impl Login {
                 ));
             }
         }
-        if self.has(Trader::NAME) && !self.missing_timeouts.is_empty() {
+        let trader = self.role::<Trader>();
+        if self.has(&trader) && !self.missing_timeouts.is_empty() {
             warnings.push(format!(
-                "{name} may act as {} and has no {}, so a client that dies keeps its locks on orders; \
+                "{name} may act as {trader} and has no {}, so a client that dies keeps its locks on orders; \
                  ALTER ROLE {name} SET {} = '30s'",
-                Trader::NAME,
                 self.missing_timeouts.join(" and no "),
                 self.missing_timeouts.join(&format!(" = '30s'; ALTER ROLE {name} SET "))
             ));

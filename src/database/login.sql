@@ -1,4 +1,5 @@
--- What the user who has connected may do, whoever it acts as at the moment. $1: the roles in question.
+-- What the user who has connected may do, whoever it acts as at the moment. $1: the roles in question; $2: the desk
+-- that the connection is in.
 -- What a role may do that it may act as, it may do itself. Polymorphic functions are called by their qualified names, so that
 -- none that was planted in the schema of the tables runs as whoever asks.
 WITH login AS (
@@ -63,6 +64,7 @@ SELECT
         )
         ORDER BY 1
     ) AS powers,
+    $2 AS desk,
     ARRAY(
         SELECT wanted
         FROM pg_catalog.unnest($1) WITH ORDINALITY AS roles (wanted, position)

@@ -1,11 +1,13 @@
 //! Connections: one, or a pool of them that begins transactions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::r2d2::ConnectionManager;
-use r2d2::{Pool, PooledConnection};
+use r2d2::{CustomizeConnection, Pool, PooledConnection};
 
+use crate::database::desk::Desk;
 use crate::database::retry::StatementWatch;
 use crate::database::role::Role;
 use crate::database::transaction::{Mode, begin};
@@ -61,14 +63,39 @@ pub(crate) type Pooled = PooledConnection<ConnectionManager<PgConnection>>;
 
 /// A pool of connections. A clone shares it.
 #[derive(Clone, Debug)]
-pub(crate) struct ConnectionPool(pub Pool<ConnectionManager<PgConnection>>);
+pub(crate) struct ConnectionPool {
+    pool: Pool<ConnectionManager<PgConnection>>,
+    /// The desk whose roles the transactions act as.
+    pub desk: Option<Arc<Desk>>,
+}
+
+/// Puts each new connection of a pool into a desk.
+#[derive(Debug)]
+struct Entering(Arc<Desk>);
+
+impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Entering {
+    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
+        self.0.set_search_path(conn).map_err(diesel::r2d2::Error::QueryError)
+    }
+}
 
 impl ConnectionPool {
-    /// Connects to the database at `url`, with the default limits.
-    pub fn connect(url: &str) -> Result<Self, Error> {
+    /// Returns a pool that the application has built, of connections that are in the desk, if there is one.
+    pub fn new(pool: Pool<ConnectionManager<PgConnection>>, desk: Option<Desk>) -> Self {
+        Self { pool, desk: desk.map(Arc::new) }
+    }
+
+    /// Connects to a desk of the database at `url`, or to the database, with the default limits.
+    pub fn connect(url: &str, desk: Option<Desk>) -> Result<Self, Error> {
         // A pool hides why it can't connect, so the first connection is made without one.
-        connect(url)?;
-        let pool = Pool::builder()
+        let first = &mut connect(url)?;
+        let desk = desk.map(Arc::new);
+        let mut builder = Pool::builder();
+        if let Some(desk) = &desk {
+            desk.enter(first)?;
+            builder = builder.connection_customizer(Box::new(Entering(Arc::clone(desk))));
+        }
+        let pool = builder
             .max_size(MAX_CONNECTIONS)
             .min_idle(Some(0))
             .connection_timeout(CHECKOUT_TIMEOUT)
@@ -77,7 +104,7 @@ impl ConnectionPool {
             .test_on_check_out(false)
             .build(ConnectionManager::new(url))
             .map_err(Error::connection)?;
-        Ok(Self(pool))
+        Ok(Self { pool, desk })
     }
 
     /// Takes a connection from the pool and begins a transaction on it.
@@ -85,12 +112,12 @@ impl ConnectionPool {
     /// The server may have closed an idle connection since its last use; nothing has happened in the
     /// transaction then, so the next connection is tried.
     pub fn begin(&self, mode: Mode, role: impl Role) -> Result<(Pooled, StatementWatch), Error> {
-        let mut lost_left = self.0.max_size();
+        let mut lost_left = self.pool.max_size();
         loop {
             let mut conn = self.checkout()?;
             let watch = StatementWatch::of(&mut conn);
             watch.reset();
-            match begin(&mut conn, mode, role) {
+            match begin(&mut conn, mode, self.desk.as_deref(), role) {
                 Err(lost) if lost.is_connection() && lost_left > 0 => lost_left -= 1,
                 begun => return begun.map(|()| (conn, watch)),
             }
@@ -99,9 +126,9 @@ impl ConnectionPool {
 
     /// Takes a connection from the pool.
     pub fn checkout(&self) -> Result<Pooled, Error> {
-        self.0.get().map_err(|why| {
-            let state = self.0.state();
-            if state.idle_connections == 0 && state.connections == self.0.max_size() {
+        self.pool.get().map_err(|why| {
+            let state = self.pool.state();
+            if state.idle_connections == 0 && state.connections == self.pool.max_size() {
                 Error::exhausted(state.connections)
             } else {
                 Error::connection(why)

@@ -163,7 +163,28 @@ diesel::table! {
     }
 }
 
-#[cfg(feature = "audit")]
+diesel::define_sql_function! {
+    /// Returns the first schema on the search path that exists and that the login may use; NULL if there is none.
+    fn current_schema() -> diesel::sql_types::Nullable<Text>;
+}
+
+diesel::define_sql_function! {
+    /// Returns the role of this name; NULL if there is none.
+    fn to_regrole(name: Text) -> Nullable<Oid>;
+}
+
+diesel::table! {
+    /// The roles of the cluster.
+    pg_roles (oid) {
+        oid -> Oid,
+        rolname -> Text,
+        rolcanlogin -> Bool,
+        rolsuper -> Bool,
+        rolbypassrls -> Bool,
+        rolcreaterole -> Bool,
+    }
+}
+
 diesel::table! {
     /// The schemas.
     pg_namespace (oid) {

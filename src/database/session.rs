@@ -164,9 +164,10 @@ impl<R: Role> Session<R> {
         E: From<Error>,
     {
         let (mut conn, watch) = self.pool.begin(mode, self.role)?;
+        let desk = self.pool.desk.as_deref();
         let work = &mut work;
         let mut run = |conn: &mut Pooled| {
-            finish(conn, self.role, Some(&watch), |tx| {
+            finish(conn, desk, self.role, Some(&watch), |tx| {
                 if let Mode::SafeSnapshot = mode {
                     safe_snapshot::take(tx.conn(), &self.pool, self.snapshot_wait)?;
                 }
@@ -178,7 +179,7 @@ impl<R: Role> Session<R> {
             if attempt > 1 {
                 thread::sleep(PAUSE * (attempt - 1));
                 watch.reset();
-                begin(&mut conn, mode, self.role)?;
+                begin(&mut conn, mode, desk, self.role)?;
             }
             let result = run(&mut conn);
             if result.is_ok() || !watch.has_seen_stale_plan() {
@@ -188,7 +189,7 @@ impl<R: Role> Session<R> {
             forget_statements(&mut conn);
             conn.batch_execute("DEALLOCATE ALL").map_err(Error::from)?;
             watch.reset();
-            begin(&mut conn, mode, self.role)?;
+            begin(&mut conn, mode, desk, self.role)?;
             run(&mut conn)
         })
     }

@@ -10,6 +10,7 @@ use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
 use diesel::query_dsl::LoadQuery;
 
+use crate::database::desk::{Desk, role_of};
 use crate::database::retry::StatementWatch;
 use crate::database::role::Role;
 use crate::error::{Error, stale_plans};
@@ -56,7 +57,7 @@ where
     F: FnOnce(&mut Tx<'_, R>) -> Result<T, E>,
     E: From<Error>,
 {
-    run_once(conn, Mode::Write, role, work)
+    run_once(conn, Mode::Write, None, role, work)
 }
 
 /// Runs `work` in one read-only transaction on a connection that the application manages itself; every
@@ -73,18 +74,25 @@ where
     F: FnOnce(&mut Tx<'_, R>) -> Result<T, E>,
     E: From<Error>,
 {
-    run_once(conn, Mode::Snapshot, role, work)
+    run_once(conn, Mode::Snapshot, None, role, work)
 }
 
-fn run_once<R, T, E, F>(conn: &mut PgConnection, mode: Mode, role: R, work: F) -> Result<T, E>
+/// Runs `work` once in a transaction, in a desk if there is one.
+pub(crate) fn run_once<R, T, E, F>(
+    conn: &mut PgConnection,
+    mode: Mode,
+    desk: Option<&Desk>,
+    role: R,
+    work: F,
+) -> Result<T, E>
 where
     R: Role,
     F: FnOnce(&mut Tx<'_, R>) -> Result<T, E>,
     E: From<Error>,
 {
     stale_plans::take();
-    begin(conn, mode, role)?;
-    let result = finish(conn, role, None, work);
+    begin(conn, mode, desk, role)?;
+    let result = finish(conn, desk, role, None, work);
     if stale_plans::take() {
         forget_statements(conn);
     }
@@ -102,6 +110,7 @@ pub(crate) fn forget_statements(conn: &mut PgConnection) {
 /// transaction begin.
 pub(crate) fn finish<R, T, E, F>(
     conn: &mut PgConnection,
+    desk: Option<&Desk>,
     role: R,
     watch: Option<&StatementWatch>,
     work: F,
@@ -119,7 +128,7 @@ where
         Ok(Ok(done)) if is_untouched => {
             conn.batch_execute("COMMIT").map(|()| done).map_err(|error| E::from(error.into()))
         }
-        Ok(Ok(done)) => check_and_commit(conn, role).map(|()| done).map_err(E::from),
+        Ok(Ok(done)) => check_and_commit(conn, desk, role).map(|()| done).map_err(E::from),
         Ok(Err(error)) => {
             roll_back(conn);
             Err(error)
@@ -145,7 +154,12 @@ fn identity(role: impl Role) -> String {
 }
 
 /// Begins a transaction, and sets its role and identity in the same message.
-pub(crate) fn begin(conn: &mut PgConnection, mode: Mode, role: impl Role) -> Result<(), Error> {
+pub(crate) fn begin(
+    conn: &mut PgConnection,
+    mode: Mode,
+    desk: Option<&Desk>,
+    role: impl Role,
+) -> Result<(), Error> {
     if is_in_transaction(conn) {
         return Err(Error::in_transaction());
     }
@@ -155,13 +169,13 @@ pub(crate) fn begin(conn: &mut PgConnection, mode: Mode, role: impl Role) -> Res
         Mode::Poll => "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
         Mode::Write => "BEGIN",
     };
-    let name = role.name();
+    let name = role_of(desk, role.name());
     let trader = identity(role);
     let sql = format!("{begin}; SET LOCAL ROLE {name}; SET LOCAL app.user_id = '{trader}'");
     AnsiTransactionManager::begin_transaction_sql(conn, &sql).map_err(|error| {
         // The BEGIN itself may have succeeded, which Diesel does not know.
         roll_back(conn);
-        Error::from(error).or_role_denied(name)
+        Error::from(error).or_role_denied(&name)
     })
 }
 
@@ -169,13 +183,17 @@ pub(crate) fn begin(conn: &mut PgConnection, mode: Mode, role: impl Role) -> Res
 ///
 /// A plain COMMIT, which is cheaper, serves where neither can be: no statement has failed, and nobody but the
 /// store has had the connection.
-fn check_and_commit(conn: &mut PgConnection, role: impl Role) -> Result<(), Error> {
+fn check_and_commit(
+    conn: &mut PgConnection,
+    desk: Option<&Desk>,
+    role: impl Role,
+) -> Result<(), Error> {
     if is_in_transaction(conn) {
         // PostgreSQL answers the COMMIT of an aborted transaction with a rollback and no error. This
         // SELECT fails in an aborted transaction, and by dividing by zero in one whose role or identity
         // is not the one it began with; either way the message ends before COMMIT. Diesel learns from
         // libpq whether the transaction is over.
-        let name = role.name();
+        let name = role_of(desk, role.name());
         let trader = identity(role);
         let sql = format!(
             "SELECT 1 / (current_setting('role') = '{name}'

@@ -60,7 +60,7 @@ pub(super) enum Repr {
     },
     InTransaction,
     RoleDenied {
-        role: &'static str,
+        role: String,
         source: DieselError,
     },
     SuperuserNeeded(&'static str),
@@ -208,9 +208,11 @@ impl Error {
     }
 
     /// Turns a denied permission into an error that names the role which the login may not act as.
-    pub(crate) fn or_role_denied(self, role: &'static str) -> Self {
+    pub(crate) fn or_role_denied(self, role: &str) -> Self {
         match *self.0 {
-            Repr::Denied { source, .. } => Self::new(Repr::RoleDenied { role, source }),
+            Repr::Denied { source, .. } => {
+                Self::new(Repr::RoleDenied { role: role.to_owned(), source })
+            }
             repr => Self::new(repr),
         }
     }

@@ -11,6 +11,7 @@ mod catalog;
 mod compile;
 mod complaints;
 mod crash;
+mod desks;
 mod docs;
 mod enums;
 mod errors;

@@ -12,7 +12,7 @@ use tradeblotter::ingest::{
     AnyFormat, Event, FormatName, Options, Problem, Reader, Writer, detect,
 };
 use tradeblotter::role::Engine;
-use tradeblotter::{Error, Session, transaction_on};
+use tradeblotter::{Error, Session};
 
 use self::diagnostics::Diagnostics;
 use crate::database::Database;
@@ -195,7 +195,7 @@ impl Ingest {
         writer: &mut Writer,
         diagnostics: &mut Diagnostics,
     ) -> Result<Vec<Problem>, Failure> {
-        let dry = transaction_on(&mut database.connection_as::<Engine>()?, Engine, |tx| {
+        let dry = database.transaction_of_engine(|tx| {
             self.apply_all(input, writer, diagnostics, |writer, events| {
                 writer.write_in(tx, events)
             })?;

@@ -21,9 +21,9 @@ use tradeblotter::embedded::Server;
 use tradeblotter::ingest::{FixReader, Options, ReadOptions, Reader, Writer};
 use tradeblotter::role::{Auditor, Compliance, DatabaseRole, Engine, Trader};
 use tradeblotter::{
-    Blotter, Break, BreakResolution, Commission, Error, ExecutionLog, Fill, NewAction, NewBust,
-    NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, OrderHistory, Price, Side, connect,
-    migrations, schema,
+    Blotter, Break, BreakResolution, Commission, Desk, Error, ExecutionLog, Fill, NewAction,
+    NewBust, NewCorrection, NewExecutionLog, NewFill, NewOrder, Order, OrderHistory, Price, Side,
+    connect, migrations, schema,
 };
 use uuid::Uuid;
 
@@ -86,6 +86,24 @@ impl Database {
             other => panic!("no login has the role {other}"),
         };
         url(&login.unwrap(), &self.name)
+    }
+
+    /// Adds a desk with a name of its own, migrated.
+    pub fn add_desk(&self) -> Desk {
+        let desk = Desk::new(&format!("d{}", Uuid::now_v7().simple())).unwrap();
+        let owner = &mut self.owner();
+        desk.create(owner).unwrap();
+        desk.enter(owner).unwrap();
+        migrations::run(owner).unwrap();
+        desk
+    }
+
+    /// Returns the URL for a new login that is a member of these roles only.
+    pub fn member_url(&self, roles: &[String]) -> String {
+        let login = format!("m{}", Uuid::now_v7().simple());
+        let create = format!("CREATE ROLE {login} LOGIN IN ROLE {}", roles.join(", "));
+        self.admin().batch_execute(&create).unwrap();
+        self.owner_url().replace("//blotter@", &format!("//{login}@"))
     }
 
     /// Returns the URL for the superuser, who bypasses row-level security.
@@ -376,4 +394,14 @@ pub fn amended_order() -> (Database, Order) {
     let session = blotter.trader(ada.id).unwrap();
     session.transaction(|tx| tx.execution_logs().cancel(order.id, Some("enough"))).unwrap();
     (db, order)
+}
+
+/// The names of the roles of a desk.
+pub fn roles_of(desk: &Desk) -> [String; 4] {
+    [
+        desk.role::<Trader>(),
+        desk.role::<Engine>(),
+        desk.role::<Compliance>(),
+        desk.role::<Auditor>(),
+    ]
 }
