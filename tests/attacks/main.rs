@@ -28,6 +28,7 @@ mod archives;
 mod batches;
 mod breaks;
 mod catalog;
+mod desks;
 mod functions;
 mod history;
 mod identity;
