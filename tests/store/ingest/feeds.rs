@@ -280,6 +280,26 @@ fn a_symbol_map_makes_the_venues_symbols_ours() {
 }
 
 #[test]
+fn totals_of_a_replacement_that_is_known_are_compared_too() {
+    let input = joined(&[
+        new_order(2, "C-1", "F", 1, 100),
+        of_day(
+            2,
+            "14:31:00",
+            "11=C-1|37=V|17=E1|150=F|39=1|55=F|54=1|32=10|31=10.00|14=10|6=10.00",
+        ),
+        // At the same time, so that only its place tells that it is not the last one.
+        of_day(2, "14:33:00", "11=C-1|37=V|17=E2|150=0|39=0|55=F|54=1|38=100|14=0|6=0"),
+        of_day(
+            2,
+            "14:33:00",
+            "11=C-1|41=C-1|37=V|17=E3|150=5|39=1|55=F|54=1|38=20|40=2|44=10.00|14=10|6=10.00",
+        ),
+    ]);
+    Feed::fix().comes_to(&[&input], &["C-1 CANCELLED 10/100", "V PENDING 0/10"], &[]);
+}
+
+#[test]
 fn a_replacement_without_an_id_of_its_own_goes_on_in_the_chain() {
     let reports = |id: &str, original: &str| {
         let ids = |more: &str| format!("{id}37=O-1|{more}|55=MSFT|54=1|40=2");

@@ -93,6 +93,7 @@ impl<'e> Plan<'e> {
         let before = planner.orders.bearer_of_id(named).clone();
         let id = report_id(event, before.root, planner.options);
         if planner.known_reports.contains(&id) {
+            self.add_totals(report, &before);
             return Ok(self.known(report, id));
         }
         let filled = match event.cumulative_quantity {
