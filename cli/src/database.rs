@@ -6,6 +6,7 @@ use tradeblotter::{Blotter, Desk, Error, Login, Session, Tx, migrations, transac
 use uuid::Uuid;
 
 use crate::failure::Failure;
+use crate::watch::{Acting, RoleSession};
 
 /// The database that the command line or the environment names.
 #[derive(clap::Args)]
@@ -153,5 +154,45 @@ impl Database {
                 name = login.name
             )))),
         }
+    }
+
+    /// Begins a session in the role of the login, and returns it with the login. A login with several roles acts as
+    /// this one, or else as the first of compliance, engine, trader.
+    pub fn role_session(
+        &self,
+        role: Option<Acting>,
+        trader: Option<Uuid>,
+    ) -> Result<(RoleSession, Login), Failure> {
+        let (_, login) = self.login()?;
+        let blotter = self.blotter()?;
+        let is_wanted = |acting| role.is_none_or(|role| role == acting);
+        if is_wanted(Acting::Compliance) && login.may_act_as::<Compliance>() {
+            return Ok((RoleSession::Compliance(blotter.compliance()), login));
+        }
+        if is_wanted(Acting::Engine) && login.may_act_as::<Engine>() {
+            return Ok((RoleSession::Engine(blotter.engine()), login));
+        }
+        if is_wanted(Acting::Trader) && login.may_act_as::<Trader>() {
+            let trader = trader.ok_or_else(|| {
+                Failure::Usage(format!(
+                    "login {} acts as one trader at a time: pass --trader with its id",
+                    login.name
+                ))
+            })?;
+            return Ok((RoleSession::Trader(blotter.trader(trader)?), login));
+        }
+        let roles = match role {
+            Some(Acting::Trader) => vec![login.role::<Trader>()],
+            Some(Acting::Engine) => vec![login.role::<Engine>()],
+            Some(Acting::Compliance) => vec![login.role::<Compliance>()],
+            None => {
+                vec![login.role::<Compliance>(), login.role::<Engine>(), login.role::<Trader>()]
+            }
+        };
+        Err(Failure::Failed(Some(format!(
+            "login {name} is not a member of {roles}; GRANT the role TO {name}, or connect as another login",
+            name = login.name,
+            roles = roles.join(" or ")
+        ))))
     }
 }

@@ -33,6 +33,7 @@ mod traders;
 mod verify;
 mod verify_archive;
 mod verify_proof;
+mod watch;
 mod whoami;
 mod widen;
 
@@ -164,6 +165,17 @@ Examples:
   blotter log --follow
   blotter log --format events-ndjson > events.ndjson")]
     Log(log::Log),
+    /// Watch orders, their history and open breaks live, and act on them
+    ///
+    /// Fills the terminal until `q`; `?` lists the keys. Acts as the role of the login: a trader sees its own rows
+    /// and may cancel its orders, the engine books and dismisses breaks, compliance only looks. Reads one screenful
+    /// at a time and follows the log by number. Colours only repeat what the words say; NO_COLOR turns them off.
+    #[command(after_long_help = "\
+Examples:
+  blotter watch
+  blotter watch --status open --symbol AAPL
+  blotter watch --role trader --trader UUID")]
+    Watch(watch::Watch),
     /// Cancel the open orders whose expiry time has come, and print their ids
     ///
     /// For cron: prints nothing if no order is due. Several may run at once. Needs a login that is a member
@@ -317,6 +329,7 @@ fn main() -> ExitCode {
         Command::Fills(command) => command.run(&database, &mut out),
         Command::Log(command) => command.run(&database, &mut out),
         Command::Breaks(command) => command.run(&database, &mut out),
+        Command::Watch(command) => command.run(&database, &mut out),
         Command::Expire(command) => command.run(&database, &mut out),
         Command::Ingest(command) => command.run(&database, &mut out),
         Command::Traders(command) => command.run(&database, &mut out),

@@ -118,6 +118,16 @@ impl Output {
         }
     }
 
+    /// Returns whether standard output is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// Returns the terminal, to be drawn on as a screen. The text of its cells must be [visible](visible()) already.
+    pub fn screen(&mut self) -> &mut dyn Write {
+        &mut self.to.to
+    }
+
     /// Writes text of several lines, none of them from the data.
     pub fn write_lines(&mut self, text: &str) -> io::Result<()> {
         text.lines().try_for_each(|line| self.write_line(line))

@@ -11,3 +11,4 @@ mod reference;
 mod report;
 mod seal;
 mod terminal;
+mod watch;

@@ -1,0 +1,8 @@
+//! Tests of the whole screen: what it shows, what its keys do, what it offers to whom, and that it keeps up with a
+//! database.
+
+mod fixtures;
+mod keys;
+mod live;
+mod roles;
+mod snapshots;
