@@ -4,5 +4,6 @@
 mod fixtures;
 mod keys;
 mod live;
+mod picture;
 mod roles;
 mod snapshots;
