@@ -1,31 +1,29 @@
 //! `blotter log`: lists the execution log, follows it, or exports it as events.
 
-use std::collections::HashSet;
 use std::io::Write;
+use std::mem;
 use std::thread;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, ValueEnum};
-use diesel::prelude::*;
-use diesel::sql_types::Timestamptz;
 use tradeblotter::ingest::{self, Csv, Ndjson};
 use tradeblotter::role::Reader;
-use tradeblotter::{Error, ExecutionLog, Filter, Page, Session, Tx};
-use uuid::Uuid;
+use tradeblotter::{Session, Tail, TailFrom};
 
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::list_options::{self, Selection, Window};
 use crate::output;
-use crate::terminal::Output;
+use crate::terminal::{Output, eprintln};
 
 /// Time between two polls of a followed log.
 const POLL: Duration = Duration::from_millis(500);
 
-/// How far before the previous poll each poll begins. An entry bears the time at which it was written, so
-/// one that takes longer than this to commit is missed.
-const OVERLAP: TimeDelta = TimeDelta::seconds(60);
+/// Time between two looks at what is held back.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Time between two attempts to connect again.
+const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
 pub struct Log {
@@ -36,9 +34,11 @@ pub struct Log {
     /// Output format; the events-* formats ignore --limit and --after
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Keep printing entries as they are written, until interrupted
+    /// Keep printing entries as they are committed, each once, until interrupted
     ///
-    /// Polls twice a second. An entry that takes more than 60 seconds to commit is missed.
+    /// Polls twice a second. Entries come in the order of their numbers: one that is committed waits while an open
+    /// transaction may still commit one with a lower number, which standard error names after a second. Connects again
+    /// when the connection is lost. On a hot standby, every open transaction of the primary with an id counts.
     #[arg(long, conflicts_with_all = ["until", "after"])]
     follow: bool,
 }
@@ -74,23 +74,20 @@ impl Log {
             Format::Json => output::Format::Json,
         };
         let filter = self.selection.filter();
-        // One snapshot for both, so that no entry is lost between the listing and the following.
-        let (mut listing, tail) = session.snapshot(|tx| {
-            let listing =
-                self.window.load(tx, |tx, page| tx.execution_logs().recent(&filter, page))?;
-            let tail = self.follow.then(|| Tail::begin(tx, filter)).transpose()?;
-            Ok::<_, Error>((listing, tail))
+        let mut listing = session.snapshot(|tx| {
+            self.window.load(tx, |tx, page| tx.execution_logs().recent(&filter, page))
         })?;
         listing.rows.reverse();
-        let Some(tail) = tail else {
+        if !self.follow {
             return list_options::print(out, &listing, format);
-        };
+        }
         match format {
             output::Format::Json => output::more(out, &listing.rows, format)?,
             _ => output::rows(out, &listing.rows, format)?,
         }
         out.flush()?;
-        tail.follow(out, &session, format)
+        let tail = session.tail(TailFrom::Listed(&listing.rows), filter)?;
+        follow(tail.every(POLL), out, format)
     }
 
     /// Exports every entry that matches as events.
@@ -113,7 +110,16 @@ impl Log {
             out.write_record(&header)?;
         }
         let mut record = Vec::new();
+        let mut is_begun = false;
         session.snapshot(|tx| {
+            // A standby cancels a query that is in the way of what it has to replay, and the session tries again.
+            if mem::replace(&mut is_begun, true) {
+                return Err(Failure::Failed(Some(
+                    "the export is incomplete: the server cancelled it because of a conflict; on a standby, set \
+                     hot_standby_feedback = on (docs/scale.md), and export again"
+                        .to_owned(),
+                )));
+            }
             ingest::export(tx, &self.selection.filter(), |event| {
                 record.clear();
                 match format {
@@ -126,62 +132,37 @@ impl Log {
     }
 }
 
-/// Follows the log by polling.
-///
-/// Each poll begins [`OVERLAP`] before the previous one, by the clock of the database, and skips the entries
-/// seen already. So entries that commit out of order are not lost, and an entry with a time in the future
-/// does not hide others.
-struct Tail<'f> {
-    filter: Filter<'f>,
-    /// When the log was last polled.
-    read: DateTime<Utc>,
-    /// The entries seen since [`OVERLAP`] before that.
-    seen: HashSet<(DateTime<Utc>, Uuid)>,
-}
-
-impl<'f> Tail<'f> {
-    /// Marks the entries that exist now as seen.
-    fn begin(tx: &mut Tx<'_, Reader>, filter: Filter<'f>) -> Result<Self, Error> {
-        let mut tail = Self { filter, read: now(tx)?, seen: HashSet::new() };
-        tail.fresh(tx)?;
-        Ok(tail)
-    }
-
-    /// Polls and prints until the output is closed or the command is interrupted.
-    fn follow(
-        mut self,
-        out: &mut Output,
-        session: &Session<Reader>,
-        format: output::Format,
-    ) -> Result<(), Failure> {
-        loop {
-            let fresh = session.snapshot(|tx| self.fresh(tx))?;
-            output::more(out, &fresh, format)?;
-            thread::sleep(POLL);
+/// Prints entries as they are committed, until the output is closed or the command is interrupted. Connects again
+/// when the connection is lost; says so, and which transactions hold entries back.
+fn follow(
+    mut tail: Tail<'_, Reader>,
+    out: &mut Output,
+    format: output::Format,
+) -> Result<(), Failure> {
+    let mut is_lost = false;
+    let mut told = None;
+    loop {
+        match tail.wait(PATIENCE) {
+            Ok(entries) => {
+                if is_lost {
+                    eprintln!("connected again; no entry was missed");
+                    is_lost = false;
+                }
+                output::more(out, &entries, format)?;
+                let held_back = tail.held_back();
+                if let Some(held_back) = held_back.filter(|it| told != Some(it.since)) {
+                    eprintln!("{held_back}");
+                }
+                told = held_back.map(|it| it.since);
+            }
+            Err(error) if error.is_connection() => {
+                if !is_lost {
+                    eprintln!("connection lost, trying again: {error}");
+                    is_lost = true;
+                }
+                thread::sleep(RETRY);
+            }
+            Err(error) => return Err(error.into()),
         }
     }
-
-    /// Returns the entries not seen before, oldest first.
-    fn fresh(&mut self, tx: &mut Tx<'_, Reader>) -> Result<Vec<ExecutionLog>, Error> {
-        let since = self.read - OVERLAP;
-        self.read = now(tx)?;
-        self.seen.retain(|(at, _)| *at >= since);
-        let filter = Filter { from: self.filter.from.max(Some(since)), ..self.filter };
-        let mut fresh = Vec::new();
-        let mut page = Page::first(Page::MAX);
-        loop {
-            let listing = tx.execution_logs().trail(&filter, page)?;
-            let rows = listing.rows.into_iter();
-            fresh.extend(rows.filter(|entry| self.seen.insert((entry.timestamp, entry.id))));
-            let Some(next) = listing.next else {
-                return Ok(fresh);
-            };
-            page = Page::after(next, Page::MAX);
-        }
-    }
-}
-
-/// Returns the time of the database, which the entries bear.
-fn now(tx: &mut Tx<'_, Reader>) -> Result<DateTime<Utc>, Error> {
-    Ok(diesel::select(diesel::dsl::now.into_sql::<Timestamptz>()).get_result(tx.connection())?)
 }

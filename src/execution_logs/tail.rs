@@ -277,12 +277,13 @@ impl<R: Role> Tail<'_, R> {
             .front()
             .filter(|(mark, since)| !mark.is_settled(&open) && Utc::now() - since > TOLERANCE)
         {
-            let entries: Vec<i64> = matching(&self.filter, tx.role())
+            let mut entries: Vec<i64> = matching(&self.filter, tx.role())
                 .filter(execution_logs::sequence.gt(found.read))
                 .order(execution_logs::sequence)
                 .limit(HeldBack::MAX as i64)
                 .select(execution_logs::sequence)
                 .load(tx.conn())?;
+            entries.retain(|number| !self.skipped.contains(number));
             found.held_back = (!entries.is_empty()).then_some(HeldBack {
                 since,
                 entries: entries.len(),

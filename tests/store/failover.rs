@@ -1,11 +1,12 @@
-//! Failover: a primary is killed under load and its standby promoted. Acknowledged writes are there,
-//! every order rebuilds, and the seals verify, also while the standby still follows.
+//! Standbys. A primary is killed under load and its standby promoted: acknowledged writes are there, every order
+//! rebuilds, and the seals verify, also while the standby still follows. The log is followed and exported on a standby.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use diesel::connection::SimpleConnection;
@@ -14,9 +15,11 @@ use tradeblotter::audit::{SealKey, VerifyOptions};
 
 use crate::seals::seal;
 use tradeblotter::embedded::Server;
-use tradeblotter::role::{Auditor, Compliance, Engine, Trader};
+use tradeblotter::ingest::{self, Kind};
+use tradeblotter::role::{Auditor, Compliance, Engine, Role, Trader};
 use tradeblotter::{
-    Blotter, Error, Filter, NewFill, NewOrder, OrderStatus, Side, connect, migrations,
+    Blotter, Error, ExecutionLog, Filter, NewFill, NewOrder, OrderStatus, Side, Tail, TailFrom,
+    connect, migrations,
 };
 use uuid::Uuid;
 
@@ -36,8 +39,8 @@ struct Standby {
 }
 
 impl Standby {
-    /// Copies the primary, replicates from it, and makes each COMMIT wait for the standby.
-    fn of(primary: &Server) -> Self {
+    /// Copies the primary, replicates from it with these settings, and makes each COMMIT wait for the standby.
+    fn of(primary: &Server, settings: &str) -> Self {
         let mut admin = connect(&primary.admin_url()).unwrap();
         let said = |admin: &mut _, what: &str| texts(admin, what).remove(0);
         let data = said(&mut admin, "SELECT current_setting('data_directory') AS text");
@@ -52,7 +55,7 @@ impl Standby {
             "pg_basebackup",
             &["--dbname", &primary.admin_url(), "--write-recovery-conf", "--checkpoint=fast"],
         );
-        standby.control(&["start", "-l", "log", "-o", &standby.settings()]);
+        standby.control(&["start", "-l", "log", "-o", &(standby.settings() + settings)]);
         // Synchronous replication, so that acknowledged writes are on both servers.
         admin.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'").unwrap();
         admin.batch_execute("SELECT pg_reload_conf()").unwrap();
@@ -153,7 +156,7 @@ fn what_was_acknowledged_before_the_primary_was_killed_is_on_the_standby_in_its_
     ];
     let [desk, engine, auditor, _] = urls.each_ref().map(|url| Blotter::connect(url).unwrap());
     let ada = engine.engine().transaction(|tx| tx.traders().register("Ada")).unwrap();
-    let standby = Standby::of(&primary);
+    let standby = Standby::of(&primary, "");
 
     let key = SealKey::generate().unwrap();
     let told = Mutex::<Acknowledged>::default();
@@ -224,4 +227,150 @@ fn what_was_acknowledged_before_the_primary_was_killed_is_on_the_standby_in_its_
     let new = NewOrder::market(ada.id, Side::Sell, "AAPL", 100);
     let order = desk.trader(ada.id).unwrap().transaction(|tx| tx.orders().submit(&new)).unwrap();
     engine.engine().transaction(|tx| tx.fills().record(&fill_of(&order, 100, "10.00"))).unwrap();
+}
+
+/// A migrated primary with a registered trader, and its standby.
+fn pair(settings: &str) -> (Server, Standby, Uuid) {
+    let primary = Server::start().unwrap();
+    migrations::run(&mut primary.connect().unwrap()).unwrap();
+    let engine = Blotter::connect(&primary.login::<Engine>().unwrap()).unwrap().engine();
+    let ada = engine.transaction(|tx| tx.traders().register("Ada")).unwrap().id;
+    let standby = Standby::of(&primary, settings);
+    (primary, standby, ada)
+}
+
+/// Returns this many entries of a tail; fewer, if they do not come.
+fn rest_of<R: Role>(tail: &mut Tail<'_, R>, count: usize) -> Vec<ExecutionLog> {
+    let mut entries = Vec::new();
+    while entries.len() < count {
+        match tail.wait(Duration::from_secs(5)).unwrap() {
+            new if new.is_empty() => break,
+            new => entries.extend(new),
+        }
+    }
+    entries
+}
+
+#[test]
+fn a_tail_on_a_standby_yields_each_entry_once_and_in_order_however_late_it_is_committed() {
+    const WRITERS: u64 = 4;
+    let (primary, standby, ada) = pair("");
+    let engine = Blotter::connect(&primary.login::<Engine>().unwrap()).unwrap();
+    let officer = Blotter::connect(&primary.login::<Compliance>().unwrap()).unwrap().compliance();
+    let url = standby.url(&primary.login::<Compliance>().unwrap());
+    let follower = Blotter::connect(&url).unwrap().compliance();
+    let desk = Blotter::connect(&standby.url(&primary.login::<Trader>().unwrap())).unwrap();
+    let new = NewOrder::market(ada, Side::Buy, "AAPL", 100);
+    let mut tail = follower.tail(TailFrom::Start, Filter::default()).unwrap();
+    let mut own = desk.trader(ada).unwrap().tail(TailFrom::Start, Filter::default()).unwrap();
+    let written = thread::scope(|scope| {
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let (engine, new) = (engine.engine(), &new);
+                scope.spawn(move || {
+                    for round in 0..25 {
+                        // One of five is rolled back; the pauses of the writers shift against each other.
+                        let _ = engine.transaction(|tx| {
+                            tx.orders().submit_batch(&[*new, *new])?;
+                            thread::sleep(Duration::from_millis(3 * writer + (7 * round) % 11));
+                            tx.orders().submit(new)?;
+                            match (round + writer) % 5 {
+                                0 => Err(Error::from(diesel::result::Error::RollbackTransaction)),
+                                _ => Ok(()),
+                            }
+                        });
+                    }
+                })
+            })
+            .collect();
+        let mut entries = tail.wait(Duration::from_millis(1)).unwrap();
+        while !writers.iter().all(|writer| writer.is_finished()) {
+            entries.extend(tail.wait(Duration::from_millis(5)).unwrap());
+        }
+        entries
+    });
+    let stored: Vec<ExecutionLog> = officer
+        .snapshot(|tx| {
+            tx.execution_logs().stream(&Filter::default())?.collect::<Result<_, Error>>()
+        })
+        .unwrap();
+    let mut all = written;
+    // The standby may still have to replay the last ones.
+    all.extend(rest_of(&mut tail, stored.len() - all.len()));
+    assert_eq!(all, stored);
+    assert_eq!(rest_of(&mut own, stored.len()), stored);
+
+    // A standby does not know that a transaction writes elsewhere.
+    let mut other = connect(&primary.admin_url()).unwrap();
+    other.batch_execute("CREATE TABLE other (id integer)").unwrap();
+    other.batch_execute("BEGIN; INSERT INTO other VALUES (1)").unwrap();
+    let order = engine.engine().transaction(|tx| tx.orders().submit(&new)).unwrap();
+    assert_eq!(tail.wait(Duration::from_millis(1500)).unwrap(), []);
+    let held_back = tail.held_back().unwrap();
+    assert_eq!((held_back.entries, &held_back.transactions), (1, &vec![]));
+    other.batch_execute("COMMIT").unwrap();
+    let entry = tail.next().unwrap().unwrap();
+    assert_eq!(entry.order_id, order.id);
+}
+
+#[test]
+fn an_export_on_a_standby_survives_a_vacuum_on_the_primary_if_the_standby_says_what_it_reads() {
+    const ORDERS: usize = 1500;
+    for (feedback, survives) in [("on", true), ("off", false)] {
+        // Without patience for a query that is in the way of what is to be replayed.
+        let settings = format!(
+            " -c hot_standby_feedback={feedback} -c wal_receiver_status_interval=1 -c max_standby_streaming_delay=0"
+        );
+        let (primary, standby, ada) = pair(&settings);
+        let mut admin = connect(&primary.admin_url()).unwrap();
+        let engine = Blotter::connect(&primary.login::<Engine>().unwrap()).unwrap().engine();
+        let new = NewOrder::market(ada, Side::Buy, "AAPL", 100);
+        let orders = engine.transaction(|tx| tx.orders().submit_batch(&[new; ORDERS])).unwrap();
+        let url = standby.url(&primary.login::<Compliance>().unwrap());
+        let follower = Blotter::connect(&url).unwrap().compliance();
+        let mut replica = connect(&standby.url(&primary.admin_url())).unwrap();
+        let has = |conn: &mut _, what: &str| {
+            let begun = Instant::now();
+            while texts(conn, &format!("SELECT coalesce(({what})::text, 'no') AS text")) != ["true"]
+            {
+                assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
+                thread::sleep(Duration::from_millis(20));
+            }
+        };
+        has(&mut replica, &format!("SELECT count(*) = {ORDERS} FROM execution_logs"));
+        if survives {
+            has(&mut admin, "SELECT backend_xmin IS NOT NULL FROM pg_stat_replication");
+        }
+        let mut exported = Vec::new();
+        let mut churn = |read: usize| {
+            if read != 1 {
+                return;
+            }
+            // Every order has a new version, and the old ones are removed.
+            let fills: Vec<_> = orders.iter().map(|order| fill_of(order, 100, "10.00")).collect();
+            engine.transaction(|tx| tx.fills().record_batch(&fills)).unwrap();
+            admin.batch_execute("VACUUM orders").unwrap();
+            let reached = texts(&mut admin, "SELECT pg_current_wal_lsn()::text AS text").remove(0);
+            has(&mut replica, &format!("SELECT pg_last_wal_replay_lsn() >= '{reached}'"));
+        };
+        let mut read = 0;
+        let ended = follower.snapshot(|tx| {
+            exported.clear();
+            ingest::export(tx, &Filter::default(), |event| {
+                read += 1;
+                churn(read);
+                exported.push(event.kind);
+                Ok::<_, Error>(())
+            })
+        });
+        if survives {
+            ended.unwrap();
+            assert_eq!(exported, [Kind::NewOrder; ORDERS]);
+        } else {
+            // The server ends the connection of a transaction that waits for its client.
+            let error = ended.unwrap_err();
+            assert!(error.is_connection(), "{error}");
+            assert!(exported.len() < ORDERS);
+        }
+    }
 }

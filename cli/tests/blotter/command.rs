@@ -361,32 +361,71 @@ impl Drop for Running {
     }
 }
 
+/// Starts `blotter log --follow` for one trader; returns the process and its output, from the second line on.
+fn following(
+    database: &Database,
+    trader: Uuid,
+) -> (Running, impl FnMut() -> String, impl FnMut() -> String) {
+    let mut command = blotter(&["log", "--follow", "--format", "csv", "--limit", "1"]);
+    command.args(["--trader", &trader.to_string()]).env("DATABASE_URL", database.app_url());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = Running(command.spawn().unwrap());
+    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
+    let mut told = BufReader::new(running.0.stderr.take().unwrap()).lines();
+    let mut next = move || lines.next().unwrap().unwrap();
+    assert!(next().starts_with("id,"));
+    (running, next, move || told.next().unwrap().unwrap())
+}
+
 #[test]
-fn a_followed_log_shows_entries_as_they_are_written_even_when_committed_out_of_order() {
+fn a_followed_log_shows_each_entry_in_order_and_says_who_holds_entries_back() {
     let database = Database::migrated();
     let store = database.blotter();
     let ada = two_orders(&store);
-    let id = ada.id.to_string();
-    let mut command = blotter(&["log", "--follow", "--format", "csv", "--limit", "1"]);
-    command.args(["--trader", &id]).env("DATABASE_URL", database.app_url());
-    command.stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut running = Running(command.spawn().unwrap());
-    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
-    let mut next = || lines.next().unwrap().unwrap();
-    assert!(next().starts_with("id,"));
+    let (_running, mut next, mut told) = following(&database, ada.id);
     assert!(next().contains("SUBMITTED"));
 
     // The outer transaction begins first and commits last.
-    store
-        .engine()
-        .transaction(|tx| {
-            tx.orders().submit(&NewOrder::market(ada.id, Side::Buy, "EARLY", 1))?;
-            submit(&store, &NewOrder::market(ada.id, Side::Buy, "LATE", 1))?;
-            assert!(next().contains("SUBMITTED"));
-            Ok::<_, tradeblotter::Error>(())
-        })
-        .unwrap();
+    let submitted = store.engine().transaction(|tx| {
+        let early = tx.orders().submit(&NewOrder::market(ada.id, Side::Buy, "EARLY", 1))?;
+        let late = submit(&store, &NewOrder::market(ada.id, Side::Buy, "LATE", 1))?;
+        let said = told();
+        assert!(said.starts_with("1 entry is held back since 20"), "{said}");
+        assert!(said.contains("of login app"), "{said}");
+        Ok::<_, tradeblotter::Error>([early.id, late.id])
+    });
+    for order in submitted.unwrap() {
+        let line = next();
+        assert!(line.contains(&order.to_string()), "{line}");
+    }
+}
+
+#[test]
+fn a_followed_log_goes_on_after_a_lost_connection_and_says_so() {
+    let database = Database::migrated();
+    let store = database.blotter();
+    let ada = two_orders(&store);
+    let (_running, mut next, mut told) = following(&database, ada.id);
     assert!(next().contains("SUBMITTED"));
+
+    let name = texts(&mut database.admin(), "SELECT current_database()::text AS text").remove(0);
+    let mut admin = connect(&database.admin_url().replace(&name, "template1")).unwrap();
+    let mut run = |sql: String| admin.batch_execute(&sql).unwrap();
+    let others = format!(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{name}'"
+    );
+    let before = submit(&store, &NewOrder::market(ada.id, Side::Buy, "BEFORE", 1)).unwrap();
+    run(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
+    run(others);
+    let said = told();
+    assert!(said.starts_with("connection lost, trying again: "), "{said}");
+    run(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
+    assert_eq!(told(), "connected again; no entry was missed");
+    let after = submit(&store, &NewOrder::market(ada.id, Side::Buy, "AFTER", 1)).unwrap();
+    for order in [before, after] {
+        let line = next();
+        assert!(line.contains(&order.id.to_string()), "{line}");
+    }
 }
 
 #[test]
