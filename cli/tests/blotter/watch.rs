@@ -104,6 +104,13 @@ impl Watched {
     }
 }
 
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // Of a test that has failed. One that has ended is not there any more.
+        let _ = self.child.kill();
+    }
+}
+
 fn store() -> Database {
     let db = Database::migrated();
     let store = db.blotter();

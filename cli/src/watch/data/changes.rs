@@ -54,6 +54,11 @@ impl Changes {
         Ok(changed)
     }
 
+    /// Returns the number up to which entries have been told.
+    pub fn last(&self) -> i64 {
+        self.tail.after()
+    }
+
     /// Returns why entries that are committed are not told yet, if that lasts.
     pub fn held_back(&self) -> Option<String> {
         self.tail.held_back().map(ToString::to_string)

@@ -11,8 +11,10 @@ use uuid::Uuid;
 use super::changes::{Changed, Changes};
 use super::marks::Marks;
 use super::names::Names;
+use super::orders::Reach;
 use super::rate::Rate;
 use super::{Connection, Request, RoleSession, Update, breaks, figures, history, orders};
+use crate::watch::model::Acting;
 use crate::watch::page::{self, Bounds, Merged, Page, Position, Slice, Window};
 use crate::watch::rows::{History, ListedOrder, OpenBreak};
 use crate::watch::wanted::{HistoryQuery, OrdersQuery, Wanted};
@@ -224,7 +226,7 @@ impl<S: FnMut(Update)> Worker<S> {
         let ids: Vec<Uuid> = changed.orders.iter().copied().collect();
         let slice = Slice { bounds, direction, limit: of.window.rows + 1 };
         let (present, has_new_before) = self.session.snapshot(|tx| {
-            let present = orders::read(tx, &of.filter, of.sort, slice, Some(&ids))?;
+            let present = orders::read_among(tx, &of.filter, of.sort, slice, &ids)?;
             let has_new_before = match of.window.position {
                 Position::From(number) if !page.has_before => {
                     let slice = Slice {
@@ -232,7 +234,7 @@ impl<S: FnMut(Update)> Worker<S> {
                         direction: direction.reversed(),
                         limit: 1,
                     };
-                    !orders::read(tx, &of.filter, of.sort, slice, Some(&ids))?.is_empty()
+                    !orders::read_among(tx, &of.filter, of.sort, slice, &ids)?.is_empty()
                 }
                 _ => false,
             };
@@ -273,9 +275,13 @@ impl<S: FnMut(Update)> Worker<S> {
             Some(page) => page,
             None => {
                 let direction = of.sort.direction();
+                let reach = Reach {
+                    last: self.changes.as_ref().map_or(0, Changes::last),
+                    is_of_one_trader: self.role_session.acting() == Acting::Trader,
+                };
                 let Page { rows, has_before, has_after } = self.session.snapshot(|tx| {
                     page::read(of.window, direction, |slice| {
-                        orders::read(tx, &of.filter, of.sort, slice, None)
+                        orders::read(tx, &of.filter, of.sort, slice, reach)
                     })
                 })?;
                 Page { rows: self.listed(rows)?, has_before, has_after }
