@@ -175,9 +175,11 @@ pub use breaks::{
     Outcome, Resolution, UnappliedReason, UnappliedReport,
 };
 pub use database::blotter::{Blotter, BlotterBuilder};
-pub use database::desk::Desk;
+pub use database::desk::{Desk, DeskContents, Moving};
 #[cfg(feature = "embedded")]
 pub use database::embedded;
+#[cfg(feature = "fleet")]
+pub use database::fleet::{Fleet, FleetFile, Place};
 pub use database::login::Login;
 pub use database::open_transaction::OpenTransaction;
 pub use database::pool::connect;

@@ -1,8 +1,13 @@
 //! How a command gets its connection or session.
 
+use std::path::PathBuf;
+
+use clap::ValueHint;
 use diesel::prelude::*;
 use tradeblotter::role::{Auditor, Compliance, DatabaseRole, Engine, Reader, Trader};
-use tradeblotter::{Blotter, Desk, Error, Login, Session, Tx, migrations, transaction_on};
+use tradeblotter::{
+    Blotter, Desk, Error, FleetFile, Login, Place, Session, Tx, migrations, transaction_on,
+};
 use uuid::Uuid;
 
 use crate::failure::Failure;
@@ -19,16 +24,47 @@ pub struct Database {
     #[arg(long, env = "BLOTTER_DESK", value_name = "NAME", global = true, value_parser = Desk::new)]
     #[arg(help_heading = "Connection")]
     desk: Option<Desk>,
+    /// File that says where each desk is (TOML: a table for each, with the URLs of its writer and its reader)
+    #[arg(long, env = "BLOTTER_FLEET", value_name = "FILE", global = true)]
+    #[arg(value_hint = ValueHint::FilePath, help_heading = "Connection")]
+    fleet: Option<PathBuf>,
 }
 
 impl Database {
+    /// Returns the database at this URL, or a desk of it.
+    pub fn at(url: &str, desk: Option<&Desk>) -> Self {
+        Self { url: Some(url.to_owned()), desk: desk.cloned(), fleet: None }
+    }
+
+    /// Returns the fleet file if one is given.
+    pub fn fleet(&self) -> Result<Option<FleetFile>, Failure> {
+        Ok(self.fleet.as_deref().map(FleetFile::read).transpose()?)
+    }
+
+    /// Returns where the desk is that is given, if there is a fleet.
+    fn place(&self) -> Result<Option<Place>, Failure> {
+        match (self.fleet()?, &self.desk) {
+            (Some(fleet), Some(desk)) => Ok(Some(fleet.place(desk)?.clone())),
+            _ => Ok(None),
+        }
+    }
+
     /// Returns the URL if there is one. An empty `DATABASE_URL` counts as none.
     pub fn given(&self) -> Option<&str> {
         self.url.as_deref().filter(|url| !url.is_empty())
     }
 
-    fn url(&self) -> Result<&str, Failure> {
-        self.given().ok_or_else(|| {
+    /// Returns the URL of the database to write to: that of the desk in the fleet, or the one that is given.
+    pub fn url(&self) -> Result<String, Failure> {
+        if let Some(place) = self.place()? {
+            return Ok(place.writer);
+        }
+        self.given_url()
+    }
+
+    /// Returns the URL that is given, whatever the fleet says.
+    pub fn given_url(&self) -> Result<String, Failure> {
+        self.given().map(str::to_owned).ok_or_else(|| {
             Failure::Usage(
                 "no database is given. Set DATABASE_URL or pass --database-url; `blotter demo` and \
                  `blotter sandbox` work without one"
@@ -37,9 +73,18 @@ impl Database {
         })
     }
 
+    /// Returns the database to read from: the replica of the desk if its fleet has one.
+    fn to_read(&self) -> Result<Self, Failure> {
+        let url = match self.place()? {
+            Some(Place { reader: Some(reader), .. }) => reader,
+            _ => self.url()?,
+        };
+        Ok(Self::at(&url, self.desk.as_ref()))
+    }
+
     /// Connects, to the desk if one is given, whatever the state of the schema.
     pub fn connect(&self) -> Result<PgConnection, Failure> {
-        let mut conn = tradeblotter::connect(self.url()?)?;
+        let mut conn = tradeblotter::connect(&self.url()?)?;
         if let Some(desk) = &self.desk {
             desk.enter(&mut conn)?;
         }
@@ -48,7 +93,7 @@ impl Database {
 
     /// Returns the store, of the desk if one is given.
     fn blotter(&self) -> Result<Blotter, Failure> {
-        let builder = Blotter::builder(self.url()?);
+        let builder = Blotter::builder(&self.url()?);
         Ok(match &self.desk {
             Some(desk) => builder.desk(desk.name()).connect()?,
             None => builder.connect()?,
@@ -134,8 +179,9 @@ impl Database {
     /// Begins a session that reads the rows of one trader, or of all, as the first role that allows it:
     /// compliance, engine, trader.
     pub fn reader(&self, trader: Option<Uuid>) -> Result<Session<Reader>, Failure> {
-        let (_, login) = self.login()?;
-        let blotter = self.blotter()?;
+        let database = self.to_read()?;
+        let (_, login) = database.login()?;
+        let blotter = database.blotter()?;
         match trader {
             _ if login.may_act_as::<Compliance>() => Ok(blotter.compliance().reader()),
             _ if login.may_act_as::<Engine>() => Ok(blotter.engine().reader()),

@@ -7,6 +7,7 @@ mod breaks;
 mod checkpoint;
 mod database;
 mod demo;
+mod desk;
 mod expire;
 mod failure;
 mod feed_options;
@@ -92,6 +93,11 @@ Examples:
     /// Check the schema of the database
     #[command(subcommand)]
     Schema(schema::Schema),
+    /// Add, list and check desks, or move one to another server
+    ///
+    /// A desk is a schema that holds a whole blotter, with roles of its own. Every command takes --desk.
+    #[command(subcommand)]
+    Desk(desk::Desk),
     /// Refuse changes of the schema to everybody, the owner of the tables included
     ///
     /// Installs event triggers that refuse every command which alters, drops or shadows an object of the
@@ -322,6 +328,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Migrate(command) => command.run(&database, &mut out),
         Command::Schema(command) => command.run(&database, &mut out),
+        Command::Desk(desk) => desk.run(&database, &mut out),
         Command::Harden(command) => command.run(&database, &mut out),
         Command::Whoami => whoami::run(&database, &mut out),
         Command::Demo => demo::run(&database, &mut out),

@@ -7,6 +7,8 @@ pub mod catalog;
 pub(crate) mod desk;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "fleet")]
+pub(crate) mod fleet;
 pub mod harden;
 pub(crate) mod login;
 pub mod migrations;

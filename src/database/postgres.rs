@@ -43,7 +43,11 @@ diesel::define_sql_function! {
     fn to_regclass(name: Text) -> Nullable<Oid>;
 }
 
-#[cfg(feature = "audit")]
+diesel::define_sql_function! {
+    /// Returns the schema of this name; NULL if there is none.
+    fn to_regnamespace(name: Text) -> Nullable<Oid>;
+}
+
 diesel::define_sql_function! {
     /// Returns the comment on an object of a catalog table; NULL if there is none.
     fn obj_description(
@@ -128,6 +132,7 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(pg_database, pg_locks, pg_stat_activity);
+diesel::allow_tables_to_appear_in_same_query!(pg_roles, pg_stat_activity);
 
 diesel::table! {
     /// The tables, views and sequences.
@@ -182,6 +187,43 @@ diesel::table! {
         rolsuper -> Bool,
         rolbypassrls -> Bool,
         rolcreaterole -> Bool,
+    }
+}
+
+diesel::define_sql_function! {
+    /// Returns the process of this session.
+    fn pg_backend_pid() -> Integer;
+}
+
+diesel::define_sql_function! {
+    /// Ends the process of a session, and returns whether it has ended within this many milliseconds.
+    fn pg_terminate_backend(pid: Integer, timeout: BigInt) -> Bool;
+}
+
+diesel::define_sql_function! {
+    /// Returns whether a login is a member of a role, directly or not.
+    fn pg_has_role(login: diesel::sql_types::Oid, role: Text, privilege: Text) -> Bool;
+}
+
+diesel::define_sql_function! {
+    /// Returns whether a role may use a schema, or create in it.
+    fn has_schema_privilege(role: Text, schema: Text, privilege: Text) -> Bool;
+}
+
+diesel::table! {
+    /// The tables of the database.
+    pg_tables (schemaname, tablename) {
+        schemaname -> Text,
+        tablename -> Text,
+        tableowner -> Text,
+    }
+}
+
+diesel::table! {
+    /// The transactions that were prepared for a commit in two phases.
+    pg_prepared_xacts (gid) {
+        gid -> Text,
+        database -> Text,
     }
 }
 

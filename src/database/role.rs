@@ -11,8 +11,10 @@
 //! | [`Auditor`] | orders, fills, log, breaks, resolutions, seals and archives of all traders | seals of the log |
 //! | [`Reader`] | what the role that it was made from sees | nothing (it has no methods that write) |
 
+use diesel::prelude::*;
 use uuid::Uuid;
 
+use crate::database::postgres::pg_roles;
 use crate::error::Error;
 
 /// A role that a session acts as: one of the types of this module. Sealed.
@@ -166,6 +168,16 @@ impl sealed::Role for Reader {
     fn trader(&self) -> Option<Uuid> {
         self.trader
     }
+}
+
+/// Returns whether the cluster has a role or a login of this name.
+///
+/// # Errors
+///
+/// [`Error::is_connection`].
+pub fn exists(conn: &mut PgConnection, name: &str) -> Result<bool, Error> {
+    let role = pg_roles::table.filter(pg_roles::rolname.eq(name));
+    Ok(diesel::select(diesel::dsl::exists(role)).get_result(conn)?)
 }
 
 /// Refuses the nil UUID, which programs use for "none", with [`Error::is_invalid_input`].

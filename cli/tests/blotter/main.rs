@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod command;
+mod desk;
 mod ingest;
 mod migrate;
 #[cfg(feature = "parquet")]

@@ -1,5 +1,7 @@
 //! [`Desk`], a schema of its own that holds a whole blotter, with roles of its own.
 
+mod closing;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -9,10 +11,16 @@ use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use crate::database::postgres::{current_schema, pg_namespace, pg_roles, to_regclass, to_regrole};
+use crate::database::login::LEDGER;
+use crate::database::postgres::{
+    current_schema, has_schema_privilege, pg_namespace, pg_roles, pg_tables, to_regclass,
+    to_regnamespace, to_regrole,
+};
 use crate::database::role::{Auditor, Compliance, DatabaseRole, Engine, Role, Trader};
 use crate::database::transaction::{Mode, Tx, run_once};
 use crate::error::Error;
+
+pub use self::closing::{DeskContents, Moving};
 
 /// What the names of all roles begin with.
 const PREFIX: &str = "blotter_";
@@ -136,8 +144,32 @@ impl Desk {
             }
             let schema = format!("CREATE SCHEMA IF NOT EXISTS {}", self.quoted());
             conn.batch_execute(&schema)?;
-            for role in ROLES {
-                self.create_role(conn, role)?;
+            self.create_roles(conn)
+        })
+    }
+
+    fn create_roles(&self, conn: &mut PgConnection) -> Result<(), Error> {
+        ROLES.iter().try_for_each(|role| self.create_role(conn, role))
+    }
+
+    /// Creates the roles of the desk and the shared ones that they are members of, where they do not exist yet: before a
+    /// dump of the desk is restored.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Desk::create`].
+    pub fn create_roles_for_restore(&self, conn: &mut PgConnection) -> Result<(), Error> {
+        conn.transaction(|conn| {
+            self.create_roles(conn)?;
+            for shared in ROLES.into_iter().chain([LEDGER]) {
+                let exists: bool =
+                    diesel::select(to_regrole(shared).is_not_null()).get_result(conn)?;
+                if !exists {
+                    conn.batch_execute(&format!("CREATE ROLE {shared} NOLOGIN"))?;
+                }
+            }
+            for (role, shared) in own_roles(Some(self)) {
+                conn.batch_execute(&format!("GRANT {shared} TO {role}"))?;
             }
             Ok(())
         })
@@ -223,6 +255,50 @@ impl Desk {
             }
         }
         Ok(desks)
+    }
+
+    /// Returns whether the database has a schema of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_connection`].
+    pub fn exists(&self, conn: &mut PgConnection) -> Result<bool, Error> {
+        let schema = to_regnamespace(self.quoted());
+        Ok(diesel::select(schema.is_not_null()).get_result(conn)?)
+    }
+
+    /// Returns the login that owns the tables of the desk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_not_found`] if the desk has no tables.
+    pub fn owner(&self, conn: &mut PgConnection) -> Result<String, Error> {
+        pg_tables::table
+            .filter(pg_tables::schemaname.eq(&self.0).and(pg_tables::tablename.eq("orders")))
+            .select(pg_tables::tableowner)
+            .first(conn)
+            .optional()?
+            .ok_or_else(|| Error::not_found("desk", self))
+    }
+
+    /// Returns the schemas of the database that hold a blotter which the shared roles may use. So may the logins of every
+    /// desk of the server, since their roles are members of these: there should be no such blotter beside desks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_connection`].
+    pub fn open_blotters(conn: &mut PgConnection) -> Result<Vec<String>, Error> {
+        let has_shared: bool =
+            diesel::select(to_regrole(Trader::NAME).is_not_null()).get_result(conn)?;
+        if !has_shared {
+            return Ok(Vec::new());
+        }
+        Ok(pg_tables::table
+            .filter(pg_tables::tablename.eq("execution_logs"))
+            .filter(has_schema_privilege(Trader::NAME, pg_tables::schemaname, "USAGE"))
+            .select(pg_tables::schemaname)
+            .order(pg_tables::schemaname)
+            .load(conn)?)
     }
 
     fn has_roles(&self, conn: &mut PgConnection) -> Result<bool, Error> {

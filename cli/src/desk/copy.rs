@@ -1,0 +1,129 @@
+//! Copies a desk from one server to another, with PostgreSQL's own programs.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use tradeblotter::{Desk, Moving};
+
+use crate::failure::Failure;
+
+/// Copies the desk in one transaction of the target: after a failure there is nothing of it there, also if this program is
+/// killed. The copy is marked as not in use.
+pub fn copy(desk: &Desk, from: &str, to: &str) -> Result<(), Failure> {
+    let (from, to) = (Login::of(from), Login::of(to));
+    let mut dump = from.program("pg_dump");
+    dump.arg(format!("--schema=\"{desk}\"")).stdout(Stdio::piped());
+    let mut dump = spawn(dump, "pg_dump")?;
+    let mut restore = to.program("psql");
+    restore.args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1"]);
+    restore.stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut restore = spawn(restore, "psql")?;
+    let streamed = stream(desk, &mut dump, &mut restore);
+    let (dumped, restored) = (dump.wait()?.success(), restore.wait()?.success());
+    // Whoever stops reading says why itself.
+    if let Err(why) = streamed
+        && why.kind() != io::ErrorKind::BrokenPipe
+    {
+        return Err(why.into());
+    }
+    let failed = match (dumped, restored) {
+        (true, true) => return Ok(()),
+        (false, true) => "pg_dump",
+        (_, false) => "psql",
+    };
+    Err(Failure::Failed(Some(format!(
+        "desk {desk} could not be copied: {failed} failed, and said why above; nothing of it is on the other server"
+    ))))
+}
+
+/// Sends the dump, in a transaction that is committed only if the dump is complete: at the end of its input psql rolls back.
+fn stream(desk: &Desk, dump: &mut Child, restore: &mut Child) -> io::Result<()> {
+    let (Some(mut rows), Some(mut script)) = (dump.stdout.take(), restore.stdin.take()) else {
+        return Err(io::Error::other("the programs are not connected"));
+    };
+    script.write_all(b"BEGIN;\n")?;
+    io::copy(&mut rows, &mut script)?;
+    if dump.wait()?.success() {
+        let mark = desk.moving_statement(Some(Moving::Arriving));
+        script.write_all(format!("\n{mark}\nCOMMIT;\n").as_bytes())?;
+    }
+    Ok(())
+}
+
+fn spawn(mut command: Command, name: &str) -> Result<Child, Failure> {
+    command.spawn().map_err(|why| {
+        Failure::Failed(Some(format!(
+            "cannot run {name}, one of PostgreSQL's client programs: {why}; install them, or set PGBIN to their directory"
+        )))
+    })
+}
+
+/// How a program connects. Other users of the machine see its arguments, so the password is not one of them.
+struct Login {
+    url: String,
+    password: Option<String>,
+}
+
+impl Login {
+    fn of(url: &str) -> Self {
+        let split = || {
+            let (scheme, rest) = url.split_once("://")?;
+            let end = rest.find(['/', '?']).unwrap_or(rest.len());
+            let (user, host) = rest[..end].rsplit_once('@')?;
+            let (user, password) = user.split_once(':')?;
+            Some((format!("{scheme}://{user}@{host}{}", &rest[end..]), decoded(password)?))
+        };
+        match split() {
+            Some((url, password)) => Self { url, password: Some(password) },
+            None => Self { url: url.to_owned(), password: None },
+        }
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let beside = std::env::var_os("PGBIN").map(|bin| PathBuf::from(bin).join(name));
+        let mut command = match beside.filter(|program| program.is_file()) {
+            Some(program) => Command::new(program),
+            None => Command::new(name),
+        };
+        command.args(["--dbname", &self.url]);
+        if let Some(password) = &self.password {
+            command.env("PGPASSWORD", password);
+        }
+        command
+    }
+}
+
+/// Decodes the percent signs of a URL.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::Login;
+
+    #[test]
+    fn a_password_is_no_argument_of_a_program() {
+        let login = Login::of("postgres://ada:s%40c%3aret@db1:5433/blotter?sslmode=require");
+        assert_eq!(login.url, "postgres://ada@db1:5433/blotter?sslmode=require");
+        assert_eq!(login.password.unwrap(), "s@c:ret");
+        for url in ["postgres://ada@db1/blotter", "postgres://ada@/blotter?host=/tmp", "host=db1"] {
+            let login = Login::of(url);
+            assert_eq!((login.url.as_str(), login.password), (url, None));
+        }
+    }
+}
