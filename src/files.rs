@@ -103,6 +103,12 @@ impl CompleteFile {
         self.file.path()
     }
 
+    /// Returns the path that the file will have.
+    #[cfg(feature = "report")]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Renames the file to its own name, which nothing must have, and flushes the directory.
     ///
     /// # Errors

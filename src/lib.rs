@@ -175,7 +175,7 @@ pub use breaks::{
     Outcome, Resolution, UnappliedReason, UnappliedReport,
 };
 pub use database::blotter::{Blotter, BlotterBuilder};
-pub use database::desk::{Desk, DeskContents, Moving};
+pub use database::desk::{Desk, DeskRows, Moving};
 #[cfg(feature = "embedded")]
 pub use database::embedded;
 #[cfg(feature = "fleet")]

@@ -20,20 +20,35 @@ pub struct Database {
     #[arg(long = "database-url", env = "DATABASE_URL", value_name = "URL", global = true)]
     #[arg(hide_env_values = true, help_heading = "Connection")]
     url: Option<String>,
-    /// Desk to use: the schema that holds its blotter [default: that of the connection, mostly public]
-    #[arg(long, env = "BLOTTER_DESK", value_name = "NAME", global = true, value_parser = Desk::new)]
+    /// Desk to use: the schema that holds its blotter; or * for all, which `blotter report` reads [default: the schema
+    /// of the connection, mostly public]
+    #[arg(long, env = "BLOTTER_DESK", value_name = "NAME", global = true, value_parser = choice)]
     #[arg(help_heading = "Connection")]
-    desk: Option<Desk>,
+    desk: Option<Choice>,
     /// File that says where each desk is (TOML: a table for each, with the URLs of its writer and its reader)
     #[arg(long, env = "BLOTTER_FLEET", value_name = "FILE", global = true)]
     #[arg(value_hint = ValueHint::FilePath, help_heading = "Connection")]
     fleet: Option<PathBuf>,
 }
 
+/// The desks that a command uses.
+#[derive(Clone)]
+enum Choice {
+    One(Desk),
+    All,
+}
+
+fn choice(name: &str) -> Result<Choice, Error> {
+    match name {
+        "*" => Ok(Choice::All),
+        name => Desk::new(name).map(Choice::One),
+    }
+}
+
 impl Database {
     /// Returns the database at this URL, or a desk of it.
     pub fn at(url: &str, desk: Option<&Desk>) -> Self {
-        Self { url: Some(url.to_owned()), desk: desk.cloned(), fleet: None }
+        Self { url: Some(url.to_owned()), desk: desk.cloned().map(Choice::One), fleet: None }
     }
 
     /// Returns the fleet file if one is given.
@@ -41,9 +56,36 @@ impl Database {
         Ok(self.fleet.as_deref().map(FleetFile::read).transpose()?)
     }
 
+    /// Returns the desk that is given.
+    fn desk(&self) -> Result<Option<&Desk>, Failure> {
+        match &self.desk {
+            None => Ok(None),
+            Some(Choice::One(desk)) => Ok(Some(desk)),
+            Some(Choice::All) => Err(Failure::Usage(
+                "this command uses one desk; only `blotter report` reads all (--desk '*')"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// Returns whether all desks are to be used.
+    pub fn has_all_desks(&self) -> bool {
+        matches!(self.desk, Some(Choice::All))
+    }
+
+    /// Returns the desks of the fleet if there is one, or else those of the database, each with the URL of its database.
+    pub fn desks(&self) -> Result<Vec<(Desk, String)>, Failure> {
+        if let Some(fleet) = self.fleet()? {
+            return Ok(fleet.desks().map(|(desk, at)| (desk.clone(), at.writer.clone())).collect());
+        }
+        let url = self.given_url()?;
+        let desks = Desk::list(&mut tradeblotter::connect(&url)?)?;
+        Ok(desks.into_iter().map(|desk| (desk, url.clone())).collect())
+    }
+
     /// Returns where the desk is that is given, if there is a fleet.
     fn place(&self) -> Result<Option<Place>, Failure> {
-        match (self.fleet()?, &self.desk) {
+        match (self.fleet()?, self.desk()?) {
             (Some(fleet), Some(desk)) => Ok(Some(fleet.place(desk)?.clone())),
             _ => Ok(None),
         }
@@ -79,13 +121,13 @@ impl Database {
             Some(Place { reader: Some(reader), .. }) => reader,
             _ => self.url()?,
         };
-        Ok(Self::at(&url, self.desk.as_ref()))
+        Ok(Self::at(&url, self.desk()?))
     }
 
     /// Connects, to the desk if one is given, whatever the state of the schema.
     pub fn connect(&self) -> Result<PgConnection, Failure> {
         let mut conn = tradeblotter::connect(&self.url()?)?;
-        if let Some(desk) = &self.desk {
+        if let Some(desk) = self.desk()? {
             desk.enter(&mut conn)?;
         }
         Ok(conn)
@@ -94,7 +136,7 @@ impl Database {
     /// Returns the store, of the desk if one is given.
     fn blotter(&self) -> Result<Blotter, Failure> {
         let builder = Blotter::builder(&self.url()?);
-        Ok(match &self.desk {
+        Ok(match self.desk()? {
             Some(desk) => builder.desk(desk.name()).connect()?,
             None => builder.connect()?,
         })
@@ -138,7 +180,7 @@ impl Database {
         work: impl FnOnce(&mut Tx<'_, Engine>) -> Result<T, E>,
     ) -> Result<T, E> {
         let conn = &mut self.connection_as::<Engine>()?;
-        match &self.desk {
+        match self.desk()? {
             Some(desk) => desk.transaction_on(conn, Engine, work),
             None => transaction_on(conn, Engine, work),
         }

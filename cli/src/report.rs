@@ -1,14 +1,14 @@
 //! `blotter report`: writes every action in a time range to a file.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueHint};
 use tradeblotter::Filter;
 use tradeblotter::audit::PublicKey;
-use tradeblotter::report::{self, Format, Manifest};
+use tradeblotter::report::{self, Contents, Format, ReportFile};
 use uuid::Uuid;
 
 use crate::database::Database;
@@ -51,7 +51,6 @@ impl Report {
         if self.from >= self.until {
             return Err(Failure::Usage("--from must be before --until".to_owned()));
         }
-        let session = database.compliance()?.wait_for_safe_snapshot(self.wait);
         let filter = Filter {
             trader_id: self.trader,
             symbol: self.symbol.as_deref(),
@@ -59,25 +58,59 @@ impl Report {
             until: Some(self.until),
             ..Filter::default()
         };
-        let progress = progress::bar("rows");
         let report = report::Report { filter, format: self.format, public_keys: &self.public_keys };
+        if database.has_all_desks() {
+            return self.run_all(&report, database, out);
+        }
+        let session = database.compliance()?.wait_for_safe_snapshot(self.wait);
+        let progress = progress::bar("rows");
         let manifest = report.write(&session, &self.output, |done, of| {
             progress.set_length(of);
             progress.set_position(done);
         });
         progress.finish_and_clear();
-        summary(out, &self.output, &manifest?)
+        let manifest = manifest?;
+        let name = self.output.display().to_string();
+        summary(out, &name, &manifest.contents, &manifest.files)
+    }
+
+    /// Reports all desks, one after another.
+    fn run_all(
+        &self,
+        report: &report::Report<'_>,
+        database: &Database,
+        out: &mut Output,
+    ) -> Result<(), Failure> {
+        let mut sessions = Vec::new();
+        for (desk, url) in database.desks()? {
+            let session = Database::at(&url, Some(&desk)).compliance()?;
+            sessions.push((desk, session.wait_for_safe_snapshot(self.wait)));
+        }
+        let progress = progress::bar("rows");
+        let manifest = report.write_desks(&sessions, &self.output, |_, done, of| {
+            progress.set_length(of);
+            progress.set_position(done);
+        });
+        progress.finish_and_clear();
+        for desk in manifest?.desks {
+            summary(out, &format!("desk {}", desk.desk), &desk.contents, &desk.files)?;
+        }
+        Ok(())
     }
 }
 
 /// Prints what the report contains, and the SHA-256 of each file.
-fn summary(out: &mut Output, path: &Path, manifest: &Manifest<'_>) -> Result<(), Failure> {
-    let contents = &manifest.contents;
+fn summary(
+    out: &mut Output,
+    name: &str,
+    contents: &Contents,
+    files: &[ReportFile],
+) -> Result<(), Failure> {
     let sealed = &contents.sealed;
     writeln!(
         out,
         "{}: {} of {}; {} sealed, {} not sealed yet",
-        path.display(),
+        name,
         output::counted(contents.rows, "row", "rows"),
         output::counted(contents.orders, "order", "orders"),
         sealed.rows,
@@ -93,7 +126,7 @@ fn summary(out: &mut Output, path: &Path, manifest: &Manifest<'_>) -> Result<(),
     for archive in &contents.archives {
         writeln!(out, "records of this range may have left the database: {archive}")?;
     }
-    for file in &manifest.files {
+    for file in files {
         writeln!(out, "{}  {}", file.sha256, file.name)?;
     }
     Ok(())

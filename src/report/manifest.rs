@@ -1,10 +1,13 @@
 //! The manifest that is written beside a report.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::contents::Contents;
 use super::format::Format;
+use crate::error::Error;
+use crate::files::{CompleteFile, NewFile};
 use crate::types::filter::Filter;
 
 /// The manifest of a report: what was selected, what was found, and the hash of each file.
@@ -34,6 +37,31 @@ pub struct ReportFile {
     pub bytes: u64,
     /// SHA-256 hash of the file, as 64 lower-case hexadecimal digits.
     pub sha256: String,
+}
+
+impl CompleteFile {
+    /// Returns what a manifest says of this file.
+    pub(super) fn description(&self, format: Format) -> ReportFile {
+        let name = self.path().file_name();
+        ReportFile {
+            name: name.map(|name| name.display().to_string()).unwrap_or_default(),
+            format,
+            bytes: self.bytes,
+            sha256: self.sha256.clone(),
+        }
+    }
+}
+
+/// Writes a manifest to its file.
+pub(super) fn write(
+    file: &mut NewFile,
+    path: &Path,
+    manifest: &impl serde::Serialize,
+) -> Result<(), Error> {
+    serde_json::to_writer_pretty(&mut *file, manifest)
+        .map_err(io::Error::from)
+        .and_then(|()| writeln!(file))
+        .map_err(|why| Error::file(path.display(), why))
 }
 
 impl Manifest<'_> {

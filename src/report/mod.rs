@@ -33,6 +33,7 @@
 
 mod contents;
 mod csv_records;
+mod desks;
 mod format;
 mod html;
 mod manifest;
@@ -49,6 +50,7 @@ use std::path::Path;
 
 pub use contents::{Contents, SealCoverage};
 pub use csv_records::{escape_csv_text, unescape_csv_text, write_csv_record};
+pub use desks::{DeskReport, DesksManifest};
 pub use format::Format;
 pub use manifest::{Manifest, ReportFile};
 pub use row::ReportRow;
@@ -65,7 +67,7 @@ use crate::database::role::Compliance;
 use crate::database::session::Session;
 use crate::database::transaction::Tx;
 use crate::error::Error;
-use crate::files::NewFile;
+use crate::files::{CompleteFile, NewFile};
 use crate::types::filter::Filter;
 
 /// A compliance report to write: a filter on log entries, and a file format.
@@ -102,36 +104,32 @@ impl<'a> Report<'a> {
         path: &Path,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<Manifest<'a>, Error> {
-        let manifest_path = Manifest::path(path);
-        let mut manifest_file = NewFile::create(&manifest_path)?;
-        let (report_file, contents) = session.safe_snapshot(|tx| {
-            let mut report_file = NewFile::create(path)?;
-            let contents = self.write_to(tx, &mut report_file, &mut progress)?;
-            Ok::<_, Error>((report_file, contents))
-        })?;
-        let report_file = report_file.complete()?;
+        let mut manifest_file = NewFile::create(&Manifest::path(path))?;
+        let (file, contents) = self.write_file(session, path, &mut progress)?;
         let manifest = Manifest {
             program: Manifest::PROGRAM,
             filter: self.filter,
             contents,
-            files: vec![ReportFile {
-                name: path.file_name().map(|name| name.display().to_string()).unwrap_or_default(),
-                format: self.format,
-                bytes: report_file.bytes,
-                sha256: report_file.sha256.clone(),
-            }],
+            files: vec![file.description(self.format)],
         };
-        serde_json::to_writer_pretty(&mut manifest_file, &manifest)
-            .map_err(io::Error::from)
-            .and_then(|()| writeln!(manifest_file))
-            .map_err(|why| Error::file(manifest_path.display(), why))?;
-        let manifest_file = manifest_file.complete()?;
-        report_file.publish()?;
-        manifest_file.publish().inspect_err(|_| {
-            // Return the first error; a failure to remove the report would hide it.
-            let _ = std::fs::remove_file(path);
-        })?;
+        manifest::write(&mut manifest_file, &Manifest::path(path), &manifest)?;
+        publish(vec![file], manifest_file)?;
         Ok(manifest)
+    }
+
+    /// Writes the file of a report under its temporary name.
+    fn write_file(
+        &self,
+        session: &Session<Compliance>,
+        path: &Path,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(CompleteFile, Contents), Error> {
+        let (file, contents) = session.safe_snapshot(|tx| {
+            let mut file = NewFile::create(path)?;
+            let contents = self.write_to(tx, &mut file, &mut *progress)?;
+            Ok::<_, Error>((file, contents))
+        })?;
+        Ok((file.complete()?, contents))
     }
 
     /// Writes the report to `out`, without a manifest, in an open transaction.
@@ -190,4 +188,21 @@ impl<'a> Report<'a> {
         }
         counter.finish(tx, &scope)
     }
+}
+
+/// Gives complete files their names, and the manifest its own last. If one can't have its name, none has.
+fn publish(files: Vec<CompleteFile>, manifest: NewFile) -> Result<(), Error> {
+    let manifest = manifest.complete()?;
+    let mut published = Vec::new();
+    for file in files.into_iter().chain([manifest]) {
+        let path = file.path().to_owned();
+        file.publish().inspect_err(|_| {
+            for path in &published {
+                // Return the first error; a failure to remove a file would hide it.
+                let _ = std::fs::remove_file(path);
+            }
+        })?;
+        published.push(path);
+    }
+    Ok(())
 }

@@ -126,18 +126,8 @@ fn print_roles(desk: &Name, out: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The desks of the fleet if there is one, or else those of the database, each with the URL of its database.
-fn desks(database: &Database) -> Result<Vec<(Name, String)>, Failure> {
-    if let Some(fleet) = database.fleet()? {
-        return Ok(fleet.desks().map(|(desk, at)| (desk.clone(), at.writer.clone())).collect());
-    }
-    let url = database.given_url()?;
-    let desks = Name::list(&mut tradeblotter::connect(&url)?)?;
-    Ok(desks.into_iter().map(|desk| (desk, url.clone())).collect())
-}
-
 fn list(database: &Database, out: &mut Output) -> Result<(), Failure> {
-    for (desk, url) in desks(database)? {
+    for (desk, url) in database.desks()? {
         let state = match state(&desk, &url) {
             Ok(state) => state.to_owned(),
             Err(why) => why.to_string(),
@@ -164,7 +154,7 @@ fn state(desk: &Name, url: &str) -> Result<&'static str, tradeblotter::Error> {
 
 fn check(database: &Database, out: &mut Output) -> Result<(), Failure> {
     let mut differs = false;
-    for (desk, url) in desks(database)? {
+    for (desk, url) in database.desks()? {
         match differences(&desk, &url) {
             Ok(lines) => {
                 for line in lines {

@@ -188,7 +188,7 @@ impl Ends<'_> {
             copy(desk, &self.from_url, self.to_url)?;
         }
         desk.enter(&mut self.to)?;
-        let (here, there) = (Desk::contents(&mut self.from)?, Desk::contents(&mut self.to)?);
+        let (here, there) = (Desk::rows(&mut self.from)?, Desk::rows(&mut self.to)?);
         if here != there {
             return Err(failed(format!(
                 "the copy differs from the desk: {there:?} there, {here:?} here; run the command with --undo, then again"

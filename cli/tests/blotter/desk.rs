@@ -368,3 +368,36 @@ fn a_fleet_file_says_what_is_wrong_with_it() {
         assert!(error.is_file() && error.to_string().contains(why), "{error}");
     }
 }
+
+#[test]
+fn a_report_of_all_desks_has_a_file_for_each_and_one_manifest() {
+    let servers = Servers::start();
+    trade(&servers.add("desk_a"));
+    // Another desk, on the other server.
+    let url = Servers::app_url(&servers.to);
+    let add = format!("desk add desk_b --fleet fleet.toml --writer {url}");
+    text(servers.run(&servers.to.admin_url(), &add), 0);
+    let grant = format!("GRANT {} TO app", roles_of(&desk("desk_b")).join(", "));
+    connect(&servers.to.admin_url()).unwrap().batch_execute(&grant).unwrap();
+    let desk_b = servers.store(&servers.to, "desk_b").unwrap();
+    trade(&desk_b);
+    trade(&desk_b);
+
+    let report = "--desk * --fleet fleet.toml report --from 2026-01-01 --until 2100-01-01 --format csv -o day.csv";
+    let said = text(servers.run("", report), 0);
+    assert!(said.contains("desk desk_a: 1 row of 1 order"), "{said}");
+    assert!(said.contains("desk desk_b: 2 rows of 2 orders"), "{said}");
+    let lines = |name: &str| fs::read_to_string(servers.path(name)).unwrap().lines().count();
+    assert_eq!((lines("day.desk_a.csv"), lines("day.desk_b.csv")), (2, 3));
+    let manifest = fs::read(servers.path("day.csv.manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["desks"][1]["desk"], "desk_b");
+    assert_eq!(manifest["desks"][1]["files"][0]["name"], "day.desk_b.csv");
+    assert_eq!(manifest["desks"][0]["rows"], 1);
+    // Nothing is overwritten, and nothing new is left.
+    let again = text(servers.run("", report), 1);
+    assert!(again.contains("day.csv.manifest.json"), "{again}");
+    // Other commands use one desk.
+    let refused = text(servers.run(&url, "--desk * orders"), 2);
+    assert!(refused.contains("only `blotter report` reads all"), "{refused}");
+}

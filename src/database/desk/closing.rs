@@ -19,7 +19,7 @@ const PATIENCE: i64 = 30_000;
 
 /// How many rows a desk has, and its last seal: two copies of a closed desk agree in all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeskContents {
+pub struct DeskRows {
     /// Traders.
     pub traders: i64,
     /// Orders.
@@ -230,9 +230,9 @@ impl Desk {
     /// # Errors
     ///
     /// [`Error::is_permission_denied`] unless the login is a superuser; and those of the connection.
-    pub fn contents(conn: &mut PgConnection) -> Result<DeskContents, Error> {
+    pub fn rows(conn: &mut PgConnection) -> Result<DeskRows, Error> {
         conn.build_transaction().read_only().repeatable_read().run(|conn| {
-            Ok(DeskContents {
+            Ok(DeskRows {
                 traders: traders::table.count().get_result(conn)?,
                 orders: orders::table.count().get_result(conn)?,
                 fills: fills::table.count().get_result(conn)?,

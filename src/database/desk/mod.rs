@@ -20,7 +20,7 @@ use crate::database::role::{Auditor, Compliance, DatabaseRole, Engine, Role, Tra
 use crate::database::transaction::{Mode, Tx, run_once};
 use crate::error::Error;
 
-pub use self::closing::{DeskContents, Moving};
+pub use self::closing::{DeskRows, Moving};
 
 /// What the names of all roles begin with.
 const PREFIX: &str = "blotter_";
