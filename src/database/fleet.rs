@@ -138,6 +138,12 @@ enum Use {
     Read,
 }
 
+/// Says where a desk is.
+type Find = dyn Fn(&Desk) -> Result<Place, Error> + Send + Sync;
+
+/// The stores of writers and of readers, each with its URL.
+type Stores = HashMap<(Desk, Use), (String, Blotter)>;
+
 /// The servers of several desks. A clone shares its pools of connections.
 ///
 /// ```no_run
@@ -157,9 +163,8 @@ enum Use {
 /// ```
 #[derive(Clone)]
 pub struct Fleet {
-    find: Arc<dyn Fn(&Desk) -> Result<Place, Error> + Send + Sync>,
-    /// The stores of writers and of readers, each with its URL.
-    stores: Arc<Mutex<HashMap<(Desk, Use), (String, Blotter)>>>,
+    find: Arc<Find>,
+    stores: Arc<Mutex<Stores>>,
 }
 
 impl fmt::Debug for Fleet {

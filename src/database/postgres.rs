@@ -197,7 +197,7 @@ diesel::define_sql_function! {
 
 diesel::define_sql_function! {
     /// Ends the process of a session, and returns whether it has ended within this many milliseconds.
-    fn pg_terminate_backend(pid: Integer, timeout: BigInt) -> Bool;
+    fn pg_terminate_backend(pid: diesel::sql_types::Integer, timeout: BigInt) -> Bool;
 }
 
 diesel::define_sql_function! {

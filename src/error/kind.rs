@@ -92,7 +92,7 @@ impl Error {
             Repr::NotMigrated { .. } => ErrorKind::NotMigrated,
             Repr::Ahead { .. } => ErrorKind::Ahead,
             Repr::Migration { .. } => ErrorKind::MigrationFailure,
-            #[cfg(feature = "audit")]
+            #[cfg(any(feature = "audit", feature = "fleet"))]
             Repr::File { .. } => ErrorKind::File,
             #[cfg(feature = "audit")]
             Repr::Unproven(_) => ErrorKind::Unproven,
@@ -214,7 +214,7 @@ impl Error {
 
     /// Returns whether a file (of a key, a checkpoint, a proof or a report) can't be read or written, can
     /// be read by other users when it must not, or already exists and is not overwritten.
-    #[cfg(feature = "audit")]
+    #[cfg(any(feature = "audit", feature = "fleet"))]
     pub fn is_file(&self) -> bool {
         self.kind() == ErrorKind::File
     }

@@ -87,7 +87,7 @@ impl fmt::Display for Error {
             Repr::Migration { name, why } => {
                 write!(f, "migration {name} failed: {why}")
             }
-            #[cfg(feature = "audit")]
+            #[cfg(any(feature = "audit", feature = "fleet"))]
             Repr::File { path, why } => write!(f, "{path}: {why}"),
             #[cfg(feature = "audit")]
             Repr::Unproven(why) => f.write_str(why),

@@ -84,7 +84,7 @@ pub(super) enum Repr {
         name: String,
         why: String,
     },
-    #[cfg(feature = "audit")]
+    #[cfg(any(feature = "audit", feature = "fleet"))]
     File {
         path: String,
         why: String,
@@ -179,7 +179,7 @@ impl Error {
         Self::new(Repr::Migration { name: name.to_string(), why: why.to_string() })
     }
 
-    #[cfg(feature = "audit")]
+    #[cfg(any(feature = "audit", feature = "fleet"))]
     pub(crate) fn file(path: impl fmt::Display, why: impl fmt::Display) -> Self {
         Self::new(Repr::File { path: path.to_string(), why: why.to_string() })
     }

@@ -360,7 +360,7 @@ fn a_fleet_file_says_what_is_wrong_with_it() {
         ("[Desk]\nwriter = \"x\"", "is no name of a desk"),
         ("[desk_a]\nreader = \"x\"", "desk desk_a: has no writer"),
         ("[desk_a]\nwriter = 7", "desk desk_a: writer is not a string"),
-        ("[desk_a]\nwriter = \"x\"\nwritter = \"y\"", "desk desk_a: writter is not known"),
+        ("[desk_a]\nwriter = \"x\"\nowner = \"y\"", "desk desk_a: owner is not known"),
         ("desk_a = \"x\"", "desk desk_a: is not a table"),
     ] {
         fs::write(&path, file).unwrap();
