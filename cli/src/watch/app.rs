@@ -15,7 +15,7 @@ use super::wanted::Wanted;
 use super::{keys, view};
 
 /// The time after which the ages on the screen are counted again if nothing happens.
-const TICK: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_secs(5);
 
 /// Exit code of a program that a signal ended, less the number of the signal.
 const SIGNALLED: i32 = 128;

@@ -230,6 +230,7 @@ mod tests {
     use std::convert::Infallible;
 
     use proptest::prelude::*;
+    use tradeblotter_test_support::check;
 
     use super::*;
 
@@ -269,15 +270,13 @@ mod tests {
         prop_oneof![Just(Direction::Descending), Just(Direction::Ascending)]
     }
 
-    proptest! {
-        #[test]
-        fn paging_to_the_end_and_back_shows_every_row_once(
-            numbers in prop::collection::btree_set(0_i64..200, 0..40),
-            rows in 1_usize..9,
-            direction in directions(),
-        ) {
+    #[test]
+    fn paging_to_the_end_and_back_shows_every_row_once() {
+        let numbers = prop::collection::btree_set(0_i64..200, 0..40);
+        check(256, (numbers, 1_usize..9, directions()), |(numbers, rows, direction)| {
             let all = numbered(&numbers.into_iter().collect::<Vec<_>>());
-            let everything = fetch(&all, Slice { bounds: Bounds::default(), direction, limit: 100 });
+            let everything =
+                fetch(&all, Slice { bounds: Bounds::default(), direction, limit: 100 });
             let at = |position| read_of(&all, Window { position, rows }, direction);
 
             let mut page = at(Position::First);
@@ -296,30 +295,41 @@ mod tests {
                 let first = page.rows.first().unwrap().number;
                 page = at(Position::Before(first));
                 // The first page is a whole one, and so may have rows of the page after it.
-                let new = page.rows.iter().filter(|row| direction.compare(row.number, first).is_lt());
-                seen.splice(0..0, new.cloned().collect::<Vec<_>>());
+                let is_new = |row: &&Numbered| direction.compare(row.number, first).is_lt();
+                let new: Vec<_> = page.rows.iter().filter(is_new).cloned().collect();
+                seen.splice(0..0, new);
             }
             prop_assert_eq!(&seen, &everything);
-        }
+            Ok(())
+        });
+    }
 
-        #[test]
-        fn a_page_that_changes_are_merged_into_is_the_page_that_is_read_again(
-            numbers in prop::collection::btree_set(0_i64..60, 1..30),
-            changes in prop::collection::vec((0_usize..40, prop::option::of(60_i64..120)), 1..12),
-            position in prop_oneof![
-                Just(Position::First), Just(Position::Last), (0_i64..60).prop_map(Position::From),
-                (0_i64..60).prop_map(Position::After), (0_i64..60).prop_map(Position::Before),
-            ],
-            rows in 1_usize..9,
-            direction in directions(),
-        ) {
+    /// Rows that move to other numbers, leave and come: a place, and the number there if there is one.
+    fn changes() -> impl Strategy<Value = Vec<(u8, Option<i64>)>> {
+        prop::collection::vec((0_u8..40, prop::option::of(60_i64..120)), 1..12)
+    }
+
+    fn positions() -> impl Strategy<Value = Position> {
+        prop_oneof![
+            Just(Position::First),
+            Just(Position::Last),
+            (0_i64..60).prop_map(Position::From),
+            (0_i64..60).prop_map(Position::After),
+            (0_i64..60).prop_map(Position::Before),
+        ]
+    }
+
+    #[test]
+    fn a_page_that_changes_are_merged_into_is_the_page_that_is_read_again() {
+        let numbers = prop::collection::btree_set(0_i64..60, 1..30);
+        let inputs = (numbers, changes(), positions(), 1_usize..9, directions());
+        check(512, inputs, |(numbers, changes, position, rows, direction)| {
             let mut all = numbered(&numbers.into_iter().collect::<Vec<_>>());
             let window = Window { position, rows };
             let before = read_of(&all, window, direction);
-            // Rows move to other numbers, leave and come.
             let mut changed = Vec::new();
             for (place, number) in changes {
-                let id = u8::try_from(place).unwrap() + 1;
+                let id = place + 1;
                 if number.is_some_and(|number| all.iter().any(|row| row.number == number)) {
                     continue;
                 }
@@ -335,12 +345,16 @@ mod tests {
                 Merged::Incomplete => {}
                 // A page that ends at a row keeps its beginning, wherever that was.
                 Merged::Page(page) if matches!(position, Position::Before(_) | Position::Last) => {
-                    let is_in_sequence = page.rows.is_sorted_by(|a, b| direction.compare(a.number, b.number).is_lt());
-                    prop_assert!(is_in_sequence && page.rows.iter().all(|row| all.contains(row)), "{:?}", page);
+                    let is_sorted = page
+                        .rows
+                        .is_sorted_by(|a, b| direction.compare(a.number, b.number).is_lt());
+                    let is_stored = page.rows.iter().all(|row| all.contains(row));
+                    prop_assert!(is_sorted && is_stored, "{:?}", page);
                 }
                 Merged::Page(page) => prop_assert_eq!(page.rows, again.rows),
             }
-        }
+            Ok(())
+        });
     }
 
     #[test]

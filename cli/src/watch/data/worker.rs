@@ -112,7 +112,15 @@ impl<S: FnMut(Update)> Worker<S> {
         };
         while let Some(taken) = request {
             match taken {
-                Request::Show(wanted) => self.wanted = Some(wanted),
+                Request::Show(wanted) => {
+                    let before = self.wanted.replace(wanted);
+                    let filter = |wanted: &Option<Wanted>| {
+                        wanted.as_ref().map(|wanted| wanted.orders.filter.clone())
+                    };
+                    if filter(&before) != filter(&self.wanted) {
+                        self.failure = None;
+                    }
+                }
                 Request::Act(act) => {
                     let done = match self.role_session.act(&act) {
                         Some(Ok(done)) => Ok(done),
