@@ -105,6 +105,11 @@ impl Selection {
 }
 
 impl Window {
+    /// Returns how many rows to list at most.
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
     /// Reads pages until the limit is reached or no row is left.
     pub fn load<R>(
         &self,

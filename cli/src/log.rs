@@ -74,19 +74,21 @@ impl Log {
             Format::Json => output::Format::Json,
         };
         let filter = self.selection.filter();
-        let mut listing = session.snapshot(|tx| {
-            self.window.load(tx, |tx, page| tx.execution_logs().recent(&filter, page))
-        })?;
-        listing.rows.reverse();
         if !self.follow {
+            let mut listing = session.snapshot(|tx| {
+                self.window.load(tx, |tx, page| tx.execution_logs().recent(&filter, page))
+            })?;
+            listing.rows.reverse();
             return list_options::print(out, &listing, format);
         }
+        let limit = self.window.limit();
+        let entries = session.snapshot(|tx| tx.execution_logs().newest(&filter, limit))?;
         match format {
-            output::Format::Json => output::more(out, &listing.rows, format)?,
-            _ => output::rows(out, &listing.rows, format)?,
+            output::Format::Json => output::more(out, &entries, format)?,
+            _ => output::rows(out, &entries, format)?,
         }
         out.flush()?;
-        let tail = session.tail(TailFrom::Listed(&listing.rows), filter)?;
+        let tail = session.tail(TailFrom::Listed(&entries), filter)?;
         follow(tail.every(POLL), out, format)
     }
 
@@ -157,7 +159,10 @@ fn follow(
             }
             Err(error) if error.is_connection() => {
                 if !is_lost {
-                    eprintln!("connection lost, trying again: {error}");
+                    // The rest of the message, if there is more, is libpq's guess at the cause.
+                    let error = error.to_string();
+                    let reason = error.lines().next().unwrap_or_default();
+                    eprintln!("connection lost, trying again: {reason}");
                     is_lost = true;
                 }
                 thread::sleep(RETRY);

@@ -95,6 +95,20 @@ impl<R: Role> ExecutionLogs<'_, R> {
         self.load(query.order(oldest_first), page)
     }
 
+    /// Returns the entries with the greatest numbers that match the filter, up to `limit`, by
+    /// [`ExecutionLog::sequence`]; [`TailFrom::Listed`] continues them.
+    ///
+    /// # Errors
+    ///
+    /// Connection errors.
+    pub fn newest(&mut self, filter: &Filter<'_>, limit: u32) -> Result<Vec<ExecutionLog>, Error> {
+        let query = matching(filter, self.role);
+        let query = query.order(execution_logs::sequence.desc()).limit(limit.into());
+        let mut entries = query.select(ExecutionLog::as_select()).load(self.conn)?;
+        entries.reverse();
+        Ok(entries)
+    }
+
     /// Streams all entries that match the filter, by [`ExecutionLog::sequence`].
     ///
     /// Entries are read from the server one by one, so memory does not grow with their number. The connection

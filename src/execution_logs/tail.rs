@@ -45,7 +45,7 @@ pub enum TailFrom<'a> {
     End,
     /// After the entry with this [`sequence`](ExecutionLog::sequence), such as the last one that was processed.
     After(i64),
-    /// After a listing: every entry with a number above the lowest one listed, but those listed. So an entry that was
+    /// After a listing, such as [`ExecutionLogs::newest`](crate::ExecutionLogs::newest): every entry with a number above the lowest one listed, but those listed. So an entry that was
     /// being written at the time of the listing is not missed. From the first entry of the log, if none is listed.
     Listed(&'a [ExecutionLog]),
 }
