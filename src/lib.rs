@@ -130,7 +130,8 @@
 //!
 //! None is on by default.
 //!
-//! - `audit`: signed seals of the log, their verification, inclusion proofs, and archives of old records.
+//! - `audit`: signed seals of the log, their verification, inclusion proofs, and archives of old records; the
+//!   figures of operation (`Session::status`).
 //! - `embedded`: a private PostgreSQL server, for tests and demos (Unix).
 //! - `ingest`: readers for FIX, NDJSON, CSV and Alpaca's JSON, the writer that applies execution reports, and
 //!   the export.
@@ -143,7 +144,7 @@
 //!
 //! # Layers
 //!
-//! Arrows run one way: `ingest`, `report` and `audit` use the nouns (breaks, orders, fills, execution logs,
+//! Arrows run one way: `status` uses `audit`; `ingest`, `report` and `audit` use the nouns (breaks, orders, fills, execution logs,
 //! traders); these use the database layer (pool, sessions, transactions, migrations); and that uses the
 //! types and errors.
 
@@ -167,6 +168,8 @@ pub mod report;
 #[allow(missing_docs)]
 #[rustfmt::skip]
 pub mod schema;
+#[cfg(feature = "audit")]
+pub mod status;
 mod traders;
 mod types;
 
@@ -183,6 +186,8 @@ pub use database::fleet::{Fleet, FleetFile, Place};
 pub use database::login::Login;
 pub use database::open_transaction::OpenTransaction;
 pub use database::pool::connect;
+#[cfg(feature = "audit")]
+pub use database::server::ConnectionState;
 pub use database::session::Session;
 pub use database::transaction::{Tx, snapshot_on, transaction_on};
 pub use database::{catalog, harden, migrations, role};

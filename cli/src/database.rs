@@ -218,6 +218,17 @@ impl Database {
         ))))
     }
 
+    /// Begins a session that reads the rows of one trader, or of all, as [`reader`](Self::reader) does, but as an
+    /// auditor rather than as the engine or a trader, who see no seals.
+    pub fn watcher(&self, trader: Option<Uuid>) -> Result<Session<Reader>, Failure> {
+        let database = self.to_read()?;
+        let (_, login) = database.login()?;
+        if trader.is_none() && login.may_act_as::<Auditor>() && !login.may_act_as::<Compliance>() {
+            return Ok(database.blotter()?.auditor().reader());
+        }
+        self.reader(trader)
+    }
+
     /// Begins a session that reads the rows of one trader, or of all, as the first role that allows it:
     /// compliance, engine, trader.
     pub fn reader(&self, trader: Option<Uuid>) -> Result<Session<Reader>, Failure> {

@@ -29,6 +29,7 @@ mod restore_archive;
 mod sandbox;
 mod schema;
 mod seal;
+mod status;
 mod terminal;
 mod traders;
 mod verify;
@@ -182,6 +183,23 @@ Examples:
   blotter watch --status open --symbol AAPL
   blotter watch --role trader --trader UUID")]
     Watch(watch::Watch),
+    /// Print the figures of operation once, and check them against thresholds
+    ///
+    /// The newest entry, entries per second, ingest lag, open orders, open breaks by reason, the last seal, and what is not
+    /// sealed. Each is read by an index and within a bound: once in a few seconds costs little, however long the log.
+    /// What the login's role may not see is said to be hidden, and is left out of JSON and Prometheus. Acts as the first
+    /// of these roles that the login has: compliance, auditor, engine, trader.
+    #[command(after_long_help = "\
+Exit status:
+  0  no threshold is exceeded
+  1  a threshold is exceeded, which standard error names, or the database returned an error
+  2  the command line is wrong
+
+Examples:
+  blotter status
+  blotter status --max-open-breaks 0 --max-unsealed-age 5min
+  blotter status --format prometheus > blotter.prom.new && mv blotter.prom.new blotter.prom")]
+    Status(status::Status),
     /// Cancel the open orders whose expiry time has come, and print their ids
     ///
     /// For cron: prints nothing if no order is due. Several may run at once. Needs a login that is a member
@@ -335,6 +353,7 @@ fn main() -> ExitCode {
         Command::Orders(command) => command.run(&database, &mut out),
         Command::Fills(command) => command.run(&database, &mut out),
         Command::Log(command) => command.run(&database, &mut out),
+        Command::Status(command) => command.run(&database, &mut out),
         Command::Breaks(command) => command.run(&database, &mut out),
         Command::Watch(command) => command.run(&database, &mut out),
         Command::Expire(command) => command.run(&database, &mut out),

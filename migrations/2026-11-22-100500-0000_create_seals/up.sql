@@ -35,6 +35,9 @@ CREATE TABLE seals (
         CHECK (sealed_at BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00')
 );
 
+-- Finds the seals that cover records after a number, which are few, among all.
+CREATE INDEX idx_seals_covered ON seals USING gist (covered);
+
 COMMENT ON TABLE seals IS
     'Seals: signed heads of one growing Merkle tree over the entries of the log, breaks, resolutions and traders';
 COMMENT ON COLUMN seals.id IS 'Number of the seal: 1, 2, 3 and so on';

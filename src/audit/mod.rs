@@ -60,6 +60,7 @@ mod scheme;
 mod seal;
 mod sealer;
 mod sequences;
+mod state;
 mod tree;
 mod verify;
 
@@ -74,6 +75,8 @@ pub use scheme::SCHEME;
 pub use seal::{Seal, Seals};
 pub use sealer::{SealOptions, Sealing, Stall};
 pub use sequences::SequenceSet;
+pub(crate) use state::seal_state;
+pub use state::{LastSeal, SealState};
 pub use verify::{
     Finding, RecordKind, RecordRef, SealFlaw, Verified, VerifyEvent, VerifyFrom, VerifyOptions,
 };

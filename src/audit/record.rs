@@ -120,6 +120,17 @@ macro_rules! uncovered_in {
     };
 }
 
+/// Returns when these records of one table were recorded. Not the minimum in SQL, for which PostgreSQL might walk an
+/// index by time from its beginning.
+macro_rules! times_in {
+    ($table:ident, $conn:expr, $numbers:expr) => {
+        $table::table
+            .filter($table::sequence.eq_any($numbers))
+            .select($table::created_at)
+            .load::<DateTime<Utc>>($conn)?
+    };
+}
+
 impl Tables {
     /// Looks which tables have numbers.
     pub fn find(conn: &mut PgConnection) -> QueryResult<Self> {
@@ -144,6 +155,22 @@ impl Tables {
         numbers.sort_unstable();
         numbers.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(numbers)
+    }
+
+    /// Returns when the oldest of the records with these numbers was recorded; none if there is no such record.
+    pub fn oldest(
+        self,
+        conn: &mut PgConnection,
+        numbers: &[i64],
+    ) -> QueryResult<Option<DateTime<Utc>>> {
+        let mut times = times_in!(execution_logs, conn, numbers);
+        times.extend(times_in!(breaks, conn, numbers));
+        times.extend(times_in!(break_resolutions, conn, numbers));
+        times.extend(times_in!(archives, conn, numbers));
+        if self.has_traders {
+            times.extend(times_in!(traders, conn, numbers));
+        }
+        Ok(times.into_iter().min())
     }
 
     /// Returns the greatest number of a record; none if there is no record.

@@ -227,14 +227,7 @@ impl Seals<'_, Auditor> {
         scheme: Scheme,
         settled: i64,
     ) -> Result<(SequenceSet, Vec<Hash>), Error> {
-        let beyond = vec![(Bound::Excluded(settled), Bound::<i64>::Unbounded)];
-        let sealed: Vec<SequenceSet> = seals::table
-            .filter(seals::covered.overlaps_with(beyond))
-            .select(seals::covered)
-            .load(self.conn)?;
-        let sealed = SequenceSet::union(&sealed);
-        let range = settled + 1..=MAX_NUMBER;
-        let numbers = tables.uncovered(self.conn, &range, &sealed, MAX_RECORDS as i64)?;
+        let numbers = unsealed_numbers(self.conn, tables, settled, MAX_RECORDS as i64)?;
         let mut leaves = Vec::with_capacity(numbers.len());
         for page in numbers.chunks(PAGE) {
             let (records, unreadable) = tables.load(self.conn, page)?;
@@ -254,6 +247,22 @@ impl Seals<'_, Auditor> {
         }
         Ok((numbers.into_iter().collect(), leaves))
     }
+}
+
+/// Returns the numbers of the records after this number that no seal covers, lowest first, up to a limit.
+pub(super) fn unsealed_numbers(
+    conn: &mut PgConnection,
+    tables: Tables,
+    settled: i64,
+    limit: i64,
+) -> QueryResult<Vec<i64>> {
+    let beyond = vec![(Bound::Excluded(settled), Bound::<i64>::Unbounded)];
+    let sealed: Vec<SequenceSet> = seals::table
+        .filter(seals::covered.overlaps_with(beyond))
+        .select(seals::covered)
+        .load(conn)?;
+    let sealed = SequenceSet::union(&sealed);
+    tables.uncovered(conn, &(settled + 1..=MAX_NUMBER), &sealed, limit)
 }
 
 /// Returns the name of a tree for which none was chosen.

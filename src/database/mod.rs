@@ -18,6 +18,8 @@ pub(crate) mod postgres;
 pub(crate) mod retry;
 pub mod role;
 pub(crate) mod safe_snapshot;
+#[cfg(feature = "audit")]
+pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod settled;
 pub(crate) mod transaction;

@@ -38,6 +38,7 @@ mod report;
 mod roles;
 mod seals;
 mod session;
+mod status;
 mod steps;
 mod streams;
 mod tail;

@@ -11,5 +11,6 @@ mod migrate;
 mod reference;
 mod report;
 mod seal;
+mod status;
 mod terminal;
 mod watch;
