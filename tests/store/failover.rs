@@ -300,6 +300,12 @@ fn a_tail_on_a_standby_yields_each_entry_once_and_in_order_however_late_it_is_co
     assert_eq!(all, stored);
     assert_eq!(rest_of(&mut own, stored.len()), stored);
 
+    let status = follower.status().unwrap();
+    assert!(status.connection.is_standby);
+    assert!((0.0..60.0).contains(&status.connection.replay_lag_seconds.unwrap()));
+    assert_eq!(status.newest_entry.map(|it| it.sequence), stored.last().map(|it| it.sequence));
+    assert_eq!(status.seals.map(|seals| seals.unsealed), Some(stored.len() as u64 + 1));
+
     // A standby does not know that a transaction writes elsewhere.
     let mut other = connect(&primary.admin_url()).unwrap();
     other.batch_execute("CREATE TABLE other (id integer)").unwrap();
