@@ -38,7 +38,7 @@ Examples:
     List,
     /// Check the schema of each desk of the fleet, or of the database
     ///
-    /// Like `blotter schema check` for each, and whether a blotter outside of the desks is open to their logins. One
+    /// Like `blotter schema check` for each, and whether what is outside of the desks is open to their logins. One
     /// line for each difference, with the name of the desk; nothing if there is none.
     #[command(after_long_help = "\
 Exit status:
