@@ -98,7 +98,7 @@ pub fn next_external_id(prefix: char) -> String {
     format!("{prefix}{:010}", NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-fn through_library(
+pub fn through_library(
     desk: &Session<role::Trader>,
     engine: &Session<role::Engine>,
     trader: Uuid,

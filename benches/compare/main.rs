@@ -12,6 +12,7 @@
 //! - `batch`: batches of rows, compared with INSERT … SELECT FROM unnest into bare tables.
 //! - `ingest`: execution reports from FIX, compared with a hand-written, set-based loader that stores the same rows;
 //!   reports that are known; executions of unknown orders.
+//! - `desks`: the lifecycle on desks: several on one server, and on two servers.
 //! - `growth`: the reads of a trader with and without row-level security, an export of the log, and the space on
 //!   disk, in a dataset that grows.
 //!
@@ -32,6 +33,7 @@ mod contenders;
 mod databases;
 #[path = "../common/dataset.rs"]
 mod dataset;
+mod desks;
 mod growth;
 mod ingest;
 mod lifecycle;
@@ -51,9 +53,9 @@ use clients::Outcome;
 use databases::{Databases, set_fsync};
 use report::Report;
 
-const PARTS: [&str; 4] = ["lifecycle", "batch", "ingest", "growth"];
+const PARTS: [&str; 5] = ["lifecycle", "batch", "ingest", "desks", "growth"];
 
-const USAGE: &str = "usage: cargo bench --bench compare -- [lifecycle] [batch] [ingest] [growth] [--quick] \
+const USAGE: &str = "usage: cargo bench --bench compare -- [lifecycle] [batch] [ingest] [desks] [growth] [--quick] \
                      [--orders N,…] [--python PROGRAM] [--out DIRECTORY]";
 
 fn main() -> Outcome<()> {
@@ -72,6 +74,9 @@ fn main() -> Outcome<()> {
     }
     if options.includes("ingest") {
         ingest::compare(&databases, &options, &mut report)?;
+    }
+    if options.includes("desks") {
+        desks::compare(&server, &databases, &options, &mut report)?;
     }
     if options.includes("growth") {
         growth::measure(&server, &databases, &options, &mut report)?;

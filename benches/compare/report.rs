@@ -58,6 +58,7 @@ pub struct Report {
     pub lifecycle: Table,
     pub batch: Table,
     pub ingest: Table,
+    pub desks: Table,
     pub reads: Table,
     pub export: Table,
     pub disk: Table,
@@ -88,6 +89,7 @@ impl Default for Report {
                 &["orders stored", "clients", "rows", "by", "rows/s", "p50 ms", "p99 ms"],
             ),
             ingest: Table::new("ingest", &["by", "reports/s"]),
+            desks: Table::new("desks", &["desks", "clients", "lifecycles/s", "of no desk"]),
             reads: Table::new(
                 "reads",
                 &[
@@ -131,9 +133,9 @@ impl Report {
         self.goals.add([goal, bound, format!("{measured:.3}"), verdict]);
     }
 
-    pub fn tables(&self) -> [&Table; 8] {
-        let Self { facts, lifecycle, batch, ingest, reads, export, disk, goals } = self;
-        [facts, lifecycle, batch, ingest, reads, export, disk, goals]
+    pub fn tables(&self) -> [&Table; 9] {
+        let Self { facts, lifecycle, batch, ingest, desks, reads, export, disk, goals } = self;
+        [facts, lifecycle, batch, ingest, desks, reads, export, disk, goals]
     }
 }
 

@@ -1,0 +1,116 @@
+//! What desks cost: lifecycles of the same clients on one blotter without a desk, on 1, 2 and 4 desks of one server, and on
+//! two desks that have a server each.
+
+use diesel::connection::SimpleConnection;
+use tradeblotter::embedded::Server;
+use tradeblotter::role::{Engine, Trader};
+use tradeblotter::{Blotter, Desk, connect, migrations};
+
+use crate::Options;
+use crate::clients::{Outcome, RunLength, run_clients};
+use crate::contenders::{WARM_UP, through_library};
+use crate::databases::{Databases, in_database, insert_traders, pool, set_fsync, trader};
+use crate::report::{Report, quantile};
+
+/// Concurrent clients in all, whatever the number of desks.
+const CLIENTS: usize = 4;
+
+/// The database of the desks.
+const DATABASE: &str = "desks";
+
+/// Least rate of one desk in that of a blotter without a desk.
+const MIN_RATIO: f64 = 0.95;
+
+/// Stores among which the clients are shared out.
+struct Arrangement {
+    name: String,
+    stores: Vec<Blotter>,
+    rates: Vec<f64>,
+}
+
+/// Runs the clients on each arrangement in turn.
+pub fn compare(
+    server: &Server,
+    databases: &Databases,
+    options: &Options,
+    report: &mut Report,
+) -> Outcome<()> {
+    let second = Server::start()?;
+    set_fsync(&mut connect(&second.admin_url())?, true)?;
+    let one_server: Vec<Blotter> =
+        (0..CLIENTS).map(|number| add_desk(server, number)).collect::<Outcome<_>>()?;
+    let elsewhere = add_desk(&second, 0)?;
+    let without = pool(&everything(databases, server)?, CLIENTS)?;
+    let arrangement =
+        |name: &str, stores| Arrangement { name: name.to_owned(), stores, rates: Vec::new() };
+    let mut arrangements = vec![arrangement("no desk", vec![without])];
+    for desks in [1, 2, 4] {
+        let stores = one_server.iter().take(desks).cloned().collect();
+        arrangements.push(arrangement(&format!("{desks} on one server"), stores));
+    }
+    let two = one_server.iter().take(1).cloned().chain([elsewhere]).collect();
+    arrangements.push(arrangement("2 on two servers", two));
+    for round in 0..options.rounds {
+        for turn in 0..arrangements.len() {
+            let which = (round + turn) % arrangements.len();
+            let Some(arrangement) = arrangements.get_mut(which) else { continue };
+            let rate = arrangement.run(RunLength::Time(options.time))?;
+            arrangement.rates.push(rate);
+        }
+    }
+    let medians: Vec<f64> = arrangements.iter().map(|all| quantile(&all.rates, 0.5)).collect();
+    let base = medians.first().copied().unwrap_or(f64::NAN);
+    for (arrangement, median) in arrangements.iter().zip(&medians) {
+        let ratio = median / base;
+        report.desks.add([
+            arrangement.name.clone(),
+            CLIENTS.to_string(),
+            format!("{median:.0}"),
+            format!("{ratio:.2}"),
+        ]);
+    }
+    if let Some(one) = medians.get(1) {
+        report.at_least("lifecycles/s: one desk to no desk", one / base, MIN_RATIO);
+    }
+    Ok(())
+}
+
+impl Arrangement {
+    /// Returns the lifecycles of all clients per second.
+    fn run(&self, length: RunLength) -> Outcome<f64> {
+        let [run] = run_clients(CLIENTS, WARM_UP, length, |client| {
+            let store = &self.stores[client % self.stores.len()];
+            let (traders, engine) = (store.trader(trader(client))?, store.engine());
+            Ok([move || through_library(&traders, &engine, trader(client))])
+        })?;
+        Ok(run.rate(CLIENTS))
+    }
+}
+
+/// Adds a desk to a server, with the traders of the clients.
+fn add_desk(server: &Server, number: usize) -> Outcome<Blotter> {
+    let admin = &mut connect(&server.admin_url())?;
+    if connect(&in_database(&server.admin_url(), DATABASE)).is_err() {
+        admin.batch_execute(&format!("CREATE DATABASE {DATABASE} OWNER blotter"))?;
+    }
+    let url = in_database(server.url(), DATABASE);
+    let (owner, desk) = (&mut connect(&url)?, Desk::new(&format!("desk_{number}"))?);
+    desk.create(owner)?;
+    desk.enter(owner)?;
+    migrations::run(owner)?;
+    let roles = [desk.role::<Trader>(), desk.role::<Engine>()].join(", ");
+    admin.batch_execute(&format!("GRANT {roles} TO blotter"))?;
+    let superuser = &mut connect(&in_database(&server.admin_url(), DATABASE))?;
+    desk.enter(superuser)?;
+    insert_traders(superuser)?;
+    Ok(Blotter::builder(&url).desk(desk.name()).connect()?)
+}
+
+/// Returns the URL of a login that is a member of all roles of the blotter without a desk, as `blotter` is of the desks.
+fn everything(databases: &Databases, server: &Server) -> Outcome<String> {
+    let admin = &mut connect(&server.admin_url())?;
+    admin.batch_execute("CREATE ROLE everything LOGIN IN ROLE blotter_trader, blotter_engine")?;
+    let login = databases.engine.split_once("//").and_then(|(_, rest)| rest.split_once('@'));
+    let (user, _) = login.ok_or("the URL has no user")?;
+    Ok(databases.engine.replacen(&format!("//{user}@"), "//everything@", 1))
+}
