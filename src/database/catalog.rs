@@ -29,6 +29,9 @@ const PARAMETERS: &str = include_str!("catalog_parameters.sql");
 /// The query of what [`notes`] returns.
 const NOTES: &str = include_str!("catalog_notes.sql");
 
+/// The query of what [`strangers`] returns.
+const STRANGERS: &str = include_str!("catalog_strangers.sql");
+
 /// The facts of a freshly migrated database.
 const EXPECTED: &str = include_str!("catalog.expected");
 
@@ -272,6 +275,21 @@ pub fn notes(conn: &mut PgConnection) -> Result<Vec<String>, Error> {
     Ok(notes.into_iter().map(|row| row.note).collect())
 }
 
+/// Returns what the schema holds besides the blotter, described in words: tables, functions and types of the application.
+/// Where a superuser restores a dump of the schema, these run as the superuser.
+///
+/// # Errors
+///
+/// [`Error::is_connection`].
+pub fn strangers(conn: &mut PgConnection) -> Result<Vec<String>, Error> {
+    let strangers: Vec<Stranger> = diesel::sql_query(STRANGERS)
+        .bind::<Array<Text>, _>(TABLES.as_slice())
+        .bind::<Array<Text>, _>(ENUMS.as_slice())
+        .bind::<Array<Text>, _>(FUNCTIONS.as_slice())
+        .load(conn)?;
+    Ok(strangers.into_iter().map(|row| row.text).collect())
+}
+
 /// Returns the comment by which a table `traders` of this schema is recognised.
 pub(crate) fn expected_comment_on_traders() -> String {
     Facts::parse(EXPECTED).comment_on_traders().cloned().unwrap_or_default()
@@ -306,6 +324,13 @@ struct Fact {
     property: String,
     #[diesel(sql_type = Text)]
     value: String,
+}
+
+/// One line of [`strangers`].
+#[derive(QueryableByName)]
+struct Stranger {
+    #[diesel(sql_type = Text)]
+    text: String,
 }
 
 /// One line of [`notes`].

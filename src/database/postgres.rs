@@ -1,5 +1,8 @@
 //! Functions and catalog tables of PostgreSQL, declared for the query builder. Private: the tables of the
 //! store are in [`schema`](crate::schema).
+//!
+//! Functions whose arguments PostgreSQL casts have their qualified names: in a schema on the search path the owner could plant one
+//! that fits better, and it would run as the superuser who calls it.
 
 #[cfg(any(feature = "audit", feature = "ingest"))]
 use diesel::prelude::*;
@@ -50,6 +53,7 @@ diesel::define_sql_function! {
 
 diesel::define_sql_function! {
     /// Returns the comment on an object of a catalog table; NULL if there is none.
+    #[sql_name = "pg_catalog.obj_description"]
     fn obj_description(
         object: diesel::sql_types::Nullable<diesel::sql_types::Oid>,
         catalog: Text,
@@ -202,11 +206,13 @@ diesel::define_sql_function! {
 
 diesel::define_sql_function! {
     /// Returns whether a login is a member of a role, directly or not.
+    #[sql_name = "pg_catalog.pg_has_role"]
     fn pg_has_role(login: diesel::sql_types::Oid, role: Text, privilege: Text) -> Bool;
 }
 
 diesel::define_sql_function! {
     /// Returns whether a role may use a schema, or create in it.
+    #[sql_name = "pg_catalog.has_schema_privilege"]
     fn has_schema_privilege(role: Text, schema: Text, privilege: Text) -> Bool;
 }
 

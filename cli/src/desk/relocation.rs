@@ -133,6 +133,18 @@ impl Ends<'_> {
         let desk = self.desk;
         desk.enter(&mut self.from)?;
         migrations::require(&mut self.from)?;
+        // A superuser restores the copy, so that whatever the owner has planted in the schema would run as one.
+        let mut planted = catalog::strangers(&mut self.from)?;
+        if !desk.is_closed(&mut self.from)? {
+            planted.extend(catalog::differences(&mut self.from)?.iter().map(ToString::to_string));
+        }
+        if !planted.is_empty() {
+            return Err(failed(format!(
+                "the schema of desk {desk} is not as this build expects, or holds more than the blotter; mend it or move that \
+                 away first: {}",
+                planted.join("; ")
+            )));
+        }
         if desk.exists(&mut self.to)? && desk.moving(&mut self.to)? != Some(Moving::Arriving) {
             return Err(failed(format!(
                 "the other server has a desk {desk} that is no copy of this one"

@@ -313,6 +313,36 @@ fn a_move_that_cannot_succeed_is_refused_before_the_desk_is_closed() {
     to.batch_execute("ALTER ROLE renamed RENAME TO blotter; CREATE SCHEMA desk_a").unwrap();
     refused("that is no copy of this one", &mut servers.moving("desk_a", ""), 1);
     refused("it is not dropped", &mut servers.moving("desk_a", "--undo"), 1);
+    // What the owner has planted would run as the superuser who restores it.
+    to.batch_execute("DROP SCHEMA desk_a").unwrap();
+    let mut owner = servers.from.connect().unwrap();
+    for (plant, named, remove) in [
+        (
+            "CREATE TABLE desk_a.planted (id int)",
+            "table planted",
+            "DROP TABLE desk_a.planted",
+        ),
+        (
+            "CREATE FUNCTION desk_a.planted() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "function planted()",
+            "DROP FUNCTION desk_a.planted()",
+        ),
+        (
+            "ALTER TABLE desk_a.orders ADD CONSTRAINT planted CHECK (true)",
+            "planted",
+            "ALTER TABLE desk_a.orders DROP CONSTRAINT planted",
+        ),
+        (
+            "CREATE FUNCTION desk_a.has_schema_privilege(text, text, text) RETURNS bool
+                 LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $m$ran as %$m$, current_user; END'",
+            "has_schema_privilege(text,text,text)",
+            "DROP FUNCTION desk_a.has_schema_privilege",
+        ),
+    ] {
+        owner.batch_execute(plant).unwrap();
+        refused(named, &mut servers.moving("desk_a", ""), 1);
+        owner.batch_execute(remove).unwrap();
+    }
     let mut as_owner = servers.moving("desk_a", "");
     as_owner.env("DATABASE_URL", servers.from.url());
     refused("is no superuser", &mut as_owner, 1);
