@@ -317,11 +317,7 @@ fn a_move_that_cannot_succeed_is_refused_before_the_desk_is_closed() {
     to.batch_execute("DROP SCHEMA desk_a").unwrap();
     let mut owner = servers.from.connect().unwrap();
     for (plant, named, remove) in [
-        (
-            "CREATE TABLE desk_a.planted (id int)",
-            "table planted",
-            "DROP TABLE desk_a.planted",
-        ),
+        ("CREATE TABLE desk_a.planted (id int)", "table planted", "DROP TABLE desk_a.planted"),
         (
             "CREATE FUNCTION desk_a.planted() RETURNS int LANGUAGE sql AS 'SELECT 1'",
             "function planted()",

@@ -43,14 +43,7 @@ pub struct Database {
 impl Database {
     /// Returns a migrated database, copied from a template.
     pub fn migrated() -> Self {
-        static MIGRATED: OnceLock<()> = OnceLock::new();
-        MIGRATED.get_or_init(|| {
-            create(TEMPLATE, "template1");
-            migrations::run(&mut connect(&url(server().url(), TEMPLATE)).unwrap()).unwrap();
-            let login = "CREATE ROLE app LOGIN IN ROLE
-                         blotter_trader, blotter_engine, blotter_compliance, blotter_auditor";
-            connect(&server().admin_url()).unwrap().batch_execute(login).unwrap();
-        });
+        make_template();
         Self::copy_of(TEMPLATE)
     }
 
@@ -90,6 +83,8 @@ impl Database {
 
     /// Adds a desk with a name of its own, migrated.
     pub fn add_desk(&self) -> Desk {
+        // It uses the shared roles, which another test's revert would drop otherwise.
+        make_template();
         let desk = Desk::new(&format!("d{}", Uuid::now_v7().simple())).unwrap();
         let owner = &mut self.owner();
         desk.create(owner).unwrap();
@@ -217,6 +212,18 @@ impl Drop for Database {
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| Server::start().unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Makes the template of migrated databases, once.
+fn make_template() {
+    static MIGRATED: OnceLock<()> = OnceLock::new();
+    MIGRATED.get_or_init(|| {
+        create(TEMPLATE, "template1");
+        migrations::run(&mut connect(&url(server().url(), TEMPLATE)).unwrap()).unwrap();
+        let login = "CREATE ROLE app LOGIN IN ROLE
+                     blotter_trader, blotter_engine, blotter_compliance, blotter_auditor";
+        connect(&server().admin_url()).unwrap().batch_execute(login).unwrap();
+    });
 }
 
 fn create(name: &str, template: &str) {
