@@ -9,7 +9,6 @@
 mod app;
 mod canvas;
 mod data;
-mod figures;
 mod keys;
 mod layout;
 mod model;

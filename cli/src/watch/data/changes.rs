@@ -22,8 +22,6 @@ pub struct Changes {
 #[derive(Debug, Default)]
 pub struct Changed {
     pub orders: HashSet<Uuid>,
-    /// How many entries there are.
-    pub entries: usize,
     /// Whether an entry is about a break.
     pub has_breaks: bool,
     /// Whether there may be further entries already.
@@ -44,7 +42,6 @@ impl Changes {
             if entries.is_empty() {
                 return Ok(changed);
             }
-            changed.entries += entries.len();
             for entry in entries {
                 changed.orders.insert(entry.order_id);
                 changed.has_breaks |= entry.break_id.is_some();

@@ -6,20 +6,18 @@
 
 mod breaks;
 mod changes;
-mod figures;
 mod history;
 mod marks;
 mod names;
 mod orders;
-mod rate;
 mod role_session;
 mod worker;
 
 use chrono::{DateTime, Utc};
+use tradeblotter::status::Status;
 
 pub use self::role_session::RoleSession;
 pub use self::worker::Worker;
-use super::figures::Figures;
 use super::model::dialog::Act;
 use super::page::{Page, Window};
 use super::rows::{History, ListedOrder, OpenBreak};
@@ -50,7 +48,7 @@ pub enum Update {
         of: HistoryQuery,
         history: Option<Box<History>>,
     },
-    Figures(Figures),
+    Status(Box<Status>),
     Connection(Connection),
     /// Why changes that are committed are not shown yet, if that lasts.
     HeldBack(Option<String>),

@@ -12,8 +12,7 @@ use super::changes::{Changed, Changes};
 use super::marks::Marks;
 use super::names::Names;
 use super::orders::Reach;
-use super::rate::Rate;
-use super::{Connection, Request, RoleSession, Update, breaks, figures, history, orders};
+use super::{Connection, Request, RoleSession, Update, breaks, history, orders};
 use crate::watch::model::Acting;
 use crate::watch::page::{self, Bounds, Merged, Page, Position, Slice, Window};
 use crate::watch::rows::{History, ListedOrder, OpenBreak};
@@ -25,8 +24,11 @@ const POLL: Duration = Duration::from_millis(500);
 /// The time between two looks at what is written without an entry in the log.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// The least time between two readings of the figures.
-const FIGURES: Duration = Duration::from_secs(1);
+/// The least time between two readings of the figures when something has come.
+const STATUS: Duration = Duration::from_secs(2);
+
+/// The time between two readings of the figures while nothing comes: the rate of entries goes down for a minute.
+const FADING_STATUS: Duration = Duration::from_secs(5);
 
 /// The pause after an error before the worker tries again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -52,9 +54,10 @@ pub struct Worker<S> {
     history: Option<HistoryQuery>,
     connection: Connection,
     held_back: Option<String>,
-    rate: Rate,
-    /// Whether the figures may be others than those that were read last.
+    /// Whether something has come since the figures were read.
     has_new_figures: bool,
+    /// Whether the rate of entries was more than 0 when the figures were read.
+    has_rate: bool,
     figured: Option<Instant>,
     /// The last error that the screen was told, so that it is told once.
     failure: Option<String>,
@@ -81,8 +84,8 @@ impl<S: FnMut(Update)> Worker<S> {
             history: None,
             connection: Connection::Live,
             held_back: None,
-            rate: Rate::default(),
             has_new_figures: true,
+            has_rate: false,
             figured: None,
             failure: None,
         }
@@ -166,10 +169,7 @@ impl<S: FnMut(Update)> Worker<S> {
             let changed = changes.poll()?;
             has_more = changed.has_more;
             self.polled = (!has_more).then(Instant::now);
-            if !is_first {
-                self.rate.count(changed.entries, Instant::now());
-            }
-            self.has_new_figures |= changed.entries > 0;
+            self.has_new_figures |= !changed.orders.is_empty();
             let held_back = changes.held_back();
             if self.held_back != held_back {
                 self.held_back = held_back.clone();
@@ -185,7 +185,7 @@ impl<S: FnMut(Update)> Worker<S> {
                 self.has_new_figures = true;
             }
         }
-        self.load_figures()?;
+        self.load_status()?;
         if let Some(wanted) = self.wanted.clone() {
             self.load_orders(&wanted.orders)?;
             self.load_breaks(wanted.breaks)?;
@@ -300,17 +300,18 @@ impl<S: FnMut(Update)> Worker<S> {
         Ok(())
     }
 
-    /// Reads the figures if they may have changed. While entries come, their rate changes all the time.
-    fn load_figures(&mut self) -> Result<(), Error> {
-        let is_due = self.figured.is_none_or(|figured| figured.elapsed() >= FIGURES);
-        if !self.has_new_figures || !is_due {
+    /// Reads the figures if they may have changed.
+    fn load_status(&mut self) -> Result<(), Error> {
+        let pause = if self.has_new_figures { STATUS } else { FADING_STATUS };
+        let is_due = self.figured.is_none_or(|figured| figured.elapsed() >= pause);
+        if !is_due || !self.has_new_figures && !self.has_rate {
             return Ok(());
         }
-        let rate = self.rate.per_second(Instant::now());
-        let figures = figures::read(&self.session, rate)?;
-        self.has_new_figures = rate > 0.0;
+        let status = self.session.status()?;
+        self.has_new_figures = false;
+        self.has_rate = status.entries_per_second > 0.0;
         self.figured = Some(Instant::now());
-        (self.send)(Update::Figures(figures));
+        (self.send)(Update::Status(Box::new(status)));
         Ok(())
     }
 

@@ -11,13 +11,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::ValueEnum;
 use ratatui::layout::Size;
 use tradeblotter::Order;
+use tradeblotter::status::Status;
 use uuid::Uuid;
 
 use self::dialog::{Act, Dialog, ResolveForm};
 use self::input::Edit;
 use self::list::{List, Move};
 use super::data::{Connection, Update};
-use super::figures::Figures;
 use super::layout::{self, Layout};
 use super::page::{Direction, Window};
 use super::rows::{Entry, History, ListedOrder, OpenBreak};
@@ -114,7 +114,8 @@ pub struct Model {
     /// The first line of the details of a break that is shown.
     pub scroll: usize,
     pub dialog: Option<Dialog>,
-    pub figures: Option<Figures>,
+    /// The figures of the store; none while they are read.
+    pub status: Option<Status>,
     pub connection: Connection,
     /// Why changes that are committed are not shown yet.
     pub held_back: Option<String>,
@@ -145,7 +146,7 @@ impl Model {
             entries: List::new(Direction::Descending),
             scroll: 0,
             dialog: None,
-            figures: None,
+            status: None,
             connection: Connection::Live,
             held_back: None,
             notice: None,
@@ -409,9 +410,9 @@ impl Model {
                 }
                 self.history = history.map(|history| *history);
             }
-            Update::Figures(figures) => {
-                self.ahead = figures.at - Utc::now();
-                self.figures = Some(figures);
+            Update::Status(status) => {
+                self.ahead = status.connection.at - Utc::now();
+                self.status = Some(*status);
             }
             Update::Connection(connection) => self.connection = connection,
             Update::HeldBack(why) => self.held_back = why,

@@ -6,14 +6,15 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Size;
+use tradeblotter::audit::{LastSeal, SealState};
+use tradeblotter::status::{OpenBreaks, Status};
 use tradeblotter::{
-    Action as Logged, Break, BreakReason, Commission, ExecutionLog, Fill, Order, OrderStatus,
-    OrderType, Price, Side, TimeInForce,
+    Action as Logged, Break, BreakReason, Commission, ConnectionState, ExecutionLog, Fill, Order,
+    OrderStatus, OrderType, Price, Side, TimeInForce,
 };
 use uuid::Uuid;
 
 use crate::watch::data::Update;
-use crate::watch::figures::Figures;
 use crate::watch::model::{Acting, Effect, Model};
 use crate::watch::page::Page;
 use crate::watch::rows::{Entry, History, ListedOrder, OpenBreak, VenueTotals};
@@ -226,14 +227,34 @@ pub fn history(order: &Order) -> History {
     }
 }
 
-pub fn figures() -> Figures {
-    Figures {
-        at: now(),
-        rate: 12.4,
-        last_seal: Some(now() - TimeDelta::seconds(42)),
-        unsealed: Some(14),
-        open_breaks: 3,
-        oldest_break: Some(now() - TimeDelta::minutes(109)),
+/// The figures that a role sees.
+pub fn status(acting: Acting) -> Status {
+    let oldest = now() - TimeDelta::minutes(109);
+    let open = |reason| OpenBreaks { reason, count: 1, oldest };
+    let last =
+        LastSeal { id: 7, size: 9_100, sealed_at: now() - TimeDelta::seconds(42), settled: 9_200 };
+    let seals = SealState { last: Some(last), unsealed: 14, oldest_unsealed: Some(now()) };
+    Status {
+        connection: ConnectionState {
+            at: now(),
+            version: "18.1".to_owned(),
+            database: "trading".to_owned(),
+            login: "app".to_owned(),
+            role: "blotter_engine".to_owned(),
+            address: None,
+            port: None,
+            is_standby: false,
+            replay_lag_seconds: None,
+        },
+        newest_entry: None,
+        entries_per_second: 12.4,
+        ingest_lag_seconds: Some(0.35),
+        open_orders: 24,
+        open_breaks: [BreakReason::OverFill, BreakReason::UnknownOrder, BreakReason::Totals]
+            .map(open)
+            .to_vec(),
+        // Only compliance sees them, of the roles of the screen.
+        seals: (acting == Acting::Compliance).then_some(seals),
     }
 }
 
@@ -278,7 +299,7 @@ pub fn answer(model: &mut Model, orders: &[ListedOrder], breaks: &[OpenBreak]) {
             model.update(Update::History { of, history: Some(Box::new(history)) });
         }
     }
-    model.update(Update::Figures(figures()));
+    model.update(Update::Status(Box::new(status(model.acting))));
     model.now = now();
 }
 

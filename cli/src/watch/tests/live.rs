@@ -1,17 +1,14 @@
 //! The screen on a database that is written to: it comes to what the store says, without repeats and gaps.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use diesel::connection::SimpleConnection;
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use ratatui::layout::Size;
+use ratatui::crossterm::event::KeyCode;
+use tradeblotter::audit::{SealKey, SealOptions};
+use tradeblotter::status::Status;
 use tradeblotter::{
     Blotter, Execution, ExecutionKind, Filter, NewAction, NewBust, NewExecutionLog, NewFill,
     NewOrder, Order, Page, Side, Trader,
@@ -20,73 +17,9 @@ use uuid::Uuid;
 
 use tradeblotter_test_support::{Database, append, fill_of, noon, price, record, submit, trader};
 
-use super::fixtures;
-use crate::watch::app::{App, Event};
-use crate::watch::data::{Connection, RoleSession, Worker};
-use crate::watch::model::Model;
+use super::watched::Watched;
+use crate::watch::data::{Connection, RoleSession};
 use crate::watch::rows::ListedOrder;
-use crate::watch::wanted::OrderFilter;
-
-/// Long enough for anything that comes at all.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A screen with its data worker.
-struct Watched {
-    app: App,
-    events: Receiver<Event>,
-    screen: Terminal<TestBackend>,
-}
-
-impl Watched {
-    fn new(session: RoleSession, width: u16, height: u16) -> Self {
-        let (acting, size) = (session.acting(), Size { width, height });
-        let model = Model::new(size, "app".to_owned(), acting, OrderFilter::default());
-        let (requests, taken) = mpsc::channel();
-        let (send, events) = mpsc::channel();
-        let worker = Worker::new(session, taken, move |update| {
-            let _ = send.send(Event::Update(update));
-        });
-        thread::spawn(move || worker.run());
-        let screen = Terminal::new(TestBackend::new(width, height)).unwrap();
-        Self { app: App::new(model, requests, true), events, screen }
-    }
-
-    fn engine(db: &Database, width: u16, height: u16) -> Self {
-        Self::new(RoleSession::Engine(db.blotter().engine()), width, height)
-    }
-
-    /// Takes events until the screen is as it should be.
-    #[track_caller]
-    fn until(&mut self, what: &str, is_so: impl Fn(&Model) -> bool) {
-        let begun = Instant::now();
-        while !is_so(&self.app.model) {
-            assert!(begun.elapsed() < PATIENCE, "never: {what}\n{}", self.text());
-            assert_eq!(self.app.ask(), None);
-            if let Ok(event) = self.events.recv_timeout(Duration::from_millis(20)) {
-                self.app.take(event);
-            }
-        }
-        self.app.model.tick(Utc::now());
-    }
-
-    #[track_caller]
-    fn until_shown(&mut self, text: &str) {
-        self.until(text, |model| fixtures::shown(model).contains(text));
-    }
-
-    fn press(&mut self, code: KeyCode) {
-        self.app.take(Event::Key(KeyEvent::new(code, KeyModifiers::NONE)));
-    }
-
-    fn type_text(&mut self, text: &str) {
-        text.chars().for_each(|c| self.press(KeyCode::Char(c)));
-    }
-
-    fn text(&mut self) -> String {
-        self.app.draw(&mut self.screen).unwrap();
-        fixtures::text(self.screen.backend().buffer())
-    }
-}
 
 fn market(trader: &Trader, symbol: &'static str) -> NewOrder<'static> {
     NewOrder::market(trader.id, Side::Buy, symbol, 100)
@@ -484,4 +417,30 @@ fn a_query_that_the_database_refuses_is_told_once_and_the_screen_works_on() {
     watched.press(KeyCode::Enter);
     watched.until_shown("Order BUY 100 AAPL");
     assert!(watched.app.model.dialog.is_none());
+}
+
+#[test]
+fn the_figures_are_those_of_the_store_also_when_a_seal_is_all_that_is_new() {
+    let db = Database::migrated();
+    let store = db.blotter();
+    let ada = trader(&store, "Ada");
+    let order = submit(&store, &market(&ada, "AAPL")).unwrap();
+    let mut watched = Watched::new(RoleSession::Compliance(store.compliance()), 160, 40);
+    // The order and its trader.
+    watched.until_shown("no open breaks · 2 records unsealed, never sealed · 1 open order");
+    cancel(&store, &order);
+    late_fill(&store, &order, "E-1");
+    watched.until_shown("1 open break, oldest ");
+    watched.until_shown("5 records unsealed, never sealed · 0 open orders");
+    let key = SealKey::generate().unwrap();
+    let options = SealOptions::default();
+    store.auditor().transaction(|tx| tx.seals().seal(&key, &options)).unwrap();
+    watched.until_shown("0 records unsealed, last seal ");
+    let status = store.compliance().status().unwrap();
+    watched.until("the figures", |model| {
+        let shown = model.status.clone().unwrap();
+        // But those that are of the moment.
+        let (connection, entries_per_second) = (shown.connection.clone(), shown.entries_per_second);
+        shown == Status { connection, entries_per_second, ..status.clone() }
+    });
 }

@@ -7,3 +7,4 @@ mod live;
 mod picture;
 mod roles;
 mod snapshots;
+mod watched;

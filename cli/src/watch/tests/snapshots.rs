@@ -7,9 +7,10 @@ use ratatui::crossterm::event::KeyCode;
 use ratatui::layout::Size;
 use ratatui::style::{Color, Modifier};
 use tradeblotter::OrderStatus;
+use tradeblotter::audit::SealState;
 
 use super::fixtures::{
-    answer, breaks, draw, history, model, now, orders, page, press, shown, type_text,
+    answer, breaks, draw, history, model, now, orders, page, press, shown, status, type_text,
 };
 use crate::watch::data::{Connection, Update};
 use crate::watch::layout::LEAST;
@@ -46,8 +47,8 @@ fn a_break_shows_what_it_wants_why_it_is_one_and_the_order_it_names() {
     press(&mut model, KeyCode::Tab);
     press(&mut model, KeyCode::Enter);
     expect![[r#"
-         blotter  engine_app acts as engine · connected · 12.4 reports/s
-         3 open breaks, oldest 1 h · 14 entries unsealed · last seal 42 s ago
+         blotter  engine_app acts as engine · connected · 12.4 entries/s
+         3 open breaks, oldest 1 h · 24 open orders
         ─ ■ Break 01a22435-4d28-74ca-9486-000000001391 ─────────────────────────────────
           wants      a fill of 100 shares at 64.25, reported by XNAS, execution id
                      N-4719, for 2026-11-24 13:07:00 UTC
@@ -112,8 +113,8 @@ fn the_history_of_an_order_has_its_terms_totals_by_venue_fills_amendments_and_en
     press(&mut model, KeyCode::Enter);
     answer(&mut model, &orders(), &breaks());
     expect![[r#"
-         blotter  desk_app acts as trader · connected · 12.4 reports/s
-         3 open breaks, oldest 1 h · 14 entries unsealed · last seal 42 s ago
+         blotter  desk_app acts as trader · connected · 12.4 entries/s
+         3 open breaks, oldest 1 h · 24 open orders
         ─ ■ Order SELL 300 MSFT LIMIT 417.99 ───────────────────────────────────────────
           PARTIAL 200 of 300 filled at 417.99 · Ada · account DESK-7 · in force DAY
           client order id 20261124-0999 · id 01a22435-4d28-74ca-9486-0000000003e7
@@ -340,11 +341,30 @@ fn nothing_of_the_data_reaches_the_terminal_raw() {
 
 #[test]
 fn ages_are_counted_by_the_clock_of_the_database() {
-    let mut model = model(120, 40, Acting::Engine);
+    let mut model = model(120, 40, Acting::Compliance);
     // Whatever the clock here says, the figures were read at this moment.
-    model.update(Update::Figures(super::fixtures::figures()));
+    model.update(Update::Status(Box::new(status(Acting::Compliance))));
     model.tick(chrono::Utc::now() + TimeDelta::minutes(5));
     let shown = shown(&model);
-    assert!(shown.contains("last seal 5 min ago"), "{shown}");
-    assert!(shown.contains("oldest 1 h"), "{shown}");
+    assert!(shown.contains("14 records unsealed, last seal 5 min ago"), "{shown}");
+    assert!(shown.contains("3 open breaks, oldest 1 h"), "{shown}");
+}
+
+#[test]
+fn the_figures_say_what_kind_of_server_it_is_and_what_a_role_does_not_see_is_left_out() {
+    let mut model = model(200, 60, Acting::Engine);
+    let engine = shown(&model);
+    assert!(engine.contains("12.4 entries/s") && engine.contains("24 open orders"), "{engine}");
+    assert!(!engine.contains("unsealed"), "{engine}");
+    let mut standby = status(Acting::Compliance);
+    standby.connection.is_standby = true;
+    standby.open_breaks = Vec::new();
+    standby.seals = Some(SealState { last: None, unsealed: 1, oldest_unsealed: None });
+    model.update(Update::Status(Box::new(standby)));
+    let standby = shown(&model);
+    for text in ["connected to a standby", "no open breaks", "1 record unsealed, never sealed"] {
+        assert!(standby.contains(text), "{standby}");
+    }
+    model.update(Update::HeldBack(Some("2 entries are held back".to_owned())));
+    assert!(shown(&model).contains("CHANGES HELD BACK: 2 entries are held back"));
 }

@@ -1,9 +1,11 @@
 //! The status line: who looks at what, and the figures of the store.
 
+use tradeblotter::audit::SealState;
+use tradeblotter::status::Status;
+
 use super::words;
 use crate::watch::canvas::{Canvas, Look, Piece};
 use crate::watch::data::Connection;
-use crate::watch::figures::Figures;
 use crate::watch::model::Model;
 
 pub fn draw(canvas: &mut Canvas<'_>, model: &Model) {
@@ -12,25 +14,13 @@ pub fn draw(canvas: &mut Canvas<'_>, model: &Model) {
         Piece::strong(" blotter "),
         Piece::plain(format!(" {} acts as {} ", model.login, model.acting.label())),
     ];
-    match &model.connection {
-        Connection::Live => {
-            who.push(Piece::plain("· connected "));
-            if let Some(why) = &model.held_back {
-                who.push(Piece::new(format!("· CHANGES HELD BACK: {why} "), Look::Alarm));
-            }
-        }
-        Connection::Lost { since, why } => {
-            let since = words::time(*since, model.now);
-            let text = format!("· CONNECTION LOST at {since}, trying again: {why} ");
-            who.push(Piece::new(text, Look::Alarm));
-        }
-    }
-    let Some(figures) = &model.figures else {
+    who.extend(connection(model));
+    let Some(status) = &model.status else {
         who.push(Piece::faint("· reading figures…"));
         return canvas.line(area, 0, &who);
     };
-    who.push(Piece::plain(format!("· {:.1} reports/s ", figures.rate)));
-    let figures = of(figures, model);
+    who.push(Piece::plain(format!("· {:.1} entries/s ", status.entries_per_second)));
+    let figures = figures(status, model);
     if area.height == 1 {
         who.push(Piece::plain("· "));
         who.extend(figures);
@@ -41,26 +31,47 @@ pub fn draw(canvas: &mut Canvas<'_>, model: &Model) {
     canvas.line(area, 1, &indented);
 }
 
-fn of(figures: &Figures, model: &Model) -> Vec<Piece<'static>> {
-    let Figures { last_seal, unsealed, open_breaks, oldest_break, .. } = figures;
+fn connection(model: &Model) -> Vec<Piece<'static>> {
     let mut pieces = Vec::new();
-    let breaks = words::counted(*open_breaks, "open break", "open breaks");
-    pieces.push(match (open_breaks, oldest_break) {
-        (0, _) => Piece::plain("no open breaks"),
-        (_, None) => Piece::new(breaks, Look::Alarm),
-        (_, Some(oldest)) => {
-            let age = words::age(*oldest, model.now);
-            Piece::new(format!("{breaks}, oldest {age}"), Look::Alarm)
+    match &model.connection {
+        Connection::Live => {
+            let is_standby = model.status.as_ref().is_some_and(|it| it.connection.is_standby);
+            let to = if is_standby { "· connected to a standby " } else { "· connected " };
+            pieces.push(Piece::plain(to));
         }
-    });
-    if let Some(unsealed) = unsealed {
-        let unsealed = words::counted(*unsealed, "entry", "entries");
-        pieces.push(Piece::plain(format!(" · {unsealed} unsealed")));
-        let seal = match last_seal {
-            Some(at) => format!(" · last seal {} ago", words::age(*at, model.now)),
-            None => " · never sealed".to_owned(),
+        Connection::Lost { since, why } => {
+            let since = words::time(*since, model.now);
+            let text = format!("· CONNECTION LOST at {since}, trying again: {why} ");
+            pieces.push(Piece::new(text, Look::Alarm));
+        }
+    }
+    if let Some(why) = &model.held_back {
+        pieces.push(Piece::new(format!("· CHANGES HELD BACK: {why} "), Look::Alarm));
+    }
+    pieces
+}
+
+fn figures(status: &Status, model: &Model) -> Vec<Piece<'static>> {
+    let open = words::counted(status.count_open_breaks(), "open break", "open breaks");
+    let oldest = status.open_breaks.iter().map(|of_reason| of_reason.oldest).min();
+    let mut pieces = vec![match oldest {
+        None => Piece::plain("no open breaks"),
+        Some(oldest) => {
+            let age = words::age(oldest, model.now);
+            Piece::new(format!("{open}, oldest {age}"), Look::Alarm)
+        }
+    }];
+    if let Some(SealState { last, unsealed, .. }) = &status.seals {
+        let more = if *unsealed >= SealState::MAX { "or more " } else { "" };
+        let unsealed = words::counted(*unsealed, "record", "records");
+        pieces.push(Piece::plain(format!(" · {unsealed} {more}unsealed")));
+        let seal = match last {
+            Some(last) => format!(", last seal {} ago", words::age(last.sealed_at, model.now)),
+            None => ", never sealed".to_owned(),
         };
         pieces.push(Piece::plain(seal));
     }
+    let orders = words::counted(status.open_orders, "open order", "open orders");
+    pieces.push(Piece::plain(format!(" · {orders}")));
     pieces
 }
