@@ -78,9 +78,9 @@ impl Login {
     ///
     /// # let server = embedded::Server::start()?;
     /// # migrations::run(&mut server.connect()?)?;
-    /// let desk = Login::of(&mut connect(&server.login::<role::Trader>()?)?)?;
-    /// assert_eq!(desk.roles, ["blotter_trader"]);
-    /// assert!(desk.warnings().is_empty());
+    /// let trader = Login::of(&mut connect(&server.login::<role::Trader>()?)?)?;
+    /// assert_eq!(trader.roles, ["blotter_trader"]);
+    /// assert!(trader.warnings().is_empty());
     ///
     /// let superuser = Login::of(&mut connect(&server.admin_url())?)?;
     /// assert!(superuser.warnings()[0].contains("superuser"));

@@ -59,10 +59,10 @@ impl<R: Role> Session<R> {
     /// let server = embedded::Server::start()?;
     /// migrations::run(&mut server.connect()?)?;
     /// let engine = Blotter::connect(&server.login::<role::Engine>()?)?.engine();
-    /// let desk = Blotter::connect(&server.login::<role::Trader>()?)?;
+    /// let traders = Blotter::connect(&server.login::<role::Trader>()?)?;
     ///
     /// let ada = engine.transaction(|tx| tx.traders().register("Ada"))?;
-    /// let order = desk
+    /// let order = traders
     ///     .trader(ada.id)?
     ///     .transaction(|tx| tx.orders().submit(&NewOrder::market(ada.id, Side::Buy, "AAPL", 100)))?;
     /// assert_eq!(order.status, OrderStatus::Pending);

@@ -1,7 +1,7 @@
 //! `blotter demo`: one order for each way that an order can end, what is refused, and a trading day from a FIX
 //! log, in a database that is removed at the end.
 
-mod desk;
+mod seat;
 mod stage;
 
 use std::io::Write;
@@ -15,7 +15,7 @@ use tradeblotter::{
     connect, migrations, role,
 };
 
-use self::desk::Desk;
+use self::seat::Seat;
 use self::stage::Stage;
 use crate::breaks::BreakRow;
 use crate::database::Database;
@@ -47,13 +47,13 @@ pub fn run(database: &Database, out: &mut Output) -> Result<(), Failure> {
     let (ada, grace) = floor.engine.transaction(|tx| {
         Ok::<_, Error>((tx.traders().register("Ada")?, tx.traders().register("Grace")?))
     })?;
-    let desk = floor.desk_of(&ada)?;
-    let traded = trade(&desk, &ada)?;
+    let seat = floor.seat_of(&ada)?;
+    let traded = trade(&seat, &ada)?;
     writeln!(out, "Applied {} and traded as Ada.", counted(migrations, "migration", "migrations"))?;
-    show_orders(&desk, &ada, out)?;
-    show_log(&desk, &traded.late, out)?;
-    show_refusals(&desk, &ada, &grace, &traded.filled, out)?;
-    show_isolation(&floor.desk_of(&grace)?, &ada, out)?;
+    show_orders(&seat, &ada, out)?;
+    show_log(&seat, &traded.late, out)?;
+    show_refusals(&seat, &ada, &grace, &traded.filled, out)?;
+    show_isolation(&floor.seat_of(&grace)?, &ada, out)?;
     heading(
         out,
         "6. A trading day from a FIX log, ingested",
@@ -119,63 +119,63 @@ struct Traded {
 }
 
 /// Trades one order for each way that an order can end.
-fn trade(desk: &Desk, ada: &Trader) -> Result<Traded, Failure> {
+fn trade(seat: &Seat, ada: &Trader) -> Result<Traded, Failure> {
     let at_once = NewOrder {
         client_order_id: Some("ada-1"),
         ..NewOrder::market(ada.id, Side::Buy, "AAPL", 100)
     };
-    let at_once = desk.submit(&at_once)?;
-    desk.fill(&at_once, 100, "229.87", "XNAS", "N-1")?;
+    let at_once = seat.submit(&at_once)?;
+    seat.fill(&at_once, 100, "229.87", "XNAS", "N-1")?;
 
-    let in_parts = desk.submit(&NewOrder {
+    let in_parts = seat.submit(&NewOrder {
         client_order_id: Some("ada-2"),
         stop_loss: Some("410.00".parse()?),
         take_profit: Some("450.00".parse()?),
         ..NewOrder::limit(ada.id, Side::Buy, "MSFT", 300, "417.50".parse()?)
     })?;
-    desk.fill(&in_parts, 100, "417.41", "XNYS", "Y-1")?;
-    let mistaken = desk.fill(&in_parts, 150, "417.05", "ARCX", "A-1")?;
-    desk.fill(&in_parts, 50, "417.48", "XNYS", "Y-2")?;
-    desk.correct(&mistaken, "417.50", "A-2")?;
+    seat.fill(&in_parts, 100, "417.41", "XNYS", "Y-1")?;
+    let mistaken = seat.fill(&in_parts, 150, "417.05", "ARCX", "A-1")?;
+    seat.fill(&in_parts, 50, "417.48", "XNYS", "Y-2")?;
+    seat.correct(&mistaken, "417.50", "A-2")?;
 
     let cut_short = NewOrder {
         client_order_id: Some("ada-3"),
         ..NewOrder::limit(ada.id, Side::Sell, "NVDA", 500, "141.20".parse()?)
     };
-    let cut_short = desk.submit(&cut_short)?;
-    desk.fill(&cut_short, 200, "141.20", "XNAS", "N-2")?;
-    desk.cancel(&cut_short)?;
-    if let Some(late) = desk.report(&cut_short, 100, "141.21", "N-3")? {
-        desk.book(&late, "filled before the cancel reached the venue")?;
+    let cut_short = seat.submit(&cut_short)?;
+    seat.fill(&cut_short, 200, "141.20", "XNAS", "N-2")?;
+    seat.cancel(&cut_short)?;
+    if let Some(late) = seat.report(&cut_short, 100, "141.21", "N-3")? {
+        seat.book(&late, "filled before the cancel reached the venue")?;
     }
 
     let refused = NewOrder::stop(ada.id, Side::Sell, "TSLA", 50, "320.00".parse()?);
-    let refused = desk.submit(&refused)?;
-    desk.log(&NewExecutionLog {
+    let refused = seat.submit(&refused)?;
+    seat.log(&NewExecutionLog {
         reason: Some("stop price through the market"),
         ..NewExecutionLog::new(refused.id, NewAction::Rejected { error_code: Some("99") })
     })?;
 
-    let retried = desk.submit(&NewOrder::market(ada.id, Side::Buy, "IBM", 40))?;
+    let retried = seat.submit(&NewOrder::market(ada.id, Side::Buy, "IBM", 40))?;
     let retry = NewAction::Recovered { retry_attempt: Some(1), error_code: None, ended: None };
-    desk.log(&NewExecutionLog {
+    seat.log(&NewExecutionLog {
         reason: Some("no answer from the venue, sent again"),
         ..NewExecutionLog::new(retried.id, retry)
     })?;
-    desk.fill(&retried, 40, "224.05", "XNYS", "Y-3")?;
+    seat.fill(&retried, 40, "224.05", "XNYS", "Y-3")?;
 
     let open = NewOrder {
         client_order_id: Some("ada-6"),
         ..NewOrder::limit(ada.id, Side::Buy, "AMZN", 75, "198.00".parse()?)
     };
-    let open = desk.submit(&open)?;
-    desk.report(&open, 25, "197.9975", "N-4")?;
-    Ok(Traded { filled: desk.order(&at_once)?, late: cut_short })
+    let open = seat.submit(&open)?;
+    seat.report(&open, 25, "197.9975", "N-4")?;
+    Ok(Traded { filled: seat.order(&at_once)?, late: cut_short })
 }
 
 /// Prints the orders and fills of a trader.
-fn show_orders(desk: &Desk, ada: &Trader, out: &mut Output) -> Result<(), Failure> {
-    let (orders, fills) = desk.trader.snapshot(|tx| {
+fn show_orders(seat: &Seat, ada: &Trader, out: &mut Output) -> Result<(), Failure> {
+    let (orders, fills) = seat.trader.snapshot(|tx| {
         Ok::<_, Error>((
             tx.orders().recent(&Filter::default(), ALL)?.rows,
             tx.fills().recent(&Filter::default(), ALL)?.rows,
@@ -196,8 +196,8 @@ fn show_orders(desk: &Desk, ada: &Trader, out: &mut Output) -> Result<(), Failur
 }
 
 /// Prints the execution log of an order.
-fn show_log(desk: &Desk, order: &Order, out: &mut Output) -> Result<(), Failure> {
-    let log = desk.trader.snapshot(|tx| tx.execution_logs().of_order(order.id))?;
+fn show_log(seat: &Seat, order: &Order, out: &mut Output) -> Result<(), Failure> {
+    let log = seat.trader.snapshot(|tx| tx.execution_logs().of_order(order.id))?;
     heading(
         out,
         &format!("3. Execution log of the {} order, oldest first", order.symbol),
@@ -208,7 +208,7 @@ fn show_log(desk: &Desk, order: &Order, out: &mut Output) -> Result<(), Failure>
 
 /// Tries invalid changes and prints the errors.
 fn show_refusals(
-    desk: &Desk,
+    seat: &Seat,
     ada: &Trader,
     grace: &Trader,
     filled: &Order,
@@ -219,25 +219,25 @@ fn show_refusals(
         &format!("4. What {} tries, and the error that the backend gets", ada.name),
         "The database or the library refuses each of these; nothing of it is stored.",
     )?;
-    let open = desk.trader.transaction(|tx| tx.orders().open(ada.id, ALL))?.rows;
+    let open = seat.trader.transaction(|tx| tx.orders().open(ada.id, ALL))?.rows;
     let over_fill = open.first();
-    let over_fill = over_fill.map(|o| desk.fill(o, o.quantity + 1, "198.00", "XNYS", "Y-4"));
-    let erase = desk.trader.transaction(|tx| {
+    let over_fill = over_fill.map(|o| seat.fill(o, o.quantity + 1, "198.00", "XNYS", "Y-4"));
+    let erase = seat.trader.transaction(|tx| {
         let erase = diesel::delete(execution_logs::table);
         Ok::<_, Error>(erase.execute(tx.connection())?)
     });
     let limit = NewOrder::limit(ada.id, Side::Buy, "AAPL", 1, "10.005".parse()?);
     let attempts = [
-        ("an order at 10.005", desk.submit(&limit).err()),
+        ("an order at 10.005", seat.submit(&limit).err()),
         (
             "an order of no shares",
-            desk.submit(&NewOrder::market(ada.id, Side::Buy, "AAPL", 0)).err(),
+            seat.submit(&NewOrder::market(ada.id, Side::Buy, "AAPL", 0)).err(),
         ),
         ("a fill of 76 of 75 shares", over_fill.and_then(Result::err)),
-        ("to cancel a filled order", desk.cancel(filled).err()),
+        ("to cancel a filled order", seat.cancel(filled).err()),
         (
             "an order for Grace",
-            desk.submit(&NewOrder::market(grace.id, Side::Buy, "AAPL", 1)).err(),
+            seat.submit(&NewOrder::market(grace.id, Side::Buy, "AAPL", 1)).err(),
         ),
         ("to delete the log", erase.err()),
     ];
@@ -250,7 +250,7 @@ fn show_refusals(
 }
 
 /// Prints how many of Ada's rows Grace's session reads: none.
-fn show_isolation(graces: &Desk, ada: &Trader, out: &mut Output) -> Result<(), Failure> {
+fn show_isolation(graces: &Seat, ada: &Trader, out: &mut Output) -> Result<(), Failure> {
     let (orders, fills, log) = graces.trader.transaction(|tx| {
         Ok::<_, Error>((
             tx.orders().recent(&Filter::of_trader(ada.id), ALL)?.rows.len(),

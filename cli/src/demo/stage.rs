@@ -7,7 +7,7 @@ use tradeblotter::role::DatabaseRole;
 use tradeblotter::{Blotter, Error, Login, connect, role};
 use uuid::Uuid;
 
-use super::desk::Floor;
+use super::seat::Floor;
 use crate::failure::Failure;
 
 /// The database of the demo.

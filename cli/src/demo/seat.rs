@@ -16,18 +16,18 @@ pub struct Floor {
 }
 
 impl Floor {
-    pub fn desk_of(&self, trader: &Trader) -> Result<Desk, Error> {
-        Ok(Desk { trader: self.traders.trader(trader.id)?, engine: self.engine.clone() })
+    pub fn seat_of(&self, trader: &Trader) -> Result<Seat, Error> {
+        Ok(Seat { trader: self.traders.trader(trader.id)?, engine: self.engine.clone() })
     }
 }
 
 /// A trader and the engine that works for it. Each event is one transaction, as on a trading day.
-pub struct Desk {
+pub struct Seat {
     pub trader: Session<role::Trader>,
     engine: Session<role::Engine>,
 }
 
-impl Desk {
+impl Seat {
     /// Submits an order, approves it and routes it.
     pub fn submit(&self, new: &NewOrder<'_>) -> Result<Order, Error> {
         let order = self.trader.transaction(|tx| tx.orders().submit(new))?;
