@@ -167,9 +167,14 @@ fn under_load_the_screen_comes_to_what_the_store_says_without_repeats_and_gaps()
     assert_eq!(sorted(seen), sorted(all));
     watched.press(KeyCode::Tab);
     watched.press(KeyCode::Char('g'));
-    let open =
-        store.engine().snapshot(|tx| tx.breaks().open(&Filter::default(), Page::first(1000)));
-    let open: Vec<_> = open.unwrap().rows.into_iter().map(|row| row.reported.id).collect();
+    // The load may have made more than a page of them.
+    let (filter, mut page, mut open) = (Filter::default(), Page::first(1000), Vec::new());
+    loop {
+        let listing = store.engine().snapshot(|tx| tx.breaks().open(&filter, page)).unwrap();
+        open.extend(listing.rows.into_iter().map(|row| row.reported.id));
+        let Some(next) = listing.next else { break };
+        page = Page::after(next, 1000);
+    }
     let mut seen = Vec::new();
     watched.until("the newest breaks", |model| {
         let page = model.breaks.page.as_ref();
