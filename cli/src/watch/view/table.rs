@@ -2,7 +2,10 @@
 
 use ratatui::layout::Rect;
 
+use super::title;
 use crate::watch::canvas::{Canvas, Look, Piece, width};
+use crate::watch::model::list::List;
+use crate::watch::page::Row;
 
 /// The mark before the selected row, which a screen without reversed text shows too.
 const MARK: &str = "▸";
@@ -22,6 +25,28 @@ pub struct Column<R> {
     /// Columns of the lowest rank are shown first; the others where there is room for them.
     pub rank: u8,
     pub cell: fn(&R, &Context) -> Piece<'static>,
+}
+
+impl<R> Column<R> {
+    /// A column of text.
+    pub const fn left(
+        heading: &'static str,
+        width: u16,
+        rank: u8,
+        cell: fn(&R, &Context) -> Piece<'static>,
+    ) -> Self {
+        Self { heading, width, is_right: false, rank, cell }
+    }
+
+    /// A column of numbers.
+    pub const fn right(
+        heading: &'static str,
+        width: u16,
+        rank: u8,
+        cell: fn(&R, &Context) -> Piece<'static>,
+    ) -> Self {
+        Self { is_right: true, ..Self::left(heading, width, rank, cell) }
+    }
 }
 
 /// What cells need to know besides their row.
@@ -76,6 +101,31 @@ impl<R> Table<'_, R> {
         };
         let rank = ranks.iter().take_while(|rank| fits(rank)).last().or(ranks.first());
         rank.map_or_else(Vec::new, |rank| up_to(*rank))
+    }
+}
+
+/// A pane that shows a page of a list.
+pub struct ListPane<'t, R> {
+    pub name: &'t str,
+    pub columns: &'t [Column<R>],
+    pub is_focused: bool,
+    pub context: Context,
+    /// What is shown in the place of the rows if there are none.
+    pub empty: &'static str,
+}
+
+impl<R: Row + Clone> ListPane<'_, R> {
+    /// Draws the title, and below it the rows.
+    pub fn draw(self, canvas: &mut Canvas<'_>, area: Rect, list: &List<R>) {
+        let Self { name, columns, is_focused, context, empty } = self;
+        title::draw(canvas, area, name, is_focused, list.page.as_ref().map(title::Ends::of));
+        let body = title::below(area);
+        if list.rows().is_empty() {
+            let text = if list.page.is_none() { "reading…" } else { empty };
+            return canvas.line(body, 1, &[Piece::plain("  "), Piece::plain(text)]);
+        }
+        let (rows, selected) = (list.rows(), list.selected_place());
+        Table { columns, rows, selected, is_focused, context }.draw(canvas, body);
     }
 }
 
