@@ -205,7 +205,7 @@ fn seconds(time: TimeDelta) -> f64 {
     time.as_seconds_f64()
 }
 
-/// Returns the median of how long after its own time each report among these entries was recorded.
+/// Returns the median delay, of the reports among these entries, between a report's own time and its recording.
 fn ingest_lag(conn: &mut PgConnection, entries: &[Entry]) -> QueryResult<Option<f64>> {
     let ids: Vec<_> = entries.iter().filter_map(|entry| entry.fill_id).collect();
     let fills: Vec<(DateTime<Utc>, DateTime<Utc>)> = fills::table

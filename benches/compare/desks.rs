@@ -21,7 +21,7 @@ const TURNS: usize = 3;
 /// The database of the desks.
 const DATABASE: &str = "desks";
 
-/// Least rate of one desk in that of a blotter without a desk.
+/// The least rate of one desk, divided by that of a blotter without a desk.
 const MIN_RATIO: f64 = 0.95;
 
 /// Stores among which the clients are shared out.
@@ -111,7 +111,8 @@ fn add_desk(server: &Server, number: usize) -> Outcome<Blotter> {
     Ok(Blotter::builder(&url).desk(desk.name()).connect()?)
 }
 
-/// Returns the URL of a login that is a member of all roles of the blotter without a desk, as `blotter` is of the desks.
+/// Creates a login that may act as trader and as engine of the blotter without a desk, and returns its URL. On the desks
+/// the login `blotter` may.
 fn everything(databases: &Databases, server: &Server) -> Outcome<String> {
     let admin = &mut connect(&server.admin_url())?;
     admin.batch_execute("CREATE ROLE everything LOGIN IN ROLE blotter_trader, blotter_engine")?;

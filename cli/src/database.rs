@@ -226,7 +226,7 @@ impl Database {
         if trader.is_none() && login.may_act_as::<Auditor>() && !login.may_act_as::<Compliance>() {
             return Ok(database.blotter()?.auditor().reader());
         }
-        self.reader(trader)
+        database.reader_as(&login, trader)
     }
 
     /// Begins a session that reads the rows of one trader, or of all, as the first role that allows it:
@@ -234,7 +234,11 @@ impl Database {
     pub fn reader(&self, trader: Option<Uuid>) -> Result<Session<Reader>, Failure> {
         let database = self.to_read()?;
         let (_, login) = database.login()?;
-        let blotter = database.blotter()?;
+        database.reader_as(&login, trader)
+    }
+
+    fn reader_as(&self, login: &Login, trader: Option<Uuid>) -> Result<Session<Reader>, Failure> {
+        let blotter = self.blotter()?;
         match trader {
             _ if login.may_act_as::<Compliance>() => Ok(blotter.compliance().reader()),
             _ if login.may_act_as::<Engine>() => Ok(blotter.engine().reader()),

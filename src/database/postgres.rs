@@ -177,11 +177,6 @@ diesel::define_sql_function! {
     fn current_schema() -> diesel::sql_types::Nullable<Text>;
 }
 
-diesel::define_sql_function! {
-    /// Returns the role of this name; NULL if there is none.
-    fn to_regrole(name: Text) -> Nullable<Oid>;
-}
-
 diesel::table! {
     /// The roles of the cluster.
     pg_roles (oid) {

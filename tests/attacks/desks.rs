@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 use tradeblotter::{Blotter, Desk, NewOrder, Side, connect};
 
-use tradeblotter_test_support::{Database, fill_of, record, roles_of, submit, texts, trader};
+use tradeblotter_test_support::{Database, fill_of, record, submit, texts, trader};
 
 /// Two desks, each with an order and a fill, and a login with every role of the first.
 struct Floor {
@@ -23,7 +23,7 @@ impl Floor {
         let db = Database::empty();
         let [own, other] = [db.add_desk(), db.add_desk()];
         let store = |desk: &Desk| {
-            let url = db.member_url(&roles_of(desk));
+            let url = db.member_url(&desk.roles());
             let blotter = Blotter::builder(&url).desk(desk.name()).connect().unwrap();
             let ada = trader(&blotter, "Ada");
             let order = NewOrder::market(ada.id, Side::Buy, "AAPL", 100);
@@ -42,7 +42,7 @@ impl Floor {
     fn identities(&self) -> Vec<String> {
         let shared =
             ["trader", "engine", "compliance", "auditor"].map(|it| format!("blotter_{it}"));
-        let roles = roles_of(&self.own).into_iter().chain(shared);
+        let roles = self.own.roles().into_iter().chain(shared);
         ["none".to_owned()].into_iter().chain(roles).collect()
     }
 
@@ -155,7 +155,7 @@ fn nothing_of_another_desk_is_reached_by_its_oid() {
 #[test]
 fn no_role_of_another_desk_is_acted_as() {
     let mut floor = Floor::new();
-    for role in roles_of(&floor.other.clone()) {
+    for role in floor.other.roles() {
         for statement in [
             format!("SET ROLE {role}"),
             format!("SET SESSION AUTHORIZATION {role}"),
@@ -196,7 +196,7 @@ fn no_statement_of_another_desks_sessions_is_shown() {
 fn each_role_uses_its_own_desk() {
     let mut floor = Floor::new();
     let own = floor.own.clone();
-    for role in roles_of(&own) {
+    for role in own.roles() {
         let read = format!("SET ROLE {role}; SELECT FROM {own}.orders; RESET ROLE");
         floor.attacker.batch_execute(&read).unwrap();
     }

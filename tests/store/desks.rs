@@ -9,7 +9,7 @@ use tradeblotter::{
     migrations, transaction_on,
 };
 
-use tradeblotter_test_support::{Database, roles_of, submit, texts, trader};
+use tradeblotter_test_support::{Database, submit, texts, trader};
 
 fn store(db: &Database, desk: &Desk, roles: &[String]) -> Blotter {
     Blotter::builder(&db.member_url(roles)).desk(desk.name()).connect().unwrap()
@@ -19,7 +19,7 @@ fn store(db: &Database, desk: &Desk, roles: &[String]) -> Blotter {
 fn a_desk_is_a_whole_blotter() {
     let db = Database::empty();
     let desk = db.add_desk();
-    let blotter = store(&db, &desk, &roles_of(&desk));
+    let blotter = store(&db, &desk, &desk.roles());
     assert_eq!(blotter.desk(), Some(&desk));
     let ada = trader(&blotter, "Ada");
     let order = submit(&blotter, &NewOrder::market(ada.id, Side::Buy, "AAPL", 100)).unwrap();
@@ -48,7 +48,7 @@ fn a_desk_is_a_whole_blotter() {
 fn a_login_of_one_desk_is_not_let_into_another() {
     let db = Database::empty();
     let [a, b] = [db.add_desk(), db.add_desk()];
-    let url = db.member_url(&roles_of(&a));
+    let url = db.member_url(&a.roles());
     let refused = Blotter::builder(&url).desk(b.name()).connect().unwrap_err();
     assert!(refused.is_not_found(), "{refused}");
     // Whoever leaves the name of the desk out acts as the shared roles, which may use no desk.
@@ -112,7 +112,7 @@ fn a_desk_stays_closed_when_its_migrations_are_redone() {
          WHERE rolname LIKE 'blotter\\_%' AND has_schema_privilege(oid, '{desk}', 'USAGE')
          ORDER BY rolname COLLATE \"C\""
     );
-    let mut expected = Vec::from(roles_of(&desk));
+    let mut expected = Vec::from(desk.roles());
     expected.push("blotter_ledger".to_owned());
     expected.sort();
     assert_eq!(texts(&mut db.admin(), &users), expected);

@@ -7,7 +7,6 @@ use std::io::Write;
 
 use clap::{Args, Subcommand};
 use diesel::prelude::*;
-use tradeblotter::role::{Auditor, Compliance, Engine, Trader};
 use tradeblotter::{Desk as Name, Moving, Place, catalog, migrations};
 
 use self::relocation::Relocation;
@@ -115,12 +114,7 @@ impl Add {
 
 fn print_roles(desk: &Name, out: &mut Output) -> Result<(), Failure> {
     writeln!(out, "the roles, of which logins are made members with GRANT:")?;
-    for role in [
-        desk.role::<Trader>(),
-        desk.role::<Engine>(),
-        desk.role::<Compliance>(),
-        desk.role::<Auditor>(),
-    ] {
+    for role in desk.roles() {
         writeln!(out, "  {role}")?;
     }
     Ok(())

@@ -75,7 +75,7 @@ impl<'t> Piece<'t> {
     }
 }
 
-/// Returns how many cells of the screen a text takes once it is visible.
+/// Returns how many cells of the screen a text takes, with its invisible characters escaped.
 pub fn width(text: &str) -> u16 {
     cells(&visible(text))
 }

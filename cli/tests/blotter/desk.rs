@@ -14,7 +14,7 @@ use tradeblotter::{Blotter, Desk, Fleet, FleetFile, NewOrder, Order, Side, Trade
 use uuid::Uuid;
 
 use tradeblotter_test_support::reports::message;
-use tradeblotter_test_support::{Database, roles_of, submit, texts, trader};
+use tradeblotter_test_support::{Database, submit, texts, trader};
 
 fn desk(name: &str) -> Desk {
     Desk::new(name).unwrap()
@@ -73,7 +73,7 @@ impl Servers {
         text(self.run(self.from.url(), &add), 0);
         text(self.run(&self.to.admin_url(), &format!("desk roles {name}")), 0);
         for server in [&self.from, &self.to] {
-            let grant = format!("GRANT {} TO app", roles_of(&desk(name)).join(", "));
+            let grant = format!("GRANT {} TO app", desk(name).roles().join(", "));
             connect(&server.admin_url()).unwrap().batch_execute(&grant).unwrap();
         }
         self.store(&self.from, name).unwrap()
@@ -153,7 +153,7 @@ fn every_command_works_on_a_desk() {
     let db = Database::empty();
     let name = db.add_desk();
     let directory = TempDir::new().unwrap();
-    let login = db.member_url(&roles_of(&name));
+    let login = db.member_url(&name.roles());
     let run = |arguments: &str, code| {
         let mut command = command(&login, &format!("--desk {name} {arguments}"));
         text(command.current_dir(directory.path()).output().unwrap(), code)
@@ -348,7 +348,7 @@ fn a_move_that_cannot_succeed_is_refused_before_the_desk_is_closed() {
 fn a_copy_that_a_backend_could_not_use_is_not_taken_into_use() {
     let servers = Servers::start();
     trade(&servers.add("desk_a"));
-    let revoke = format!("REVOKE {} FROM app", roles_of(&desk("desk_a")).join(", "));
+    let revoke = format!("REVOKE {} FROM app", desk("desk_a").roles().join(", "));
     let grant = revoke.replace("REVOKE", "GRANT").replace("FROM", "TO");
     let mut to = connect(&servers.to.admin_url()).unwrap();
     to.batch_execute(&revoke).unwrap();
@@ -403,7 +403,7 @@ fn a_report_of_all_desks_has_a_file_for_each_and_one_manifest() {
     let url = Servers::app_url(&servers.to);
     let add = format!("desk add desk_b --fleet fleet.toml --writer {url}");
     text(servers.run(&servers.to.admin_url(), &add), 0);
-    let grant = format!("GRANT {} TO app", roles_of(&desk("desk_b")).join(", "));
+    let grant = format!("GRANT {} TO app", desk("desk_b").roles().join(", "));
     connect(&servers.to.admin_url()).unwrap().batch_execute(&grant).unwrap();
     let desk_b = servers.store(&servers.to, "desk_b").unwrap();
     trade(&desk_b);

@@ -14,9 +14,9 @@ use diesel::sql_types::Text;
 use crate::database::login::LEDGER;
 use crate::database::postgres::{
     current_schema, has_schema_privilege, pg_namespace, pg_roles, pg_tables, to_regclass,
-    to_regnamespace, to_regrole,
+    to_regnamespace,
 };
-use crate::database::role::{Auditor, Compliance, DatabaseRole, Engine, Role, Trader};
+use crate::database::role::{self, Auditor, Compliance, DatabaseRole, Engine, Role, Trader};
 use crate::database::transaction::{Mode, Tx, run_once};
 use crate::error::Error;
 
@@ -37,8 +37,8 @@ const MAX_LENGTH: usize = 40;
 /// The roles are named after the desk: `blotter_desk_a_trader`, `blotter_desk_a_engine`,
 /// `blotter_desk_a_compliance` and `blotter_desk_a_auditor`. Each is a member of the role that all blotters of the
 /// cluster share (`blotter_trader` and so on), to which the privileges on the tables are granted; and nobody but the
-/// roles of the desk may use its schema. So a login that is a member of the roles of one desk sees nothing of another one. A login
-/// of a firm that owns several desks is made a member of the roles of each.
+/// roles of the desk may use its schema. So a login that is a member of the roles of one desk sees nothing of another one.
+/// A login of a firm that owns several desks is made a member of the roles of each.
 ///
 /// ```
 /// # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
@@ -113,6 +113,11 @@ impl Desk {
         self.named(R::NAME)
     }
 
+    /// Returns the names of the roles of this desk: trader, engine, compliance, auditor.
+    pub fn roles(&self) -> [String; 4] {
+        ROLES.map(|shared| self.named(shared))
+    }
+
     fn named(&self, role: &str) -> String {
         let kind = role.strip_prefix(PREFIX).unwrap_or(role);
         format!("{PREFIX}{self}_{kind}")
@@ -162,9 +167,7 @@ impl Desk {
         conn.transaction(|conn| {
             self.create_roles(conn)?;
             for shared in ROLES.into_iter().chain([LEDGER]) {
-                let exists: bool =
-                    diesel::select(to_regrole(shared).is_not_null()).get_result(conn)?;
-                if !exists {
+                if !role::exists(conn, shared)? {
                     conn.batch_execute(&format!("CREATE ROLE {shared} NOLOGIN"))?;
                 }
             }
@@ -177,8 +180,7 @@ impl Desk {
 
     fn create_role(&self, conn: &mut PgConnection, shared: &str) -> Result<(), Error> {
         let role = self.named(shared);
-        let exists: bool = diesel::select(to_regrole(&role).is_not_null()).get_result(conn)?;
-        if !exists {
+        if !role::exists(conn, &role)? {
             conn.batch_execute(&format!(
                 "CREATE ROLE {role} NOLOGIN; COMMENT ON ROLE {role} IS 'tradeblotter: {shared} of desk {self}'"
             ))?;
@@ -288,9 +290,7 @@ impl Desk {
     ///
     /// [`Error::is_connection`].
     pub fn open_blotters(conn: &mut PgConnection) -> Result<Vec<String>, Error> {
-        let has_shared: bool =
-            diesel::select(to_regrole(Trader::NAME).is_not_null()).get_result(conn)?;
-        if !has_shared {
+        if !role::exists(conn, Trader::NAME)? {
             return Ok(Vec::new());
         }
         Ok(pg_tables::table
@@ -302,8 +302,7 @@ impl Desk {
     }
 
     fn has_roles(&self, conn: &mut PgConnection) -> Result<bool, Error> {
-        let trader = self.role::<Trader>();
-        Ok(diesel::select(to_regrole(trader).is_not_null()).get_result(conn)?)
+        role::exists(conn, &self.role::<Trader>())
     }
 
     /// Runs `work` in one transaction of a role of this desk, on a connection that the application manages itself and
@@ -363,5 +362,5 @@ pub(crate) fn role_of<'r>(desk: Option<&Desk>, shared: &'r str) -> Cow<'r, str> 
 
 /// Returns the roles of a desk, each with the shared one that it is a member of; none where there is no desk.
 pub(crate) fn own_roles(desk: Option<&Desk>) -> impl Iterator<Item = (String, &'static str)> {
-    desk.into_iter().flat_map(|desk| ROLES.map(|shared| (desk.named(shared), shared)))
+    desk.into_iter().flat_map(|desk| desk.roles().into_iter().zip(ROLES))
 }

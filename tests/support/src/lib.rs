@@ -402,13 +402,3 @@ pub fn amended_order() -> (Database, Order) {
     session.transaction(|tx| tx.execution_logs().cancel(order.id, Some("enough"))).unwrap();
     (db, order)
 }
-
-/// The names of the roles of a desk.
-pub fn roles_of(desk: &Desk) -> [String; 4] {
-    [
-        desk.role::<Trader>(),
-        desk.role::<Engine>(),
-        desk.role::<Compliance>(),
-        desk.role::<Auditor>(),
-    ]
-}
