@@ -42,7 +42,8 @@ pub struct Login {
     #[diesel(sql_type = Bool)]
     pub owns_tables: bool,
     /// Privileges of the login beyond the tables: `CREATEROLE`, `REPLICATION`, and PostgreSQL's
-    /// predefined roles that read or write all data, or the server's files.
+    /// predefined roles that read or write all data, or the server's files. In a desk also the shared roles that
+    /// the login holds by a role of another desk and not by one of this desk: they hold here too.
     #[diesel(sql_type = Array<Text>)]
     pub powers: Vec<String>,
     /// The desk that the connection is in.

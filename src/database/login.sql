@@ -62,6 +62,12 @@ SELECT
             'pg_execute_server_program', 'pg_read_all_data', 'pg_read_server_files',
             'pg_write_all_data', 'pg_write_server_files'
         )
+        UNION ALL
+        -- In a desk: the shared roles that the login holds without the role of this desk, by one of another desk. The
+        -- tables grant their privileges to these.
+        SELECT rolname::text FROM acted_as
+        WHERE rolname IN ('blotter_trader', 'blotter_engine', 'blotter_compliance', 'blotter_auditor')
+            AND replace(rolname::text, 'blotter_', 'blotter_' || $2 || '_') NOT IN (SELECT rolname::text FROM acted_as)
         ORDER BY 1
     ) AS powers,
     $2 AS desk,

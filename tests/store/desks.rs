@@ -99,6 +99,24 @@ fn a_login_knows_its_roles_in_the_desk() {
     assert_eq!(login.desk, Some(desk));
 }
 
+/// The tables of all desks grant their privileges to the shared roles.
+#[test]
+fn a_login_with_another_role_in_another_desk_is_warned_of() {
+    let db = Database::empty();
+    let [a, b] = [db.add_desk(), db.add_desk()];
+    let powers = |roles: [String; 2]| {
+        let conn = &mut connect(&db.member_url(&roles)).unwrap();
+        a.enter(conn).unwrap();
+        let login = Login::of(conn).unwrap();
+        let warned = login.warnings().join(" ").contains("and has blotter_engine, which");
+        (login.powers, warned)
+    };
+    let trader = a.role::<Trader>();
+    assert_eq!(powers([trader.clone(), b.role::<Trader>()]), (vec![], false));
+    let engine = vec!["blotter_engine".to_owned()];
+    assert_eq!(powers([trader, b.role::<Engine>()]), (engine, true));
+}
+
 #[test]
 fn a_desk_stays_closed_when_its_migrations_are_redone() {
     let db = Database::empty();

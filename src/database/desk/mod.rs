@@ -38,7 +38,8 @@ const MAX_LENGTH: usize = 40;
 /// `blotter_desk_a_compliance` and `blotter_desk_a_auditor`. Each is a member of the role that all blotters of the
 /// cluster share (`blotter_trader` and so on), to which the privileges on the tables are granted; and nobody but the
 /// roles of the desk may use its schema. So a login that is a member of the roles of one desk sees nothing of another one.
-/// A login of a firm that owns several desks is made a member of the roles of each.
+/// A login of a firm that owns several desks is made a member of the same role of each: with another role in one of them
+/// it has that in all of its desks.
 ///
 /// ```
 /// # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
