@@ -35,10 +35,10 @@ fn orders(rows: &[(&str, &str, i32, &str, &str)]) -> String {
     let all = |value: &str| array(rows, |_| value.to_owned());
     let none = all("NULL");
     format!(
-        "SELECT public.blotter_submit_orders(
-             {}::uuid[], {}::uuid[], {}::public.side_enum[], {}, {}, {}::public.order_type_enum[],
+        "SELECT @schema.blotter_submit_orders(
+             {}::uuid[], {}::uuid[], {}::@schema.side_enum[], {}, {}, {}::@schema.order_type_enum[],
              {none}::numeric[], {none}::numeric[], {none}::numeric[], {none}::timestamptz[], {},
-             {}::date[], {none}, {none}::public.time_in_force_enum[], {none}::numeric[], {none},
+             {}::date[], {none}, {none}::@schema.time_in_force_enum[], {none}::numeric[], {none},
              {none}::timestamptz[], {none}::jsonb[]
          )::text AS text",
         array(rows, |(id, ..)| format!("'{id}'")),
@@ -61,7 +61,7 @@ fn order(id: &str, symbol: &str, quantity: i32) -> String {
 fn fills(rows: &[(&str, &str, i32, &str, &str)]) -> String {
     let all = |value: &str| array(rows, |_| value.to_owned());
     format!(
-        "SELECT public.blotter_record_fills(
+        "SELECT @schema.blotter_record_fills(
              {}::uuid[], {}::uuid[], {}::timestamptz[], {}, {}::numeric[], {}, {}::numeric[],
              {}::numeric[], {}, {}
          )::text AS text",
@@ -87,8 +87,8 @@ fn fill(order: &str, shares: i32, price: &str, execution: &str) -> String {
 fn actions(rows: &[(&str, &str, &str, &str)]) -> String {
     let none = array(rows, |_| "NULL".to_owned());
     format!(
-        "SELECT public.blotter_log_actions(
-             {}::uuid[], {}::public.action_enum[], {none}, {none}, {}, {none}::timestamptz[], {}::uuid[]
+        "SELECT @schema.blotter_log_actions(
+             {}::uuid[], {}::@schema.action_enum[], {none}, {none}, {}, {none}::timestamptz[], {}::uuid[]
          )::text AS text",
         array(rows, |(order, ..)| format!("'{order}'")),
         array(rows, |(_, action, ..)| format!("'{action}'")),
@@ -124,14 +124,14 @@ fn lifecycle() -> ([String; 3], String, [&'static str; 4]) {
              o.venue_order_id, l.action, l.status, fill_id IS NOT NULL, acted_by, acted_as,
              l.trader_id OPERATOR(pg_catalog.=) '{ADA}',
              timestamp OPERATOR(pg_catalog.>) pg_catalog.lag(timestamp) OVER (ORDER BY sequence)) AS text
-         FROM public.orders o JOIN public.execution_logs l ON order_id OPERATOR(pg_catalog.=) o.id
+         FROM @schema.orders o JOIN @schema.execution_logs l ON order_id OPERATOR(pg_catalog.=) o.id
          WHERE o.id OPERATOR(pg_catalog.=) '{NEW}' ORDER BY sequence"
     );
     let expected = [
-        "FILLED 7 31.50 4.50 V-1 SUBMITTED PENDING f blotter_engine_login blotter_engine t",
-        "FILLED 7 31.50 4.50 V-1 EXECUTED PENDING f blotter_engine_login blotter_engine t t",
-        "FILLED 7 31.50 4.50 V-1 FILLED PARTIAL t blotter_engine_login blotter_engine t t",
-        "FILLED 7 31.50 4.50 V-1 FILLED FILLED t blotter_engine_login blotter_engine t t",
+        "FILLED 7 31.50 4.50 V-1 SUBMITTED PENDING f @engine_login @engine t",
+        "FILLED 7 31.50 4.50 V-1 EXECUTED PENDING f @engine_login @engine t t",
+        "FILLED 7 31.50 4.50 V-1 FILLED PARTIAL t @engine_login @engine t t",
+        "FILLED 7 31.50 4.50 V-1 FILLED FILLED t @engine_login @engine t t",
     ];
     (batches, told, expected)
 }
@@ -139,20 +139,19 @@ fn lifecycle() -> ([String; 3], String, [&'static str; 4]) {
 /// Also when the engine has tables of the same names.
 pub fn the_engine_writes_batches_that_the_log_and_the_totals_agree_with(scene: &Scene) -> Held {
     let shadows = RECORDS.map(|table| {
-        format!("CREATE TEMP TABLE {table} (LIKE public.{table}); GRANT ALL ON {table} TO PUBLIC;")
+        format!("CREATE TEMP TABLE {table} (LIKE @schema.{table}); GRANT ALL ON {table} TO PUBLIC;")
     });
     let (batches, told, expected) = lifecycle();
-    let statements =
-        format!("{} SET LOCAL ROLE blotter_engine; {}", shadows.concat(), batches.join("; "));
+    let statements = format!("{} SET LOCAL ROLE @engine; {}", shadows.concat(), batches.join("; "));
     scene.engine().brings(&expected, statements, told)
 }
 
 pub fn an_operator_of_the_callers_is_not_called_when_a_batch_is_written(scene: &Scene) -> Held {
     scene.run(SHADOW);
     let (batches, told, expected) = lifecycle();
-    let statements = format!("SET LOCAL ROLE blotter_engine; {}", batches.join("; "));
+    let statements = format!("SET LOCAL ROLE @engine; {}", batches.join("; "));
     let mut engine = scene.engine();
-    engine.run("SET search_path = shadow, pg_catalog, public");
+    engine.run("SET search_path = shadow, pg_catalog, @schema");
     engine.brings(&expected, statements, told)
 }
 

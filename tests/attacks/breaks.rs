@@ -99,7 +99,7 @@ pub fn a_break_and_its_resolution_tell_who_wrote_them_and_when_whatever_is_claim
     scene: &Scene,
 ) -> Held {
     let claimed = format!(
-        "SET LOCAL ROLE blotter_engine;
+        "SET LOCAL ROLE @engine;
          INSERT INTO breaks (reason, detail, venue, timestamp, quantity, price,
                              created_at, acted_by, acted_as)
          VALUES ('INVALID', 'X', 'X', now(), 1, 1, '2000-01-01', 'X', 'X');
@@ -111,7 +111,7 @@ pub fn a_break_and_its_resolution_tell_who_wrote_them_and_when_whatever_is_claim
                 UNION ALL
                 SELECT concat_ws(' ', acted_by, acted_as, created_at >= now())
                 FROM break_resolutions WHERE reason = 'X'";
-    scene.engine().brings(&["blotter_engine_login blotter_engine t"; 2], claimed, told)
+    scene.engine().brings(&["@engine_login @engine t"; 2], claimed, told)
 }
 
 /// Not even for its own order: no policy allows it.

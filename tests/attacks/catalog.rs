@@ -1,7 +1,7 @@
 //! Checks of the catalog for what no attack can show, such as a role that could log in, or a policy that
 //! should not exist.
 
-use crate::scene::{Held, Scene};
+use crate::scene::{Held, ROLES, Scene};
 
 attacks! {
     row_security_is_on_and_forced_on_every_table,
@@ -17,7 +17,7 @@ pub fn row_security_is_on_and_forced_on_every_table(scene: &Scene) -> Held {
     scene.superuser().sees(
         &["__diesel_schema_migrations"],
         "SELECT relname::text AS text FROM pg_class
-        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+        WHERE relnamespace = '@schema'::regnamespace AND relkind IN ('r', 'p')
             AND NOT (relrowsecurity AND relforcerowsecurity)
         ORDER BY relname",
     )
@@ -79,14 +79,14 @@ pub fn the_policies_are_those_that_are_promised(scene: &Scene) -> Held {
         ],
         r#"SELECT policyname || ': '
             || concat_ws(' ', permissive, cmd, array_to_string(roles, ', ')) AS text
-        FROM pg_policies ORDER BY policyname COLLATE "C""#,
+        FROM pg_policies WHERE schemaname = '@schema' ORDER BY policyname COLLATE "C""#,
     )
 }
 
 /// Executable by PUBLIC are only blotter_trader_id, which policies call under every role, blotter_scale and
 /// blotter_symbol_length, which are no secrets, and the rules of rows, which read nothing.
 pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene) -> Held {
-    let path = "search_path=public, pg_temp";
+    let path = "search_path=@schema, pg_temp";
     // They read and write by keys: see create_roles.
     let runs = format!("{path}, enable_seqscan=off");
     let ledgers = |name: &str, kind: &str| {
@@ -154,7 +154,7 @@ pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene)
             ), 'nobody else'),
             array_to_string(proconfig, ', ')) AS text
         FROM pg_proc
-        WHERE pronamespace = 'public'::regnamespace AND proname !~ '^diesel_'
+        WHERE pronamespace = '@schema'::regnamespace AND proname !~ '^diesel_'
         ORDER BY proname COLLATE "C""#,
     )
 }
@@ -217,11 +217,11 @@ pub fn the_grants_are_those_that_are_promised(scene: &Scene) -> Held {
                     AS grantee
             FROM (
                 SELECT relname::text AS object, relowner, relacl AS acl FROM pg_class
-                WHERE relnamespace = 'public'::regnamespace
+                WHERE relnamespace = '@schema'::regnamespace
                 UNION ALL
                 SELECT relname || '.' || attname, relowner, attacl
                 FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-                WHERE relnamespace = 'public'::regnamespace
+                WHERE relnamespace = '@schema'::regnamespace
             ) AS objects
             CROSS JOIN aclexplode(objects.acl) AS acl
             WHERE acl.grantee <> relowner
@@ -232,20 +232,24 @@ pub fn the_grants_are_those_that_are_promised(scene: &Scene) -> Held {
 }
 
 pub fn nobody_logs_in_as_a_role_and_no_role_is_another_or_has_an_attribute(scene: &Scene) -> Held {
+    let mut expected = ROLES.map(str::to_owned).to_vec();
+    expected.push("blotter_ledger".to_owned());
+    if scene.db.desk().is_some() {
+        // A role of a desk is its shared one, and nothing else.
+        expected.extend(ROLES.map(|shared| format!("{} is {shared}", scene.db.role(shared))));
+    }
+    expected.sort();
     scene.superuser().sees(
-        &[
-            "blotter_auditor",
-            "blotter_compliance",
-            "blotter_engine",
-            "blotter_ledger",
-            "blotter_trader",
-        ],
-        "SELECT rolname::text AS text FROM pg_roles
-         WHERE rolname ~ '^blotter_(trader|engine|compliance|auditor|ledger)$'
+        &expected,
+        r#"SELECT rolname || coalesce(' is ' || (
+             SELECT string_agg(roleid::regrole::text, ' and ') FROM pg_auth_members
+             WHERE member = pg_roles.oid
+         ), '') AS text
+         FROM pg_roles
+         WHERE rolname ~ '^blotter_(@schema_)?(trader|engine|compliance|auditor|ledger)$'
              AND NOT (rolcanlogin OR rolsuper OR rolbypassrls)
              AND NOT (rolcreaterole OR rolcreatedb OR rolreplication)
-             AND NOT EXISTS (SELECT FROM pg_auth_members WHERE member = pg_roles.oid)
-         ORDER BY rolname",
+         ORDER BY rolname COLLATE "C""#,
     )
 }
 
@@ -255,10 +259,10 @@ pub fn no_view_and_no_rule_leads_around_row_security(scene: &Scene) -> Held {
     scene.superuser().sees(
         &[""; 0],
         "SELECT relname::text AS text FROM pg_class
-        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('v', 'm', 'f')
+        WHERE relnamespace = '@schema'::regnamespace AND relkind IN ('v', 'm', 'f')
         UNION ALL
         SELECT rulename::text FROM pg_rewrite JOIN pg_class c ON c.oid = ev_class
-        WHERE relnamespace = 'public'::regnamespace",
+        WHERE relnamespace = '@schema'::regnamespace",
     )
 }
 

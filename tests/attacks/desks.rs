@@ -1,4 +1,5 @@
-//! Attacks of one desk on another in the same database, by a login that has every role of its own desk.
+//! Attacks of one desk on another in the same database, by a login that has every role of its own desk. The
+//! attacks of the other themes run in a desk too: the tests `in_a_desk`.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -6,6 +7,9 @@ use diesel::result::{DatabaseErrorKind, Error};
 use tradeblotter::{Blotter, Desk, NewOrder, Side, connect};
 
 use tradeblotter_test_support::{Database, fill_of, record, submit, texts, trader};
+
+use crate::mutation::rehearsable;
+use crate::scene::{ROLES, Scene};
 
 /// Two desks, each with an order and a fill, and a login with every role of the first.
 struct Floor {
@@ -210,4 +214,21 @@ fn a_schema_that_is_open_to_the_shared_roles_would_be_read() {
     let open = format!("GRANT USAGE ON SCHEMA {other} TO blotter_compliance");
     floor.admin.batch_execute(&open).unwrap();
     assert!(!floor.not_refused(&format!("SELECT FROM {other}.orders")).is_empty());
+}
+
+/// Such as the login of compliance of a firm that owns two desks. Left out are the attacks that open their own
+/// connections: they are about what is left on the connection of a login, whichever roles it has.
+#[test]
+fn a_login_with_the_same_role_in_two_desks_gets_no_further_in_either() {
+    let mut scene = Scene::in_a_desk().for_rehearsals();
+    let other = scene.db.add_desk();
+    let grants: String = ROLES
+        .iter()
+        .zip(other.roles())
+        .map(|(role, other)| format!("GRANT {other} TO {}_login;", scene.db.role(role)))
+        .collect();
+    for (name, attack) in rehearsable() {
+        let held = scene.rehearse(&grants, attack);
+        assert!(held.is_ok(), "{name}: {held:?}");
+    }
 }

@@ -51,7 +51,7 @@ pub const SHADOW: &str = "
 /// Empty tables that shadow the real ones.
 fn shadow_tables(role: &str, scene: &Scene, then: &str, expected: &[&str], query: &str) -> Held {
     let shadows = RECORDS.map(|table| {
-        format!("CREATE TEMP TABLE {table} (LIKE public.{table}); GRANT ALL ON {table} TO PUBLIC;")
+        format!("CREATE TEMP TABLE {table} (LIKE @schema.{table}); GRANT ALL ON {table} TO PUBLIC;")
     });
     let mut attacker = scene.member(role, if role == "blotter_trader" { ADA } else { "" });
     attacker.brings(expected, shadows.concat() + then, query)
@@ -91,8 +91,8 @@ pub fn every_role_learns_the_last_number_of_the_log(scene: &Scene) -> Held {
     let last = texts(scene.superuser().connection(), last);
     for role in ["blotter_trader", "blotter_engine", "blotter_compliance", "blotter_auditor"] {
         let mut member = scene.member(role, if role == "blotter_trader" { ADA } else { "" });
-        let shadow = "CREATE TEMP TABLE execution_logs (LIKE public.execution_logs)";
-        member.brings(&[&last[0]], shadow, "SELECT public.blotter_last_number()::text AS text")?;
+        let shadow = "CREATE TEMP TABLE execution_logs (LIKE @schema.execution_logs)";
+        member.brings(&[&last[0]], shadow, "SELECT @schema.blotter_last_number()::text AS text")?;
     }
     Ok(())
 }
@@ -150,26 +150,26 @@ pub fn no_function_but_the_one_that_tells_the_identity_is_called_by_a_trader(
 }
 
 pub fn a_table_of_the_callers_stands_in_for_none_when_an_order_is_submitted(scene: &Scene) -> Held {
-    let logged = "SELECT action::text AS text FROM public.execution_logs
-                  WHERE order_id = (SELECT id FROM public.orders WHERE symbol = 'X')";
+    let logged = "SELECT action::text AS text FROM @schema.execution_logs
+                  WHERE order_id = (SELECT id FROM @schema.orders WHERE symbol = 'X')";
     shadow_tables("blotter_trader", scene, &order_of(ADA), &["SUBMITTED"], logged)
 }
 
 pub fn a_table_of_the_callers_stands_in_for_none_when_an_order_is_cancelled(scene: &Scene) -> Held {
     let cancel = log_of(ADAS_PENDING, ADA, "CANCELLED");
     let status =
-        format!("SELECT status::text AS text FROM public.orders WHERE id = '{ADAS_PENDING}'");
+        format!("SELECT status::text AS text FROM @schema.orders WHERE id = '{ADAS_PENDING}'");
     shadow_tables("blotter_trader", scene, &cancel, &["CANCELLED"], &status)
 }
 
 pub fn a_table_of_the_callers_stands_in_for_none_when_a_fill_is_recorded(scene: &Scene) -> Held {
     let fill = format!(
-        "INSERT INTO public.fills (order_id, quantity_filled, price_at_fill, venue)
+        "INSERT INTO @schema.fills (order_id, quantity_filled, price_at_fill, venue)
          VALUES ('{ADAS_PARTIAL}', 150, 10, 'X')"
     );
     let told = format!(
         "SELECT concat_ws(' ', o.status, o.filled_quantity, f.trader_id, l.action) AS text
-         FROM public.orders o, public.fills f, public.execution_logs l
+         FROM @schema.orders o, @schema.fills f, @schema.execution_logs l
          WHERE o.id = '{ADAS_PARTIAL}' AND f.venue = 'X'
              AND l.order_id = o.id AND l.status = 'FILLED'"
     );
@@ -179,7 +179,7 @@ pub fn a_table_of_the_callers_stands_in_for_none_when_a_fill_is_recorded(scene: 
 
 pub fn a_table_of_the_callers_stands_in_for_none_when_an_order_is_replaced(scene: &Scene) -> Held {
     let status =
-        format!("SELECT status::text AS text FROM public.orders WHERE id = '{ADAS_PENDING}'");
+        format!("SELECT status::text AS text FROM @schema.orders WHERE id = '{ADAS_PENDING}'");
     let replacement = replacement_of(ADAS_PENDING, ADA);
     shadow_tables("blotter_trader", scene, &replacement, &["CANCELLED"], &status)
 }
@@ -187,8 +187,8 @@ pub fn a_table_of_the_callers_stands_in_for_none_when_an_order_is_replaced(scene
 pub fn a_table_of_the_callers_stands_in_for_none_when_a_fill_is_taken_back(scene: &Scene) -> Held {
     let told = format!(
         "SELECT concat_ws(' ', o.status, o.filled_quantity, l.action) AS text
-         FROM public.orders o JOIN public.execution_logs l ON l.order_id = o.id
-         JOIN public.fills f ON f.id = l.fill_id AND f.amends = '{ADAS_PARTIAL}'
+         FROM @schema.orders o JOIN @schema.execution_logs l ON l.order_id = o.id
+         JOIN @schema.fills f ON f.id = l.fill_id AND f.amends = '{ADAS_PARTIAL}'
          WHERE o.id = '{ADAS_PARTIAL}'"
     );
     let bust = bust_of(ADAS_PARTIAL);
@@ -197,7 +197,7 @@ pub fn a_table_of_the_callers_stands_in_for_none_when_a_fill_is_taken_back(scene
 
 pub fn a_table_of_the_callers_stands_in_for_none_when_a_break_is_kept(scene: &Scene) -> Held {
     let told = "SELECT concat_ws(' ', b.trader_id, l.trader_id, l.action) AS text
-                FROM public.breaks b JOIN public.execution_logs l ON l.break_id = b.id
+                FROM @schema.breaks b JOIN @schema.execution_logs l ON l.break_id = b.id
                 WHERE b.venue = 'X'";
     let expected = format!("{ADA} {ADA} RECOVERED");
     shadow_tables("blotter_engine", scene, &break_of(ADAS_PENDING), &[&expected], told)
@@ -206,8 +206,8 @@ pub fn a_table_of_the_callers_stands_in_for_none_when_a_break_is_kept(scene: &Sc
 pub fn a_table_of_the_callers_stands_in_for_none_when_a_break_is_booked(scene: &Scene) -> Held {
     let told = format!(
         "SELECT concat_ws(' ', f.trader_id, o.filled_quantity, l.action) AS text
-         FROM public.break_resolutions r JOIN public.fills f ON f.id = r.fill_id
-         JOIN public.orders o ON o.id = f.order_id JOIN public.execution_logs l ON l.fill_id = f.id
+         FROM @schema.break_resolutions r JOIN @schema.fills f ON f.id = r.fill_id
+         JOIN @schema.orders o ON o.id = f.order_id JOIN @schema.execution_logs l ON l.fill_id = f.id
          WHERE r.break_id = '{ADAS_CANCELLED}'"
     );
     let expected = format!("{ADA} 500 RECOVERED");
@@ -217,12 +217,12 @@ pub fn a_table_of_the_callers_stands_in_for_none_when_a_break_is_booked(scene: &
 
 pub fn a_table_of_the_callers_stands_in_for_none_when_an_orders_time_is_up(scene: &Scene) -> Held {
     let end = format!(
-        "INSERT INTO public.orders (trader_id, symbol, quantity, order_type, expires_at)
+        "INSERT INTO @schema.orders (trader_id, symbol, quantity, order_type, expires_at)
          VALUES ('{ADA}', 'X', 1, 'MARKET', now());
-         SELECT public.blotter_expire_due(now(), 100)"
+         SELECT @schema.blotter_expire_due(now(), 100)"
     );
     let told = "SELECT concat_ws(' ', o.status, l.reason) AS text
-                FROM public.orders o JOIN public.execution_logs l ON l.order_id = o.id
+                FROM @schema.orders o JOIN @schema.execution_logs l ON l.order_id = o.id
                 WHERE o.symbol = 'X' AND l.action = 'CANCELLED'";
     shadow_tables("blotter_engine", scene, &end, &["CANCELLED expired"], told)
 }
@@ -230,7 +230,7 @@ pub fn a_table_of_the_callers_stands_in_for_none_when_an_orders_time_is_up(scene
 pub fn a_function_of_the_callers_is_not_called_when_a_break_is_kept(scene: &Scene) -> Held {
     scene.run(SHADOW);
     let mut engine = scene.engine();
-    engine.run("SET search_path = shadow, pg_catalog, public");
+    engine.run("SET search_path = shadow, pg_catalog, @schema");
     let told = "SELECT action::text AS text FROM execution_logs
                 WHERE break_id OPERATOR(pg_catalog.=) (
                     SELECT id FROM breaks WHERE char_length(venue) = 1
@@ -241,7 +241,7 @@ pub fn a_function_of_the_callers_is_not_called_when_a_break_is_kept(scene: &Scen
 pub fn an_operator_of_the_callers_admits_no_order_that_has_begun(scene: &Scene) -> Held {
     scene.run(SHADOW);
     let mut ada = scene.ada();
-    ada.run("SET search_path = shadow, pg_catalog, public");
+    ada.run("SET search_path = shadow, pg_catalog, @schema");
     ada.refused(
         By::Rule("orders_begin_pending"),
         format!(
@@ -254,7 +254,7 @@ pub fn an_operator_of_the_callers_admits_no_order_that_has_begun(scene: &Scene) 
 pub fn an_operator_of_the_callers_is_not_called_by_the_guards(scene: &Scene) -> Held {
     scene.run(SHADOW);
     let mut superuser = scene.superuser();
-    superuser.run("SET search_path = shadow, pg_catalog, public");
+    superuser.run("SET search_path = shadow, pg_catalog, @schema");
     superuser.refused(By::Rule("orders_append_only"), "UPDATE orders SET quantity = quantity + 1")
 }
 
@@ -263,7 +263,7 @@ pub fn an_operator_of_the_callers_is_not_called_by_the_guards(scene: &Scene) -> 
 pub fn an_operator_of_the_callers_is_not_called_when_the_ledger_is_lent(scene: &Scene) -> Held {
     scene.run(SHADOW);
     let mut owner = scene.owner("");
-    owner.run("SET search_path = shadow, pg_catalog, public");
+    owner.run("SET search_path = shadow, pg_catalog, @schema");
     owner.brings(
         &["true", "false"],
         "CREATE TEMP TABLE lent (at serial, member boolean);
@@ -278,6 +278,6 @@ pub fn an_operator_of_the_callers_is_not_called_when_the_ledger_is_lent(scene: &
 pub fn an_operator_of_the_callers_shows_no_other_traders_row(scene: &Scene) -> Held {
     scene.run(SHADOW);
     let mut ada = scene.ada();
-    ada.run("SET search_path = shadow, pg_catalog, public");
+    ada.run("SET search_path = shadow, pg_catalog, @schema");
     ada.sees(&["5"], "SELECT count(*)::pg_catalog.text AS text FROM orders")
 }

@@ -404,7 +404,7 @@ fn claimed() -> [(&'static str, String); 3] {
 
 pub fn a_break_a_resolution_and_a_trader_have_a_number_of_nobodys_choice(scene: &Scene) -> Held {
     for (table, claim) in claimed() {
-        let claim = format!("SET LOCAL ROLE blotter_engine; {claim}");
+        let claim = format!("SET LOCAL ROLE @engine; {claim}");
         let told = format!("SELECT count(*)::text AS text FROM {table} WHERE sequence = 7000");
         scene.engine().brings(&["0"], claim, told)?;
     }
@@ -413,10 +413,10 @@ pub fn a_break_a_resolution_and_a_trader_have_a_number_of_nobodys_choice(scene: 
 
 pub fn a_sequence_of_the_callers_gives_no_number(scene: &Scene) -> Held {
     let forge = "CREATE TEMP SEQUENCE execution_logs_sequence START 7000;
-        GRANT USAGE ON SEQUENCE pg_temp.execution_logs_sequence TO PUBLIC; SET LOCAL ROLE blotter_engine;";
+        GRANT USAGE ON SEQUENCE pg_temp.execution_logs_sequence TO PUBLIC; SET LOCAL ROLE @engine;";
     for (table, claim) in claimed() {
         let told = format!("SELECT count(*)::text AS text FROM {table} WHERE sequence >= 7000");
-        let claim = claim.replace("INTO ", "INTO public.");
+        let claim = claim.replace("INTO ", "INTO @schema.");
         scene.engine().brings(&["0"], format!("{forge} {claim}"), told)?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use tradeblotter::{Error, role, schema, transaction_on};
+use tradeblotter::{Error, role, schema};
 use uuid::Uuid;
 
 use crate::scene::{ABSENT, ADA, ADAS_PENDING, By, Held, NIL, Scene, TABLES, log_of, order_of};
@@ -82,7 +82,8 @@ pub fn after_a_set_local_the_identity_is_gone_and_asking_is_no_error(scene: &Sce
         assert_eq!(orders.get_result(conn), Ok(0_i64), "after {end}");
     }
     let ada = role::Trader::new(ADA.parse().unwrap()).unwrap();
-    let own = transaction_on(conn, ada, |tx| Ok::<i64, Error>(orders.get_result(tx.connection())?));
+    let own: Result<i64, Error> =
+        scene.transaction_on(conn, ada, |tx| Ok(orders.get_result(tx.connection())?));
     assert_eq!(own.unwrap(), 5);
     assert_eq!(orders.get_result(conn), Ok(0_i64));
     Ok(())

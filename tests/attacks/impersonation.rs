@@ -166,11 +166,11 @@ pub fn an_action_tells_its_place_in_the_log_and_who_acted_whatever_is_claimed(
     let told = "SELECT concat_ws(' ', acted_by, acted_as) AS text FROM execution_logs
                 WHERE sequence = (SELECT max(sequence) FROM execution_logs)
                     AND action = 'CANCELLED'";
-    let logins = ["blotter_trader_login", "blotter_engine_login"];
+    let logins = ["@trader_login", "@engine_login"];
     scene.ada().brings(&[format!("{0} {0}", logins[0])], &claimed, told)?;
     scene.engine().brings(&[format!("{0} {0}", logins[1])], &claimed, told)?;
-    let as_a_role = format!("SET LOCAL ROLE blotter_engine; {claimed}");
-    scene.engine().brings(&[format!("{} blotter_engine", logins[1])], as_a_role, told)?;
+    let as_a_role = format!("SET LOCAL ROLE @engine; {claimed}");
+    scene.engine().brings(&[format!("{} @engine", logins[1])], as_a_role, told)?;
     // Entries that the database logs by itself name the login that caused them, and not the ledger.
     let submitted = "SELECT concat_ws(' ', acted_by, acted_as) AS text FROM execution_logs
                      JOIN orders ON orders.id = order_id WHERE symbol = 'X'";
@@ -287,7 +287,7 @@ pub fn the_rows_of_one_statement_are_logged_as_they_happen(scene: &Scene) -> Hel
     let mut engine = scene.engine();
     engine.run(
         "CREATE FUNCTION pg_temp.approve(uuid, uuid) RETURNS uuid LANGUAGE sql AS
-         $$ INSERT INTO public.execution_logs (order_id, trader_id, action)
+         $$ INSERT INTO @schema.execution_logs (order_id, trader_id, action)
             VALUES ($1, $2, 'APPROVED') RETURNING order_id $$",
     );
     engine.refused(

@@ -8,16 +8,24 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-/// Makes a test of the same name for each attack: it is repelled, and no row changes. Also lists the
-/// names, so that [`mutation`] can check that each attack is able to fail.
+/// Makes two tests of the same name for each attack, on a blotter of a whole database and in a desk: it is
+/// repelled, and no row changes. Also lists the attacks, so that [`mutation`] can check that each is able to
+/// fail.
 macro_rules! attacks {
     ($($name:ident),+ $(,)?) => {
-        pub const NAMES: &[&str] = &[$(stringify!($name)),+];
+        pub const ATTACKS: &[(&str, crate::scene::Attack)] = &[$((stringify!($name), $name)),+];
 
         mod tests {
             $(#[test]
             fn $name() {
-                crate::scene::assert_repelled(super::$name);
+                crate::scene::assert_repelled(crate::scene::Scene::new(), super::$name);
+            })+
+        }
+
+        mod in_a_desk {
+            $(#[test]
+            fn $name() {
+                crate::scene::assert_repelled(crate::scene::Scene::in_a_desk(), super::$name);
             })+
         }
     };

@@ -1856,7 +1856,7 @@ fn defences(scene: &Scene, query: &str) -> Vec<Defence> {
 /// Removes, one by one, the defences that the query finds.
 #[track_caller]
 fn assert_all_are_needed(query: &str) {
-    let mut scene = Scene::for_rehearsals();
+    let mut scene = Scene::new().for_rehearsals();
     let defences = defences(&scene, query);
     assert!(!defences.is_empty());
     let mut missed = Vec::new();
@@ -1896,7 +1896,7 @@ fn no_grant_could_be_missing_and_none_could_be_added() {
 
 #[test]
 fn no_defence_could_be_wider() {
-    let mut scene = Scene::for_rehearsals();
+    let mut scene = Scene::new().for_rehearsals();
     let weakened = WIDENED.iter().chain(CONDITIONS);
     let missed = weakened.flat_map(|(sql, attacks)| repelled(&mut scene, sql, attacks));
     let missed: Vec<_> = missed.collect();
@@ -1905,7 +1905,7 @@ fn no_defence_could_be_wider() {
 
 #[test]
 fn no_part_of_the_hardening_could_be_missing() {
-    let mut scene = Scene::for_rehearsals();
+    let mut scene = Scene::new().for_rehearsals();
     let mut missed = Vec::new();
     for (weakening, attacks) in HARDENED {
         for (name, attack) in *attacks {
@@ -1933,7 +1933,7 @@ fn rehearsed(scene: &Scene) -> Vec<Named> {
 /// A rehearsal of an attack on an intact database ends like the attack itself.
 #[test]
 fn what_is_repelled_is_repelled_in_a_rehearsal() {
-    let mut scene = Scene::for_rehearsals();
+    let mut scene = Scene::new().for_rehearsals();
     for (name, attack) in rehearsed(&scene) {
         let held = scene.rehearse("RESET ROLE", attack);
         assert!(held.is_ok(), "{name}: {held:?}");
@@ -1950,17 +1950,15 @@ fn whoever_shares_a_connection_or_a_plan_notices_that_row_security_is_off() {
     }
 }
 
-macro_rules! names_of {
+macro_rules! all_of {
     ($($theme:ident),+ $(,)?) => {
-        [$((stringify!($theme), $theme::NAMES)),+]
+        [$((stringify!($theme), $theme::ATTACKS)),+]
     };
 }
 
-#[test]
-fn every_attack_is_one_that_can_fail() {
-    let mut named = rehearsed(&Scene::for_rehearsals());
-    named.extend(SHARING);
-    let themes = names_of![
+/// Every attack, with its theme.
+fn all() -> Vec<(String, Attack)> {
+    let themes = all_of![
         amendments,
         archives,
         batches,
@@ -1981,9 +1979,27 @@ fn every_attack_is_one_that_can_fail() {
         seals,
         truncation,
     ];
-    let all = themes
-        .iter()
-        .flat_map(|(theme, names)| names.iter().map(move |name| format!("{theme}::{name}")));
-    let idle: Vec<_> = all.filter(|name| named.iter().all(|(other, _)| other != name)).collect();
+    let named = |(theme, attacks): (&str, &[(&str, Attack)])| {
+        attacks
+            .iter()
+            .map(|(name, attack)| (format!("{theme}::{name}"), *attack))
+            .collect::<Vec<_>>()
+    };
+    themes.into_iter().flat_map(named).collect()
+}
+
+/// The attacks that a rehearsal can run: all but those that open their own connections.
+pub fn rehearsable() -> Vec<(String, Attack)> {
+    let mut attacks = all();
+    attacks.retain(|(name, _)| SHARING.iter().all(|(sharing, _)| sharing != name));
+    attacks
+}
+
+#[test]
+fn every_attack_is_one_that_can_fail() {
+    let mut named = rehearsed(&Scene::new().for_rehearsals());
+    named.extend(SHARING);
+    let mut idle: Vec<_> = all().into_iter().map(|(name, _)| name).collect();
+    idle.retain(|name| named.iter().all(|(other, _)| other != name));
     assert!(idle.is_empty(), "named for nothing that is taken away:\n{}", idle.join("\n"));
 }

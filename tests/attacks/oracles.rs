@@ -143,7 +143,7 @@ pub fn beside_ids_what_a_trader_chooses_is_unique_among_its_own_rows(scene: &Sce
         FROM pg_index
         JOIN pg_class ON pg_class.oid = indrelid
         JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
-        WHERE relnamespace = 'public'::regnamespace AND indisunique
+        WHERE relnamespace = '@schema'::regnamespace AND indisunique
             AND has_table_privilege('blotter_trader', indrelid, 'INSERT')
             AND NOT (indisprimary AND attname = 'id' AND indnkeyatts = 1)
             AND attname <> 'trader_id'

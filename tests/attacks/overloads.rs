@@ -26,7 +26,7 @@ DO $plant$
 DECLARE
     own CONSTANT regtype[] := ARRAY(
         SELECT t.oid FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
-        WHERE t.typnamespace = 'public'::regnamespace AND (t.typtype = 'e' OR c.relkind = 'r')
+        WHERE t.typnamespace = '@schema'::regnamespace AND (t.typtype = 'e' OR c.relkind = 'r')
     );
     plain CONSTANT regtype[] := '{
         boolean, smallint, integer, bigint, numeric, double precision, text, character varying, uuid, jsonb, date, timestamptz, interval, name
@@ -37,7 +37,7 @@ DECLARE
     arguments text;
     result text;
 BEGIN
-    CREATE FUNCTION public.planted(text) RETURNS void LANGUAGE plpgsql AS
+    CREATE FUNCTION @schema.planted(text) RETURNS void LANGUAGE plpgsql AS
         'BEGIN RAISE ''planted % was called by %'', $1, current_user; END';
     FOR candidate IN
         SELECT proname, prokind, proretset, prorettype::regtype::text AS result, ARRAY(
@@ -73,18 +73,18 @@ BEGIN
             BEGIN
                 IF candidate.prokind = 'f' THEN
                     EXECUTE format(
-                        'CREATE FUNCTION public.%I(%s) RETURNS %s %s LANGUAGE plpgsql
-                            AS $body$ BEGIN PERFORM public.planted(%L); RETURN %s; END $body$',
+                        'CREATE FUNCTION @schema.%I(%s) RETURNS %s %s LANGUAGE plpgsql
+                            AS $body$ BEGIN PERFORM @schema.planted(%L); RETURN %s; END $body$',
                         candidate.proname, arguments, CASE WHEN candidate.proretset THEN 'SETOF' END, result,
                         format('%s(%s)', candidate.proname, arguments),
                         CASE WHEN NOT candidate.proretset AND result <> 'void' THEN 'NULL' END
                     );
                 ELSE
                     EXECUTE format(
-                        'CREATE OR REPLACE FUNCTION public.planted_step(text, %s) RETURNS text LANGUAGE plpgsql
-                            AS $body$ BEGIN PERFORM public.planted(%L); END $body$;
-                         CREATE AGGREGATE public.%I(%s) (
-                             SFUNC = public.planted_step, STYPE = text, INITCOND = ''''
+                        'CREATE OR REPLACE FUNCTION @schema.planted_step(text, %s) RETURNS text LANGUAGE plpgsql
+                            AS $body$ BEGIN PERFORM @schema.planted(%L); END $body$;
+                         CREATE AGGREGATE @schema.%I(%s) (
+                             SFUNC = @schema.planted_step, STYPE = text, INITCOND = ''''
                          )',
                         arguments, format('an aggregate of %s', arguments), candidate.proname, arguments
                     );
@@ -101,8 +101,8 @@ BEGIN
         FOREACH operand IN ARRAY own || plain LOOP
             CONTINUE WHEN type <> operand AND type = ANY (own) AND operand = ANY (own);
             EXECUTE format(
-                'CREATE FUNCTION public.planted_operator(%s, %s) RETURNS boolean LANGUAGE plpgsql
-                    AS $body$ BEGIN PERFORM public.planted(%L); RETURN true; END $body$',
+                'CREATE FUNCTION @schema.planted_operator(%s, %s) RETURNS boolean LANGUAGE plpgsql
+                    AS $body$ BEGIN PERFORM @schema.planted(%L); RETURN true; END $body$',
                 type, operand, format('an operator of %s and %s', type, operand)
             );
             FOR candidate IN
@@ -112,7 +112,7 @@ BEGIN
                 )
             LOOP
                 EXECUTE format(
-                    'CREATE OPERATOR public.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = public.planted_operator)',
+                    'CREATE OPERATOR @schema.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = @schema.planted_operator)',
                     candidate.name, type, operand
                 );
             END LOOP;
@@ -132,20 +132,20 @@ fn succeed(scene: &Scene, role: &str, identity: &str, statements: &[String]) -> 
 }
 
 pub fn nobody_but_the_owner_creates_an_object_in_the_schema(scene: &Scene) -> Held {
-    let denied = By::Words("permission denied for schema public");
+    let denied = By::Words("permission denied for schema @schema");
     for role in ROLES {
         for plant in [
-            "CREATE FUNCTION public.cardinality(fills[]) RETURNS integer LANGUAGE sql RETURN 0",
-            "CREATE AGGREGATE public.array_agg(fills) (SFUNC = array_append, STYPE = fills[])",
-            "CREATE OPERATOR public.= (
+            "CREATE FUNCTION @schema.cardinality(fills[]) RETURNS integer LANGUAGE sql RETURN 0",
+            "CREATE AGGREGATE @schema.array_agg(fills) (SFUNC = array_append, STYPE = fills[])",
+            "CREATE OPERATOR @schema.= (
                  LEFTARG = order_status_enum, RIGHTARG = order_status_enum, FUNCTION = enum_eq
              )",
-            "CREATE TABLE public.more (id integer)",
+            "CREATE TABLE @schema.more (id integer)",
         ] {
             scene.member(role, "").refused(denied, plant)?;
         }
     }
-    scene.stranger().refused(denied, "CREATE TABLE public.more (id integer)")
+    scene.stranger().refused(denied, "CREATE TABLE @schema.more (id integer)")
 }
 
 pub fn no_overload_in_the_schema_is_called_when_a_trader_writes(scene: &Scene) -> Held {
@@ -164,24 +164,24 @@ pub fn no_overload_in_the_schema_is_called_when_the_engine_writes(scene: &Scene)
         log_of(ADAS_PENDING, "", "RECOVERED"),
         fill_of(ADAS_PARTIAL, ""),
         format!(
-            "INSERT INTO public.fills (order_id, quantity_filled, price_at_fill, venue, execution_id)
+            "INSERT INTO @schema.fills (order_id, quantity_filled, price_at_fill, venue, execution_id)
              VALUES ('{ADAS_PARTIAL}', 1, 1, 'X', 'X-1'), ('{ADAS_PARTIAL}', 149, 2, 'X', 'X-2')"
         ),
         bust_of(ADAS_PARTIAL),
         format!(
-            "INSERT INTO public.fills (amends, quantity_filled, price_at_fill)
+            "INSERT INTO @schema.fills (amends, quantity_filled, price_at_fill)
              VALUES ('{ADAS_PARTIAL}', 10, 11)"
         ),
         break_of(ADAS_PENDING),
         booking_of(ADAS_CANCELLED),
         format!(
-            "INSERT INTO public.break_resolutions (break_id, is_booked, reason)
+            "INSERT INTO @schema.break_resolutions (break_id, is_booked, reason)
              VALUES ('{ADAS_CANCELLED}', false, 'X')"
         ),
         format!(
-            "INSERT INTO public.orders (trader_id, symbol, quantity, order_type, expires_at)
+            "INSERT INTO @schema.orders (trader_id, symbol, quantity, order_type, expires_at)
              VALUES ('{ADA}', 'X', 1, 'MARKET', '2026-01-01');
-             SELECT public.blotter_expire_due('2026-01-02', 100)"
+             SELECT @schema.blotter_expire_due('2026-01-02', 100)"
         ),
     ];
     succeed(scene, "blotter_engine", "", &statements)
@@ -194,7 +194,7 @@ pub fn no_overload_in_the_schema_is_called_when_the_engine_writes_a_batch(scene:
     engine.sees(
         &[&stored],
         format!(
-            "SELECT public.blotter_submit_orders(
+            "SELECT @schema.blotter_submit_orders(
                  '{{{NEW}}}', '{{{ADA}}}', '{{BUY}}', '{{X}}', '{{1}}', '{{LIMIT}}', '{{1}}', '{{NULL}}',
                  '{{NULL}}', '{{NULL}}', '{{X}}', '{{2026-11-20}}', '{{X}}', '{{NULL}}', '{{NULL}}', '{{USD}}',
                  '{{NULL}}', '{{NULL}}'
@@ -204,7 +204,7 @@ pub fn no_overload_in_the_schema_is_called_when_the_engine_writes_a_batch(scene:
     engine.sees(
         &[&stored],
         format!(
-            "SELECT public.blotter_record_fills(
+            "SELECT @schema.blotter_record_fills(
                  '{{{NEW}}}', '{{{ADAS_PARTIAL}}}', '{{2026-11-20}}', '{{1}}', '{{1}}', '{{X}}', '{{0}}',
                  '{{0}}', '{{X}}', '{{X-1}}'
              )::text AS text"
@@ -213,10 +213,10 @@ pub fn no_overload_in_the_schema_is_called_when_the_engine_writes_a_batch(scene:
     engine.brings(
         &["CANCELLED"],
         format!(
-            "SELECT public.blotter_log_actions(
+            "SELECT @schema.blotter_log_actions(
                  '{{{ADAS_PENDING}}}', '{{CANCELLED}}', '{{X}}', '{{NULL}}', '{{X}}', '{{NULL}}', '{{{NEW}}}'
              )"
         ),
-        format!("SELECT status::text AS text FROM public.orders WHERE id = '{ADAS_PENDING}'"),
+        format!("SELECT status::text AS text FROM @schema.orders WHERE id = '{ADAS_PENDING}'"),
     )
 }

@@ -63,7 +63,7 @@ pub fn the_owner_rewrites_no_column_of_a_hardened_schema(scene: &Scene) -> Held 
     harden(scene);
     scene.owner("").refused(
         By::Words(
-            "ALTER TABLE, which rewrites public.fills, is refused: the schema public is hardened",
+            "ALTER TABLE, which rewrites @schema.fills, is refused: the schema @schema is hardened",
         ),
         "ALTER TABLE fills ALTER price_at_fill TYPE numeric(10,2) USING price_at_fill * 2",
     )
@@ -72,14 +72,14 @@ pub fn the_owner_rewrites_no_column_of_a_hardened_schema(scene: &Scene) -> Held 
 pub fn the_owner_drops_nothing_of_a_hardened_schema(scene: &Scene) -> Held {
     harden(scene);
     scene.owner("").refused(
-        By::Words("DROP TABLE, which drops table public.break_resolutions, is refused"),
+        By::Words("DROP TABLE, which drops table @schema.break_resolutions, is refused"),
         "DROP TABLE break_resolutions",
     )?;
     all_refused(
         scene,
         &[
             "DROP TABLE orders CASCADE",
-            "DROP SCHEMA public CASCADE",
+            "DROP SCHEMA @schema CASCADE",
             "DROP OWNED BY blotter CASCADE",
             "DROP SEQUENCE execution_logs_sequence CASCADE",
             "DROP TRIGGER fills_keep_row ON fills",
@@ -127,7 +127,7 @@ pub fn the_owner_renames_and_moves_nothing_of_a_hardened_schema(scene: &Scene) -
         "ALTER TYPE action_enum SET SCHEMA elsewhere",
         "ALTER FUNCTION blotter_refuse_change() RENAME TO refuse",
         "ALTER FUNCTION blotter_refuse_change() SET SCHEMA elsewhere",
-        "ALTER SCHEMA public RENAME TO elsewhere_too",
+        "ALTER SCHEMA @schema RENAME TO elsewhere_too",
     ]
     .iter()
     .try_for_each(|statement| owner.refused_after(HARDENED, before, statement))
@@ -170,7 +170,7 @@ pub fn the_owner_gives_a_hardened_schema_to_nobody(scene: &Scene) -> Held {
     harden(scene);
     let mut owner = scene.owner("");
     // Rolled back with each refusal: roles belong to the cluster.
-    let heir = "CREATE ROLE heir; GRANT heir TO blotter; GRANT CREATE ON SCHEMA public TO heir";
+    let heir = "CREATE ROLE heir; GRANT heir TO blotter; GRANT CREATE ON SCHEMA @schema TO heir";
     [
         "ALTER TABLE fills OWNER TO heir",
         "ALTER TYPE action_enum OWNER TO heir",
@@ -184,12 +184,12 @@ pub fn the_owner_lifts_no_hardening(scene: &Scene) -> Held {
     harden(scene);
     let mut owner = scene.owner("");
     for part in ["start", "end", "drop", "rewrite"] {
-        let trigger = format!("blotter_harden_{part}_public");
+        let trigger = format!("blotter_harden_{part}_@schema");
         let words = format!("must be owner of event trigger {trigger}");
         owner.refused(By::Words(&words), format!("DROP EVENT TRIGGER {trigger}"))?;
         owner.refused(By::Words(&words), format!("ALTER EVENT TRIGGER {trigger} DISABLE"))?;
     }
-    let function = "blotter_harden.refuse_public()";
+    let function = "blotter_harden.refuse_@schema()";
     let denied = By::Words("permission denied for schema blotter_harden");
     owner.refused(denied, format!("DROP FUNCTION {function} CASCADE"))?;
     owner.refused(denied, format!("ALTER FUNCTION {function} OWNER TO blotter"))?;
@@ -213,7 +213,7 @@ pub fn a_superuser_in_replica_mode_alters_no_hardened_schema(scene: &Scene) -> H
         replica.refused(HARDENED, statement)?;
     }
     replica.refused(
-        By::Words("ALTER TABLE, which rewrites public.fills,"),
+        By::Words("ALTER TABLE, which rewrites @schema.fills,"),
         "ALTER TABLE fills ALTER price_at_fill TYPE numeric(10,2) USING price_at_fill * 2",
     )
 }
@@ -243,7 +243,7 @@ pub fn other_objects_in_a_hardened_schema_are_altered_and_dropped_as_before(scen
          CREATE FUNCTION same(baskets, baskets) RETURNS boolean LANGUAGE sql RETURN true;
          CREATE OPERATOR = (LEFTARG = baskets, RIGHTARG = baskets, FUNCTION = same);
          DROP OPERATOR = (baskets, baskets);
-         DROP FUNCTION length(baskets), same(baskets, baskets), public.gen_random_uuid();
+         DROP FUNCTION length(baskets), same(baskets, baskets), @schema.gen_random_uuid();
          DROP VIEW own_orders;
          DROP TABLE baskets;
          DROP TYPE mood;

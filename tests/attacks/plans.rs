@@ -3,7 +3,7 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use tradeblotter::{Error, connect, role, schema, transaction_on};
+use tradeblotter::{connect, role, schema};
 
 use crate::scene::{ADA, GRACE, Held, Scene};
 use tradeblotter_test_support::texts;
@@ -46,6 +46,7 @@ pub fn a_prepared_statement_shows_the_rows_of_whoever_runs_it(scene: &Scene) -> 
                 ("blotter_compliance", "", all),
                 ("blotter_engine", ADA, all),
             ] {
+                let role = scene.db.role(role);
                 conn.batch_execute(&format!("SET ROLE {role}; SET app.user_id = '{identity}'"))
                     .unwrap();
                 let seen = ["seen", "asked ('PENDING')", "logged", "within", "found"]
@@ -66,13 +67,11 @@ pub fn a_statement_that_diesel_has_cached_shows_the_rows_of_whoever_runs_it(scen
     };
     let trader = |id: &str| role::Trader::new(id.parse().unwrap()).unwrap();
     for _ in 0..REPEATS {
-        let ada = transaction_on(conn, trader(ADA), |tx| Ok::<_, Error>(symbols(tx.connection())?));
+        let ada = scene.transaction_on(conn, trader(ADA), |tx| Ok(symbols(tx.connection())?));
         assert_eq!(ada.unwrap(), ["APENDING"]);
-        let all =
-            transaction_on(conn, role::Engine, |tx| Ok::<_, Error>(symbols(tx.connection())?));
+        let all = scene.transaction_on(conn, role::Engine, |tx| Ok(symbols(tx.connection())?));
         assert_eq!(all.unwrap().len(), 2);
-        let grace =
-            transaction_on(conn, trader(GRACE), |tx| Ok::<_, Error>(symbols(tx.connection())?));
+        let grace = scene.transaction_on(conn, trader(GRACE), |tx| Ok(symbols(tx.connection())?));
         assert_eq!(grace.unwrap(), ["GPENDING"]);
     }
     Ok(())

@@ -6,7 +6,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool};
 use tradeblotter::role::Trader;
-use tradeblotter::{Blotter, Error, Filter, Page, Session, Tx, schema, transaction_on};
+use tradeblotter::{Blotter, Error, Filter, Page, Session, Tx, schema};
 use uuid::Uuid;
 
 use crate::scene::{
@@ -25,7 +25,7 @@ fn id(text: &str) -> Uuid {
 fn single(scene: &Scene) -> (Connections, Blotter) {
     let manager = ConnectionManager::new(scene.db.login_url("blotter_trader"));
     let pool = Pool::builder().max_size(1).build(manager).unwrap();
-    (pool.clone(), Blotter::with_pool(pool))
+    (pool.clone(), scene.store(pool))
 }
 
 /// Asserts that a session sees all the rows of its trader and no others.
@@ -46,11 +46,11 @@ fn look(tx: &mut Tx<'_, Trader>, trader: &str) -> Result<(), Error> {
 }
 
 /// Asserts that a connection that was given back has neither role nor identity.
-fn assert_clean(pool: &Connections, after: &str) {
+fn assert_clean(scene: &Scene, pool: &Connections, after: &str) {
     let conn = &mut *pool.get().unwrap();
     let left = "SELECT current_user || ':' || coalesce(current_setting('app.user_id', true), '')
                     || ':' || (SELECT count(*) FROM orders) AS text";
-    assert_eq!(texts(conn, left), ["blotter_trader_login::0"], "{after}");
+    assert_eq!(texts(conn, left), [scene.name("@trader_login::0")], "{after}");
 }
 
 /// One way for a turn to end, after it has read its rows.
@@ -135,7 +135,7 @@ pub fn two_traders_who_take_turns_on_one_connection_never_see_a_foreign_row(scen
     for (after, turn) in TURNS {
         for trader in [ADA, GRACE] {
             turn(&blotter.trader(id(trader)).unwrap(), trader);
-            assert_clean(&pool, after);
+            assert_clean(scene, &pool, after);
         }
     }
     Ok(())
@@ -156,9 +156,9 @@ pub fn what_was_set_on_a_connection_for_good_does_not_reach_the_next_session(
     // The engine has no identity, whatever settings the connection still has.
     let conn = &mut tradeblotter::connect(&scene.db.login_url("blotter_engine")).unwrap();
     conn.batch_execute(&leave).unwrap();
-    let identity = transaction_on(conn, tradeblotter::role::Engine, |tx| {
+    let identity = scene.transaction_on(conn, tradeblotter::role::Engine, |tx| {
         let identity = "SELECT current_setting('app.user_id') AS text";
-        Ok::<_, Error>(texts(tx.connection(), identity))
+        Ok(texts(tx.connection(), identity))
     });
     assert_eq!(identity.unwrap(), [""]);
     Ok(())
@@ -213,26 +213,32 @@ pub fn a_connection_that_is_in_a_transaction_already_is_refused_and_left_in_it(
     let conn = &mut tradeblotter::connect(&scene.db.login_url("blotter_trader")).unwrap();
     let ada = Trader::new(id(ADA)).unwrap();
     conn.transaction(|conn| {
-        let refused = transaction_on(conn, ada, |tx| look(tx, ADA)).unwrap_err();
+        let refused = scene.transaction_on(conn, ada, |tx| look(tx, ADA)).unwrap_err();
         assert!(refused.to_string().contains("already has a transaction open"), "{refused}");
         assert_eq!(schema::orders::table.count().get_result(conn), Ok(0_i64));
         Ok::<_, diesel::result::Error>(())
     })
     .unwrap();
-    transaction_on(conn, ada, |tx| look(tx, ADA)).unwrap();
+    scene.transaction_on(conn, ada, |tx| look(tx, ADA)).unwrap();
     Ok(())
 }
 
 #[test]
 fn a_transaction_on_the_applications_own_connection_is_held_the_same_way() {
-    let scene = Scene::new();
-    let conn = &mut tradeblotter::connect(&scene.db.login_url("blotter_trader")).unwrap();
-    let trader = |text| Trader::new(id(text)).unwrap();
-    transaction_on(conn, trader(ADA), |tx| look(tx, ADA)).unwrap();
-    let strange = transaction_on(conn, trader(GRACE), |tx| tx.orders().get(id(ADAS_PENDING)));
-    assert_refused(&strange.unwrap_err(), Error::is_not_found, None);
-    transaction_on(conn, trader(ADA), |tx| tx.execution_logs().cancel(id(ADAS_PENDING), None))
-        .unwrap();
-    let cancelled = transaction_on(conn, trader(ADA), |tx| tx.orders().get(id(ADAS_PENDING)));
-    assert_eq!(cancelled.unwrap().status, tradeblotter::OrderStatus::Cancelled);
+    for scene in [Scene::new(), Scene::in_a_desk()] {
+        let conn = &mut tradeblotter::connect(&scene.db.login_url("blotter_trader")).unwrap();
+        let trader = |text| Trader::new(id(text)).unwrap();
+        scene.transaction_on(conn, trader(ADA), |tx| look(tx, ADA)).unwrap();
+        let strange =
+            scene.transaction_on(conn, trader(GRACE), |tx| tx.orders().get(id(ADAS_PENDING)));
+        assert_refused(&strange.unwrap_err(), Error::is_not_found, None);
+        scene
+            .transaction_on(conn, trader(ADA), |tx| {
+                tx.execution_logs().cancel(id(ADAS_PENDING), None)
+            })
+            .unwrap();
+        let cancelled =
+            scene.transaction_on(conn, trader(ADA), |tx| tx.orders().get(id(ADAS_PENDING)));
+        assert_eq!(cancelled.unwrap().status, tradeblotter::OrderStatus::Cancelled);
+    }
 }

@@ -347,25 +347,49 @@ pub fn who_has_none_of_the_roles_is_granted_nothing(scene: &Scene) -> Held {
     overreach(scene.stranger(), "")
 }
 
+/// Asserts how many orders a login with these attributes sees without any identity; none if it is refused.
+#[track_caller]
+fn assert_shown(scene: &Scene, attributes: &str, orders: Option<i64>) {
+    let login = format!("login_{}", Uuid::now_v7().simple());
+    scene.run(&format!("CREATE ROLE {login} LOGIN {attributes}"));
+    let url = scene.db.owner_url().replace("//blotter@", &format!("//{login}@"));
+    let conn = &mut connect(&url).unwrap();
+    let seen: QueryResult<i64> = schema::orders::table.count().get_result(conn);
+    assert_eq!(seen.ok(), orders, "{attributes}");
+    scene.run(&format!("DROP ROLE {login}"));
+}
+
 /// Roles belong to the cluster and not to the schema, so the schema cannot prevent this;
 /// `Login::warnings` reports it instead.
 #[test]
 fn what_leads_around_row_security_is_an_attribute_or_a_membership_of_a_login() {
-    let scene = Scene::new();
-    for (attributes, orders) in [
-        ("", None),
-        ("IN ROLE blotter_trader", Some(0)),
-        ("IN ROLE blotter_trader, blotter_engine", Some(11)),
-        ("IN ROLE blotter_trader BYPASSRLS", Some(11)),
-        ("IN ROLE blotter_ledger", Some(11)),
-        ("SUPERUSER", Some(11)),
+    for scene in [Scene::new(), Scene::in_a_desk()] {
+        for (attributes, orders) in [
+            ("", None),
+            ("IN ROLE @trader", Some(0)),
+            ("IN ROLE @trader, @engine", Some(11)),
+            ("IN ROLE @trader BYPASSRLS", Some(11)),
+            ("IN ROLE blotter_ledger", Some(11)),
+            ("SUPERUSER", Some(11)),
+        ] {
+            assert_shown(&scene, attributes, orders);
+        }
+    }
+}
+
+/// The privileges on the tables of all desks are granted to the shared roles: whoever is let into a desk has those of
+/// each of its roles, also of one that it holds in another desk. `Login::warnings` reports that.
+#[test]
+fn whoever_has_a_role_in_another_desk_has_it_in_each_of_its_own() {
+    let scene = Scene::in_a_desk();
+    let [other_trader, other_engine, ..] = scene.db.add_desk().roles();
+    for (roles, orders) in [
+        ("blotter_engine".to_owned(), None),
+        (other_engine.clone(), None),
+        (format!("@trader, {other_trader}"), Some(0)),
+        (format!("@trader, {other_engine}"), Some(11)),
+        ("@trader, blotter_engine".to_owned(), Some(11)),
     ] {
-        let login = format!("login_{}", Uuid::now_v7().simple());
-        scene.run(&format!("CREATE ROLE {login} LOGIN {attributes}"));
-        let url = scene.db.owner_url().replace("//blotter@", &format!("//{login}@"));
-        let conn = &mut connect(&url).unwrap();
-        let seen: QueryResult<i64> = schema::orders::table.count().get_result(conn);
-        assert_eq!(seen.ok(), orders, "{attributes}");
-        scene.run(&format!("DROP ROLE {login}"));
+        assert_shown(&scene, &format!("IN ROLE {roles}"), orders);
     }
 }

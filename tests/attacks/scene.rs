@@ -1,13 +1,20 @@
 //! The scene of an attack: its database, its attackers, and what counts as a refusal.
+//!
+//! A scene is a blotter of a whole database, or one in a desk. So statements, expected values and messages
+//! name what differs by variables: `@schema` is the schema of the tables; `@trader`, `@engine`,
+//! `@compliance` and `@auditor` are the roles that the logins are members of, and `@engine_login` is such a
+//! login. `blotter_engine` is the role to which privileges are granted, in a desk too.
 
 use std::cell::{RefCell, RefMut};
 use std::fmt;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
+use diesel::r2d2::{ConnectionManager, Pool};
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::Text;
-use tradeblotter::{connect, harden};
+use tradeblotter::role::Role;
+use tradeblotter::{Blotter, Tx, connect, harden, transaction_on};
 
 use tradeblotter_test_support::{Database, texts};
 
@@ -63,11 +70,10 @@ pub struct Scene {
     rehearsed: bool,
 }
 
-/// Runs the attack on an intact database, and asserts that it is refused as it expects and that no row
-/// has changed.
+/// Runs the attack on an intact scene, and asserts that it is refused as it expects and that no row has
+/// changed.
 #[track_caller]
-pub fn assert_repelled(attack: Attack) {
-    let scene = Scene::new();
+pub fn assert_repelled(scene: Scene, attack: Attack) {
     let before = scene.db.contents();
     if let Err(Breach(what)) = attack(&scene) {
         panic!("{what}");
@@ -76,11 +82,26 @@ pub fn assert_repelled(attack: Attack) {
 }
 
 impl Scene {
+    /// A blotter of a whole database.
     pub fn new() -> Self {
-        let db = Database::migrated();
-        let mut engine = connect(&db.login_url("blotter_engine")).unwrap();
-        engine.batch_execute(&setting(ADA, "A")).unwrap();
-        engine.batch_execute(&setting(GRACE, "G")).unwrap();
+        Self::of(Database::migrated())
+    }
+
+    /// A blotter in a desk. The logins are members of the roles of this desk only.
+    ///
+    /// The stranger may use its schema, as everybody may use `public`: so that it meets the defences behind
+    /// that. What the schema keeps out is attacked in [`desks`](crate::desks).
+    pub fn in_a_desk() -> Self {
+        let scene = Self::of(Database::with_desk());
+        scene.run("GRANT USAGE ON SCHEMA @schema TO pg_signal_backend");
+        scene
+    }
+
+    fn of(db: Database) -> Self {
+        let scene = Self { conn: RefCell::new(db.admin()), db, rehearsed: false };
+        let mut engine = scene.engine();
+        engine.run(setting(ADA, "A"));
+        engine.run(setting(GRACE, "G"));
         let nobodys = format!(
             "INSERT INTO traders (id, name) VALUES ('{NIL}', 'N');
              INSERT INTO orders (id, trader_id, symbol, quantity, order_type)
@@ -92,19 +113,19 @@ impl Scene {
              INSERT INTO break_resolutions (break_id, is_booked, reason)
              VALUES ('{NIL}', false, 'NTWICE');"
         );
-        engine.batch_execute(&nobodys).unwrap();
-        connect(&db.login_url("blotter_auditor")).unwrap().batch_execute(&seal_of(1)).unwrap();
-        db.admin().batch_execute(&archive_of(7)).unwrap();
-        Self { conn: RefCell::new(engine), db, rehearsed: false }
+        engine.run(nobodys);
+        drop(engine);
+        scene.auditor().run(seal_of(1));
+        scene.run(&archive_of(7));
+        scene
     }
 
-    /// A scene for rehearsals only.
-    pub fn for_rehearsals() -> Self {
-        let scene = Self::new();
+    /// Makes this a scene for rehearsals only.
+    pub fn for_rehearsals(self) -> Self {
         // Creates the logins; nothing connects as them here.
-        let _ = ROLES.map(|role| scene.db.login_url(role));
-        scene.conn.replace(scene.db.admin());
-        Self { rehearsed: true, ..scene }
+        let _ = ROLES.map(|role| self.db.login_url(role));
+        self.conn.replace(self.db.admin());
+        Self { rehearsed: true, ..self }
     }
 
     /// Runs an attack on the database as `weakening` leaves it, and rolls back both.
@@ -204,10 +225,41 @@ impl Scene {
         found[0].parse::<u32>().unwrap() / 10_000 >= version
     }
 
+    /// Replaces the variables by what they name here.
+    pub fn name(&self, text: &str) -> String {
+        ROLES.iter().fold(text.replace("@schema", self.db.schema()), |text, role| {
+            text.replace(&role.replace("blotter_", "@"), &self.db.role(role))
+        })
+    }
+
+    /// Makes a store of a pool whose connections are to this scene.
+    pub fn store(&self, pool: Pool<ConnectionManager<PgConnection>>) -> Blotter {
+        match self.db.desk() {
+            Some(desk) => Blotter::with_pool_of(pool, desk.clone()),
+            None => Blotter::with_pool(pool),
+        }
+    }
+
+    /// Runs `work` in a transaction of a role on a connection to this scene.
+    pub fn transaction_on<R: Role, T>(
+        &self,
+        conn: &mut PgConnection,
+        role: R,
+        work: impl FnOnce(&mut Tx<'_, R>) -> Result<T, tradeblotter::Error>,
+    ) -> Result<T, tradeblotter::Error> {
+        match self.db.desk() {
+            Some(desk) => desk.transaction_on(conn, role, work),
+            None => transaction_on(conn, role, work),
+        }
+    }
+
     fn actor(&self, login: &str, set: &str) -> Actor<'_> {
         let mut conn = self.conn.try_borrow_mut().expect("one actor at a time");
         if self.rehearsed {
-            let user = if ROLES.contains(&login) { format!("{login}_login") } else { login.into() };
+            let user = match ROLES.contains(&login) {
+                true => format!("{}_login", self.db.role(login)),
+                false => login.to_owned(),
+            };
             let change =
                 format!("RESET SESSION AUTHORIZATION; RESET ALL; SET SESSION AUTHORIZATION {user}");
             conn.batch_execute(&change).unwrap();
@@ -219,12 +271,12 @@ impl Scene {
             };
         }
         conn.batch_execute(set).unwrap();
-        Actor { conn, name: format!("{login} ({set})") }
+        Actor { scene: self, conn, name: format!("{login} ({set})") }
     }
 }
 
 /// The beginning of a statement that inserts breaks.
-const BROKEN: &str = "INSERT INTO public.breaks
+const BROKEN: &str = "INSERT INTO @schema.breaks
     (id, reason, detail, order_id, venue, execution_id, timestamp, quantity, price) VALUES";
 
 /// The rows of one trader. Symbols and other texts begin with the trader's letter, so that a row shows
@@ -263,7 +315,7 @@ fn setting(trader: &str, letter: &str) -> String {
 /// callers who have another table of the same name.
 pub fn order_of(trader: &str) -> String {
     format!(
-        "INSERT INTO public.orders (trader_id, symbol, quantity, order_type)
+        "INSERT INTO @schema.orders (trader_id, symbol, quantity, order_type)
          VALUES ('{trader}', 'X', 1, 'MARKET')"
     )
 }
@@ -272,7 +324,7 @@ pub fn order_of(trader: &str) -> String {
 pub fn fill_of(order: &str, trader: &str) -> String {
     let trader = value(trader);
     format!(
-        "INSERT INTO public.fills (order_id, trader_id, quantity_filled, price_at_fill, venue)
+        "INSERT INTO @schema.fills (order_id, trader_id, quantity_filled, price_at_fill, venue)
          VALUES ('{order}', {trader}, 1, 1, 'X')"
     )
 }
@@ -281,7 +333,7 @@ pub fn fill_of(order: &str, trader: &str) -> String {
 pub fn log_of(order: &str, trader: &str, action: &str) -> String {
     let trader = value(trader);
     format!(
-        "INSERT INTO public.execution_logs (order_id, trader_id, action)
+        "INSERT INTO @schema.execution_logs (order_id, trader_id, action)
          VALUES ('{order}', {trader}, '{action}')"
     )
 }
@@ -289,14 +341,14 @@ pub fn log_of(order: &str, trader: &str, action: &str) -> String {
 /// Submits an order of a trader that replaces another order.
 pub fn replacement_of(order: &str, trader: &str) -> String {
     format!(
-        "INSERT INTO public.orders (trader_id, symbol, quantity, order_type, replaces)
+        "INSERT INTO @schema.orders (trader_id, symbol, quantity, order_type, replaces)
          VALUES ('{trader}', 'X', 1, 'MARKET', '{order}')"
     )
 }
 
 /// Busts a fill.
 pub fn bust_of(fill: &str) -> String {
-    format!("INSERT INTO public.fills (amends, is_bust) VALUES ('{fill}', true)")
+    format!("INSERT INTO @schema.fills (amends, is_bust) VALUES ('{fill}', true)")
 }
 
 /// Stores a break of this order.
@@ -307,7 +359,7 @@ pub fn break_of(order: &str) -> String {
 /// Books a break to the order that it names.
 pub fn booking_of(broken: &str) -> String {
     format!(
-        "INSERT INTO public.break_resolutions (break_id, is_booked, reason)
+        "INSERT INTO @schema.break_resolutions (break_id, is_booked, reason)
          VALUES ('{broken}', true, 'X')"
     )
 }
@@ -315,7 +367,7 @@ pub fn booking_of(broken: &str) -> String {
 /// Inserts a seal without a valid signature.
 pub fn seal_of(id: u8) -> String {
     format!(
-        "INSERT INTO public.seals (id, scheme, origin, size, covered, settled, leaves, frontier, root,
+        "INSERT INTO @schema.seals (id, scheme, origin, size, covered, settled, leaves, frontier, root,
              sealed_at, public_key, signature)
          SELECT {id}, 1, 'example.com/blotter', {id}, '{{[1,2)}}', 0, hash, hash, hash, '2026-11-20', hash,
              hash || hash
@@ -326,7 +378,7 @@ pub fn seal_of(id: u8) -> String {
 /// States that this many records left the database.
 pub fn archive_of(records: u8) -> String {
     format!(
-        "INSERT INTO public.archives (before, records, covered, seal, size, sha256, sequence)
+        "INSERT INTO @schema.archives (before, records, covered, seal, size, sha256, sequence)
          SELECT '2026-11-20', {records}, '{{[1,2)}}', 1, 1, decode(repeat('00', 32), 'hex'), 1"
     )
 }
@@ -337,6 +389,7 @@ fn value(trader: &str) -> String {
 
 /// An attacker on a connection to the scene.
 pub struct Actor<'s> {
+    scene: &'s Scene,
     conn: RefMut<'s, PgConnection>,
     name: String,
 }
@@ -357,7 +410,7 @@ pub enum By<'a> {
 }
 
 impl By<'_> {
-    fn is_behind(self, error: &Error) -> bool {
+    fn is_behind(self, error: &Error, scene: &Scene) -> bool {
         let Error::DatabaseError(kind, info) = error else { return false };
         let (message, rule) = (info.message(), info.constraint_name());
         match self {
@@ -374,7 +427,7 @@ impl By<'_> {
                 rule == Some(name) && matches!(kind, DatabaseErrorKind::RestrictViolation)
             }
             By::Rule(name) => rule == Some(name),
-            By::Words(words) => message.starts_with(words),
+            By::Words(words) => message.starts_with(&scene.name(words)),
         }
     }
 }
@@ -382,7 +435,7 @@ impl By<'_> {
 impl Actor<'_> {
     /// Asserts that exactly this defence refuses the statement.
     pub fn refused(&mut self, by: By<'_>, sql: impl AsRef<str>) -> Held {
-        let sql = sql.as_ref();
+        let sql = &self.scene.name(sql.as_ref());
         self.refused_to(by, sql, |conn| diesel::sql_query(sql).execute(conn))
     }
 
@@ -393,10 +446,11 @@ impl Actor<'_> {
         statements: impl AsRef<str>,
         sql: impl AsRef<str>,
     ) -> Held {
-        let sql = sql.as_ref();
-        self.refused_to(by, sql, |conn| {
-            conn.batch_execute(statements.as_ref())?;
-            diesel::sql_query(sql).execute(conn)
+        let (statements, sql) =
+            (self.scene.name(statements.as_ref()), self.scene.name(sql.as_ref()));
+        self.refused_to(by, &sql, |conn| {
+            conn.batch_execute(&statements)?;
+            diesel::sql_query(&sql).execute(conn)
         })
     }
 
@@ -408,7 +462,7 @@ impl Actor<'_> {
         attempt: impl FnOnce(&mut PgConnection) -> QueryResult<usize>,
     ) -> Held {
         match self.conn.transaction(attempt) {
-            Err(error) if by.is_behind(&error) => Ok(()),
+            Err(error) if by.is_behind(&error, self.scene) => Ok(()),
             outcome => Err(self.breach(what, outcome, by)),
         }
     }
@@ -434,13 +488,14 @@ impl Actor<'_> {
         statements: impl AsRef<str>,
         query: impl AsRef<str>,
     ) -> Held {
-        let expected: Vec<_> = expected.iter().map(|text| text.as_ref().to_owned()).collect();
-        let (statements, query) = (statements.as_ref(), query.as_ref());
+        let scene = self.scene;
+        let expected: Vec<_> = expected.iter().map(|text| scene.name(text.as_ref())).collect();
+        let (statements, query) = (scene.name(statements.as_ref()), scene.name(query.as_ref()));
         let mut outcome = Ok(Vec::new());
         let _: QueryResult<()> = self.conn.transaction(|conn| {
-            outcome = match statements {
-                "" => column(conn, query),
-                _ => conn.batch_execute(statements).and_then(|()| column(conn, query)),
+            outcome = match statements.as_str() {
+                "" => column(conn, &query),
+                _ => conn.batch_execute(&statements).and_then(|()| column(conn, &query)),
             };
             Err(Error::RollbackTransaction)
         });
@@ -463,7 +518,7 @@ impl Actor<'_> {
 
     /// Runs a statement that prepares an attack.
     pub fn run(&mut self, sql: impl AsRef<str>) {
-        self.conn.batch_execute(sql.as_ref()).unwrap();
+        self.conn.batch_execute(&self.scene.name(sql.as_ref())).unwrap();
     }
 
     pub fn connection(&mut self) -> &mut PgConnection {
@@ -471,6 +526,7 @@ impl Actor<'_> {
     }
 
     fn execute(&mut self, sql: &str) -> QueryResult<usize> {
+        let sql = self.scene.name(sql);
         self.conn.transaction(|conn| diesel::sql_query(sql).execute(conn))
     }
 

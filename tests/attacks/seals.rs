@@ -108,15 +108,15 @@ pub fn a_seal_tells_the_login_that_inserted_it_whatever_is_claimed(scene: &Scene
         .replace("public_key, signature)", "public_key, signature, sealed_by)")
         .replace("hash || hash", "hash || hash, 'another'");
     let told = "SELECT sealed_by AS text FROM seals WHERE id = 2";
-    scene.auditor().brings(&["blotter_auditor_login"], &claimed, told)?;
-    let as_a_role = format!("SET LOCAL ROLE blotter_auditor; {claimed}");
-    scene.auditor().brings(&["blotter_auditor_login"], as_a_role, told)
+    scene.auditor().brings(&["@auditor_login"], &claimed, told)?;
+    let as_a_role = format!("SET LOCAL ROLE @auditor; {claimed}");
+    scene.auditor().brings(&["@auditor_login"], as_a_role, told)
 }
 
 pub fn a_table_of_the_callers_stands_in_for_no_seal(scene: &Scene) -> Held {
-    let forge = "CREATE TEMP TABLE seals (LIKE public.seals);
+    let forge = "CREATE TEMP TABLE seals (LIKE @schema.seals);
         GRANT SELECT ON pg_temp.seals TO PUBLIC;
         INSERT INTO pg_temp.seals SELECT (jsonb_populate_record(original, '{\"id\": 8, \"size\": 8}')).*
-        FROM public.seals AS original";
+        FROM @schema.seals AS original";
     scene.auditor().refused_after(By::Rule("seals_follow"), forge, seal_of(9))
 }

@@ -35,42 +35,75 @@ pub const RECOVERED: NewAction<'static> =
 
 const TEMPLATE: &str = "migrated";
 
+/// The template of databases with a desk, and the name of the desk.
+const TEMPLATE_OF_DESK: &str = "desk";
+
+/// The roles that all blotters of the server share.
+const ROLES: [&str; 4] = [Trader::NAME, Engine::NAME, Compliance::NAME, Auditor::NAME];
+
 /// A database that is dropped with this value.
 pub struct Database {
     name: String,
+    desk: Option<Desk>,
 }
 
 impl Database {
     /// Returns a migrated database, copied from a template.
     pub fn migrated() -> Self {
         make_template();
-        Self::copy_of(TEMPLATE)
+        Self::copy_of(TEMPLATE, None)
+    }
+
+    /// Returns a database with a migrated desk, copied from a template. Its connections are in the desk.
+    pub fn with_desk() -> Self {
+        let desk = make_template_of_desk();
+        Self::copy_of(TEMPLATE_OF_DESK, Some(desk.clone()))
     }
 
     /// Returns a database without any object.
     pub fn empty() -> Self {
-        Self::copy_of("template1")
+        Self::copy_of("template1", None)
     }
 
-    fn copy_of(template: &str) -> Self {
+    fn copy_of(template: &str, desk: Option<Desk>) -> Self {
         let name = format!("test_{}", Uuid::now_v7().simple());
         create(&name, template);
-        Self { name }
+        Self { name, desk }
+    }
+
+    /// Returns the desk that connections are in.
+    pub fn desk(&self) -> Option<&Desk> {
+        self.desk.as_ref()
+    }
+
+    /// Returns the schema of the tables.
+    pub fn schema(&self) -> &str {
+        self.desk().map_or("public", Desk::name)
+    }
+
+    /// Returns the role that stands for a shared one here: that of the desk, or where there is none the shared one.
+    pub fn role(&self, shared: &str) -> String {
+        let own = self.desk().map_or(ROLES.map(str::to_owned), Desk::roles);
+        let mut roles = ROLES.into_iter().zip(own);
+        roles.find_map(|(role, own)| (role == shared).then_some(own)).unwrap()
     }
 
     /// Returns the URL for the login that owns the database and is subject to row-level security.
     pub fn owner_url(&self) -> String {
-        url(server().url(), &self.name)
+        self.url(server().url())
     }
 
     /// Returns the URL for a login that may act as a trader, as the engine, as compliance and as the
     /// auditor.
     pub fn app_url(&self) -> String {
-        self.owner_url().replace("//blotter@", "//app@")
+        self.url_as(&self.desk().map_or("app".to_owned(), |desk| format!("{desk}_app")))
     }
 
     /// Returns the URL for a login that may act as this role only.
     pub fn login_url(&self, role: &str) -> String {
+        if self.desk().is_some() {
+            return self.url_as(&format!("{}_login", self.role(role)));
+        }
         let login = match role {
             Trader::NAME => server().login::<Trader>(),
             Engine::NAME => server().login::<Engine>(),
@@ -78,7 +111,7 @@ impl Database {
             Auditor::NAME => server().login::<Auditor>(),
             other => panic!("no login has the role {other}"),
         };
-        url(&login.unwrap(), &self.name)
+        self.url(&login.unwrap())
     }
 
     /// Adds a desk with a name of its own, migrated.
@@ -86,10 +119,7 @@ impl Database {
         // It uses the shared roles, which another test's revert would drop otherwise.
         make_template();
         let desk = Desk::new(&format!("d{}", Uuid::now_v7().simple())).unwrap();
-        let owner = &mut self.owner();
-        desk.create(owner).unwrap();
-        desk.enter(owner).unwrap();
-        migrations::run(owner).unwrap();
+        migrate_desk(&desk, &mut self.owner());
         desk
     }
 
@@ -98,12 +128,24 @@ impl Database {
         let login = format!("m{}", Uuid::now_v7().simple());
         let create = format!("CREATE ROLE {login} LOGIN IN ROLE {}", roles.join(", "));
         self.admin().batch_execute(&create).unwrap();
-        self.owner_url().replace("//blotter@", &format!("//{login}@"))
+        self.url_as(&login)
     }
 
     /// Returns the URL for the superuser, who bypasses row-level security.
     pub fn admin_url(&self) -> String {
-        url(&server().admin_url(), &self.name)
+        self.url(&server().admin_url())
+    }
+
+    fn url_as(&self, login: &str) -> String {
+        self.owner_url().replace("//blotter@", &format!("//{login}@"))
+    }
+
+    fn url(&self, server: &str) -> String {
+        let url = url(server, &self.name);
+        match self.desk() {
+            Some(desk) => url.replace("options=", &format!("options=-csearch_path%3D{desk}")),
+            None => url,
+        }
     }
 
     /// Returns a connection as the owner.
@@ -162,7 +204,8 @@ impl Database {
 
     /// Returns the store, for sessions of every role.
     pub fn blotter(&self) -> Blotter {
-        Blotter::connect(&self.app_url()).unwrap()
+        let builder = Blotter::builder(&self.app_url());
+        self.desk().map_or(builder.clone(), |desk| builder.desk(desk.name())).connect().unwrap()
     }
 
     /// Returns every stored row of every trader: if it is equal before and after, nothing changed.
@@ -224,6 +267,29 @@ fn make_template() {
                      blotter_trader, blotter_engine, blotter_compliance, blotter_auditor";
         connect(&server().admin_url()).unwrap().batch_execute(login).unwrap();
     });
+}
+
+/// Makes the template of databases with a desk, and a login for each role of the desk, once.
+fn make_template_of_desk() -> &'static Desk {
+    static DESK: OnceLock<Desk> = OnceLock::new();
+    DESK.get_or_init(|| {
+        make_template();
+        create(TEMPLATE_OF_DESK, "template1");
+        let desk = Desk::new(TEMPLATE_OF_DESK).unwrap();
+        migrate_desk(&desk, &mut connect(&url(server().url(), TEMPLATE_OF_DESK)).unwrap());
+        let roles = desk.roles();
+        let app = format!("CREATE ROLE {desk}_app LOGIN IN ROLE {};", roles.join(", "));
+        let login = |role| format!("CREATE ROLE {role}_login LOGIN IN ROLE {role};");
+        let logins: String = roles.iter().map(login).collect();
+        connect(&server().admin_url()).unwrap().batch_execute(&(logins + &app)).unwrap();
+        desk
+    })
+}
+
+fn migrate_desk(desk: &Desk, owner: &mut PgConnection) {
+    desk.create(owner).unwrap();
+    desk.enter(owner).unwrap();
+    migrations::run(owner).unwrap();
 }
 
 fn create(name: &str, template: &str) {
