@@ -95,6 +95,7 @@ DECLARE
     counts CONSTANT integer := CASE WHEN amendment.is_bust THEN 0 ELSE amendment.quantity_filled END;
     filled integer;
     notional numeric;
+    clock timestamptz;
     replacement uuid;
 BEGIN
     SELECT * INTO amended FROM fills WHERE id = amendment.amends;
@@ -112,6 +113,7 @@ BEGIN
     filled := changed.filled_quantity - amended.quantity_filled + counts;
     notional := changed.filled_notional - amended.quantity_filled::numeric * amended.price_at_fill
         + counts::numeric * amendment.price_at_fill;
+    clock := pg_catalog.clock_timestamp();
     UPDATE orders SET
         filled_quantity = filled,
         filled_notional = notional,
@@ -119,12 +121,12 @@ BEGIN
             WHEN filled > 0 THEN (notional + 0.000000000000000000000000000000) / filled::numeric
         END,
         status = CASE
-            WHEN status::text IN ('REJECTED', 'CANCELLED') THEN status
+            WHEN changed.status::text IN ('REJECTED', 'CANCELLED') THEN status
             WHEN filled = quantity THEN 'FILLED'
             WHEN filled > 0 THEN 'PARTIAL'
             ELSE 'PENDING'
         END,
-        updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+        updated_at = blotter_next_change(clock, updated_at)
     WHERE id = amendment.order_id RETURNING * INTO changed;
     INSERT INTO execution_logs (
         sequence, order_id, trader_id, action, status, timestamp, created_at, fill_id, break_id, reason
@@ -152,11 +154,10 @@ CREATE OR REPLACE FUNCTION public.blotter_end_replaced(replaced uuid, by uuid)
  LANGUAGE plpgsql
 AS $function$
 DECLARE
+    clock CONSTANT timestamptz := pg_catalog.clock_timestamp();
     ended record;
 BEGIN
-    UPDATE orders SET
-        status = 'CANCELLED',
-        updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+    UPDATE orders SET status = 'CANCELLED', updated_at = blotter_next_change(clock, updated_at)
     WHERE id = replaced RETURNING trader_id, updated_at INTO ended;
     INSERT INTO execution_logs (
         sequence, order_id, trader_id, action, status, timestamp, created_at, reason
@@ -185,12 +186,12 @@ DECLARE
         FOR NO KEY UPDATE SKIP LOCKED
     );
     expired uuid;
+    clock timestamptz;
     ended record;
 BEGIN
     FOREACH expired IN ARRAY due LOOP
-        UPDATE orders SET
-            status = 'CANCELLED',
-            updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+        clock := pg_catalog.clock_timestamp();
+        UPDATE orders SET status = 'CANCELLED', updated_at = blotter_next_change(clock, updated_at)
         WHERE id = expired RETURNING trader_id, updated_at INTO ended;
         INSERT INTO execution_logs (
             sequence, order_id, trader_id, action, status, timestamp, created_at, reason
@@ -209,6 +210,13 @@ CREATE OR REPLACE FUNCTION public.blotter_fill_rule(venue text, source text, exe
  LANGUAGE sql
  IMMUTABLE
 RETURN CASE WHEN (venue !~ '[^[:space:]]'::text) THEN 'ck_fills_venue_not_blank'::text WHEN (source !~ '[^[:space:]]'::text) THEN 'ck_fills_source_not_blank'::text WHEN (execution_id !~ '[^[:space:]]'::text) THEN 'ck_fills_execution_id_not_blank'::text WHEN (((venue || source) || COALESCE(execution_id, ''::text)) ~ '[\u0001-\u001F\u007F-\u009F]'::text) THEN 'ck_fills_no_control_characters'::text WHEN (is_bust AND (NOT is_amendment)) THEN 'ck_fills_bust_amends'::text WHEN (price = 'NaN'::numeric) THEN 'ck_fills_price_not_nan'::text WHEN (commission = 'NaN'::numeric) THEN 'ck_fills_commission_not_nan'::text WHEN ((rebate < (0)::numeric) OR (rebate = 'NaN'::numeric)) THEN 'ck_fills_rebate_nonnegative'::text WHEN (GREATEST(price, commission, rebate) >= (100000000)::numeric) THEN 'ck_fills_money_in_range'::text WHEN (NOT ((at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (at <= '9999-12-31 23:59:59.999999+00'::timestamp with time zone))) THEN 'ck_fills_timestamp_readable'::text ELSE NULL::text END
+;
+
+CREATE OR REPLACE FUNCTION public.blotter_is_open(status order_status_enum)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (status = ANY (ARRAY['PENDING'::order_status_enum, 'PARTIAL'::order_status_enum]))
 ;
 
 CREATE OR REPLACE FUNCTION public.blotter_last_number()
@@ -288,7 +296,7 @@ BEGIN
             END AS number
             FROM (
                 SELECT given.*, trader_id, status, orders.venue_order_id::text AS known_as,
-                    greatest(now, updated_at + interval '1 microsecond') AS at,
+                    blotter_next_change(now, updated_at) AS at,
                     count(*) OVER (PARTITION BY given.order_id) AS of_order,
                     EXISTS (
                         SELECT FROM execution_logs
@@ -338,15 +346,17 @@ CREATE OR REPLACE FUNCTION public.blotter_log_break(order_id uuid, break_id uuid
  LANGUAGE plpgsql
 AS $function$
 DECLARE
+    -- 1 if the break names the order: one that was recorded while its order was being submitted has not been
+    -- counted.
+    at_least CONSTANT integer := (
+        SELECT pg_catalog.count(*) FROM breaks WHERE breaks.id = $2 AND breaks.order_id = $1
+    );
+    clock CONSTANT timestamptz := pg_catalog.clock_timestamp();
     concerned record;
 BEGIN
     UPDATE orders SET
-        -- At least 1 if the break names the order: one that was recorded while its order was being submitted has
-        -- not been counted.
-        break_count = greatest(break_count + new_breaks, (
-            SELECT pg_catalog.count(*) FROM breaks WHERE breaks.id = $2 AND breaks.order_id = $1
-        )::integer),
-        updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+        break_count = greatest(break_count + new_breaks, at_least),
+        updated_at = blotter_next_change(clock, updated_at)
     WHERE id = $1 RETURNING trader_id, status, updated_at INTO concerned;
     INSERT INTO execution_logs (
         sequence, order_id, trader_id, action, status, timestamp, created_at, break_id, reason
@@ -356,6 +366,13 @@ BEGIN
     );
 END
 $function$
+;
+
+CREATE OR REPLACE FUNCTION public.blotter_next_change(clock timestamp with time zone, last_change timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE
+RETURN GREATEST(clock, (((last_change AT TIME ZONE 'UTC'::text) + '00:00:00.000001'::interval) AT TIME ZONE 'UTC'::text))
 ;
 
 CREATE OR REPLACE FUNCTION public.blotter_number_row()
@@ -445,7 +462,7 @@ BEGIN
                         ) IS NULL
                     ) OVER all_of AS are_valid,
                     -- One microsecond per fill keeps their log entries in order.
-                    greatest(now, updated_at + interval '1 microsecond')
+                    blotter_next_change(now, updated_at)
                         + (row_number() OVER up_to - 1)::double precision * interval '1 microsecond'
                         AS logged_at
                 FROM unnest(
@@ -1056,6 +1073,14 @@ DECLARE
     broken CONSTANT text := blotter_action_rule(
         NEW.reason, NEW.retry_attempt, NEW.error_code, NEW.venue_order_id, NEW.reported_at
     );
+    -- The status in which the action ends an open order. A RECOVERED entry may end one whose rejection or cancel was
+    -- missed.
+    ends_as CONSTANT order_status_enum := CASE
+        WHEN NEW.action::text IN ('REJECTED', 'CANCELLED') THEN NEW.action::text::order_status_enum
+        WHEN NEW.action::text = 'RECOVERED' AND NEW.status::text IN ('REJECTED', 'CANCELLED') THEN NEW.status
+    END;
+    may_have_ended CONSTANT boolean := NEW.action::text = 'RECOVERED';
+    clock timestamptz;
     stored execution_logs;
     moved record;
 BEGIN
@@ -1089,26 +1114,18 @@ BEGIN
         END IF;
     END IF;
     FOR attempt IN 1..2 LOOP
+        clock := pg_catalog.clock_timestamp();
         UPDATE orders SET
-            status = CASE
-                WHEN NEW.action::text IN ('REJECTED', 'CANCELLED') THEN NEW.action::text::order_status_enum
-                WHEN NEW.action::text = 'RECOVERED' THEN coalesce(NEW.status, status)
-                ELSE status
-            END,
+            status = coalesce(ends_as, status),
             venue_order_id = coalesce(venue_order_id, NEW.venue_order_id),
-            updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+            updated_at = blotter_next_change(clock, updated_at)
         WHERE id = NEW.order_id
             AND (trader_id = NEW.trader_id) IS NOT FALSE
-            AND (status::text IN ('PENDING', 'PARTIAL') OR NEW.action::text = 'RECOVERED')
+            AND (blotter_is_open(status) OR may_have_ended)
             AND (venue_order_id::text = NEW.venue_order_id::text) IS NOT FALSE
             AND (
-                NEW.status IS NULL OR NEW.status::text = CASE
-                    WHEN NEW.action::text IN ('REJECTED', 'CANCELLED') THEN NEW.action::text
-                    -- A RECOVERED entry may end an order whose rejection or cancel was missed.
-                    WHEN NEW.action::text = 'RECOVERED' AND NEW.status::text IN ('REJECTED', 'CANCELLED')
-                        AND status::text IN ('PENDING', 'PARTIAL')
-                    THEN NEW.status::text
-                    ELSE status::text
+                NEW.status IS NULL OR NEW.status OPERATOR(pg_catalog.=) CASE
+                    WHEN blotter_is_open(status) THEN coalesce(ends_as, status) ELSE status
                 END
             )
         RETURNING trader_id, status, updated_at INTO moved;
@@ -1157,13 +1174,15 @@ CREATE OR REPLACE FUNCTION public.fills_derive()
 AS $function$
 DECLARE
     notional CONSTANT numeric := NEW.quantity_filled::numeric * NEW.price_at_fill;
+    clock timestamptz;
     filled record;
 BEGIN
     IF NEW.amends IS NOT NULL THEN
-        PERFORM blotter_count_amendment(NEW);
+        PERFORM blotter_count_amendment(ROW (NEW.*)::fills);
         RETURN NULL;
     END IF;
     FOR attempt IN 1..2 LOOP
+        clock := pg_catalog.clock_timestamp();
         -- The column rounds the average, halves away from zero. The extra zeros give the division enough
         -- digits that it does not round first, whatever the column's scale.
         UPDATE orders SET
@@ -1172,23 +1191,22 @@ BEGIN
             average_fill_price = (filled_notional + notional + 0.000000000000000000000000000000)
                 / (filled_quantity + NEW.quantity_filled)::numeric,
             status = CASE
-                WHEN status::text NOT IN ('PENDING', 'PARTIAL') THEN status
+                WHEN NOT blotter_is_open(status) THEN status
                 WHEN filled_quantity + NEW.quantity_filled = quantity THEN 'FILLED'
                 ELSE 'PARTIAL'
             END,
-            -- Timestamps of one order increase even if the server's clock is set back.
-            updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+            updated_at = blotter_next_change(clock, updated_at)
         WHERE id = NEW.order_id
             -- A fill booked from a break may come after the end of its order.
-            AND (status::text IN ('PENDING', 'PARTIAL') OR NEW.break_id IS NOT NULL)
+            AND (blotter_is_open(status) OR NEW.break_id IS NOT NULL)
             AND NEW.quantity_filled <= quantity - filled_quantity
         RETURNING status, updated_at, break_count INTO filled;
         EXIT WHEN FOUND;
-        PERFORM blotter_refuse_fill(NEW, attempt);
+        PERFORM blotter_refuse_fill(ROW (NEW.*)::fills, attempt);
     END LOOP;
     IF filled.break_count > 0 AND NEW.break_id IS NULL AND NEW.execution_id IS NOT NULL THEN
         -- Under the order's lock, which resolving a break of this order takes too.
-        PERFORM blotter_refuse_resolved(NEW);
+        PERFORM blotter_refuse_resolved(ROW (NEW.*)::fills);
     END IF;
     INSERT INTO execution_logs (
         sequence, order_id, trader_id, action, status, timestamp, created_at, fill_id, break_id, reason

@@ -9,6 +9,8 @@ CALL blotter_lend_ledger();
 DROP FUNCTION orders_log_submitted();
 DROP FUNCTION blotter_end_replaced(uuid, uuid);
 DROP FUNCTION orders_admit();
+DROP FUNCTION blotter_next_change(timestamptz, timestamptz);
+DROP FUNCTION blotter_is_open(order_status_enum);
 DROP FUNCTION blotter_order_rule(
     text, text, text, text, numeric, numeric, numeric, numeric, text, timestamptz, timestamptz, date, jsonb
 );

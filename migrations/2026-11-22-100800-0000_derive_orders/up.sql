@@ -60,6 +60,18 @@ CREATE FUNCTION blotter_order_rule(
     ) THEN 'ck_orders_instructions_readable'
 END;
 
+-- Returns whether an order of this status can still change. For the UPDATEs of orders, where a status cast to text would
+-- keep the table from being distributed by Citus.
+CREATE FUNCTION blotter_is_open(status order_status_enum) RETURNS boolean LANGUAGE sql IMMUTABLE
+    RETURN status IN ('PENDING', 'PARTIAL');
+
+-- Returns the time of the next change of an order: what the clock says, or if the server's clock was set back,
+-- the moment after the last change.
+CREATE FUNCTION blotter_next_change(clock timestamptz, last_change timestamptz) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE
+    -- A timestamptz plus an interval would depend on the time zone of the session.
+    RETURN greatest(clock, (last_change AT TIME ZONE 'UTC' + interval '1 microsecond') AT TIME ZONE 'UTC');
+
 CREATE FUNCTION orders_admit() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     broken CONSTANT text := blotter_order_rule(
@@ -109,11 +121,10 @@ $$;
 -- Ends an order that another one replaces: cancels it if it is open. The caller has locked it.
 CREATE FUNCTION blotter_end_replaced(replaced uuid, by uuid) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
+    clock CONSTANT timestamptz := pg_catalog.clock_timestamp();
     ended record;
 BEGIN
-    UPDATE orders SET
-        status = 'CANCELLED',
-        updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+    UPDATE orders SET status = 'CANCELLED', updated_at = blotter_next_change(clock, updated_at)
     WHERE id = replaced RETURNING trader_id, updated_at INTO ended;
     INSERT INTO execution_logs (
         sequence, order_id, trader_id, action, status, timestamp, created_at, reason
@@ -178,6 +189,9 @@ CREATE TRIGGER orders_admit BEFORE INSERT ON orders
 CREATE TRIGGER orders_log_submitted AFTER INSERT ON orders
     FOR EACH ROW WHEN (current_user <> 'blotter_ledger') EXECUTE FUNCTION orders_log_submitted();
 
+REVOKE EXECUTE ON FUNCTION
+    blotter_is_open(order_status_enum), blotter_next_change(timestamptz, timestamptz) FROM PUBLIC;
 CALL blotter_settle_ledger(
-    'blotter_refuse_transition', 'blotter_order_rule', 'orders_admit', 'blotter_end_replaced', 'orders_log_submitted'
+    'blotter_refuse_transition', 'blotter_order_rule', 'blotter_is_open', 'blotter_next_change', 'orders_admit',
+    'blotter_end_replaced', 'orders_log_submitted'
 );

@@ -131,6 +131,7 @@ DECLARE
     counts CONSTANT integer := CASE WHEN amendment.is_bust THEN 0 ELSE amendment.quantity_filled END;
     filled integer;
     notional numeric;
+    clock timestamptz;
     replacement uuid;
 BEGIN
     SELECT * INTO amended FROM fills WHERE id = amendment.amends;
@@ -148,6 +149,7 @@ BEGIN
     filled := changed.filled_quantity - amended.quantity_filled + counts;
     notional := changed.filled_notional - amended.quantity_filled::numeric * amended.price_at_fill
         + counts::numeric * amendment.price_at_fill;
+    clock := pg_catalog.clock_timestamp();
     UPDATE orders SET
         filled_quantity = filled,
         filled_notional = notional,
@@ -155,12 +157,12 @@ BEGIN
             WHEN filled > 0 THEN (notional + 0.000000000000000000000000000000) / filled::numeric
         END,
         status = CASE
-            WHEN status::text IN ('REJECTED', 'CANCELLED') THEN status
+            WHEN changed.status::text IN ('REJECTED', 'CANCELLED') THEN status
             WHEN filled = quantity THEN 'FILLED'
             WHEN filled > 0 THEN 'PARTIAL'
             ELSE 'PENDING'
         END,
-        updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+        updated_at = blotter_next_change(clock, updated_at)
     WHERE id = amendment.order_id RETURNING * INTO changed;
     INSERT INTO execution_logs (
         sequence, order_id, trader_id, action, status, timestamp, created_at, fill_id, break_id, reason
@@ -217,13 +219,15 @@ $$;
 CREATE FUNCTION fills_derive() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     notional CONSTANT numeric := NEW.quantity_filled::numeric * NEW.price_at_fill;
+    clock timestamptz;
     filled record;
 BEGIN
     IF NEW.amends IS NOT NULL THEN
-        PERFORM blotter_count_amendment(NEW);
+        PERFORM blotter_count_amendment(ROW (NEW.*)::fills);
         RETURN NULL;
     END IF;
     FOR attempt IN 1..2 LOOP
+        clock := pg_catalog.clock_timestamp();
         -- The column rounds the average, halves away from zero. The extra zeros give the division enough
         -- digits that it does not round first, whatever the column's scale.
         UPDATE orders SET
@@ -232,23 +236,22 @@ BEGIN
             average_fill_price = (filled_notional + notional + 0.000000000000000000000000000000)
                 / (filled_quantity + NEW.quantity_filled)::numeric,
             status = CASE
-                WHEN status::text NOT IN ('PENDING', 'PARTIAL') THEN status
+                WHEN NOT blotter_is_open(status) THEN status
                 WHEN filled_quantity + NEW.quantity_filled = quantity THEN 'FILLED'
                 ELSE 'PARTIAL'
             END,
-            -- Timestamps of one order increase even if the server's clock is set back.
-            updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+            updated_at = blotter_next_change(clock, updated_at)
         WHERE id = NEW.order_id
             -- A fill booked from a break may come after the end of its order.
-            AND (status::text IN ('PENDING', 'PARTIAL') OR NEW.break_id IS NOT NULL)
+            AND (blotter_is_open(status) OR NEW.break_id IS NOT NULL)
             AND NEW.quantity_filled <= quantity - filled_quantity
         RETURNING status, updated_at, break_count INTO filled;
         EXIT WHEN FOUND;
-        PERFORM blotter_refuse_fill(NEW, attempt);
+        PERFORM blotter_refuse_fill(ROW (NEW.*)::fills, attempt);
     END LOOP;
     IF filled.break_count > 0 AND NEW.break_id IS NULL AND NEW.execution_id IS NOT NULL THEN
         -- Under the order's lock, which resolving a break of this order takes too.
-        PERFORM blotter_refuse_resolved(NEW);
+        PERFORM blotter_refuse_resolved(ROW (NEW.*)::fills);
     END IF;
     INSERT INTO execution_logs (
         sequence, order_id, trader_id, action, status, timestamp, created_at, fill_id, break_id, reason

@@ -87,6 +87,14 @@ DECLARE
     broken CONSTANT text := blotter_action_rule(
         NEW.reason, NEW.retry_attempt, NEW.error_code, NEW.venue_order_id, NEW.reported_at
     );
+    -- The status in which the action ends an open order. A RECOVERED entry may end one whose rejection or cancel was
+    -- missed.
+    ends_as CONSTANT order_status_enum := CASE
+        WHEN NEW.action::text IN ('REJECTED', 'CANCELLED') THEN NEW.action::text::order_status_enum
+        WHEN NEW.action::text = 'RECOVERED' AND NEW.status::text IN ('REJECTED', 'CANCELLED') THEN NEW.status
+    END;
+    may_have_ended CONSTANT boolean := NEW.action::text = 'RECOVERED';
+    clock timestamptz;
     stored execution_logs;
     moved record;
 BEGIN
@@ -120,26 +128,18 @@ BEGIN
         END IF;
     END IF;
     FOR attempt IN 1..2 LOOP
+        clock := pg_catalog.clock_timestamp();
         UPDATE orders SET
-            status = CASE
-                WHEN NEW.action::text IN ('REJECTED', 'CANCELLED') THEN NEW.action::text::order_status_enum
-                WHEN NEW.action::text = 'RECOVERED' THEN coalesce(NEW.status, status)
-                ELSE status
-            END,
+            status = coalesce(ends_as, status),
             venue_order_id = coalesce(venue_order_id, NEW.venue_order_id),
-            updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+            updated_at = blotter_next_change(clock, updated_at)
         WHERE id = NEW.order_id
             AND (trader_id = NEW.trader_id) IS NOT FALSE
-            AND (status::text IN ('PENDING', 'PARTIAL') OR NEW.action::text = 'RECOVERED')
+            AND (blotter_is_open(status) OR may_have_ended)
             AND (venue_order_id::text = NEW.venue_order_id::text) IS NOT FALSE
             AND (
-                NEW.status IS NULL OR NEW.status::text = CASE
-                    WHEN NEW.action::text IN ('REJECTED', 'CANCELLED') THEN NEW.action::text
-                    -- A RECOVERED entry may end an order whose rejection or cancel was missed.
-                    WHEN NEW.action::text = 'RECOVERED' AND NEW.status::text IN ('REJECTED', 'CANCELLED')
-                        AND status::text IN ('PENDING', 'PARTIAL')
-                    THEN NEW.status::text
-                    ELSE status::text
+                NEW.status IS NULL OR NEW.status OPERATOR(pg_catalog.=) CASE
+                    WHEN blotter_is_open(status) THEN coalesce(ends_as, status) ELSE status
                 END
             )
         RETURNING trader_id, status, updated_at INTO moved;

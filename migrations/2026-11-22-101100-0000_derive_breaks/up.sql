@@ -21,15 +21,17 @@ $$;
 CREATE FUNCTION blotter_log_break(order_id uuid, break_id uuid, new_breaks integer, says text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
+    -- 1 if the break names the order: one that was recorded while its order was being submitted has not been
+    -- counted.
+    at_least CONSTANT integer := (
+        SELECT pg_catalog.count(*) FROM breaks WHERE breaks.id = $2 AND breaks.order_id = $1
+    );
+    clock CONSTANT timestamptz := pg_catalog.clock_timestamp();
     concerned record;
 BEGIN
     UPDATE orders SET
-        -- At least 1 if the break names the order: one that was recorded while its order was being submitted has
-        -- not been counted.
-        break_count = greatest(break_count + new_breaks, (
-            SELECT pg_catalog.count(*) FROM breaks WHERE breaks.id = $2 AND breaks.order_id = $1
-        )::integer),
-        updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+        break_count = greatest(break_count + new_breaks, at_least),
+        updated_at = blotter_next_change(clock, updated_at)
     WHERE id = $1 RETURNING trader_id, status, updated_at INTO concerned;
     INSERT INTO execution_logs (
         sequence, order_id, trader_id, action, status, timestamp, created_at, break_id, reason

@@ -110,7 +110,7 @@ BEGIN
                         ) IS NULL
                     ) OVER all_of AS are_valid,
                     -- One microsecond per fill keeps their log entries in order.
-                    greatest(now, updated_at + interval '1 microsecond')
+                    blotter_next_change(now, updated_at)
                         + (row_number() OVER up_to - 1)::double precision * interval '1 microsecond'
                         AS logged_at
                 FROM unnest(
@@ -192,7 +192,7 @@ BEGIN
             END AS number
             FROM (
                 SELECT given.*, trader_id, status, orders.venue_order_id::text AS known_as,
-                    greatest(now, updated_at + interval '1 microsecond') AS at,
+                    blotter_next_change(now, updated_at) AS at,
                     count(*) OVER (PARTITION BY given.order_id) AS of_order,
                     EXISTS (
                         SELECT FROM execution_logs

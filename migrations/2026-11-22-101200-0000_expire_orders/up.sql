@@ -20,12 +20,12 @@ DECLARE
         FOR NO KEY UPDATE SKIP LOCKED
     );
     expired uuid;
+    clock timestamptz;
     ended record;
 BEGIN
     FOREACH expired IN ARRAY due LOOP
-        UPDATE orders SET
-            status = 'CANCELLED',
-            updated_at = greatest(pg_catalog.clock_timestamp(), updated_at + interval '1 microsecond')
+        clock := pg_catalog.clock_timestamp();
+        UPDATE orders SET status = 'CANCELLED', updated_at = blotter_next_change(clock, updated_at)
         WHERE id = expired RETURNING trader_id, updated_at INTO ended;
         INSERT INTO execution_logs (
             sequence, order_id, trader_id, action, status, timestamp, created_at, reason

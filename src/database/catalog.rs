@@ -54,7 +54,7 @@ pub(crate) const ENUMS: [&str; 6] = [
     "side_enum",
     "time_in_force_enum",
 ];
-pub(crate) const FUNCTIONS: [&str; 38] = [
+pub(crate) const FUNCTIONS: [&str; 40] = [
     "archives_stamp",
     "blotter_action_rule",
     "blotter_amended_fills",
@@ -63,10 +63,12 @@ pub(crate) const FUNCTIONS: [&str; 38] = [
     "blotter_end_replaced",
     "blotter_expire_due",
     "blotter_fill_rule",
+    "blotter_is_open",
     "blotter_last_number",
     "blotter_lend_ledger",
     "blotter_log_actions",
     "blotter_log_break",
+    "blotter_next_change",
     "blotter_number_row",
     "blotter_order_rule",
     "blotter_permit_revert",

@@ -108,6 +108,7 @@ pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene)
             helpers("blotter_end_replaced"),
             engines("blotter_expire_due"),
             rules("blotter_fill_rule"),
+            helpers("blotter_is_open"),
             format!(
                 "blotter_last_number of blotter_ledger: definer, for blotter_auditor and \
                  blotter_compliance and blotter_engine and blotter_trader, {runs}"
@@ -115,6 +116,7 @@ pub fn functions_have_a_fixed_search_path_and_run_for_nobody_else(scene: &Scene)
             owners("blotter_lend_ledger"),
             engines("blotter_log_actions"),
             helpers("blotter_log_break"),
+            helpers("blotter_next_change"),
             ledgers("blotter_number_row", "definer"),
             rules("blotter_order_rule"),
             owners("blotter_permit_revert"),

@@ -463,6 +463,10 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
         ) => attacks_of![
             functions::no_function_but_the_one_that_tells_the_identity_is_called_by_a_trader,
         ],
+        // They read nothing.
+        ("execute", "blotter_is_open" | "blotter_next_change") => {
+            attacks_of![catalog::functions_have_a_fixed_search_path_and_run_for_nobody_else]
+        }
         ("execute", _) => attacks_of![
             functions::no_function_that_derives_runs_on_a_table_of_the_callers,
         ],
@@ -540,6 +544,8 @@ fn noticed_by(kind: &str, name: &str) -> &'static [Named] {
             | "blotter_fill_rule"
             | "blotter_action_rule"
             | "blotter_refuse_change"
+            | "blotter_is_open"
+            | "blotter_next_change"
             | "blotter_trader_id"
             | "blotter_scale"
             | "blotter_symbol_length"
@@ -1341,6 +1347,16 @@ const CONDITIONS: &[(&str, &[Named])] = &[
         ],
     ),
     (
+        "CREATE OR REPLACE FUNCTION blotter_is_open(status order_status_enum) RETURNS boolean
+         LANGUAGE sql IMMUTABLE RETURN true",
+        attacks_of![impersonation::nothing_happens_to_an_order_after_its_end],
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION blotter_next_change(clock timestamptz, last_change timestamptz)
+         RETURNS timestamptz LANGUAGE sql IMMUTABLE RETURN last_change",
+        attacks_of![impersonation::the_rows_of_one_statement_are_logged_as_they_happen],
+    ),
+    (
         "CREATE OR REPLACE FUNCTION blotter_action_rule(
              reason text, retry_attempt integer, error_code text, venue_order_id text,
              reported_at timestamptz
@@ -1540,7 +1556,7 @@ const CONDITIONS: &[(&str, &[Named])] = &[
     (
         function_with!(
             "execution_logs_derive",
-            "AND (status::text IN ('PENDING', 'PARTIAL') OR NEW.action::text = 'RECOVERED')" => ""
+            "AND (blotter_is_open(status) OR may_have_ended)" => ""
         ),
         attacks_of![impersonation::nothing_happens_to_an_order_after_its_end],
     ),
@@ -1569,7 +1585,7 @@ const CONDITIONS: &[(&str, &[Named])] = &[
     (
         function_with!(
             "fills_derive",
-            "AND (status::text IN ('PENDING', 'PARTIAL') OR NEW.break_id IS NOT NULL)" => ""
+            "AND (blotter_is_open(status) OR NEW.break_id IS NOT NULL)" => ""
         ),
         attacks_of![impersonation::nothing_happens_to_an_order_after_its_end],
     ),
@@ -1663,7 +1679,7 @@ const CONDITIONS: &[(&str, &[Named])] = &[
         attacks_of![breaks::the_engine_finds_the_fill_that_a_bust_refers_to_and_no_other],
     ),
     (
-        function_with!("blotter_log_break", "greatest(break_count + new_breaks, (" => "least(0, ("),
+        function_with!("blotter_log_break", "greatest(break_count + new_breaks, at_least)" => "0"),
         attacks_of![breaks::an_execution_of_a_resolved_break_is_recorded_by_no_fill],
     ),
     (
