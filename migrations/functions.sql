@@ -96,6 +96,7 @@ DECLARE
     filled integer;
     notional numeric;
     clock timestamptz;
+    has_ended boolean;
     replacement uuid;
 BEGIN
     SELECT * INTO amended FROM fills WHERE id = amendment.amends;
@@ -114,6 +115,7 @@ BEGIN
     notional := changed.filled_notional - amended.quantity_filled::numeric * amended.price_at_fill
         + counts::numeric * amendment.price_at_fill;
     clock := pg_catalog.clock_timestamp();
+    has_ended := changed.status::text IN ('REJECTED', 'CANCELLED');
     UPDATE orders SET
         filled_quantity = filled,
         filled_notional = notional,
@@ -121,7 +123,7 @@ BEGIN
             WHEN filled > 0 THEN (notional + 0.000000000000000000000000000000) / filled::numeric
         END,
         status = CASE
-            WHEN changed.status::text IN ('REJECTED', 'CANCELLED') THEN status
+            WHEN has_ended THEN status
             WHEN filled = quantity THEN 'FILLED'
             WHEN filled > 0 THEN 'PARTIAL'
             ELSE 'PENDING'
@@ -280,20 +282,31 @@ CREATE OR REPLACE FUNCTION public.blotter_log_actions(order_ids uuid[], actions 
  SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
-    done bigint[];
     now timestamptz;
+    new record;
 BEGIN
-    PERFORM FROM orders WHERE id = ANY (order_ids) ORDER BY id FOR NO KEY UPDATE;
+    PERFORM FROM orders WHERE id = ANY ((SELECT order_ids)::uuid[]) ORDER BY id FOR NO KEY UPDATE;
     now := pg_catalog.clock_timestamp();
     BEGIN
-        WITH new AS MATERIALIZED (
-            SELECT *, CASE
-                WHEN of_order = 1 AND action::text IN ('APPROVED', 'EXECUTED', 'REJECTED', 'CANCELLED')
-                    AND status::text IN ('PENDING', 'PARTIAL')
-                    AND (known_as = venue_order_id) IS NOT FALSE AND NOT is_known
-                    AND blotter_action_rule(reason, NULL, error_code, venue_order_id, reported_at) IS NULL
-                THEN pg_catalog.nextval('execution_logs_sequence'::regclass)
-            END AS number
+        SELECT pg_catalog.array_agg(number) AS numbers,
+            pg_catalog.array_agg(trader_id) AS trader_ids,
+            pg_catalog.array_agg(status) AS statuses,
+            pg_catalog.array_agg(at) AS times
+        INTO new
+        FROM (
+            SELECT trader_id, at,
+                CASE
+                    WHEN action::text IN ('REJECTED', 'CANCELLED') THEN action::text::order_status_enum
+                    ELSE status
+                END AS status,
+                -- Drawn after the lock, which gives the transaction its id.
+                CASE
+                    WHEN of_order = 1 AND action::text IN ('APPROVED', 'EXECUTED', 'REJECTED', 'CANCELLED')
+                        AND status::text IN ('PENDING', 'PARTIAL')
+                        AND (known_as = venue_order_id) IS NOT FALSE AND NOT is_known
+                        AND blotter_action_rule(reason, NULL, error_code, venue_order_id, reported_at) IS NULL
+                    THEN pg_catalog.nextval('execution_logs_sequence'::regclass)
+                END AS number
             FROM (
                 SELECT given.*, trader_id, status, orders.venue_order_id::text AS known_as,
                     blotter_next_change(now, updated_at) AS at,
@@ -302,38 +315,64 @@ BEGIN
                         SELECT FROM execution_logs
                         WHERE execution_logs.order_id = given.order_id
                             AND execution_logs.report_id = given.report_id
+                        OFFSET 0
                     ) AS is_known
-                FROM unnest(
-                    order_ids, actions, reasons, error_codes, venue_order_ids, reported, report_ids
-                ) WITH ORDINALITY AS given (
-                    order_id, action, reason, error_code, venue_order_id, reported_at, report_id, place
-                )
+                FROM (
+                    SELECT *, row_number() OVER () AS place FROM (
+                        SELECT pg_catalog.unnest(arrays.order_ids) AS order_id,
+                            pg_catalog.unnest(arrays.actions) AS action,
+                            pg_catalog.unnest(arrays.reasons) AS reason,
+                            pg_catalog.unnest(arrays.error_codes) AS error_code,
+                            pg_catalog.unnest(arrays.venue_order_ids) AS venue_order_id,
+                            pg_catalog.unnest(arrays.reported) AS reported_at,
+                            pg_catalog.unnest(arrays.report_ids) AS report_id
+                        FROM (
+                                SELECT order_ids, actions, reasons, error_codes, venue_order_ids, reported, report_ids
+                            OFFSET 0
+                        ) AS arrays
+                    ) AS listed
+                ) AS given
                 LEFT JOIN orders ON orders.id = order_id
             ) AS checked
-        ), ended AS (
-            SELECT order_id, trader_id, action, reason, error_code, venue_order_id, reported_at, report_id,
-                at, number, CASE
-                    WHEN action::text IN ('REJECTED', 'CANCELLED') THEN action::text::order_status_enum
-                    ELSE status
-                END AS status
-            FROM new WHERE number IS NOT NULL
-        ), moved AS (
-            UPDATE orders SET
-                status = ended.status,
-                venue_order_id = coalesce(orders.venue_order_id, ended.venue_order_id),
-                updated_at = at
-            FROM ended WHERE orders.id = order_id
-        ), logged AS (
-            INSERT INTO execution_logs (
-                sequence, order_id, trader_id, action, status, timestamp, created_at, reason, error_code,
-                venue_order_id, reported_at, report_id
-            )
-            SELECT number, order_id, trader_id, action, status, at, at, reason, error_code, venue_order_id,
-                reported_at, report_id
-            FROM ended
+            ORDER BY place
+        ) AS numbered;
+        INSERT INTO execution_logs (
+            sequence, order_id, trader_id, action, status, timestamp, created_at, reason, error_code,
+            venue_order_id, reported_at, report_id
         )
-        SELECT coalesce(pg_catalog.array_agg(number ORDER BY place), '{}') INTO done FROM new;
-        RETURN done;
+        SELECT number, order_id, trader_id, action, status, at, at, reason, error_code, venue_order_id,
+            reported_at, report_id
+        FROM (
+            SELECT pg_catalog.unnest(new.numbers) AS number,
+                pg_catalog.unnest(order_ids) AS order_id,
+                pg_catalog.unnest(new.trader_ids) AS trader_id,
+                pg_catalog.unnest(actions) AS action,
+                pg_catalog.unnest(new.statuses) AS status,
+                pg_catalog.unnest(new.times) AS at,
+                pg_catalog.unnest(reasons) AS reason,
+                pg_catalog.unnest(error_codes) AS error_code,
+                pg_catalog.unnest(venue_order_ids) AS venue_order_id,
+                pg_catalog.unnest(reported) AS reported_at,
+                pg_catalog.unnest(report_ids) AS report_id
+        ) AS logged
+        WHERE number IS NOT NULL;
+        UPDATE orders SET
+            status = moved.status,
+            venue_order_id = coalesce(orders.venue_order_id, moved.venue_order_id),
+            updated_at = at
+        FROM (
+            SELECT pg_catalog.unnest(arrays.numbers) AS number,
+                pg_catalog.unnest(arrays.order_ids) AS order_id,
+                pg_catalog.unnest(arrays.statuses) AS status,
+                pg_catalog.unnest(arrays.venue_order_ids) AS venue_order_id,
+                pg_catalog.unnest(arrays.times) AS at
+            FROM (
+                SELECT new.numbers, order_ids, new.statuses, venue_order_ids, new.times
+                OFFSET 0
+            ) AS arrays
+        ) AS moved
+        WHERE orders.id = order_id AND number IS NOT NULL;
+        RETURN coalesce(new.numbers, '{}');
     EXCEPTION WHEN integrity_constraint_violation OR data_exception THEN
         RETURN '{}';
     END;
@@ -440,79 +479,136 @@ CREATE OR REPLACE FUNCTION public.blotter_record_fills(ids uuid[], order_ids uui
  SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
-    done uuid[];
     now timestamptz;
     -- Totals are of prices as the column keeps them; a finer price is left to the caller.
     scale CONSTANT integer := blotter_scale();
+    new record;
 BEGIN
-    PERFORM FROM orders WHERE id = ANY (order_ids) ORDER BY id FOR NO KEY UPDATE;
+    PERFORM FROM orders WHERE id = ANY ((SELECT order_ids)::uuid[]) ORDER BY id FOR NO KEY UPDATE;
     now := pg_catalog.clock_timestamp();
     BEGIN
-        WITH new AS MATERIALIZED (
-            SELECT * FROM (
-                SELECT given.*, trader_id, root_id, orders.quantity AS ordered, filled_quantity,
-                    -- The shares and the amount of the order's fills up to this one.
-                    sum(given.quantity) OVER up_to AS shares,
-                    sum(given.quantity::numeric * pg_catalog.round(given.price, scale)) OVER up_to AS notional,
-                    sum(given.quantity) OVER all_of AS all_shares,
-                    bool_and(
-                        given.quantity > 0 AND given.price = pg_catalog.round(given.price, scale)
-                        AND blotter_fill_rule(
-                            venue, source, execution_id, false, false, given.price, commission, rebate, at
-                        ) IS NULL
-                    ) OVER all_of AS are_valid,
-                    -- One microsecond per fill keeps their log entries in order.
-                    blotter_next_change(now, updated_at)
-                        + (row_number() OVER up_to - 1)::double precision * interval '1 microsecond'
-                        AS logged_at
-                FROM unnest(
-                    ids, order_ids, times, quantities, prices, venues, commissions, rebates, sources,
-                    execution_ids
-                ) WITH ORDINALITY AS given (
-                    id, order_id, at, quantity, price, venue, commission, rebate, source, execution_id, place
+        SELECT pg_catalog.array_agg(id) AS ids,
+            pg_catalog.array_agg(order_id) AS order_ids,
+            pg_catalog.array_agg(trader_id) AS trader_ids,
+            pg_catalog.array_agg(root_id) AS root_ids,
+            pg_catalog.array_agg(at) AS times,
+            pg_catalog.array_agg(quantity) AS quantities,
+            pg_catalog.array_agg(price) AS prices,
+            pg_catalog.array_agg(venue) AS venues,
+            pg_catalog.array_agg(commission) AS commissions,
+            pg_catalog.array_agg(rebate) AS rebates,
+            pg_catalog.array_agg(source) AS sources,
+            pg_catalog.array_agg(execution_id) AS execution_ids,
+            pg_catalog.array_agg(shares) AS shares,
+            pg_catalog.array_agg(notional) AS notionals,
+            pg_catalog.array_agg(later) AS later,
+            pg_catalog.array_agg(
+                CASE WHEN later = 0 AND filled_quantity + shares = ordered THEN 'FILLED' ELSE 'PARTIAL' END
+                    ::order_status_enum
+            ) AS statuses,
+            pg_catalog.array_agg(logged_at) AS log_times
+        INTO new
+        FROM (
+            SELECT given.*, trader_id, root_id, orders.quantity AS ordered, filled_quantity,
+                -- The shares and the amount of all the order's fills, and how many of these come after this one.
+                sum(given.quantity) OVER of_order AS shares,
+                sum(given.quantity::numeric * pg_catalog.round(given.price, scale)) OVER of_order AS notional,
+                count(*) OVER of_order - row_number() OVER of_order AS later,
+                bool_and(
+                    given.quantity > 0 AND given.price = pg_catalog.round(given.price, scale)
+                    AND blotter_fill_rule(
+                        venue, source, execution_id, false, false, given.price, commission, rebate, at
+                    ) IS NULL
+                ) OVER of_order AS are_valid,
+                -- One microsecond per fill keeps their log entries in order.
+                blotter_next_change(now, updated_at)
+                    + (row_number() OVER of_order - 1)::double precision * interval '1 microsecond'
+                    AS logged_at
+            FROM (
+                SELECT *, row_number() OVER () AS place FROM (
+                    SELECT pg_catalog.unnest(arrays.ids) AS id,
+                        pg_catalog.unnest(arrays.order_ids) AS order_id,
+                        pg_catalog.unnest(arrays.times) AS at,
+                        pg_catalog.unnest(arrays.quantities) AS quantity,
+                        pg_catalog.unnest(arrays.prices) AS price,
+                        pg_catalog.unnest(arrays.venues) AS venue,
+                        pg_catalog.unnest(arrays.commissions) AS commission,
+                        pg_catalog.unnest(arrays.rebates) AS rebate,
+                        pg_catalog.unnest(arrays.sources) AS source,
+                        pg_catalog.unnest(arrays.execution_ids) AS execution_id
+                    FROM (
+                            SELECT ids, order_ids, times, quantities, prices, venues, commissions, rebates,
+                                sources, execution_ids
+                        OFFSET 0
+                    ) AS arrays
+                ) AS listed
+            ) AS given
+            JOIN orders ON orders.id = order_id
+            WHERE status::text IN ('PENDING', 'PARTIAL') AND break_count = 0
+                AND NOT EXISTS (
+                    SELECT FROM fills
+                    WHERE fills.root_id = orders.root_id AND fills.source::text = given.source
+                        AND fills.execution_id::text = given.execution_id
+                        AND NOT is_bust AND amends IS NULL
                 )
-                JOIN orders ON orders.id = order_id
-                WHERE status::text IN ('PENDING', 'PARTIAL') AND break_count = 0
-                    AND NOT EXISTS (
-                        SELECT FROM fills
-                        WHERE fills.root_id = orders.root_id AND fills.source::text = given.source
-                            AND fills.execution_id::text = given.execution_id
-                            AND NOT is_bust AND amends IS NULL
-                    )
-                WINDOW all_of AS (PARTITION BY order_id),
-                    up_to AS (PARTITION BY order_id ORDER BY place ROWS UNBOUNDED PRECEDING)
-            ) AS checked
-            WHERE all_shares <= ordered - filled_quantity AND are_valid
-        ), stored AS (
-            INSERT INTO fills (
-                id, order_id, timestamp, quantity_filled, price_at_fill, venue, commission, rebate, source,
-                execution_id, trader_id, root_id, created_at
+            WINDOW of_order AS (
+                PARTITION BY order_id ORDER BY place
+                ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
             )
-            SELECT id, order_id, at, quantity, price, venue, commission, rebate, source, execution_id,
-                trader_id, root_id, now
-            FROM new
-        ), moved AS (
-            UPDATE orders SET
-                filled_quantity = orders.filled_quantity + shares::integer,
-                filled_notional = filled_notional + notional,
-                average_fill_price = (filled_notional + notional + 0.000000000000000000000000000000)
-                    / (orders.filled_quantity + shares)::numeric,
-                status = CASE WHEN orders.filled_quantity + shares = ordered THEN 'FILLED' ELSE 'PARTIAL' END
-                    ::order_status_enum,
-                updated_at = logged_at
-            FROM new WHERE orders.id = order_id AND shares = all_shares
-        ), logged AS (
-            INSERT INTO execution_logs (
-                sequence, order_id, trader_id, action, status, timestamp, created_at, fill_id
-            )
-            SELECT pg_catalog.nextval('execution_logs_sequence'::regclass), order_id, trader_id, 'FILLED',
-                CASE WHEN filled_quantity + shares = ordered THEN 'FILLED' ELSE 'PARTIAL' END
-                    ::order_status_enum,
-                logged_at, logged_at, id
-            FROM new
+            -- The window has sorted them so.
+            ORDER BY order_id, place
+        ) AS checked
+        WHERE shares <= ordered - filled_quantity AND are_valid;
+        INSERT INTO fills (
+            id, order_id, timestamp, quantity_filled, price_at_fill, venue, commission, rebate, source,
+            execution_id, trader_id, root_id, created_at
         )
-        SELECT coalesce(pg_catalog.array_agg(id), '{}') INTO done FROM new;
-        RETURN done;
+        SELECT pg_catalog.unnest(new.ids),
+            pg_catalog.unnest(new.order_ids),
+            pg_catalog.unnest(new.times),
+            pg_catalog.unnest(new.quantities),
+            pg_catalog.unnest(new.prices),
+            pg_catalog.unnest(new.venues),
+            pg_catalog.unnest(new.commissions),
+            pg_catalog.unnest(new.rebates),
+            pg_catalog.unnest(new.sources),
+            pg_catalog.unnest(new.execution_ids),
+            pg_catalog.unnest(new.trader_ids),
+            pg_catalog.unnest(new.root_ids),
+            now;
+        INSERT INTO execution_logs (
+            sequence, order_id, trader_id, action, status, timestamp, created_at, fill_id
+        )
+        SELECT pg_catalog.nextval('execution_logs_sequence'::regclass), order_id, trader_id, 'FILLED',
+            status, logged_at, logged_at, id
+        FROM (
+            SELECT pg_catalog.unnest(new.ids) AS id,
+                pg_catalog.unnest(new.order_ids) AS order_id,
+                pg_catalog.unnest(new.trader_ids) AS trader_id,
+                pg_catalog.unnest(new.statuses) AS status,
+                pg_catalog.unnest(new.log_times) AS logged_at
+        ) AS recorded;
+        UPDATE orders SET
+            filled_quantity = filled_quantity + shares::integer,
+            filled_notional = filled_notional + notional,
+            average_fill_price = (filled_notional + notional + 0.000000000000000000000000000000)
+                / (filled_quantity + shares)::numeric,
+            status = moved.status,
+            updated_at = logged_at
+        FROM (
+            SELECT pg_catalog.unnest(arrays.order_ids) AS order_id,
+                pg_catalog.unnest(arrays.shares) AS shares,
+                pg_catalog.unnest(arrays.later) AS later,
+                pg_catalog.unnest(arrays.notionals) AS notional,
+                pg_catalog.unnest(arrays.statuses) AS status,
+                pg_catalog.unnest(arrays.log_times) AS logged_at
+            FROM (
+                SELECT new.order_ids, new.shares, new.later, new.notionals, new.statuses, new.log_times
+                OFFSET 0
+            ) AS arrays
+        ) AS moved
+        WHERE orders.id = order_id AND later = 0;
+        RETURN coalesce(new.ids, '{}');
     EXCEPTION WHEN integrity_constraint_violation OR data_exception THEN
         RETURN '{}';
     END;
@@ -711,54 +807,93 @@ CREATE OR REPLACE FUNCTION public.blotter_submit_orders(ids uuid[], trader_ids u
  SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
-    done uuid[];
+    new record;
 BEGIN
     BEGIN
-        WITH new AS MATERIALIZED (
-            SELECT *, pg_catalog.clock_timestamp() AS at
-            FROM unnest(
-                ids, trader_ids, sides, symbols, quantities, order_types, prices, stop_losses, take_profits,
-                expiries, client_order_ids, trading_days, accounts, times_in_force, limit_prices, currencies,
-                received, instruction_sets
-            ) AS given (
-                id, trader_id, side, symbol, quantity, order_type, price, stop_loss, take_profit, expires_at,
-                client_order_id, trading_day, account, time_in_force, limit_price, currency, received_at,
-                instructions
-            )
-            WHERE blotter_order_rule(
+        SELECT pg_catalog.array_agg(is_accepted) AS accepted,
+            pg_catalog.array_agg(at) AS all_times,
+            pg_catalog.array_agg(id) FILTER (WHERE is_accepted) AS ids,
+            pg_catalog.array_agg(trader_id) FILTER (WHERE is_accepted) AS trader_ids,
+            pg_catalog.array_agg(at) FILTER (WHERE is_accepted) AS times
+        INTO new
+        FROM (
+            -- A time for each, so that the log keeps their sequence.
+            SELECT id, trader_id, pg_catalog.clock_timestamp() AS at, blotter_order_rule(
                     symbol, client_order_id, account, order_type::text, price, stop_loss, take_profit,
                     limit_price, currency, expires_at, received_at, trading_day, instructions
                 ) IS NULL
-                AND NOT EXISTS (SELECT FROM breaks WHERE order_id = given.id)
+                AND NOT EXISTS (SELECT FROM breaks WHERE order_id = given.id OFFSET 0)
                 AND NOT EXISTS (
                     SELECT FROM orders
                     WHERE orders.trader_id = given.trader_id
                         AND orders.client_order_id::text = given.client_order_id
                         AND coalesce(orders.trading_day, '-infinity') = coalesce(given.trading_day, '-infinity')
-                )
-        ), stored AS (
-            INSERT INTO orders (
-                id, root_id, trader_id, side, symbol, quantity, order_type, price, stop_loss, take_profit,
-                expires_at, client_order_id, trading_day, account, time_in_force, limit_price, currency,
-                received_at, instructions, created_at, updated_at
-            )
-            SELECT id, id, trader_id, side, symbol, quantity, order_type, price, stop_loss, take_profit,
-                expires_at, client_order_id, trading_day, account, time_in_force, limit_price, currency,
-                received_at, instructions, at, at
-            FROM new
-            RETURNING id, trader_id, created_at
-        ), logged AS (
-            INSERT INTO execution_logs (
-                sequence, order_id, trader_id, action, status, timestamp, created_at
-            )
-            -- From what is stored: whoever draws a number has written before, and so has a transaction id. A seal
-            -- waits for the transactions that have one.
-            SELECT pg_catalog.nextval('execution_logs_sequence'::regclass), id, trader_id, 'SUBMITTED',
-                'PENDING', created_at, created_at
-            FROM stored
+                    OFFSET 0
+                ) AS is_accepted
+            FROM (
+                SELECT pg_catalog.unnest(ids) AS id,
+                    pg_catalog.unnest(trader_ids) AS trader_id,
+                    pg_catalog.unnest(symbols) AS symbol,
+                    pg_catalog.unnest(order_types) AS order_type,
+                    pg_catalog.unnest(prices) AS price,
+                    pg_catalog.unnest(stop_losses) AS stop_loss,
+                    pg_catalog.unnest(take_profits) AS take_profit,
+                    pg_catalog.unnest(expiries) AS expires_at,
+                    pg_catalog.unnest(client_order_ids) AS client_order_id,
+                    pg_catalog.unnest(trading_days) AS trading_day,
+                    pg_catalog.unnest(accounts) AS account,
+                    pg_catalog.unnest(limit_prices) AS limit_price,
+                    pg_catalog.unnest(currencies) AS currency,
+                    pg_catalog.unnest(received) AS received_at,
+                    pg_catalog.unnest(instruction_sets) AS instructions
+            ) AS given
+            -- Keeps the planner from repeating the checks for each array.
+            OFFSET 0
+        ) AS checked;
+        INSERT INTO orders (
+            id, root_id, trader_id, side, symbol, quantity, order_type, price, stop_loss, take_profit,
+            expires_at, client_order_id, trading_day, account, time_in_force, limit_price, currency,
+            received_at, instructions, created_at, updated_at
         )
-        SELECT coalesce(pg_catalog.array_agg(id), '{}') INTO done FROM new;
-        RETURN done;
+        SELECT id, id, trader_id, side, symbol, quantity, order_type, price, stop_loss, take_profit,
+            expires_at, client_order_id, trading_day, account, time_in_force, limit_price, currency,
+            received_at, instructions, at, at
+        FROM (
+            SELECT pg_catalog.unnest(new.accepted) AS is_accepted,
+                pg_catalog.unnest(new.all_times) AS at,
+                pg_catalog.unnest(ids) AS id,
+                pg_catalog.unnest(trader_ids) AS trader_id,
+                pg_catalog.unnest(sides) AS side,
+                pg_catalog.unnest(symbols) AS symbol,
+                pg_catalog.unnest(quantities) AS quantity,
+                pg_catalog.unnest(order_types) AS order_type,
+                pg_catalog.unnest(prices) AS price,
+                pg_catalog.unnest(stop_losses) AS stop_loss,
+                pg_catalog.unnest(take_profits) AS take_profit,
+                pg_catalog.unnest(expiries) AS expires_at,
+                pg_catalog.unnest(client_order_ids) AS client_order_id,
+                pg_catalog.unnest(trading_days) AS trading_day,
+                pg_catalog.unnest(accounts) AS account,
+                pg_catalog.unnest(times_in_force) AS time_in_force,
+                pg_catalog.unnest(limit_prices) AS limit_price,
+                pg_catalog.unnest(currencies) AS currency,
+                pg_catalog.unnest(received) AS received_at,
+                pg_catalog.unnest(instruction_sets) AS instructions
+        ) AS given
+        WHERE is_accepted;
+        -- After the orders: whoever draws a number has written before, and so has a transaction id. A seal waits
+        -- for the transactions that have one.
+        INSERT INTO execution_logs (
+            sequence, order_id, trader_id, action, status, timestamp, created_at
+        )
+        SELECT pg_catalog.nextval('execution_logs_sequence'::regclass), id, trader_id, 'SUBMITTED',
+            'PENDING', at, at
+        FROM (
+            SELECT pg_catalog.unnest(new.ids) AS id,
+                pg_catalog.unnest(new.trader_ids) AS trader_id,
+                pg_catalog.unnest(new.times) AS at
+        ) AS stored;
+        RETURN coalesce(new.ids, '{}');
     EXCEPTION WHEN integrity_constraint_violation OR data_exception THEN
         RETURN '{}';
     END;

@@ -132,6 +132,7 @@ DECLARE
     filled integer;
     notional numeric;
     clock timestamptz;
+    has_ended boolean;
     replacement uuid;
 BEGIN
     SELECT * INTO amended FROM fills WHERE id = amendment.amends;
@@ -150,6 +151,7 @@ BEGIN
     notional := changed.filled_notional - amended.quantity_filled::numeric * amended.price_at_fill
         + counts::numeric * amendment.price_at_fill;
     clock := pg_catalog.clock_timestamp();
+    has_ended := changed.status::text IN ('REJECTED', 'CANCELLED');
     UPDATE orders SET
         filled_quantity = filled,
         filled_notional = notional,
@@ -157,7 +159,7 @@ BEGIN
             WHEN filled > 0 THEN (notional + 0.000000000000000000000000000000) / filled::numeric
         END,
         status = CASE
-            WHEN changed.status::text IN ('REJECTED', 'CANCELLED') THEN status
+            WHEN has_ended THEN status
             WHEN filled = quantity THEN 'FILLED'
             WHEN filled > 0 THEN 'PARTIAL'
             ELSE 'PENDING'

@@ -1250,6 +1250,10 @@ const WIDENED: &[(&str, &[Named])] = &[
         attacks_of![overloads::no_overload_in_the_schema_is_called_when_the_engine_writes_a_batch],
     ),
     (
+        function_with!("blotter_log_actions", "pg_catalog.unnest(" => "unnest("),
+        attacks_of![overloads::no_overload_in_the_schema_is_called_when_the_engine_writes_a_batch],
+    ),
+    (
         "CREATE TABLE notes (note text)",
         attacks_of![catalog::row_security_is_on_and_forced_on_every_table],
     ),
@@ -1385,6 +1389,10 @@ const CONDITIONS: &[(&str, &[Named])] = &[
         attacks_of![batches::a_batch_of_orders_is_written_without_those_that_it_leaves_out],
     ),
     (
+        function_with!("blotter_submit_orders", "WHERE is_accepted;" => ";"),
+        attacks_of![batches::a_batch_of_orders_is_written_without_those_that_it_leaves_out],
+    ),
+    (
         function_with!("blotter_submit_orders", "integrity_constraint_violation OR" => ""),
         attacks_of![batches::a_batch_of_orders_leaves_out_what_a_trigger_would_refuse],
     ),
@@ -1405,7 +1413,7 @@ const CONDITIONS: &[(&str, &[Named])] = &[
         attacks_of![batches::a_value_that_does_not_fit_its_column_is_an_error_of_no_batch],
     ),
     (
-        function_with!("blotter_record_fills", "all_shares <= ordered - filled_quantity" => "true"),
+        function_with!("blotter_record_fills", "shares <= ordered - filled_quantity" => "true"),
         attacks_of![batches::a_batch_of_fills_is_written_without_those_that_it_leaves_out],
     ),
     (
@@ -1427,17 +1435,24 @@ const CONDITIONS: &[(&str, &[Named])] = &[
         attacks_of![batches::a_batch_of_fills_leaves_out_what_a_trigger_would_refuse],
     ),
     (
-        function_with!("blotter_record_fills", "OVER all_of AS are_valid" => "OVER up_to AS are_valid"),
+        function_with!(
+            "blotter_record_fills",
+            "OVER of_order AS are_valid" => "OVER (PARTITION BY order_id, place) AS are_valid"
+        ),
         attacks_of![batches::a_batch_of_fills_is_written_without_those_that_it_leaves_out],
     ),
     (
-        function_with!("blotter_record_fills", "AND shares = all_shares" => ""),
+        function_with!("blotter_record_fills", "AND later = 0;" => ";"),
+        attacks_of![batches::the_engine_writes_batches_that_the_log_and_the_totals_agree_with],
+    ),
+    (
+        function_with!("blotter_record_fills", "later = 0 AND" => ""),
         attacks_of![batches::the_engine_writes_batches_that_the_log_and_the_totals_agree_with],
     ),
     (
         function_with!(
             "blotter_record_fills",
-            "(row_number() OVER up_to - 1)::double precision * interval '1 microsecond'"
+            "(row_number() OVER of_order - 1)::double precision * interval '1 microsecond'"
                 => "interval '0'"
         ),
         attacks_of![batches::the_engine_writes_batches_that_the_log_and_the_totals_agree_with],
