@@ -178,6 +178,7 @@ pub use breaks::{
     Outcome, Resolution, UnappliedReason, UnappliedReport,
 };
 pub use database::blotter::{Blotter, BlotterBuilder};
+pub use database::citus::Holder;
 pub use database::desk::{Desk, DeskRows, Moving};
 #[cfg(feature = "embedded")]
 pub use database::embedded;

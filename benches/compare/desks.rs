@@ -1,10 +1,11 @@
-//! What desks cost: lifecycles of the same clients on one blotter without a desk, on 1, 2 and 4 desks of one server, and on
-//! two desks that have a server each.
+//! What desks cost: lifecycles of the same clients on one blotter without a desk, on 1, 2 and 4 desks of one server, on
+//! two desks that have a server each, and on one that Citus holds if the server has the extension (set PGBIN).
 
 use diesel::connection::SimpleConnection;
 use tradeblotter::embedded::Server;
 use tradeblotter::role::{Engine, Trader};
 use tradeblotter::{Blotter, Desk, connect, migrations};
+use tradeblotter_test_support::cluster::{Cluster, has_citus};
 
 use crate::Options;
 use crate::clients::{Outcome, RunLength, run_clients};
@@ -53,6 +54,10 @@ pub fn compare(
     }
     let two = one_server.iter().take(1).cloned().chain([elsewhere]).collect();
     arrangements.push(arrangement("2 on two servers", two));
+    let cluster = has_citus().then(|| Cluster::start(1));
+    if let Some(cluster) = &cluster {
+        arrangements.push(arrangement("1 on a worker of Citus", vec![on_citus(cluster)?]));
+    }
     for round in 0..options.rounds * TURNS {
         for turn in 0..arrangements.len() {
             let which = (round + turn) % arrangements.len();
@@ -109,6 +114,16 @@ fn add_desk(server: &Server, number: usize) -> Outcome<Blotter> {
     desk.enter(superuser)?;
     insert_traders(superuser)?;
     Ok(Blotter::builder(&url).desk(desk.name()).connect()?)
+}
+
+/// Adds a desk that a worker of Citus holds, with the traders of the clients.
+fn on_citus(cluster: &Cluster) -> Outcome<Blotter> {
+    for node in [0, 1] {
+        set_fsync(&mut cluster.admin(node), true)?;
+    }
+    let desk = cluster.desk();
+    insert_traders(&mut cluster.admin_of(&desk))?;
+    Ok(cluster.store(&desk))
 }
 
 /// Creates a login that may act as trader and as engine of the blotter without a desk, and returns its URL. On the desks

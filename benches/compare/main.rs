@@ -12,7 +12,7 @@
 //! - `batch`: batches of rows, compared with INSERT … SELECT FROM unnest into bare tables.
 //! - `ingest`: execution reports from FIX, compared with a hand-written, set-based loader that stores the same rows;
 //!   reports that are known; executions of unknown orders.
-//! - `desks`: the lifecycle on desks: several on one server, and on two servers.
+//! - `desks`: the lifecycle on desks: several on one server, on two servers, and on Citus where PGBIN has it.
 //! - `growth`: the reads of a trader with and without row-level security, an export of the log, and the space on
 //!   disk, in a dataset that grows.
 //!

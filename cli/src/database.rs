@@ -126,11 +126,11 @@ impl Database {
 
     /// Connects, to the desk if one is given, whatever the state of the schema.
     pub fn connect(&self) -> Result<PgConnection, Failure> {
-        let mut conn = tradeblotter::connect(&self.url()?)?;
-        if let Some(desk) = self.desk()? {
-            desk.enter(&mut conn)?;
-        }
-        Ok(conn)
+        let url = self.url()?;
+        Ok(match self.desk()? {
+            Some(desk) => desk.connect(&url)?,
+            None => tradeblotter::connect(&url)?,
+        })
     }
 
     /// Returns the store, of the desk if one is given.

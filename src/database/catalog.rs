@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Text};
 
+use crate::database::citus;
 use crate::database::desk::{Desk, own_roles};
 use crate::database::harden::{self, Hardening};
 use crate::database::login::{LEDGER, ROLES};
@@ -35,6 +36,12 @@ const STRANGERS: &str = include_str!("catalog_strangers.sql");
 /// The facts of a freshly migrated database.
 const EXPECTED: &str = include_str!("catalog.expected");
 
+/// What the name of a difference begins with after its kind, if it is one of a shard of Citus.
+const SHARD: &str = "(shard) ";
+
+/// The further facts of a desk that Citus holds.
+const WRITERS: &str = include_str!("citus/writers.expected");
+
 pub(crate) const TABLES: [&str; 9] = [
     "archives",
     "break_resolutions",
@@ -54,7 +61,7 @@ pub(crate) const ENUMS: [&str; 6] = [
     "side_enum",
     "time_in_force_enum",
 ];
-pub(crate) const FUNCTIONS: [&str; 40] = [
+pub(crate) const FUNCTIONS: [&str; 41] = [
     "archives_stamp",
     "blotter_action_rule",
     "blotter_amended_fills",
@@ -78,6 +85,7 @@ pub(crate) const FUNCTIONS: [&str; 40] = [
     "blotter_refuse_fill",
     "blotter_refuse_resolved",
     "blotter_refuse_transition",
+    "blotter_refuse_writer",
     "blotter_scale",
     "blotter_settle_ledger",
     "blotter_submit_orders",
@@ -183,6 +191,8 @@ impl SchemaDifference {
     pub fn repair(&self) -> Option<String> {
         let Change::Property { name, expected, .. } = &self.change else { return None };
         let (kind, object) = self.object.split_once(' ')?;
+        // Run on the coordinator, it repairs the shard too.
+        let object = object.strip_prefix(SHARD).unwrap_or(object);
         match (kind, name.as_str(), expected.as_str()) {
             ("trigger", "enabled", "always" | "origin") => {
                 let (table, trigger) = object.split_once('.')?;
@@ -253,14 +263,51 @@ pub fn differences(conn: &mut PgConnection) -> Result<Vec<SchemaDifference>, Err
     let mut expected = Facts::parse(EXPECTED);
     expected.widen(&found);
     expected.add_desk(desk.as_ref());
+    let holder = citus::holder(conn)?;
+    if holder.is_some() {
+        expected.distribute();
+        found.forget_restrictive();
+    }
     if found.comment_on_traders() != expected.comment_on_traders() {
         found.forget_traders();
         expected.forget_traders();
     }
     let mut differences = expected.compare(&found);
+    if holder.is_some_and(|holder| holder.is_here) {
+        differences.extend(differences_of_shards(conn, expected)?);
+        differences.sort();
+    }
     if let Hardening::Partial(parts) = harden::state(conn)? {
         differences.extend(parts);
         differences.sort();
+    }
+    Ok(differences)
+}
+
+/// Returns how the shards of this node, which have the rows of its desk, differ from the tables that they are the shards of.
+fn differences_of_shards(
+    conn: &mut PgConnection,
+    mut expected: Facts,
+) -> Result<Vec<SchemaDifference>, Error> {
+    let shards = citus::shards(conn, &TABLES)?;
+    let names: Vec<String> =
+        shards.iter().map(|shard| format!("{}_{}", shard.table, shard.number)).collect();
+    let mut found = Facts::default();
+    // A shard and what belongs to it have the names of the table and its own, and the number of the shard.
+    let unnumbered = |text: &str| {
+        shards
+            .iter()
+            .fold(text.to_owned(), |text, shard| text.replace(&format!("_{}", shard.number), ""))
+    };
+    for fact in citus::showing_shards(conn, |conn| query(conn, &names, &[], &[], &[], false))? {
+        found.insert(unnumbered(&fact.object), fact.property, unnumbered(&fact.value));
+    }
+    found.keep_shards();
+    found.forget_restrictive();
+    expected.keep_shards();
+    let mut differences = expected.compare(&found);
+    for difference in &mut differences {
+        difference.object = difference.object.replacen(' ', &format!(" {SHARD}"), 1);
     }
     Ok(differences)
 }
@@ -343,22 +390,35 @@ struct Note {
 }
 
 fn read(conn: &mut PgConnection, desk: Option<&Desk>) -> Result<Vec<Fact>, Error> {
+    let tables = TABLES.map(str::to_owned);
     let shared = ROLES.map(|(role, _)| role.to_owned());
     let roles: Vec<String> =
         shared.into_iter().chain(own_roles(desk).map(|(role, _)| role)).collect();
-    let mut facts: Vec<Fact> = diesel::sql_query(QUERY)
-        .bind::<Array<Text>, _>(TABLES.as_slice())
-        .bind::<Array<Text>, _>(ENUMS.as_slice())
-        .bind::<Array<Text>, _>(FUNCTIONS.as_slice())
-        .bind::<Array<Text>, _>(roles)
-        .bind::<Bool, _>(desk.is_some())
-        .load(conn)?;
+    let mut facts = query(conn, &tables, &ENUMS, &FUNCTIONS, &roles, desk.is_some())?;
     let has_grants: bool = diesel::select(to_regclass("pg_catalog.pg_parameter_acl").is_not_null())
         .get_result(conn)?;
     if has_grants {
         facts.extend(diesel::sql_query(PARAMETERS).load::<Fact>(conn)?);
     }
     Ok(facts)
+}
+
+/// Reads the facts of these tables, enums, functions and roles.
+fn query(
+    conn: &mut PgConnection,
+    tables: &[String],
+    enums: &[&str],
+    functions: &[&str],
+    roles: &[String],
+    is_of_desk: bool,
+) -> QueryResult<Vec<Fact>> {
+    diesel::sql_query(QUERY)
+        .bind::<Array<Text>, _>(tables)
+        .bind::<Array<Text>, _>(enums)
+        .bind::<Array<Text>, _>(functions)
+        .bind::<Array<Text>, _>(roles)
+        .bind::<Bool, _>(is_of_desk)
+        .load(conn)
 }
 
 /// The properties of each object.
@@ -397,6 +457,31 @@ impl Facts {
 
     fn insert(&mut self, object: String, property: String, value: String) {
         self.0.entry(object).or_default().insert(property, value);
+    }
+
+    /// Expects what a desk has that Citus holds: triggers in the place of policies. Citus loses the word RESTRICTIVE, on
+    /// which no rule rests.
+    fn distribute(&mut self) {
+        self.0.extend(Self::parse(WRITERS).0);
+        self.forget_restrictive();
+    }
+
+    /// Forgets of each policy whether it is restrictive.
+    fn forget_restrictive(&mut self) {
+        for (_, policy) in self.0.iter_mut().filter(|(object, _)| object.starts_with("policy ")) {
+            policy.remove("kind");
+        }
+    }
+
+    /// Keeps what a shard has of its table: not the comments.
+    fn keep_shards(&mut self) {
+        const KINDS: [&str; 8] =
+            ["column", "constraint", "grant", "index", "policy", "rule", "table", "trigger"];
+        self.0.retain(|object, properties| {
+            properties.remove("comment");
+            let (kind, name) = object.split_once(' ').unwrap_or_default();
+            KINDS.contains(&kind) && table(name) != "execution_logs_sequence"
+        });
     }
 
     /// Expects the widths that the columns have in the database, where they are legal; of the columns of money, if

@@ -14,6 +14,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Oid, Text};
 
 use crate::database::catalog::{self, Change, SchemaDifference};
+use crate::database::citus;
 use crate::database::migrations;
 use crate::database::postgres::{current_setting, set_config, to_regclass};
 use crate::error::Error;
@@ -59,7 +60,8 @@ pub enum Hardening {
 /// # Errors
 ///
 /// [`Error::is_permission_denied`] unless the login is a superuser; [`Error::is_not_migrated`] and
-/// [`Error::is_ahead`], because the objects of this build's migrations are protected.
+/// [`Error::is_ahead`], because the objects of this build's migrations are protected; [`Error::is_invalid_input`] on a
+/// desk that Citus holds, whose tables it moves.
 ///
 /// ```
 /// # #[cfg(feature = "embedded")] fn main() -> Result<(), tradeblotter::Error> {
@@ -82,6 +84,7 @@ pub enum Hardening {
 /// ```
 pub fn install(conn: &mut PgConnection) -> Result<(), Error> {
     migrations::require(conn)?;
+    citus::refuse(conn, "harden")?;
     change(conn, |conn, target| {
         remove(conn, target)?;
         conn.batch_execute(&target.script()).map_err(superuser_needed)

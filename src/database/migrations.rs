@@ -14,6 +14,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use crate::database::citus;
 use crate::database::harden;
 use crate::database::postgres::{
     __diesel_schema_migrations, pg_advisory_unlock, pg_class, pg_try_advisory_lock, set_config,
@@ -226,14 +227,17 @@ fn up(conn: &mut PgConnection, note: &mut dyn FnMut(&Step)) -> Result<(), Error>
     let applied = applied(conn)?;
     let mut pending = known()?;
     pending.retain(|migration| applied.iter().all(|(applied, _)| *applied != version(migration)));
-    refuse_if_hardened(conn, &pending)?;
+    refuse_if_held(conn, &pending)?;
     pending.iter().try_for_each(|migration| step(conn, Direction::Up, migration, note))
 }
 
-/// Says what to do before the first of these migrations fails on an event trigger.
-fn refuse_if_hardened(conn: &mut PgConnection, migrations: &[BoxedMigration]) -> Result<(), Error> {
+/// Refuses these migrations while the schema is hardened, or Citus holds it.
+fn refuse_if_held(conn: &mut PgConnection, migrations: &[BoxedMigration]) -> Result<(), Error> {
     match migrations.first() {
-        Some(first) => harden::refuse_migration(conn, &first.name().to_string()),
+        Some(first) => {
+            citus::refuse(conn, "migrate")?;
+            harden::refuse_migration(conn, &first.name().to_string())
+        }
         None => Ok(()),
     }
 }
@@ -261,7 +265,7 @@ fn down(
             return Err(Error::ahead(unknown));
         }
     }
-    refuse_if_hardened(conn, &steps)?;
+    refuse_if_held(conn, &steps)?;
     permit_discarding(conn, records)?;
     let reverted =
         steps.iter().try_for_each(|migration| step(conn, Direction::Down, migration, note));

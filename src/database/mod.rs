@@ -4,6 +4,7 @@
 pub(crate) mod bisect;
 pub(crate) mod blotter;
 pub mod catalog;
+pub(crate) mod citus;
 pub(crate) mod desk;
 #[cfg(feature = "embedded")]
 pub mod embedded;

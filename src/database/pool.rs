@@ -1,5 +1,6 @@
 //! Connections: one, or a pool of them that begins transactions.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,13 +70,24 @@ pub(crate) struct ConnectionPool {
     pub desk: Option<Arc<Desk>>,
 }
 
-/// Puts each new connection of a pool into a desk.
-#[derive(Debug)]
-struct Entering(Arc<Desk>);
+/// Puts each new connection of a pool into a desk, on the node that holds it if that is Citus's.
+struct Entering {
+    desk: Arc<Desk>,
+    url: String,
+}
+
+/// Without the URL, which may hold a password.
+impl fmt::Debug for Entering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entering").field("desk", &self.desk).finish_non_exhaustive()
+    }
+}
 
 impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Entering {
     fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
-        self.0.set_search_path(conn).map_err(diesel::r2d2::Error::QueryError)
+        self.desk.follow(conn, &self.url).map_err(|why| {
+            diesel::r2d2::Error::ConnectionError(ConnectionError::BadConnection(why.to_string()))
+        })
     }
 }
 
@@ -93,7 +105,8 @@ impl ConnectionPool {
         let mut builder = Pool::builder();
         if let Some(desk) = &desk {
             desk.enter(first)?;
-            builder = builder.connection_customizer(Box::new(Entering(Arc::clone(desk))));
+            let entering = Entering { desk: Arc::clone(desk), url: url.to_owned() };
+            builder = builder.connection_customizer(Box::new(entering));
         }
         let pool = builder
             .max_size(MAX_CONNECTIONS)

@@ -190,6 +190,11 @@ diesel::table! {
 }
 
 diesel::define_sql_function! {
+    /// Returns whether this node is the coordinator of its cluster; a function of Citus.
+    fn citus_is_coordinator() -> Bool;
+}
+
+diesel::define_sql_function! {
     /// Returns the process of this session.
     fn pg_backend_pid() -> Integer;
 }

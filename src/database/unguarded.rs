@@ -10,6 +10,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
 use crate::database::catalog;
+use crate::database::citus;
 use crate::database::harden::{self, Hardening};
 use crate::database::migrations;
 use crate::database::postgres::{
@@ -36,6 +37,7 @@ const ATTEMPTS: u32 = 60;
 /// # Errors
 ///
 /// - [`Error::is_permission_denied`] unless the login is a superuser; `superuser_needed` is its text.
+/// - [`Error::is_invalid_input`] on a desk that Citus holds, whose shards have guards of their own.
 /// - [`Error::is_unproven`]: the schema is not the one that this build expects, so its tables may not be what they seem
 ///   to be.
 /// - [`Error::is_blocked`]: other transactions have held locks on the tables for a minute.
@@ -52,6 +54,7 @@ pub(crate) fn run<T>(
         return Err(Error::superuser_needed(superuser_needed));
     }
     migrations::require(conn)?;
+    citus::refuse(conn, "archive")?;
     let mut work = Some(work);
     for _ in 0..ATTEMPTS {
         let attempt = conn.transaction(|conn| {

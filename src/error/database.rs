@@ -6,6 +6,7 @@
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as DieselError};
 
 use crate::error::repr::{Error, Repr};
+use crate::error::rules;
 
 impl From<DieselError> for Error {
     fn from(source: DieselError) -> Self {
@@ -20,11 +21,22 @@ impl From<DieselError> for Error {
                 stale_plans::note();
                 Repr::StalePlan(source)
             }
-            Some(name) => Repr::Rule { name, row: None, source },
+            Some(name) => Repr::Rule { name: without_shard(name), row: None, source },
             None if is_denied => Repr::Denied { row: None, source },
             None => Repr::Database(source),
         })
     }
+}
+
+/// Returns the name of the rule that a shard of Citus enforces: there keys have the number of the shard at their end, as in
+/// `fk_orders_trader_id_102014`, and what a trigger names after its table has it in the middle.
+fn without_shard(name: String) -> String {
+    if rules::find(&name).is_some() {
+        return name;
+    }
+    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let parts: Vec<&str> = name.split('_').filter(|part| !is_number(part)).collect();
+    Some(parts.join("_")).filter(|rule| rules::find(rule).is_some()).unwrap_or(name)
 }
 
 /// Returns whether the database has aborted a transaction because of another one: a serialization
@@ -113,4 +125,23 @@ pub(super) fn is_connection_lost(error: &DieselError) -> bool {
 /// Returns whether a statement violates a primary key or a unique index.
 pub(super) fn is_unique_violation(error: &DieselError) -> bool {
     matches!(error, DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_shard;
+
+    #[test]
+    fn a_rule_is_known_by_the_name_that_a_shard_gives_it_and_no_other_name_changes() {
+        for (name, rule) in [
+            ("fk_orders_trader_id_102014", "fk_orders_trader_id"),
+            ("orders_102014_append_only", "orders_append_only"),
+            ("fk_orders_trader_id", "fk_orders_trader_id"),
+            ("ck_orders_currency_iso_4217", "ck_orders_currency_iso_4217"),
+            ("fk_invoices_2026", "fk_invoices_2026"),
+            ("", ""),
+        ] {
+            assert_eq!(without_shard(name.to_owned()), rule);
+        }
+    }
 }

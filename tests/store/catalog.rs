@@ -332,6 +332,17 @@ fn catalog_expected_is_what_a_fresh_database_says() {
     assert_eq!(catalog::differences(conn).unwrap(), []);
 }
 
+#[test]
+fn writers_expected_is_what_a_database_says_whose_policies_triggers_repeat() {
+    let database = Database::migrated();
+    let conn = &mut database.owner();
+    conn.batch_execute(include_str!("../../src/database/citus/writers.sql")).unwrap();
+    let facts = catalog::facts(conn).unwrap();
+    let own = facts.lines().filter(|line| line.contains("_writer"));
+    let own: String = own.map(|line| format!("{line}\n")).collect();
+    expect_file!["../../src/database/citus/writers.expected"].assert_eq(&own);
+}
+
 /// The functions as they are, readable in one place beside the migrations that made them.
 #[test]
 fn functions_sql_holds_every_function_as_a_fresh_database_has_it() {
@@ -372,8 +383,16 @@ fn nothing_in_the_schema_keeps_it_from_being_distributed() {
          SELECT 'sub-query in VALUES: ' || proname FROM pg_proc
          WHERE pronamespace = 'public'::regnamespace AND prosrc ~* 'values \\([^;]*\\mselect\\M'
          UNION ALL
-         SELECT 'WITH in the function that expires: ' || proname FROM pg_proc
-         WHERE proname = 'blotter_expire_due' AND prosrc ~* '\\mwith\\M'",
+         SELECT 'volatile or stable function in an UPDATE: ' || proname FROM pg_proc
+         WHERE pronamespace = 'public'::regnamespace
+             AND prosrc ~* 'update orders set[^;]*(clock_timestamp|\\mstatus::text|\\minterval\\M)'
+         UNION ALL
+         SELECT 'WITH that writes: ' || proname FROM pg_proc
+         WHERE pronamespace = 'public'::regnamespace
+             AND prosrc ~* '\\mas (not )?(materialized )?\\(\\s*(insert|update|delete)\\M'
+         UNION ALL
+         SELECT 'row of a trigger as an argument: ' || proname FROM pg_proc
+         WHERE pronamespace = 'public'::regnamespace AND prosrc ~* '\\mperform [^;]*\\(new[,)]'",
     );
     assert_eq!(found, [""; 0]);
 }

@@ -3,7 +3,7 @@
 use diesel::connection::SimpleConnection;
 use tradeblotter::audit::{SealKey, SealOptions, VerifyOptions};
 use tradeblotter::migrations::{Extent, Records};
-use tradeblotter::role::{Compliance, Engine, Trader};
+use tradeblotter::role::{Auditor, Compliance, DatabaseRole, Engine, Trader};
 use tradeblotter::{
     Blotter, Desk, Error, Filter, Login, NewOrder, Page, Side, catalog, connect, harden,
     migrations, transaction_on,
@@ -237,4 +237,82 @@ fn a_desk_may_have_the_name_of_a_word_of_sql_but_not_of_another_schema() {
     desk.enter(owner).unwrap();
     migrations::run(owner).unwrap();
     assert_eq!(catalog::differences(owner).unwrap(), []);
+}
+
+/// Citus copies the rows of some statements into shards past the policies; here the policies are switched off.
+#[test]
+fn what_stands_in_for_the_policies_on_citus_refuses_what_they_refuse() {
+    let db = Database::migrated();
+    let blotter = db.blotter();
+    let [ada, grace] = ["Ada", "Grace"].map(|name| trader(&blotter, name).id);
+    let order = submit(&blotter, &NewOrder::market(ada, Side::Buy, "AAPL", 100)).unwrap().id;
+    let admin = &mut db.admin();
+    admin.batch_execute(include_str!("../../src/database/citus/writers.sql")).unwrap();
+    for table in ["orders", "fills", "execution_logs", "breaks", "break_resolutions", "traders"] {
+        let off = format!(
+            "ALTER TABLE {table} DISABLE ROW LEVEL SECURITY; ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY"
+        );
+        admin.batch_execute(&off).unwrap();
+    }
+    admin.batch_execute("ALTER TABLE seals DISABLE ROW LEVEL SECURITY").unwrap();
+    admin.batch_execute("ALTER TABLE archives DISABLE ROW LEVEL SECURITY").unwrap();
+
+    let submits = |trader| {
+        format!(
+            "INSERT INTO orders (trader_id, symbol, quantity, order_type)
+             VALUES ('{trader}', 'AAPL', 1, 'MARKET')"
+        )
+    };
+    let logs = |columns: &str, values: &str| {
+        format!("INSERT INTO execution_logs (order_id, {columns}) VALUES ('{order}', {values})")
+    };
+    let fill = format!(
+        "INSERT INTO fills (order_id, timestamp, quantity_filled, price_at_fill, venue)
+         VALUES ('{order}', '2026-11-20', 1, 1, 'XNAS')"
+    );
+    let broken =
+        "INSERT INTO breaks (reason, venue, execution_id, timestamp, quantity, price, detail)
+                  VALUES ('UNKNOWN_ORDER', 'XNAS', 'E-1', '2026-11-20', 1, 1, 'unknown')";
+    let named = "INSERT INTO traders (name) VALUES ('Mallory')";
+    let sealed = "INSERT INTO seals (id, scheme, origin, size, covered, settled, leaves, frontier, root,
+                      sealed_at, public_key, signature)
+                  SELECT 1, 1, 'example.com/blotter', 1, '{[1,2)}', 0, hash, hash, hash, '2026-11-20', hash,
+                      hash || hash
+                  FROM decode(repeat('00', 32), 'hex') AS hash";
+    let archived = "INSERT INTO archives (before, records, covered, seal, size, sha256)
+                    VALUES ('2026-11-20', 7, '{[1,2)}', 1, 1, decode(repeat('00', 32), 'hex'))";
+    let refused = |conn: &mut diesel::PgConnection, statement: &str| {
+        let error = conn.batch_execute(statement).unwrap_err().to_string();
+        assert!(error.contains("violates row-level security policy"), "{statement}: {error}");
+    };
+
+    let mut as_trader = connect(&db.login_url(Trader::NAME)).unwrap();
+    as_trader.batch_execute(&format!("SET app.user_id = '{ada}'")).unwrap();
+    for statement in [
+        submits(grace),
+        logs("action", "'EXECUTED'"),
+        logs("action, error_code", "'CANCELLED', 'E'"),
+        logs("action, reported_at", "'CANCELLED', now()"),
+        logs("action, venue_order_id", "'CANCELLED', 'V'"),
+        logs("action, report_id", "'CANCELLED', gen_random_uuid()"),
+        logs("action, retry_attempt", "'CANCELLED', 1"),
+    ] {
+        refused(&mut as_trader, &statement);
+    }
+    as_trader.batch_execute(&submits(ada)).unwrap();
+    as_trader.batch_execute(&logs("action", "'CANCELLED'")).unwrap();
+    as_trader.batch_execute(&format!("SET app.user_id = '{grace}'")).unwrap();
+    refused(&mut as_trader, &submits(ada));
+
+    let mut owner = db.owner();
+    for statement in [&submits(ada), &fill, broken, named, sealed, archived] {
+        refused(&mut owner, statement);
+    }
+    let mut engine = connect(&db.login_url(Engine::NAME)).unwrap();
+    for statement in [&submits(grace), broken, named] {
+        engine.batch_execute(statement).unwrap();
+    }
+    connect(&db.login_url(Auditor::NAME)).unwrap().batch_execute(sealed).unwrap();
+    // A superuser records an archive.
+    admin.batch_execute(archived).unwrap();
 }

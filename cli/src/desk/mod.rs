@@ -58,6 +58,17 @@ Examples:
       --fleet fleet.toml --writer postgres://app@db2/blotter
   blotter desk move desk_a --to postgres://postgres@db2/blotter --undo")]
     Move(Box<Relocation>),
+    /// Hand a desk to Citus, or move it to another node of its cluster
+    ///
+    /// Citus keeps the whole desk on one node, the holder; every command and backend that names the desk connects to the
+    /// coordinator, is told the holder and connects to that, under the name by which the nodes know each other. The desk is
+    /// closed to all who write while its rows are copied. Stopped at any point, the same command goes on; run it again when
+    /// a node was added to the cluster. DATABASE_URL is that of a superuser on the coordinator.
+    #[command(after_long_help = "\
+Examples:
+  blotter desk distribute desk_a
+  blotter desk distribute desk_a --node db2:5432")]
+    Distribute(Distribute),
 }
 
 #[derive(Args)]
@@ -79,6 +90,23 @@ pub struct Add {
     reader: Option<String>,
 }
 
+#[derive(Args)]
+pub struct Distribute {
+    #[command(flatten)]
+    desk: Named,
+    /// Node to move the desk to, as `pg_dist_node` has it [default: the one that has it, or one that Citus chooses]
+    #[arg(long, value_name = "HOST:PORT", value_parser = node)]
+    node: Option<(String, i32)>,
+}
+
+/// Reads the host and the port of a node.
+fn node(text: &str) -> Result<(String, i32), String> {
+    let split = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    split
+        .and_then(|(host, port)| Some((host.to_owned(), port.parse::<u16>().ok()?.into())))
+        .ok_or_else(|| "is no host and port, such as db2:5432".to_owned())
+}
+
 impl Desk {
     pub fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
         match self {
@@ -91,6 +119,7 @@ impl Desk {
             Self::List => list(database, out),
             Self::Check => check(database, out),
             Self::Move(relocation) => relocation.run(database, out),
+            Self::Distribute(distribute) => distribute.run(database, out),
         }
     }
 }
@@ -109,6 +138,15 @@ impl Add {
         }
         writeln!(out, "desk {desk} is ready")?;
         print_roles(desk, out)
+    }
+}
+
+impl Distribute {
+    fn run(&self, database: &Database, out: &mut Output) -> Result<(), Failure> {
+        let desk = &self.desk.name;
+        let to = self.node.as_ref().map(|(host, port)| (host.as_str(), *port));
+        let holder = desk.distribute(&database.given_url()?, to)?;
+        Ok(writeln!(out, "desk {desk} is on the node {}:{}", holder.host, holder.port)?)
     }
 }
 
@@ -141,8 +179,7 @@ fn state(desk: &Name, url: &str) -> Result<&'static str, tradeblotter::Error> {
         None if desk.is_closed(conn)? => return Ok("is closed to writers"),
         None => {}
     }
-    desk.enter(conn)?;
-    migrations::require(conn)?;
+    migrations::require(&mut desk.connect(url)?)?;
     Ok("is ready")
 }
 
@@ -170,7 +207,7 @@ fn check(database: &Database, out: &mut Output) -> Result<(), Failure> {
 fn differences(desk: &Name, url: &str) -> Result<Vec<String>, tradeblotter::Error> {
     let conn = &mut tradeblotter::connect(url)?;
     let mut lines = open_blotters(conn)?;
-    desk.enter(conn)?;
+    let conn = &mut desk.connect(url)?;
     migrations::require(conn)?;
     lines.extend(catalog::differences(conn)?.iter().map(ToString::to_string));
     Ok(lines)

@@ -13,7 +13,7 @@ use tradeblotter::audit::{
 };
 use tradeblotter::harden::{self, Hardening};
 use tradeblotter::role::{self, Auditor, Engine};
-use tradeblotter::{Blotter, Desk, Login, Moving, Place, catalog, migrations};
+use tradeblotter::{Blotter, Desk, Login, Moving, Place, migrations};
 
 use super::copy::copy;
 use crate::database::Database;
@@ -133,11 +133,13 @@ impl Ends<'_> {
         let desk = self.desk;
         desk.enter(&mut self.from)?;
         migrations::require(&mut self.from)?;
-        // A superuser restores the copy, so that whatever the owner has planted in the schema would run as one.
-        let mut planted = catalog::strangers(&mut self.from)?;
-        if !desk.is_closed(&mut self.from)? {
-            planted.extend(catalog::differences(&mut self.from)?.iter().map(ToString::to_string));
+        if desk.holder(&mut self.from)?.is_some() {
+            return Err(failed(format!(
+                "Citus holds desk {desk}; to move it to another node: blotter desk distribute {desk} --node HOST:PORT"
+            )));
         }
+        // A superuser restores the copy, so that whatever the owner has planted in the schema would run as one.
+        let planted = desk.strangers(&mut self.from)?;
         if !planted.is_empty() {
             return Err(failed(format!(
                 "the schema of desk {desk} is not as this build expects, or holds more than the blotter; mend it or move that \

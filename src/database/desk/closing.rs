@@ -140,8 +140,22 @@ impl Desk {
     }
 
     fn close_to(&self, conn: &mut PgConnection, roles: &[String]) -> Result<usize, Error> {
+        self.revoke(conn, roles)?;
+        self.end_sessions(conn, roles)
+    }
+
+    /// Takes the use of the schema from these roles.
+    pub(crate) fn revoke(&self, conn: &mut PgConnection, roles: &[String]) -> Result<(), Error> {
         let from = roles.join(", ");
-        conn.batch_execute(&format!("REVOKE USAGE ON SCHEMA {} FROM {from}", self.quoted()))?;
+        Ok(conn.batch_execute(&format!("REVOKE USAGE ON SCHEMA {} FROM {from}", self.quoted()))?)
+    }
+
+    /// Ends the sessions of this server whose logins are members of these roles, and returns how many there were.
+    pub(crate) fn end_sessions(
+        &self,
+        conn: &mut PgConnection,
+        roles: &[String],
+    ) -> Result<usize, Error> {
         let sessions = self.sessions_of(conn, roles)?;
         for pid in &sessions {
             let has_ended: bool =
@@ -202,7 +216,7 @@ impl Desk {
     }
 
     /// The roles to which a desk can be closed.
-    fn closed_roles(&self) -> [String; 3] {
+    pub(crate) fn closed_roles(&self) -> [String; 3] {
         [self.role::<Trader>(), self.role::<Engine>(), self.role::<Auditor>()]
     }
 

@@ -11,6 +11,8 @@ use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use crate::database::catalog;
+use crate::database::citus;
 use crate::database::login::LEDGER;
 use crate::database::postgres::{
     current_schema, has_schema_privilege, pg_namespace, pg_roles, pg_tables, to_regclass,
@@ -127,6 +129,9 @@ impl Desk {
     /// Creates the schema of the desk and its roles, where they do not exist yet. Then [enter](Desk::enter) it and
     /// [migrate](crate::migrations::run).
     ///
+    /// On the coordinator of a Citus cluster this session passes on the roles, and from then on nothing else: the other nodes get
+    /// the desk when it is [distributed](Desk::distribute).
+    ///
     /// The login needs CREATE on the database, and CREATEROLE. In PostgreSQL 16 and later it must also be able to
     /// grant the shared roles, as the login that has created them is.
     ///
@@ -148,9 +153,10 @@ impl Desk {
                      choose another name",
                 ));
             }
+            self.create_roles(conn)?;
+            citus::keep_ddl_here(conn)?;
             let schema = format!("CREATE SCHEMA IF NOT EXISTS {}", self.quoted());
-            conn.batch_execute(&schema)?;
-            self.create_roles(conn)
+            Ok(conn.batch_execute(&schema)?)
         })
     }
 
@@ -302,6 +308,21 @@ impl Desk {
             .load(conn)?)
     }
 
+    /// Returns, in words, how the schema of the desk that the connection has [entered](Desk::enter) differs from what this
+    /// build expects, and what else is in it: what a superuser who copies the schema would run. While the desk is closed,
+    /// only what else is in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_connection`].
+    pub fn strangers(&self, conn: &mut PgConnection) -> Result<Vec<String>, Error> {
+        let mut strangers = catalog::strangers(conn)?;
+        if !self.is_closed(conn)? {
+            strangers.extend(catalog::differences(conn)?.iter().map(ToString::to_string));
+        }
+        Ok(strangers)
+    }
+
     fn has_roles(&self, conn: &mut PgConnection) -> Result<bool, Error> {
         role::exists(conn, &self.role::<Trader>())
     }
@@ -342,7 +363,7 @@ impl Desk {
     }
 
     /// A word such as `order` may be a name.
-    fn quoted(&self) -> String {
+    pub(crate) fn quoted(&self) -> String {
         format!("\"{self}\"")
     }
 }

@@ -24,6 +24,7 @@ use super::tally::{Fate, Outcome, Problem, Tally};
 use super::totals::{self, COMPARED, LatestTotals, VenueTotals};
 use super::traders::Traders;
 use super::turns::take_turn;
+use crate::database::citus;
 use crate::database::postgres::set_config;
 use crate::database::retry::retry;
 use crate::database::role::Engine;
@@ -494,12 +495,13 @@ impl Writer {
     /// Makes PostgreSQL use indexes and generic plans for the rest of the transaction.
     ///
     /// A plan made while a table was small scans the whole table, and is kept while the table grows. So the
-    /// plans are discarded each time that the number of batches has doubled.
+    /// plans are discarded each time that the number of batches has doubled. Citus has no generic plan of some statements.
     fn force_index_plans(&self, tx: &mut Tx<'_, Engine>) -> Result<(), Error> {
         let conn = tx.conn();
+        let mode = if citus::is_here(conn)? { "auto" } else { "force_generic_plan" };
         diesel::select((
             set_config("enable_seqscan", "off", true),
-            set_config("plan_cache_mode", "force_generic_plan", true),
+            set_config("plan_cache_mode", mode, true),
         ))
         .execute(conn)?;
         if self.batches.is_power_of_two() {

@@ -1,5 +1,6 @@
 //! The private server, its databases, and the first steps that many tests share.
 
+pub mod cluster;
 pub mod describe;
 pub mod raw;
 pub mod reports;

@@ -1,0 +1,134 @@
+//! A Citus cluster of private servers, and a desk that it holds.
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use tradeblotter::embedded::Server;
+use tradeblotter::{Blotter, Desk, Holder, connect, migrations};
+use uuid::Uuid;
+
+use crate::texts;
+
+/// The servers: the coordinator, then the workers.
+pub struct Cluster {
+    nodes: Vec<Server>,
+}
+
+/// Returns whether the server that tests find has the extension.
+pub fn has_citus() -> bool {
+    let server = Server::start().unwrap();
+    let available = "SELECT name AS text FROM pg_available_extensions WHERE name = 'citus'";
+    !texts(&mut server.connect().unwrap(), available).is_empty()
+}
+
+impl Cluster {
+    /// Starts a coordinator with this many workers. Without a worker the coordinator holds the desks.
+    pub fn start(workers: usize) -> Self {
+        let nodes: Vec<Server> = (0..=workers).map(|_| node()).collect();
+        let cluster = Self { nodes };
+        let coordinator = &mut cluster.admin(0);
+        let (host, port) = cluster.address(0);
+        let add = format!("SELECT citus_set_coordinator_host('{host}', {port})");
+        coordinator.batch_execute(&add).unwrap();
+        for worker in 1..=workers {
+            let (host, port) = cluster.address(worker);
+            coordinator.batch_execute(&format!("SELECT citus_add_node('{host}', {port})")).unwrap();
+        }
+        if workers == 0 {
+            let hold = format!(
+                "SELECT citus_set_node_property('{host}', {port}, 'shouldhaveshards', true)"
+            );
+            coordinator.batch_execute(&hold).unwrap();
+        }
+        cluster
+    }
+
+    /// Returns the nodes besides the coordinator.
+    pub fn workers(&self) -> std::ops::Range<usize> {
+        1..self.nodes.len()
+    }
+
+    /// Returns the host and the port of a node, as the cluster knows it.
+    pub fn address(&self, node: usize) -> (String, i32) {
+        let conn = &mut connect(&self.nodes[node].admin_url()).unwrap();
+        let directory = "SELECT current_setting('unix_socket_directories') AS text";
+        let port = "SELECT current_setting('port') AS text";
+        (texts(conn, directory).remove(0), texts(conn, port)[0].parse().unwrap())
+    }
+
+    /// Returns the number of the node that holds a desk.
+    pub fn node_of(&self, holder: &Holder) -> usize {
+        let is_at = |node: &usize| self.address(*node) == (holder.host.clone(), holder.port);
+        (0..self.nodes.len()).find(is_at).unwrap()
+    }
+
+    /// Returns the URL of the superuser on a node.
+    pub fn admin_url(&self, node: usize) -> String {
+        self.nodes[node].admin_url()
+    }
+
+    /// Returns a connection of the superuser to a node.
+    pub fn admin(&self, node: usize) -> PgConnection {
+        connect(&self.admin_url(node)).unwrap()
+    }
+
+    /// Adds a desk on the coordinator that Citus does not hold yet.
+    pub fn add_desk(&self) -> Desk {
+        let desk = Desk::new(&format!("d{}", Uuid::now_v7().simple())).unwrap();
+        let owner = &mut self.nodes[0].connect().unwrap();
+        desk.create(owner).unwrap();
+        desk.enter(owner).unwrap();
+        migrations::run(owner).unwrap();
+        desk
+    }
+
+    /// Adds a desk that Citus holds.
+    pub fn desk(&self) -> Desk {
+        let desk = self.add_desk();
+        desk.distribute(&self.admin_url(0), None).unwrap();
+        desk
+    }
+
+    /// Returns the URL on a node for a new login that is a member of these roles.
+    pub fn member_url(&self, node: usize, roles: &[String]) -> String {
+        let login = format!("m{}", Uuid::now_v7().simple());
+        // Passed on to the workers by Citus.
+        let create = format!("CREATE ROLE {login} LOGIN");
+        self.admin(0).batch_execute(&create).unwrap();
+        let grant = format!("GRANT {} TO {login}", roles.join(", "));
+        self.admin(0).batch_execute(&grant).unwrap();
+        self.admin_url(node).replace("//postgres@", &format!("//{login}@"))
+    }
+
+    /// Returns the store of a desk, for sessions of every role, with a URL of the coordinator.
+    pub fn store(&self, desk: &Desk) -> Blotter {
+        let url = self.member_url(0, &desk.roles());
+        Blotter::builder(&url).desk(desk.name()).connect().unwrap()
+    }
+
+    /// Returns a connection of the superuser to the node that holds a desk, in the desk.
+    pub fn admin_of(&self, desk: &Desk) -> PgConnection {
+        desk.connect(&self.admin_url(0)).unwrap()
+    }
+}
+
+/// Starts a server with the extension.
+fn node() -> Server {
+    let mut server = Server::start().unwrap();
+    let set = |server: &Server, settings: &[&str]| {
+        let conn = &mut connect(&server.admin_url()).unwrap();
+        settings.iter().for_each(|setting| {
+            conn.batch_execute(&format!("ALTER SYSTEM SET {setting}")).unwrap();
+        });
+    };
+    set(&server, &["shared_preload_libraries = 'citus'", "max_prepared_transactions = 100"]);
+    // The library is loaded when the server starts again.
+    server.crash().unwrap();
+    let conn = &mut connect(&server.admin_url()).unwrap();
+    let directory =
+        texts(conn, "SELECT current_setting('unix_socket_directories') AS text").remove(0);
+    let host = format!("citus.local_hostname = '{directory}'");
+    set(&server, &[&host, "citus.node_conninfo = 'sslmode=disable'"]);
+    conn.batch_execute("SELECT pg_reload_conf()").unwrap();
+    connect(&server.admin_url()).unwrap().batch_execute("CREATE EXTENSION citus").unwrap();
+    server
+}
