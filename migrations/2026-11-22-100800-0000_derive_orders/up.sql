@@ -60,8 +60,8 @@ CREATE FUNCTION blotter_order_rule(
     ) THEN 'ck_orders_instructions_readable'
 END;
 
--- Returns whether an order of this status can still change. For the UPDATEs of orders, where a status cast to text would
--- keep the table from being distributed by Citus.
+-- Returns whether an order of this status can still change. For the statements that update orders, where a status
+-- cast to text would keep the table from being distributed by Citus.
 CREATE FUNCTION blotter_is_open(status order_status_enum) RETURNS boolean LANGUAGE sql IMMUTABLE
     RETURN status IN ('PENDING', 'PARTIAL');
 

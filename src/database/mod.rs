@@ -6,6 +6,7 @@ pub(crate) mod blotter;
 pub mod catalog;
 pub(crate) mod citus;
 pub(crate) mod desk;
+pub(crate) mod distribution;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 #[cfg(feature = "fleet")]

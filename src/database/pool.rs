@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use diesel::r2d2::ConnectionManager;
 use r2d2::{CustomizeConnection, Pool, PooledConnection};
 
+use crate::database::citus;
 use crate::database::desk::Desk;
 use crate::database::retry::StatementWatch;
 use crate::database::role::Role;
@@ -56,6 +57,31 @@ pub fn connect(url: &str) -> Result<PgConnection, Error> {
             "the URL is malformed; write it as postgres://user:password@host/database, with special \
              characters percent-encoded, or as host=localhost dbname=blotter",
         )),
+    }
+}
+
+impl Desk {
+    /// Connects to the desk in the database at `url`, on the node that holds it if that is Citus's.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`] and of [`Desk::enter`].
+    pub fn connect(&self, url: &str) -> Result<PgConnection, Error> {
+        let mut conn = connect(url)?;
+        self.follow(&mut conn, url)?;
+        self.enter(&mut conn)?;
+        Ok(conn)
+    }
+
+    /// Puts a connection that was made with `url` into the desk; where another node of a Citus cluster holds the desk, puts
+    /// a connection to that node in its place.
+    pub(crate) fn follow(&self, conn: &mut PgConnection, url: &str) -> Result<(), Error> {
+        self.set_search_path(conn)?;
+        if let Some(holder) = citus::holder(conn)?.filter(|holder| !holder.is_here) {
+            *conn = connect(&holder.url(url))?;
+            self.set_search_path(conn)?;
+        }
+        Ok(())
     }
 }
 

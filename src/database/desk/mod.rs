@@ -11,8 +11,7 @@ use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use crate::database::catalog;
-use crate::database::citus;
+use crate::database::citus::{self, Holder};
 use crate::database::login::LEDGER;
 use crate::database::postgres::{
     current_schema, has_schema_privilege, pg_namespace, pg_roles, pg_tables, to_regclass,
@@ -308,19 +307,13 @@ impl Desk {
             .load(conn)?)
     }
 
-    /// Returns, in words, how the schema of the desk that the connection has [entered](Desk::enter) differs from what this
-    /// build expects, and what else is in it: what a superuser who copies the schema would run. While the desk is closed,
-    /// only what else is in it.
+    /// Returns the node of the Citus cluster that holds the desk; none if Citus does not.
     ///
     /// # Errors
     ///
     /// [`Error::is_connection`].
-    pub fn strangers(&self, conn: &mut PgConnection) -> Result<Vec<String>, Error> {
-        let mut strangers = catalog::strangers(conn)?;
-        if !self.is_closed(conn)? {
-            strangers.extend(catalog::differences(conn)?.iter().map(ToString::to_string));
-        }
-        Ok(strangers)
+    pub fn holder(&self, conn: &mut PgConnection) -> Result<Option<Holder>, Error> {
+        citus::holder_of(conn, &format!("{}.orders", self.quoted()))
     }
 
     fn has_roles(&self, conn: &mut PgConnection) -> Result<bool, Error> {
