@@ -75,7 +75,9 @@ impl Desk {
         let is_superuser: String =
             diesel::select(current_setting("is_superuser")).get_result(conn)?;
         if is_superuser != "on" {
-            return Err(Error::superuser_needed("to hand a desk to Citus"));
+            return Err(Error::superuser_needed(
+                "handing a desk to Citus needs a superuser; connect as one",
+            ));
         }
         let refuse = |why: &'static str| Err(Error::invalid("desk", self.name(), why));
         if !citus::is_here(conn)? {
@@ -140,7 +142,7 @@ impl Desk {
         }
         self.close(conn)?;
         self.close_to_sealers(conn)?;
-        conn.transaction(|conn| {
+        let handed_over = conn.transaction(|conn| {
             let set = |conn: &mut PgConnection, name: &str, value: &str| {
                 diesel::select(set_config(name, value, true)).execute(conn)
             };
@@ -151,7 +153,11 @@ impl Desk {
             diesel::sql_query(DISTRIBUTE).bind::<Text, _>(self.quoted()).execute(conn)?;
             set(conn, "citus.propagate_set_commands", "none")?;
             Ok(conn.batch_execute(LEAVE)?)
-        })
+        });
+        if handed_over.is_err() {
+            self.open(conn)?;
+        }
+        handed_over
     }
 
     /// Refuses, with this error, a schema that is not the blotter of this build and nothing else.

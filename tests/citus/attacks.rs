@@ -122,11 +122,6 @@ pub fn a_trader_writes_nothing_in_the_name_of_another_by_any_statement(cluster: 
     statements.push(format!(
         "WITH given AS (SELECT {values}) INSERT INTO orders (trader_id, symbol, quantity, order_type) SELECT * FROM given"
     ));
-    for table in &tables {
-        statements.push(format!(
-            "COPY {table} (trader_id, symbol, quantity, order_type) FROM PROGRAM 'true'"
-        ));
-    }
     let roles = [scene.desk.role::<Trader>()];
     scene.refuses(scene.login::<Trader>(), &roles, &statements);
     // Its own orders it submits by these ways too.

@@ -1,5 +1,5 @@
 -- The policies for inserts once more, as triggers of the tables that are about to be distributed: Citus does not ask the
--- policies where it copies rows into a shard by itself, as it does for INSERT … SELECT and COPY. Without these a trader
+-- policies where it copies rows into a shard by itself, as it does for INSERT … SELECT. Without these a trader
 -- submits orders in the name of another one, and logs more than CANCELLED.
 
 CREATE FUNCTION blotter_refuse_writer() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
