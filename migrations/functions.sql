@@ -831,21 +831,27 @@ BEGIN
                     OFFSET 0
                 ) AS is_accepted
             FROM (
-                SELECT pg_catalog.unnest(ids) AS id,
-                    pg_catalog.unnest(trader_ids) AS trader_id,
-                    pg_catalog.unnest(symbols) AS symbol,
-                    pg_catalog.unnest(order_types) AS order_type,
-                    pg_catalog.unnest(prices) AS price,
-                    pg_catalog.unnest(stop_losses) AS stop_loss,
-                    pg_catalog.unnest(take_profits) AS take_profit,
-                    pg_catalog.unnest(expiries) AS expires_at,
-                    pg_catalog.unnest(client_order_ids) AS client_order_id,
-                    pg_catalog.unnest(trading_days) AS trading_day,
-                    pg_catalog.unnest(accounts) AS account,
-                    pg_catalog.unnest(limit_prices) AS limit_price,
-                    pg_catalog.unnest(currencies) AS currency,
-                    pg_catalog.unnest(received) AS received_at,
-                    pg_catalog.unnest(instruction_sets) AS instructions
+                SELECT pg_catalog.unnest(arrays.ids) AS id,
+                    pg_catalog.unnest(arrays.trader_ids) AS trader_id,
+                    pg_catalog.unnest(arrays.symbols) AS symbol,
+                    pg_catalog.unnest(arrays.order_types) AS order_type,
+                    pg_catalog.unnest(arrays.prices) AS price,
+                    pg_catalog.unnest(arrays.stop_losses) AS stop_loss,
+                    pg_catalog.unnest(arrays.take_profits) AS take_profit,
+                    pg_catalog.unnest(arrays.expiries) AS expires_at,
+                    pg_catalog.unnest(arrays.client_order_ids) AS client_order_id,
+                    pg_catalog.unnest(arrays.trading_days) AS trading_day,
+                    pg_catalog.unnest(arrays.accounts) AS account,
+                    pg_catalog.unnest(arrays.limit_prices) AS limit_price,
+                    pg_catalog.unnest(arrays.currencies) AS currency,
+                    pg_catalog.unnest(arrays.received) AS received_at,
+                    pg_catalog.unnest(arrays.instruction_sets) AS instructions
+                FROM (
+                    SELECT ids, trader_ids, symbols, order_types, prices, stop_losses, take_profits, expiries,
+                        client_order_ids, trading_days, accounts, limit_prices, currencies, received,
+                        instruction_sets
+                    OFFSET 0
+                ) AS arrays
             ) AS given
             -- Keeps the planner from repeating the checks for each array.
             OFFSET 0

@@ -19,7 +19,7 @@
 -- long. Such a list joins nothing but a table by its key: PostgreSQL does not know how long an array is when it
 -- keeps a plan, takes it for ten elements, and would nest loops over two of them.
 --
--- OFFSET 0 keeps the planner out of a sub-select. It hides the lengths of arrays that are joined: else a batch of
+-- OFFSET 0 keeps the planner out of a sub-select. It hides the lengths of the arrays to be checked: else a batch of
 -- fewer than ten rows would look cheaper than the kept plan, and each would be planned anew, and a long batch would
 -- be read once for each order of a table without statistics. In EXISTS it keeps a plan that was made while a table
 -- was empty from hashing the whole table once it has grown.
@@ -60,21 +60,27 @@ BEGIN
                     OFFSET 0
                 ) AS is_accepted
             FROM (
-                SELECT pg_catalog.unnest(ids) AS id,
-                    pg_catalog.unnest(trader_ids) AS trader_id,
-                    pg_catalog.unnest(symbols) AS symbol,
-                    pg_catalog.unnest(order_types) AS order_type,
-                    pg_catalog.unnest(prices) AS price,
-                    pg_catalog.unnest(stop_losses) AS stop_loss,
-                    pg_catalog.unnest(take_profits) AS take_profit,
-                    pg_catalog.unnest(expiries) AS expires_at,
-                    pg_catalog.unnest(client_order_ids) AS client_order_id,
-                    pg_catalog.unnest(trading_days) AS trading_day,
-                    pg_catalog.unnest(accounts) AS account,
-                    pg_catalog.unnest(limit_prices) AS limit_price,
-                    pg_catalog.unnest(currencies) AS currency,
-                    pg_catalog.unnest(received) AS received_at,
-                    pg_catalog.unnest(instruction_sets) AS instructions
+                SELECT pg_catalog.unnest(arrays.ids) AS id,
+                    pg_catalog.unnest(arrays.trader_ids) AS trader_id,
+                    pg_catalog.unnest(arrays.symbols) AS symbol,
+                    pg_catalog.unnest(arrays.order_types) AS order_type,
+                    pg_catalog.unnest(arrays.prices) AS price,
+                    pg_catalog.unnest(arrays.stop_losses) AS stop_loss,
+                    pg_catalog.unnest(arrays.take_profits) AS take_profit,
+                    pg_catalog.unnest(arrays.expiries) AS expires_at,
+                    pg_catalog.unnest(arrays.client_order_ids) AS client_order_id,
+                    pg_catalog.unnest(arrays.trading_days) AS trading_day,
+                    pg_catalog.unnest(arrays.accounts) AS account,
+                    pg_catalog.unnest(arrays.limit_prices) AS limit_price,
+                    pg_catalog.unnest(arrays.currencies) AS currency,
+                    pg_catalog.unnest(arrays.received) AS received_at,
+                    pg_catalog.unnest(arrays.instruction_sets) AS instructions
+                FROM (
+                    SELECT ids, trader_ids, symbols, order_types, prices, stop_losses, take_profits, expiries,
+                        client_order_ids, trading_days, accounts, limit_prices, currencies, received,
+                        instruction_sets
+                    OFFSET 0
+                ) AS arrays
             ) AS given
             -- Keeps the planner from repeating the checks for each array.
             OFFSET 0
