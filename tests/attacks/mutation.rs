@@ -1442,7 +1442,7 @@ const CONDITIONS: &[(&str, &[Named])] = &[
         attacks_of![batches::a_batch_of_fills_is_written_without_those_that_it_leaves_out],
     ),
     (
-        function_with!("blotter_record_fills", "AND later = 0;" => ";"),
+        function_with!("blotter_record_fills", "AND later = 0;" => "AND later = 1;"),
         attacks_of![batches::the_engine_writes_batches_that_the_log_and_the_totals_agree_with],
     ),
     (
