@@ -537,8 +537,8 @@ BEGIN
                         pg_catalog.unnest(arrays.sources) AS source,
                         pg_catalog.unnest(arrays.execution_ids) AS execution_id
                     FROM (
-                            SELECT ids, order_ids, times, quantities, prices, venues, commissions, rebates,
-                                sources, execution_ids
+                        SELECT ids, order_ids, times, quantities, prices, venues, commissions, rebates,
+                            sources, execution_ids
                         OFFSET 0
                     ) AS arrays
                 ) AS listed

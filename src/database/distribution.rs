@@ -2,15 +2,16 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Integer, Text};
+use diesel::sql_types::{Array, BigInt, Integer, Text};
 
 use crate::database::catalog;
 use crate::database::citus::{self, Holder};
 use crate::database::desk::Desk;
 use crate::database::harden::{self, Hardening};
+use crate::database::login::require_superuser;
 use crate::database::migrations;
 use crate::database::pool::connect;
-use crate::database::postgres::{citus_is_coordinator, current_setting, set_config};
+use crate::database::postgres::{citus_is_coordinator, set_config};
 use crate::error::Error;
 
 /// The script of the triggers that stand in for policies.
@@ -72,13 +73,7 @@ impl Desk {
     /// - Those of the database, such as for a node that the cluster does not have.
     pub fn distribute(&self, url: &str, to: Option<(&str, i32)>) -> Result<Holder, Error> {
         let conn = &mut connect(url)?;
-        let is_superuser: String =
-            diesel::select(current_setting("is_superuser")).get_result(conn)?;
-        if is_superuser != "on" {
-            return Err(Error::superuser_needed(
-                "handing a desk to Citus needs a superuser; connect as one",
-            ));
-        }
+        require_superuser(conn, "handing a desk to Citus needs a superuser; connect as one")?;
         let refuse = |why: &'static str| Err(Error::invalid("desk", self.name(), why));
         if !citus::is_here(conn)? {
             return refuse(
@@ -176,7 +171,10 @@ impl Desk {
     fn complete_nodes(&self, conn: &mut PgConnection) -> Result<(), Error> {
         let complete: Command = conn.transaction(|conn| {
             diesel::select(set_config("search_path", "pg_catalog", true)).execute(conn)?;
-            diesel::sql_query(NODES).bind::<Text, _>(self.name()).get_result(conn)
+            diesel::sql_query(NODES)
+                .bind::<Text, _>(self.name())
+                .bind::<Array<Text>, _>(&self.roles()[..])
+                .get_result(conn)
         })?;
         self.on_each_node(conn, &complete)
     }

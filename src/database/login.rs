@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Nullable, Text};
 
 use crate::database::desk::{Desk, role_of};
+use crate::database::postgres::current_setting;
 use crate::database::role::{Auditor, Compliance, DatabaseRole, Engine, Trader};
 use crate::error::Error;
 
@@ -181,5 +182,17 @@ impl Login {
             ));
         }
         warnings
+    }
+}
+
+/// Refuses a login that is no superuser, with this text.
+pub(crate) fn require_superuser(
+    conn: &mut PgConnection,
+    superuser_needed: &'static str,
+) -> Result<(), Error> {
+    let is_superuser: String = diesel::select(current_setting("is_superuser")).get_result(conn)?;
+    match is_superuser.as_str() {
+        "on" => Ok(()),
+        _ => Err(Error::superuser_needed(superuser_needed)),
     }
 }

@@ -12,6 +12,7 @@ use diesel::prelude::*;
 use crate::database::catalog;
 use crate::database::citus;
 use crate::database::harden::{self, Hardening};
+use crate::database::login::require_superuser;
 use crate::database::migrations;
 use crate::database::postgres::{
     current_setting, pg_class, pg_trigger, pin_schema, quote_ident, set_config, to_regclass,
@@ -49,10 +50,7 @@ pub(crate) fn run<T>(
     superuser_needed: &'static str,
     work: impl FnOnce(&mut PgConnection) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let is_superuser: String = diesel::select(current_setting("is_superuser")).get_result(conn)?;
-    if is_superuser != "on" {
-        return Err(Error::superuser_needed(superuser_needed));
-    }
+    require_superuser(conn, superuser_needed)?;
     migrations::require(conn)?;
     citus::refuse(conn, "archive")?;
     let mut work = Some(work);

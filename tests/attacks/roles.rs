@@ -347,7 +347,7 @@ pub fn who_has_none_of_the_roles_is_granted_nothing(scene: &Scene) -> Held {
     overreach(scene.stranger(), "")
 }
 
-/// Asserts how many orders a login with these attributes sees without any identity; none if it is refused.
+/// Asserts how many orders a login with these attributes sees without any identity. `None` expects a refusal.
 #[track_caller]
 fn assert_shown(scene: &Scene, attributes: &str, orders: Option<i64>) {
     let login = format!("login_{}", Uuid::now_v7().simple());

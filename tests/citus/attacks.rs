@@ -5,7 +5,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tradeblotter::role::{DatabaseRole, Engine, Trader};
 use tradeblotter::{Blotter, Desk, NewOrder, Order, Side, connect};
-use tradeblotter_test_support::cluster::Cluster;
+use tradeblotter_test_support::cluster::{Cluster, rows};
 use tradeblotter_test_support::{fill_of, record, submit, texts, trader};
 
 /// A desk in which Ada and Grace have an order each, with a fill.
@@ -37,8 +37,8 @@ impl<'c> Scene<'c> {
     /// A connection to the holder, as a login that is a member of this role of the desk and uses its privileges without
     /// SET ROLE, with Ada's identity. It sees the shards, and may name them.
     fn login<R: DatabaseRole>(&self) -> PgConnection {
-        let holder = self.desk.holder(&mut self.cluster.admin(0)).unwrap().unwrap();
-        let url = self.cluster.member_url(self.cluster.node_of(&holder), &[self.desk.role::<R>()]);
+        let node = self.cluster.node_of(&self.desk);
+        let url = self.cluster.member_url(node, &[self.desk.role::<R>()]);
         let mut conn = connect(&url).unwrap();
         self.desk.enter(&mut conn).unwrap();
         conn.batch_execute(&format!(
@@ -51,24 +51,12 @@ impl<'c> Scene<'c> {
     }
 
     fn shard(&self, table: &str) -> String {
-        let number = format!(
-            "SELECT shardid::text AS text FROM pg_dist_shard WHERE logicalrelid = '{}.{table}'::regclass",
-            self.desk
-        );
-        format!("{table}_{}", texts(&mut self.cluster.admin(0), &number)[0])
+        self.cluster.shard(&self.desk, table)
     }
 
-    /// The rows of orders, fills and log, whosever they are.
+    /// The rows of the desk, whosever they are.
     fn rows(&self) -> Vec<String> {
-        let conn = &mut self.cluster.admin_of(&self.desk);
-        ["orders", "fills", "execution_logs"]
-            .iter()
-            .flat_map(|table| {
-                let all =
-                    format!("SELECT row_to_json(t)::text AS text FROM {table} AS t ORDER BY id");
-                texts(conn, &all)
-            })
-            .collect()
+        rows(&mut self.cluster.admin_of(&self.desk))
     }
 
     /// Asserts that each statement fails, as the login itself and as each role, and that no row has changed.
@@ -76,7 +64,7 @@ impl<'c> Scene<'c> {
         let before = self.rows();
         for role in roles.iter().map(String::as_str).chain(["none"]) {
             for statement in statements {
-                let done = conn.test_transaction_of(role, statement);
+                let done = run_as(&mut conn, role, statement);
                 assert!(done.is_err(), "{statement} as {role}");
             }
         }
@@ -86,14 +74,8 @@ impl<'c> Scene<'c> {
 }
 
 /// Runs a statement as a role, and commits it.
-trait AsRole {
-    fn test_transaction_of(&mut self, role: &str, statement: &str) -> QueryResult<()>;
-}
-
-impl AsRole for PgConnection {
-    fn test_transaction_of(&mut self, role: &str, statement: &str) -> QueryResult<()> {
-        self.transaction(|conn| conn.batch_execute(&format!("SET LOCAL ROLE {role}; {statement}")))
-    }
+fn run_as(conn: &mut PgConnection, role: &str, statement: &str) -> QueryResult<()> {
+    conn.transaction(|conn| conn.batch_execute(&format!("SET LOCAL ROLE {role}; {statement}")))
 }
 
 /// The ways in which a row is inserted: what comes before its values, and after. Citus copies what a SELECT returns into the
@@ -214,8 +196,7 @@ pub fn nobody_changes_or_removes_a_record_in_tables_and_shards(cluster: &Cluster
 
 pub fn the_owner_of_the_tables_inserts_nothing(cluster: &Cluster) {
     let scene = Scene::new(cluster);
-    let holder = scene.desk.holder(&mut cluster.admin(0)).unwrap().unwrap();
-    let url = cluster.admin_url(cluster.node_of(&holder)).replace("//postgres@", "//blotter@");
+    let url = cluster.admin_url(cluster.node_of(&scene.desk)).replace("//postgres@", "//blotter@");
     let mut owner = connect(&url).unwrap();
     scene.desk.enter(&mut owner).unwrap();
     let mut statements = Vec::new();
@@ -252,8 +233,7 @@ pub fn the_owner_of_the_tables_inserts_nothing(cluster: &Cluster) {
 pub fn a_login_of_another_desk_sees_nothing(cluster: &Cluster) {
     let scene = Scene::new(cluster);
     let other = cluster.desk();
-    let holder = scene.desk.holder(&mut cluster.admin(0)).unwrap().unwrap();
-    let url = cluster.member_url(cluster.node_of(&holder), &other.roles());
+    let url = cluster.member_url(cluster.node_of(&scene.desk), &other.roles());
     let mut statements = Vec::new();
     for name in ["orders", "fills", "execution_logs"] {
         for table in [name.to_owned(), scene.shard(name)] {
@@ -269,8 +249,7 @@ pub fn a_login_of_another_desk_sees_nothing(cluster: &Cluster) {
 
 pub fn a_client_of_another_node_is_refused(cluster: &Cluster) {
     let scene = Scene::new(cluster);
-    let holder = scene.desk.holder(&mut cluster.admin(0)).unwrap().unwrap();
-    let holder = cluster.node_of(&holder);
+    let holder = cluster.node_of(&scene.desk);
     for node in cluster.workers().chain([0]).filter(|node| *node != holder) {
         let mut conn = connect(&cluster.member_url(node, &scene.desk.roles())).unwrap();
         scene.desk.enter(&mut conn).unwrap();
@@ -282,7 +261,7 @@ pub fn a_client_of_another_node_is_refused(cluster: &Cluster) {
         let before = scene.rows();
         for role in &roles {
             for statement in [&order, "SELECT count(*) FROM orders"] {
-                let refused = conn.test_transaction_of(role, statement).unwrap_err();
+                let refused = run_as(&mut conn, role, statement).unwrap_err();
                 assert!(
                     refused.to_string().contains("not permitted to log in")
                         || refused.to_string().contains("permission denied"),

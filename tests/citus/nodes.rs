@@ -5,15 +5,8 @@ use diesel::prelude::*;
 use tradeblotter::migrations::{Extent, Records};
 use tradeblotter::{Desk, Filter, NewOrder, Page, Side, catalog, harden, migrations};
 
-use tradeblotter_test_support::cluster::Cluster;
+use tradeblotter_test_support::cluster::{Cluster, rows};
 use tradeblotter_test_support::{EXECUTED, append, fill_of, record, submit, texts, trader};
-
-/// What is in the tables, as text.
-fn rows(conn: &mut PgConnection) -> Vec<String> {
-    let tables = ["traders", "orders", "fills", "execution_logs", "breaks", "seals"];
-    let all = |table| format!("SELECT row_to_json(t)::text AS text FROM {table} AS t ORDER BY id");
-    tables.iter().flat_map(|table| texts(conn, &all(table))).collect()
-}
 
 fn last_number(store: &tradeblotter::Blotter) -> i64 {
     let log = store
@@ -38,7 +31,7 @@ pub fn a_desk_is_handed_over_with_every_row_and_goes_on_with_the_next_number(clu
     let conn = &mut cluster.admin_of(&desk);
     assert_eq!(rows(conn), before);
     assert_eq!(catalog::differences(conn).unwrap(), []);
-    assert_eq!(cluster.workers().is_empty(), cluster.node_of(&holder) == 0);
+    assert_eq!(cluster.workers().is_empty(), cluster.node_of(&desk) == 0);
     // The tables of the coordinator keep no copy.
     let kept = format!(
         "SELECT c.relname::text AS text FROM pg_class c
@@ -64,8 +57,8 @@ pub fn a_desk_moves_to_another_node_under_those_who_use_it(cluster: &Cluster) {
         let number = last_number(&store);
         let before = rows(&mut cluster.admin_of(&desk));
         let (host, port) = cluster.address(node);
-        let holder = desk.distribute(&cluster.admin_url(0), Some((&host, port))).unwrap();
-        assert_eq!(cluster.node_of(&holder), node);
+        desk.distribute(&cluster.admin_url(0), Some((&host, port))).unwrap();
+        assert_eq!(cluster.node_of(&desk), node);
         let conn = &mut cluster.admin_of(&desk);
         assert_eq!(rows(conn), before);
         assert_eq!(catalog::differences(conn).unwrap(), []);
@@ -155,17 +148,9 @@ fn told(cluster: &Cluster, desk: &Desk, statement: &str) -> Vec<String> {
     })
 }
 
-/// Returns the name of the shard of a table.
-fn shard(cluster: &Cluster, desk: &Desk, table: &str) -> String {
-    let number = format!(
-        "SELECT shardid::text AS text FROM pg_dist_shard WHERE logicalrelid = '{desk}.{table}'::regclass"
-    );
-    format!("{table}_{}", texts(&mut cluster.admin(0), &number)[0])
-}
-
 pub fn the_check_tells_what_is_wrong_on_a_shard(cluster: &Cluster) {
     let desk = cluster.desk();
-    let [orders, fills] = ["orders", "fills"].map(|table| shard(cluster, &desk, table));
+    let [orders, fills] = ["orders", "fills"].map(|table| cluster.shard(&desk, table));
     let number = orders.trim_start_matches("orders");
     for (statement, line) in [
         (

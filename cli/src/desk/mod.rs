@@ -60,10 +60,10 @@ Examples:
     Move(Box<Relocation>),
     /// Hand a desk to Citus, or move it to another node of its cluster
     ///
-    /// Citus keeps the whole desk on one node, the holder; every command and backend that names the desk connects to the
-    /// coordinator, is told the holder and connects to that, under the name by which the nodes know each other. The desk is
-    /// closed to all who write while its rows are copied. Stopped at any point, the same command goes on; run it again when
-    /// a node was added to the cluster. DATABASE_URL is that of a superuser on the coordinator.
+    /// Citus keeps the whole desk on one node, the holder. Commands and backends that name the desk are given the URL of
+    /// the coordinator; they ask it for the holder and connect to that, by the name that the nodes have for each other. The
+    /// desk is closed to all who write while its rows are copied. If the command was stopped, run it again: it goes on.
+    /// Run it again too when a node was added to the cluster. DATABASE_URL is that of a superuser on the coordinator.
     #[command(after_long_help = "\
 Examples:
   blotter desk distribute desk_a
@@ -94,7 +94,7 @@ pub struct Add {
 pub struct Distribute {
     #[command(flatten)]
     desk: Named,
-    /// Node to move the desk to, as `pg_dist_node` has it [default: the one that has it, or one that Citus chooses]
+    /// Node to move the desk to: host and port as in `pg_dist_node` [default: none; Citus chooses where a new desk goes]
     #[arg(long, value_name = "HOST:PORT", value_parser = node)]
     node: Option<(String, i32)>,
 }

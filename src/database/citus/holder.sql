@@ -1,6 +1,6 @@
 -- The node that holds the table $1 in its only shard, and whether this session is on it. No row if the table is not
--- distributed. The operators have operands of types that they are defined for, as this runs with the desk's schema on the
--- search path.
+-- distributed. The desk's schema is on the search path: the casts leave no operator of its owner that fits better than
+-- PostgreSQL's own.
 SELECT n.nodename AS host, n.nodeport AS port,
     n.groupid = (SELECT groupid FROM pg_catalog.pg_dist_local_group) AS is_here
 FROM pg_catalog.pg_dist_shard AS s

@@ -18,7 +18,7 @@ const HOLDER: &str = include_str!("holder.sql");
 const SHARDS_OF: &str = include_str!("shards.sql");
 
 /// A table of Citus, which is there if the database has the extension.
-const PROBE: &str = "pg_catalog.pg_dist_shard";
+pub(crate) const PROBE: &str = "pg_catalog.pg_dist_shard";
 
 /// The node of a Citus cluster that holds a desk.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
@@ -76,8 +76,8 @@ pub(crate) fn holder_of(conn: &mut PgConnection, table: &str) -> Result<Option<H
     Ok(diesel::sql_query(HOLDER).bind::<Text, _>(table).get_result(conn).optional()?)
 }
 
-/// Has this session create objects on this node alone, if the database has Citus. Citus passes a table on before it knows the
-/// types of its columns, and so fails at the migrations.
+/// Has this session create objects on this node alone, if the database has Citus. Otherwise the migrations fail: Citus
+/// creates a table on the other nodes before the types of its columns.
 pub(crate) fn keep_ddl_here(conn: &mut PgConnection) -> Result<(), Error> {
     if is_here(conn)? {
         diesel::select(set_config("citus.enable_ddl_propagation", "off", false)).execute(conn)?;

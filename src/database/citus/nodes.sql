@@ -1,7 +1,8 @@
--- Returns the command that gives a node what Citus does not copy with the schema $1: the functions that no trigger names,
--- who may execute functions, the roles' memberships, the comments, and a sequence that begins at 1. Idempotent.
+-- Returns the command that gives a node what Citus does not copy with the schema $1 of the desk with the roles $2: the
+-- functions that no trigger names, who may execute functions, memberships of the roles, the comments, and a sequence
+-- that begins at 1. Idempotent.
 --
--- To be called with pg_catalog alone on the search path: then every other name in the command is qualified.
+-- Only pg_catalog may be on the search path when this runs: then every other name in the command is qualified.
 WITH home AS (
     SELECT oid FROM pg_namespace WHERE nspname = $1
 ),
@@ -34,11 +35,7 @@ statements (step, statement) AS (
     SELECT 5, format('GRANT %I TO %I', pg_get_userbyid(roleid), pg_get_userbyid(member))
     FROM pg_auth_members
     WHERE member IN (
-        SELECT oid FROM pg_roles
-        WHERE rolname IN (
-            SELECT format('blotter_%s_%s', $1, kind)
-            FROM unnest(ARRAY['trader', 'engine', 'compliance', 'auditor']) AS kind
-        )
+        SELECT oid FROM pg_roles WHERE rolname = ANY ($2)
     )
     UNION ALL
     SELECT 6, format('COMMENT ON %s %s IS %L', CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, name, description)

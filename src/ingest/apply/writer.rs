@@ -8,7 +8,9 @@ use std::collections::{HashMap, HashSet};
 use std::mem;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::dsl::case_when;
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use uuid::Uuid;
 
 use self::early::{EarlyReport, EarlyReports};
@@ -25,7 +27,7 @@ use super::totals::{self, COMPARED, LatestTotals, VenueTotals};
 use super::traders::Traders;
 use super::turns::take_turn;
 use crate::database::citus;
-use crate::database::postgres::set_config;
+use crate::database::postgres::{set_config, to_regclass};
 use crate::database::retry::retry;
 use crate::database::role::Engine;
 use crate::database::session::Session;
@@ -498,7 +500,9 @@ impl Writer {
     /// plans are discarded each time that the number of batches has doubled. Citus has no generic plan of some statements.
     fn force_index_plans(&self, tx: &mut Tx<'_, Engine>) -> Result<(), Error> {
         let conn = tx.conn();
-        let mode = if citus::is_here(conn)? { "auto" } else { "force_generic_plan" };
+        let mode =
+            case_when::<_, _, Text>(to_regclass(citus::PROBE).is_null(), "force_generic_plan")
+                .otherwise("auto");
         diesel::select((
             set_config("enable_seqscan", "off", true),
             set_config("plan_cache_mode", mode, true),

@@ -3,10 +3,10 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tradeblotter::embedded::Server;
-use tradeblotter::{Blotter, Desk, Holder, connect, migrations};
+use tradeblotter::{Blotter, Desk, connect};
 use uuid::Uuid;
 
-use crate::texts;
+use crate::{migrate_desk, texts};
 
 /// The servers: the coordinator, then the workers.
 pub struct Cluster {
@@ -56,9 +56,18 @@ impl Cluster {
     }
 
     /// Returns the number of the node that holds a desk.
-    pub fn node_of(&self, holder: &Holder) -> usize {
+    pub fn node_of(&self, desk: &Desk) -> usize {
+        let holder = desk.holder(&mut self.admin(0)).unwrap().unwrap();
         let is_at = |node: &usize| self.address(*node) == (holder.host.clone(), holder.port);
         (0..self.nodes.len()).find(is_at).unwrap()
+    }
+
+    /// Returns the name of the shard of a table of a desk.
+    pub fn shard(&self, desk: &Desk, table: &str) -> String {
+        let number = format!(
+            "SELECT shardid::text AS text FROM pg_dist_shard WHERE logicalrelid = '{desk}.{table}'::regclass"
+        );
+        format!("{table}_{}", texts(&mut self.admin(0), &number)[0])
     }
 
     /// Returns the URL of the superuser on a node.
@@ -74,10 +83,7 @@ impl Cluster {
     /// Adds a desk on the coordinator that Citus does not hold yet.
     pub fn add_desk(&self) -> Desk {
         let desk = Desk::new(&format!("d{}", Uuid::now_v7().simple())).unwrap();
-        let owner = &mut self.nodes[0].connect().unwrap();
-        desk.create(owner).unwrap();
-        desk.enter(owner).unwrap();
-        migrations::run(owner).unwrap();
+        migrate_desk(&desk, &mut self.nodes[0].connect().unwrap());
         desk
     }
 
@@ -88,7 +94,7 @@ impl Cluster {
         desk
     }
 
-    /// Returns the URL on a node for a new login that is a member of these roles.
+    /// Creates a login that is a member of these roles, and returns its URL on a node.
     pub fn member_url(&self, node: usize, roles: &[String]) -> String {
         let login = format!("m{}", Uuid::now_v7().simple());
         // Passed on to the workers by Citus.
@@ -109,6 +115,13 @@ impl Cluster {
     pub fn admin_of(&self, desk: &Desk) -> PgConnection {
         desk.connect(&self.admin_url(0)).unwrap()
     }
+}
+
+/// Returns the rows of the tables that a connection is in, as text.
+pub fn rows(conn: &mut PgConnection) -> Vec<String> {
+    let tables = ["traders", "orders", "fills", "execution_logs", "breaks", "seals"];
+    let all = |table| format!("SELECT row_to_json(t)::text AS text FROM {table} AS t ORDER BY id");
+    tables.iter().flat_map(|table| texts(conn, &all(table))).collect()
 }
 
 /// Starts a server with the extension.

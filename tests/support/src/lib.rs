@@ -124,7 +124,7 @@ impl Database {
         desk
     }
 
-    /// Returns the URL for a new login that is a member of these roles only.
+    /// Creates a login that is a member of these roles only, and returns its URL.
     pub fn member_url(&self, roles: &[String]) -> String {
         let login = format!("m{}", Uuid::now_v7().simple());
         let create = format!("CREATE ROLE {login} LOGIN IN ROLE {}", roles.join(", "));
