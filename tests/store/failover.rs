@@ -6,17 +6,18 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fs, thread};
 
 use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
 use tempfile::TempDir;
 use tradeblotter::audit::{SealKey, VerifyOptions};
 
 use crate::seals::seal;
 use tradeblotter::embedded::Server;
 use tradeblotter::ingest::{self, Kind};
-use tradeblotter::role::{Auditor, Compliance, Engine, Role, Trader};
+use tradeblotter::role::{Auditor, Compliance, DatabaseRole, Engine, Role, Trader};
 use tradeblotter::{
     Blotter, Error, ExecutionLog, Filter, NewFill, NewOrder, OrderStatus, Side, Tail, TailFrom,
     connect, migrations,
@@ -99,6 +100,21 @@ impl Standby {
         let (_, after) = rest.split_once('&').unwrap();
         format!("{before}host={}&{after}", self.directory.path().display())
     }
+
+    /// Creates a login on the primary, and returns its URL on this server, which has the login by then.
+    fn login<R: DatabaseRole>(&self, primary: &Server) -> String {
+        let url = primary.login::<R>().unwrap();
+        replayed(&mut connect(&primary.admin_url()).unwrap());
+        self.url(&url)
+    }
+}
+
+/// Returns when the standby has replayed all that the primary has written.
+fn replayed(admin: &mut PgConnection) {
+    // A commit that waits for the standby needs a transaction that writes something.
+    let write = "BEGIN; SET LOCAL synchronous_commit = remote_apply;
+        SELECT pg_logical_emit_message(true, 'replayed', ''); COMMIT";
+    admin.batch_execute(write).unwrap();
 }
 
 impl Drop for Standby {
@@ -172,6 +188,7 @@ fn what_was_acknowledged_before_the_primary_was_killed_is_on_the_standby_in_its_
             thread::yield_now();
         }
         assert!(seal(&auditor.auditor(), &key).unwrap().records() > 0);
+        replayed(&mut connect(&primary.admin_url()).unwrap());
         while written() < WRITES {
             thread::yield_now();
         }
@@ -257,9 +274,8 @@ fn a_tail_on_a_standby_yields_each_entry_once_and_in_order_however_late_it_is_co
     let (primary, standby, ada) = pair("");
     let engine = Blotter::connect(&primary.login::<Engine>().unwrap()).unwrap();
     let officer = Blotter::connect(&primary.login::<Compliance>().unwrap()).unwrap().compliance();
-    let url = standby.url(&primary.login::<Compliance>().unwrap());
-    let follower = Blotter::connect(&url).unwrap().compliance();
-    let desk = Blotter::connect(&standby.url(&primary.login::<Trader>().unwrap())).unwrap();
+    let follower = Blotter::connect(&standby.login::<Compliance>(&primary)).unwrap().compliance();
+    let desk = Blotter::connect(&standby.login::<Trader>(&primary)).unwrap();
     let new = NewOrder::market(ada, Side::Buy, "AAPL", 100);
     let mut tail = follower.tail(TailFrom::Start, Filter::default()).unwrap();
     let mut own = desk.trader(ada).unwrap().tail(TailFrom::Start, Filter::default()).unwrap();
@@ -311,6 +327,7 @@ fn a_tail_on_a_standby_yields_each_entry_once_and_in_order_however_late_it_is_co
     other.batch_execute("CREATE TABLE other (id integer)").unwrap();
     other.batch_execute("BEGIN; INSERT INTO other VALUES (1)").unwrap();
     let order = engine.engine().transaction(|tx| tx.orders().submit(&new)).unwrap();
+    replayed(&mut connect(&primary.admin_url()).unwrap());
     assert_eq!(tail.wait(Duration::from_millis(1500)).unwrap(), []);
     let held_back = tail.held_back().unwrap();
     assert_eq!((held_back.entries, &held_back.transactions), (1, &vec![]));
@@ -332,20 +349,12 @@ fn an_export_on_a_standby_survives_a_vacuum_on_the_primary_if_the_standby_says_w
         let engine = Blotter::connect(&primary.login::<Engine>().unwrap()).unwrap().engine();
         let new = NewOrder::market(ada, Side::Buy, "AAPL", 100);
         let orders = engine.transaction(|tx| tx.orders().submit_batch(&[new; ORDERS])).unwrap();
-        let url = standby.url(&primary.login::<Compliance>().unwrap());
+        // The standby has the orders when it has the login.
+        let url = standby.login::<Compliance>(&primary);
         let follower = Blotter::connect(&url).unwrap().compliance();
-        let mut replica = connect(&standby.url(&primary.admin_url())).unwrap();
-        let has = |conn: &mut _, what: &str| {
-            let begun = Instant::now();
-            while texts(conn, &format!("SELECT coalesce(({what})::text, 'no') AS text")) != ["true"]
-            {
-                assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
-                thread::sleep(Duration::from_millis(20));
-            }
-        };
-        has(&mut replica, &format!("SELECT count(*) = {ORDERS} FROM execution_logs"));
-        if survives {
-            has(&mut admin, "SELECT backend_xmin IS NOT NULL FROM pg_stat_replication");
+        let said = "SELECT (backend_xmin IS NOT NULL)::text AS text FROM pg_stat_replication";
+        while texts(&mut admin, said) != [survives.to_string()] {
+            thread::yield_now();
         }
         let mut exported = Vec::new();
         let mut churn = |read: usize| {
@@ -356,8 +365,7 @@ fn an_export_on_a_standby_survives_a_vacuum_on_the_primary_if_the_standby_says_w
             let fills: Vec<_> = orders.iter().map(|order| fill_of(order, 100, "10.00")).collect();
             engine.transaction(|tx| tx.fills().record_batch(&fills)).unwrap();
             admin.batch_execute("VACUUM orders").unwrap();
-            let reached = texts(&mut admin, "SELECT pg_current_wal_lsn()::text AS text").remove(0);
-            has(&mut replica, &format!("SELECT pg_last_wal_replay_lsn() >= '{reached}'"));
+            replayed(&mut admin);
         };
         let mut read = 0;
         let ended = follower.snapshot(|tx| {
