@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Text};
 
 use self::facts::Facts;
-use crate::database::citus;
+use crate::database::citus::{self, Shard};
 use crate::database::desk::{Desk, own_roles};
 use crate::database::harden::{self, Hardening};
 use crate::database::login::ROLES;
@@ -264,9 +264,8 @@ fn differences_of_shards(
     conn: &mut PgConnection,
     mut expected: Facts,
 ) -> Result<Vec<SchemaDifference>, Error> {
-    let shards = citus::shards(conn, &TABLES)?;
-    let names: Vec<String> =
-        shards.iter().map(|shard| format!("{}_{}", shard.table, shard.number)).collect();
+    let shards = citus::shards(conn, &TABLES.map(str::to_owned))?;
+    let names: Vec<String> = shards.iter().map(Shard::name).collect();
     let mut found = Facts::default();
     // A shard and what belongs to it have the names of the table and its own, and the number of the shard.
     let unnumbered = |text: &str| {
@@ -306,11 +305,21 @@ pub fn notes(conn: &mut PgConnection) -> Result<Vec<String>, Error> {
 ///
 /// [`Error::is_connection`].
 pub fn strangers(conn: &mut PgConnection) -> Result<Vec<String>, Error> {
-    let strangers: Vec<Stranger> = diesel::sql_query(STRANGERS)
-        .bind::<Array<Text>, _>(TABLES.as_slice())
-        .bind::<Array<Text>, _>(ENUMS.as_slice())
-        .bind::<Array<Text>, _>(FUNCTIONS.as_slice())
-        .load(conn)?;
+    let mut tables = TABLES.map(str::to_owned).to_vec();
+    tables.push("__diesel_schema_migrations".to_owned());
+    let shards = citus::shards(conn, &tables)?;
+    tables.extend(shards.iter().map(Shard::name));
+    let query = |conn: &mut PgConnection| {
+        diesel::sql_query(STRANGERS)
+            .bind::<Array<Text>, _>(&tables)
+            .bind::<Array<Text>, _>(ENUMS.as_slice())
+            .bind::<Array<Text>, _>(FUNCTIONS.as_slice())
+            .load::<Stranger>(conn)
+    };
+    let strangers = match shards.is_empty() {
+        true => query(conn)?,
+        false => citus::showing_shards(conn, query)?,
+    };
     Ok(strangers.into_iter().map(|row| row.text).collect())
 }
 

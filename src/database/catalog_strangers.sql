@@ -10,9 +10,7 @@ WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.
         SELECT FROM pg_catalog.pg_class AS c
         WHERE c.oid OPERATOR(pg_catalog.=) d.objid
             AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
-            AND c.relname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (
-                $1 OPERATOR(pg_catalog.||) '__diesel_schema_migrations'::pg_catalog.text
-            )
+            AND c.relname::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($1)
     )
     AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_type AS t

@@ -89,13 +89,13 @@ impl Desk {
             return refuse("is moving to another server");
         }
         if self.holder(conn)?.is_none() {
-            self.hand_over(conn)?;
+            self.hand_over(conn, url)?;
         }
         self.complete_nodes(conn)?;
         if let (Some(from), Some((host, port))) = (self.holder(conn)?, to)
             && (from.host.as_str(), from.port) != (host, port)
         {
-            self.relocate(conn, &mut connect(&from.url(url))?, host, port)?;
+            self.relocate(conn, url, host, port)?;
         }
         let holder = self.holder(conn)?.ok_or_else(|| Error::not_found("desk", self))?;
         self.continue_numbers(conn, &mut connect(&holder.url(url))?)?;
@@ -123,7 +123,7 @@ impl Desk {
     }
 
     /// Distributes the schema, which no session uses then. The rows on the coordinator go.
-    fn hand_over(&self, conn: &mut PgConnection) -> Result<(), Error> {
+    fn hand_over(&self, conn: &mut PgConnection, url: &str) -> Result<(), Error> {
         if harden::state(conn)? != Hardening::Off {
             return Err(Error::invalid(
                 "desk",
@@ -135,8 +135,8 @@ impl Desk {
         if !strangers.is_empty() {
             return Err(self.differs(strangers.into_iter()));
         }
-        self.close(conn)?;
-        self.close_to_sealers(conn)?;
+        self.close(url)?;
+        self.close_to_sealers(url)?;
         let handed_over = conn.transaction(|conn| {
             let set = |conn: &mut PgConnection, name: &str, value: &str| {
                 diesel::select(set_config(name, value, true)).execute(conn)
@@ -208,13 +208,12 @@ impl Desk {
     fn relocate(
         &self,
         conn: &mut PgConnection,
-        holder: &mut PgConnection,
+        url: &str,
         host: &str,
         port: i32,
     ) -> Result<(), Error> {
-        let roles = self.closed_roles();
-        self.revoke(conn, &roles)?;
-        self.end_sessions(holder, &roles)?;
+        self.close(url)?;
+        self.close_to_sealers(url)?;
         // Citus creates the shards with their triggers as the owner of the tables.
         let owner = self.owner(conn)?;
         let lend: Command = diesel::sql_query(LEND)

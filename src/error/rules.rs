@@ -22,6 +22,17 @@ pub(super) enum RuleSource {
     Trigger,
 }
 
+/// The text of a rule that no two rows have one number. Only a sequence that was left behind gives a number again.
+macro_rules! number_given {
+    ($what:literal) => {
+        concat!(
+            $what,
+            " with this number is already stored: execution_logs_sequence is behind the rows, which happens when they were \
+             copied without it; advance it with setval, or for a desk that Citus holds run `blotter desk distribute`"
+        )
+    };
+}
+
 /// Returns the rule of this name, if the schema has it.
 pub(super) fn find(name: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.name == name)
@@ -56,11 +67,11 @@ const RULES: &[Rule] = &[
     constraint("breaks_pkey", "a break with this id is already stored"),
     constraint("archives_pkey", "an archive with this id is already stored"),
     constraint("break_resolutions_pkey", "a resolution with this id is already stored"),
-    constraint("uq_execution_logs_sequence", "a log entry with this number is already stored"),
-    constraint("uq_breaks_sequence", "a break with this number is already stored"),
-    constraint("uq_break_resolutions_sequence", "a resolution with this number is already stored"),
-    constraint("uq_archives_sequence", "an archive with this number is already stored"),
-    constraint("uq_traders_sequence", "a trader with this number is already registered"),
+    constraint("uq_execution_logs_sequence", number_given!("a log entry")),
+    constraint("uq_breaks_sequence", number_given!("a break")),
+    constraint("uq_break_resolutions_sequence", number_given!("a resolution")),
+    constraint("uq_archives_sequence", number_given!("an archive")),
+    constraint("uq_traders_sequence", number_given!("a trader")),
     constraint(
         "uq_orders_client_order_id",
         "an order of this trader with this client order id and trading day is already stored",

@@ -7,13 +7,7 @@ mod attacks;
 mod lifecycle;
 mod nodes;
 
-use std::sync::Arc;
-
-use libtest_mimic::{Arguments, Failed, Trial};
-
-use tradeblotter_test_support::cluster::{self, Cluster};
-
-type Test = fn(&Cluster);
+use tradeblotter_test_support::cluster::{self, Test};
 
 /// The tests of a module, with their names.
 macro_rules! tests {
@@ -23,9 +17,6 @@ macro_rules! tests {
 }
 
 fn main() {
-    let mut arguments = Arguments::from_args();
-    // They share two clusters, whose nodes change together.
-    arguments.test_threads = Some(1);
     let tests = [
         tests!(nodes:
             a_desk_is_handed_over_with_every_row_and_goes_on_with_the_next_number,
@@ -54,23 +45,5 @@ fn main() {
         ),
     ]
     .concat();
-    if !cluster::has_citus() {
-        println!(
-            "SKIPPED: {} tests of Citus: this PostgreSQL does not have the extension; set PGBIN to one that has it",
-            tests.len()
-        );
-        return;
-    }
-    let mut trials = Vec::new();
-    for (nodes, workers) in [("one node", 0), ("two workers", 2)] {
-        let cluster = Arc::new(Cluster::start(workers));
-        trials.extend(tests.iter().map(|(name, test)| {
-            let (cluster, test) = (Arc::clone(&cluster), *test);
-            Trial::test(format!("{nodes}: {name}"), move || -> Result<(), Failed> {
-                test(&cluster);
-                Ok(())
-            })
-        }));
-    }
-    libtest_mimic::run(&arguments, trials).exit();
+    cluster::run(tests);
 }

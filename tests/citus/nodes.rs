@@ -127,7 +127,7 @@ pub fn a_hand_over_that_was_stopped_goes_on(cluster: &Cluster) {
         )
         .unwrap();
     }
-    desk.close(&mut cluster.admin(0)).unwrap();
+    desk.close(&cluster.admin_url(0)).unwrap();
     assert_ne!(catalog::differences(holder).unwrap(), []);
     desk.distribute(&cluster.admin_url(0), None).unwrap();
     assert_eq!(catalog::differences(&mut cluster.admin_of(&desk)).unwrap(), []);

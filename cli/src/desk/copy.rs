@@ -2,56 +2,67 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
-use tradeblotter::{Desk, Moving};
+use tradeblotter::Desk;
 
 use crate::failure::Failure;
 
 /// Copies the desk in one transaction of the target: after a failure there is nothing of it there, also if this program is
-/// killed. The copy is marked as not in use.
-pub fn copy(desk: &Desk, from: &str, to: &str) -> Result<(), Failure> {
-    let (from, to) = (Login::of(from), Login::of(to));
-    let mut dump = from.program("pg_dump");
-    dump.arg(format!("--schema=\"{desk}\"")).stdout(Stdio::piped());
-    let mut dump = spawn(dump, "pg_dump")?;
-    let mut restore = to.program("psql");
+/// killed. The copy is marked as not in use. Schema and rows come from one server, unless `rows_url` names another for the
+/// rows.
+pub fn copy(
+    desk: &Desk,
+    schema_url: &str,
+    rows_url: Option<&str>,
+    to_url: &str,
+) -> Result<(), Failure> {
+    let mut restore = Login::of(to_url).program("psql");
     restore.args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1"]);
     restore.stdin(Stdio::piped()).stdout(Stdio::null());
-    let mut restore = spawn(restore, "psql")?;
-    let streamed = stream(desk, &mut dump, &mut restore);
-    let (dumped, restored) = (dump.wait()?.success(), restore.wait()?.success());
-    // Whoever stops reading says why itself.
-    if let Err(why) = streamed
-        && why.kind() != io::ErrorKind::BrokenPipe
-    {
-        return Err(why.into());
-    }
-    let failed = match (dumped, restored) {
-        (true, true) => return Ok(()),
-        (false, true) => "pg_dump",
-        (_, false) => "psql",
+    let mut restore = spawn(&mut restore, "psql")?;
+    let parts = [
+        (schema_url, "pre-data"),
+        (rows_url.unwrap_or(schema_url), "data"),
+        (schema_url, "post-data"),
+    ];
+    let sent = match restore.stdin.take() {
+        Some(script) => send(desk, parts, script),
+        None => Ok(false),
+    };
+    let restored = restore.wait()?.success();
+    let failed = match sent {
+        Ok(true) if restored => return Ok(()),
+        Ok(false) if restored => "pg_dump",
+        Ok(_) | Err(Failure::OutputClosed) => "psql",
+        Err(why) => return Err(why),
     };
     Err(Failure::Failed(Some(format!(
         "desk {desk} could not be copied: {failed} failed, and said why above; nothing of it is on the other server"
     ))))
 }
 
-/// Sends the dump, in a transaction that is committed only if the dump is complete: at the end of its input psql rolls back.
-fn stream(desk: &Desk, dump: &mut Child, restore: &mut Child) -> io::Result<()> {
-    let (Some(mut rows), Some(mut script)) = (dump.stdout.take(), restore.stdin.take()) else {
-        return Err(io::Error::other("the programs are not connected"));
-    };
-    script.write_all(b"BEGIN;\n")?;
-    io::copy(&mut rows, &mut script)?;
-    if dump.wait()?.success() {
-        let mark = desk.moving_statement(Some(Moving::Arriving));
-        script.write_all(format!("\n{mark}\nCOMMIT;\n").as_bytes())?;
+/// Sends psql the parts of the dump, in a transaction that is committed only if each is complete: at the end of its input
+/// psql rolls back. Returns whether they are.
+fn send(desk: &Desk, parts: [(&str, &str); 3], mut script: ChildStdin) -> Result<bool, Failure> {
+    let (before, after) = desk.around_dump();
+    script.write_all(before.as_bytes())?;
+    for (url, section) in parts {
+        let mut dump = Login::of(url).program("pg_dump");
+        dump.arg(format!("--schema=\"{desk}\"")).arg(format!("--section={section}"));
+        let mut dump = spawn(dump.stdout(Stdio::piped()), "pg_dump")?;
+        let copied = dump.stdout.take().map(|mut rows| io::copy(&mut rows, &mut script));
+        let is_complete = dump.wait()?.success();
+        copied.transpose()?;
+        if !is_complete {
+            return Ok(false);
+        }
     }
-    Ok(())
+    script.write_all(after.as_bytes())?;
+    Ok(true)
 }
 
-fn spawn(mut command: Command, name: &str) -> Result<Child, Failure> {
+fn spawn(command: &mut Command, name: &str) -> Result<Child, Failure> {
     command.spawn().map_err(|why| {
         Failure::Failed(Some(format!(
             "cannot run {name}, one of PostgreSQL's client programs: {why}; install them, or set PGBIN to their directory"

@@ -51,7 +51,7 @@ Exit status:
     /// transaction, opens the copy, checks it (rows, schema, `verify`), writes the new URLs to the fleet file and marks the
     /// old desk, which stays closed and can be dropped. Prints each step when it is done. Stopped at any point, the same
     /// command goes on from there; and with --undo, before the fleet file is written, it drops the copy and opens the old
-    /// desk. DATABASE_URL is that of a superuser on the server that the desk leaves.
+    /// desk. DATABASE_URL is that of a superuser on the server that the desk leaves; if Citus holds it, on the coordinator.
     #[command(after_long_help = "\
 Examples:
   blotter desk move desk_a --to postgres://postgres@db2/blotter --key seal.key \\

@@ -54,6 +54,7 @@ struct Ends<'a> {
     desk: &'a Desk,
     from_url: String,
     to_url: &'a str,
+    /// The server that the desk leaves; if Citus holds the desk, the coordinator.
     from: PgConnection,
     to: PgConnection,
 }
@@ -133,11 +134,6 @@ impl Ends<'_> {
         let desk = self.desk;
         desk.enter(&mut self.from)?;
         migrations::require(&mut self.from)?;
-        if desk.holder(&mut self.from)?.is_some() {
-            return Err(failed(format!(
-                "Citus holds desk {desk}; to move it to another node: blotter desk distribute {desk} --node HOST:PORT"
-            )));
-        }
         // A superuser restores the copy, so that whatever the owner has planted in the schema would run as one.
         let planted = desk.strangers(&mut self.from)?;
         if !planted.is_empty() {
@@ -170,7 +166,7 @@ impl Ends<'_> {
     ) -> Result<(), Failure> {
         let desk = self.desk;
         desk.set_moving(&mut self.from, Some(Moving::Leaving))?;
-        let ended = desk.close(&mut self.from)?;
+        let ended = desk.close(&self.from_url)?;
         let sessions = counted(ended as u64, "session was ended", "sessions were ended");
         step(out, &format!("desk {desk} is closed to writers; {sessions}"))?;
         let closed_to_sealers = desk.is_closed_to::<Auditor>(&mut self.from)?;
@@ -190,7 +186,7 @@ impl Ends<'_> {
                 &format!("everything is sealed; {}", counted(seals, "new seal", "new seals")),
             )?;
         }
-        desk.close_to_sealers(&mut self.from)?;
+        desk.close_to_sealers(&self.from_url)?;
         step(out, &format!("desk {desk} is closed to sealers"))
     }
 
@@ -199,10 +195,14 @@ impl Ends<'_> {
         let desk = self.desk;
         if !desk.exists(&mut self.to)? {
             desk.create_roles_for_restore(&mut self.to)?;
-            copy(desk, &self.from_url, self.to_url)?;
+            // If Citus holds the desk, the coordinator has its whole schema, and the holder its rows.
+            let holder = desk.holder(&mut self.from)?;
+            let rows_url = holder.map(|holder| holder.url(&self.from_url));
+            copy(desk, &self.from_url, rows_url.as_deref(), self.to_url)?;
         }
         desk.enter(&mut self.to)?;
-        let (here, there) = (Desk::rows(&mut self.from)?, Desk::rows(&mut self.to)?);
+        let here = Desk::rows(&mut desk.connect(&self.from_url)?)?;
+        let there = Desk::rows(&mut self.to)?;
         if here != there {
             return Err(failed(format!(
                 "the copy differs from the desk: {there:?} there, {here:?} here; run the command with --undo, then again"

@@ -345,6 +345,23 @@ fn a_move_that_cannot_succeed_is_refused_before_the_desk_is_closed() {
 }
 
 #[test]
+fn a_desk_is_not_handed_to_citus_where_there_is_none() {
+    let servers = Servers::start();
+    let store = servers.add("desk_a");
+    let refused = |url: &str, arguments: &str, code, why: &str| {
+        let said = text(servers.run(url, &format!("desk distribute {arguments}")), code);
+        assert!(said.contains(why), "{said}");
+    };
+    let admin = servers.from.admin_url();
+    refused(&admin, "desk_a", 1, "the database has no Citus; CREATE EXTENSION citus");
+    refused(&admin, "desk_a --node db2:5432", 1, "the database has no Citus");
+    refused(&admin, "desk_a --node db2", 2, "is no host and port");
+    refused(servers.from.url(), "desk_a", 1, "needs a superuser");
+    // The desk is open.
+    trade(&store);
+}
+
+#[test]
 fn a_copy_that_a_backend_could_not_use_is_not_taken_into_use() {
     let servers = Servers::start();
     trade(&servers.add("desk_a"));

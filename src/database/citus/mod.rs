@@ -96,8 +96,18 @@ pub(crate) struct Shard {
     pub number: i64,
 }
 
-/// Returns the shards of these tables of the search path.
-pub(crate) fn shards(conn: &mut PgConnection, tables: &[&str]) -> QueryResult<Vec<Shard>> {
+impl Shard {
+    /// Returns the name.
+    pub(crate) fn name(&self) -> String {
+        format!("{}_{}", self.table, self.number)
+    }
+}
+
+/// Returns the shards of these tables of the search path; none if the database has no Citus.
+pub(crate) fn shards(conn: &mut PgConnection, tables: &[String]) -> QueryResult<Vec<Shard>> {
+    if !is_here(conn)? {
+        return Ok(Vec::new());
+    }
     diesel::sql_query(SHARDS_OF).bind::<Array<Text>, _>(tables).load(conn)
 }
 
@@ -119,9 +129,11 @@ pub(crate) fn showing_shards<T>(
 pub(crate) fn refuse(conn: &mut PgConnection, what: &'static str) -> Result<(), Error> {
     match holder(conn)? {
         None => Ok(()),
-        Some(_) => {
-            Err(Error::invalid("command", what, "is not possible on a desk that Citus holds"))
-        }
+        Some(_) => Err(Error::invalid(
+            "command",
+            what,
+            "is not possible on a desk that Citus holds; move the desk to a plain server for it: blotter desk move",
+        )),
     }
 }
 

@@ -4,6 +4,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
 use super::Desk;
+use crate::database::pool::connect;
 use crate::database::postgres::{
     current_database, has_schema_privilege, obj_description, pg_backend_pid, pg_has_role,
     pg_prepared_xacts, pg_roles, pg_stat_activity, pg_terminate_backend, to_regnamespace,
@@ -86,10 +87,22 @@ impl Desk {
         Ok(conn.batch_execute(&self.moving_statement(moving))?)
     }
 
-    /// Returns the statement that sets what the desk says of a move, for the end of a script that restores it.
-    pub fn moving_statement(&self, moving: Option<Moving>) -> String {
+    fn moving_statement(&self, moving: Option<Moving>) -> String {
         let comment = moving.map_or("NULL".to_owned(), |moving| format!("'{}'", moving.comment()));
         format!("COMMENT ON SCHEMA {} IS {comment};", self.quoted())
+    }
+
+    /// Returns what goes before and after the dump of a desk in the script that restores it on another server, in one
+    /// transaction, as a copy that is [not in use yet](Moving::Arriving). The copy has none of the triggers that
+    /// [`Desk::distribute`] has added, and the coordinator of a Citus cluster keeps it for itself.
+    pub fn around_dump(&self) -> (String, String) {
+        let schema = self.quoted();
+        let before = "BEGIN;\nSET LOCAL citus.enable_ddl_propagation = off;\n".to_owned();
+        let arriving = self.moving_statement(Some(Moving::Arriving));
+        let after = format!(
+            "\nDROP FUNCTION IF EXISTS {schema}.blotter_refuse_writer() CASCADE;\n{arriving}\nCOMMIT;\n"
+        );
+        (before, after)
     }
 
     /// Drops a copy of the desk that is not in use yet. Returns whether there was one.
@@ -120,13 +133,15 @@ impl Desk {
     /// Their transactions that are under way are rolled back. Compliance and auditors go on. Idempotent; returns how
     /// many sessions were ended.
     ///
+    /// `url` is that of a superuser; for a desk that Citus holds, on the coordinator. Then the sessions on the holder are ended.
+    ///
     /// # Errors
     ///
     /// - [`Error::is_permission_denied`] unless the login is a superuser.
     /// - [`Error::is_blocked`] if there are prepared transactions in the database, which would be committed later, or if a
     ///   session does not end within 30 seconds. The desk is closed then, but not at rest.
-    pub fn close(&self, conn: &mut PgConnection) -> Result<usize, Error> {
-        self.close_to(conn, &[self.role::<Trader>(), self.role::<Engine>()])
+    pub fn close(&self, url: &str) -> Result<usize, Error> {
+        self.close_to(url, &[self.role::<Trader>(), self.role::<Engine>()])
     }
 
     /// Closes the desk to those who seal as well: a seal that is made when the desk has been copied would be another one
@@ -135,27 +150,19 @@ impl Desk {
     /// # Errors
     ///
     /// Those of [`Desk::close`].
-    pub fn close_to_sealers(&self, conn: &mut PgConnection) -> Result<usize, Error> {
-        self.close_to(conn, &[self.role::<Auditor>()])
+    pub fn close_to_sealers(&self, url: &str) -> Result<usize, Error> {
+        self.close_to(url, &[self.role::<Auditor>()])
     }
 
-    fn close_to(&self, conn: &mut PgConnection, roles: &[String]) -> Result<usize, Error> {
-        self.revoke(conn, roles)?;
-        self.end_sessions(conn, roles)
-    }
-
-    /// Takes the use of the schema from these roles.
-    pub(crate) fn revoke(&self, conn: &mut PgConnection, roles: &[String]) -> Result<(), Error> {
+    fn close_to(&self, url: &str, roles: &[String]) -> Result<usize, Error> {
         let from = roles.join(", ");
-        Ok(conn.batch_execute(&format!("REVOKE USAGE ON SCHEMA {} FROM {from}", self.quoted()))?)
+        let revoke = format!("REVOKE USAGE ON SCHEMA {} FROM {from}", self.quoted());
+        connect(url)?.batch_execute(&revoke)?;
+        self.end_sessions(&mut self.connect(url)?, roles)
     }
 
     /// Ends the sessions of this server whose logins are members of these roles, and returns how many there were.
-    pub(crate) fn end_sessions(
-        &self,
-        conn: &mut PgConnection,
-        roles: &[String],
-    ) -> Result<usize, Error> {
+    fn end_sessions(&self, conn: &mut PgConnection, roles: &[String]) -> Result<usize, Error> {
         let sessions = self.sessions_of(conn, roles)?;
         for pid in &sessions {
             let has_ended: bool =
@@ -210,14 +217,9 @@ impl Desk {
         let grant = format!(
             "GRANT USAGE ON SCHEMA {} TO {}",
             self.quoted(),
-            self.closed_roles().join(", ")
+            [self.role::<Trader>(), self.role::<Engine>(), self.role::<Auditor>()].join(", ")
         );
         Ok(conn.batch_execute(&grant)?)
-    }
-
-    /// The roles to which a desk can be closed.
-    pub(crate) fn closed_roles(&self) -> [String; 3] {
-        [self.role::<Trader>(), self.role::<Engine>(), self.role::<Auditor>()]
     }
 
     /// Returns whether the desk is closed to traders or to the engine.

@@ -1,7 +1,10 @@
 //! A Citus cluster of private servers, and a desk that it holds.
 
+use std::sync::Arc;
+
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use libtest_mimic::{Arguments, Failed, Trial};
 use tradeblotter::embedded::Server;
 use tradeblotter::{Blotter, Desk, connect};
 use uuid::Uuid;
@@ -11,6 +14,36 @@ use crate::{migrate_desk, texts};
 /// The servers: the coordinator, then the workers.
 pub struct Cluster {
     nodes: Vec<Server>,
+}
+
+/// A test on a cluster.
+pub type Test = fn(&Cluster);
+
+/// Runs tests on a cluster of one node and on one with two workers, and ends this program. Says so and runs none if the server
+/// that tests find does not have the extension.
+pub fn run(tests: Vec<(&'static str, Test)>) {
+    if !has_citus() {
+        println!(
+            "SKIPPED: {} tests of Citus: this PostgreSQL does not have the extension; set PGBIN to one that has it",
+            tests.len()
+        );
+        return;
+    }
+    let mut arguments = Arguments::from_args();
+    // They share two clusters, whose nodes change together.
+    arguments.test_threads = Some(1);
+    let mut trials = Vec::new();
+    for (nodes, workers) in [("one node", 0), ("two workers", 2)] {
+        let cluster = Arc::new(Cluster::start(workers));
+        trials.extend(tests.iter().map(|(name, test)| {
+            let (cluster, test) = (Arc::clone(&cluster), *test);
+            Trial::test(format!("{nodes}: {name}"), move || -> Result<(), Failed> {
+                test(&cluster);
+                Ok(())
+            })
+        }));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
 }
 
 /// Returns whether the server that tests find has the extension.
