@@ -144,13 +144,19 @@ fn copy_without_triggers(admin_url: &str) -> Outcome<()> {
     Ok(())
 }
 
+/// Returns the process id of the server, with a superuser's connection.
+pub fn postmaster(conn: &mut PgConnection) -> Outcome<String> {
+    let file = "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1) AS text";
+    Ok(text(conn, file)?.trim().to_owned())
+}
+
 /// Returns the CPU time that the server's sessions have taken which have ended, in milliseconds; NaN where it is
 /// unknown.
 ///
 /// The postmaster counts it when it has reaped them, so a run must have closed its connections before. The
 /// superuser's connections are those of the benchmark itself, except those of the client that stores the same rows.
 pub fn sessions_cpu(conn: &mut PgConnection) -> Outcome<f64> {
-    let pid = text(conn, "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1) AS text")?;
+    let pid = postmaster(conn)?;
     let still_there = format!(
         "SELECT count(*) AS number FROM pg_stat_activity
          WHERE backend_type = 'client backend'
@@ -160,7 +166,7 @@ pub fn sessions_cpu(conn: &mut PgConnection) -> Outcome<f64> {
         conn.batch_execute("SELECT pg_sleep(0.02)")?;
     }
     conn.batch_execute("SELECT pg_sleep(0.05)")?;
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // After the name in parentheses; children's user and system time are the 16th and 17th field.
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(13).take(2);
     let ticks: Vec<f64> = fields.filter_map(|field| field.parse().ok()).collect();

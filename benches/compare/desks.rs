@@ -1,5 +1,8 @@
 //! What desks cost: lifecycles of the same clients on one blotter without a desk, on 1, 2 and 4 desks of one server, on
-//! two desks that have a server each, and on one that Citus holds if the server has the extension (set PGBIN).
+//! two desks that have a server each, on servers that have a core each, and on a desk that Citus holds if the server has
+//! the extension (set PGBIN).
+
+use std::process::{Command, Stdio};
 
 use diesel::connection::SimpleConnection;
 use tradeblotter::embedded::Server;
@@ -10,7 +13,9 @@ use tradeblotter_test_support::cluster::{Cluster, has_citus};
 use crate::Options;
 use crate::clients::{Outcome, RunLength, run_clients};
 use crate::contenders::{WARM_UP, through_library};
-use crate::databases::{Databases, in_database, insert_traders, pool, set_fsync, trader};
+use crate::databases::{
+    Databases, in_database, insert_traders, pool, postmaster, set_fsync, trader,
+};
 use crate::report::{Report, quantile};
 
 /// Concurrent clients in all, whatever the number of desks.
@@ -54,6 +59,12 @@ pub fn compare(
     }
     let two = one_server.iter().take(1).cloned().chain([elsewhere]).collect();
     arrangements.push(arrangement("2 on two servers", two));
+    let on_cores = on_cores_of_their_own()?;
+    if let Some([first, second]) = &on_cores {
+        let [first, second] = [add_desk(first, 0)?, add_desk(second, 0)?];
+        arrangements.push(arrangement("1 on a server with a core", vec![first.clone()]));
+        arrangements.push(arrangement("2 on two servers with a core each", vec![first, second]));
+    }
     let cluster = has_citus().then(|| Cluster::start(1));
     if let Some(cluster) = &cluster {
         arrangements.push(arrangement("1 on a worker of Citus", vec![on_citus(cluster)?]));
@@ -95,6 +106,23 @@ impl Arrangement {
         })?;
         Ok(run.rate(CLIENTS))
     }
+}
+
+/// Starts two servers that have a core each for their sessions; none if the machine has one core, or no `taskset`.
+fn on_cores_of_their_own() -> Outcome<Option<[Server; 2]>> {
+    let servers = [Server::start()?, Server::start()?];
+    for (core, server) in servers.iter().enumerate() {
+        let admin = &mut connect(&server.admin_url())?;
+        set_fsync(admin, true)?;
+        let pinned = Command::new("taskset")
+            .args(["--cpu-list", "--pid", &core.to_string(), &postmaster(admin)?])
+            .stdout(Stdio::null())
+            .status();
+        if !pinned.is_ok_and(|status| status.success()) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(servers))
 }
 
 /// Adds a desk to a server, with the traders of the clients.
