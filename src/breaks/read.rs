@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::not;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -34,6 +33,8 @@ pub(crate) enum Awaited<'a> {
     Order { trader_id: Uuid, client_order_id: &'a str },
     /// A fill or an amendment of one of these orders.
     ChangeOf(&'a [Uuid]),
+    /// Anything but a person: the breaks of these traders and of no trader, or of all if none are given.
+    Anything { of: Option<&'a [Uuid]> },
 }
 
 impl<R: Role> Breaks<'_, R> {
@@ -57,9 +58,7 @@ impl<R: Role> Breaks<'_, R> {
     ) -> Result<Vec<BreakHistory>, Error> {
         let mut query = matching(filter, self.role);
         if let Some((at, id)) = after {
-            query = query
-                .filter(breaks::created_at.ge(at))
-                .filter(breaks::created_at.gt(at).or(breaks::id.gt(id)));
+            query = query.filter(comes_after(at, id));
         }
         let rows = query
             .order((breaks::created_at, breaks::id))
@@ -132,12 +131,10 @@ impl Breaks<'_, Engine> {
 
     /// Returns the open breaks of totals of these orders, oldest first.
     pub(crate) fn open_totals(&mut self, order_ids: &[Uuid]) -> Result<Vec<Break>, Error> {
-        let resolution =
-            break_resolutions::table.filter(break_resolutions::break_id.eq(breaks::id));
         Ok(Break::query()
             .filter(breaks::order_id.eq_any(order_ids))
             .filter(breaks::reason.eq(BreakReason::Totals))
-            .filter(not(diesel::dsl::exists(resolution)))
+            .filter(is_open())
             .order((breaks::created_at, breaks::id))
             .load(self.conn)?)
     }
@@ -148,14 +145,12 @@ impl Breaks<'_, Engine> {
         trader_id: Uuid,
         client_order_ids: &[&str],
     ) -> Result<Vec<String>, Error> {
-        let resolution =
-            break_resolutions::table.filter(break_resolutions::break_id.eq(breaks::id));
         Ok(breaks::table
             .filter(breaks::client_order_id.eq_any(client_order_ids))
             .filter(breaks::trader_id.eq(trader_id))
             .filter(breaks::order_id.is_null())
             .filter(breaks::reason.eq_any(WAITING_FOR_AN_ORDER))
-            .filter(not(diesel::dsl::exists(resolution)))
+            .filter(is_open())
             .select(breaks::client_order_id.assume_not_null())
             .distinct()
             .load(self.conn)?)
@@ -167,28 +162,24 @@ impl Breaks<'_, Engine> {
         &mut self,
         order_ids: &[Uuid],
     ) -> Result<Vec<(Uuid, Option<String>)>, Error> {
-        let resolution =
-            break_resolutions::table.filter(break_resolutions::break_id.eq(breaks::id));
         Ok(breaks::table
             .filter(breaks::order_id.eq_any(order_ids))
             .filter(breaks::reason.eq_any(WAITING_FOR_A_CHANGE))
-            .filter(not(diesel::dsl::exists(resolution)))
+            .filter(is_open())
             .select((breaks::order_id.assume_not_null(), breaks::refers_to))
             .load(self.conn)?)
     }
 
-    /// Returns up to `limit` open breaks that wait for an order or a change of an order chain, oldest first. `after` is
-    /// time and id of the last break of the page before.
+    /// Returns up to `limit` open breaks that wait for this, oldest first. `after` is time and id of the last break of the page
+    /// before.
     pub(crate) fn open_waiting(
         &mut self,
         awaited: Awaited<'_>,
         after: Option<(DateTime<Utc>, Uuid)>,
         limit: i64,
     ) -> Result<Vec<Break>, Error> {
-        let resolution =
-            break_resolutions::table.filter(break_resolutions::break_id.eq(breaks::id));
         let mut query = Break::query()
-            .filter(not(diesel::dsl::exists(resolution)))
+            .filter(is_open())
             .order((breaks::created_at, breaks::id))
             .limit(limit)
             .into_boxed::<Pg>();
@@ -201,45 +192,33 @@ impl Breaks<'_, Engine> {
             Awaited::ChangeOf(order_ids) => query
                 .filter(breaks::order_id.eq_any(order_ids))
                 .filter(breaks::reason.eq_any(WAITING_FOR_A_CHANGE)),
+            Awaited::Anything { of } => {
+                let query = query.filter(breaks::reason.ne_all(UNDECIDED));
+                match of {
+                    None => query,
+                    Some(traders) => query
+                        .filter(breaks::trader_id.is_null().or(breaks::trader_id.eq_any(traders))),
+                }
+            }
         };
         if let Some((at, id)) = after {
-            query = query
-                .filter(breaks::created_at.ge(at))
-                .filter(breaks::created_at.gt(at).or(breaks::id.gt(id)));
+            query = query.filter(comes_after(at, id));
         }
         Ok(query.load(self.conn)?)
     }
+}
 
-    /// Returns up to `limit` open breaks that may be applied by now, oldest first: those of any reason but
-    /// [`BreakReason::OverFill`] and [`BreakReason::Mismatch`], which wait for a person.
-    ///
-    /// `traders` restricts them to these, and to breaks whose trader is not known. `after` is time and id of the
-    /// last break of the page before.
-    pub(crate) fn open_page_after(
-        &mut self,
-        traders: Option<&[Uuid]>,
-        after: Option<(DateTime<Utc>, Uuid)>,
-        limit: i64,
-    ) -> Result<Vec<Break>, Error> {
-        let resolution =
-            break_resolutions::table.filter(break_resolutions::break_id.eq(breaks::id));
-        let mut query = Break::query()
-            .filter(breaks::reason.ne_all(UNDECIDED))
-            .filter(not(diesel::dsl::exists(resolution)))
-            .order((breaks::created_at, breaks::id))
-            .limit(limit)
-            .into_boxed::<Pg>();
-        if let Some(traders) = traders {
-            let of_traders = breaks::trader_id.is_null().or(breaks::trader_id.eq_any(traders));
-            query = query.filter(of_traders);
-        }
-        if let Some((at, id)) = after {
-            query = query
-                .filter(breaks::created_at.ge(at))
-                .filter(breaks::created_at.gt(at).or(breaks::id.gt(id)));
-        }
-        Ok(query.load(self.conn)?)
-    }
+/// Whether a break is open.
+#[diesel::dsl::auto_type]
+fn is_open() -> _ {
+    let resolution = break_resolutions::table.filter(break_resolutions::break_id.eq(breaks::id));
+    diesel::dsl::not(diesel::dsl::exists(resolution))
+}
+
+/// Whether a break comes after the one of this time and id. The first comparison is the one that an index answers.
+#[diesel::dsl::auto_type]
+fn comes_after(at: DateTime<Utc>, id: Uuid) -> _ {
+    breaks::created_at.ge(at).and(breaks::created_at.gt(at).or(breaks::id.gt(id)))
 }
 
 /// Pairs each break with its resolution.

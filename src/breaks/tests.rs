@@ -4,7 +4,7 @@ use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Break, ExecutionIds, Outcome, fits_a_break, nearest_in_a_break};
+use super::{Awaited, Break, ExecutionIds, Outcome, fits_a_break, nearest_in_a_break};
 use crate::database::embedded::Server;
 use crate::database::migrations;
 use crate::database::role::Engine;
@@ -153,7 +153,11 @@ fn breaks_are_read_by_execution_id_by_order_and_in_pages() {
     assert_eq!(of(&[one.id], &[one.trader_id], &[]), []);
 
     let page = |traders: Option<&[Uuid]>, after, limit| -> Vec<Break> {
-        engine.transaction(|tx| tx.breaks().open_page_after(traders, after, limit)).unwrap()
+        engine
+            .transaction(|tx| {
+                tx.breaks().open_waiting(Awaited::Anything { of: traders }, after, limit)
+            })
+            .unwrap()
     };
     let ids = |page: &[Break]| page.iter().map(|kept| kept.id).collect::<Vec<_>>();
     let first = page(None, None, 3);

@@ -36,10 +36,11 @@ impl Writer {
         store: &mut Store<'_, '_, '_>,
         traders: Option<&[Uuid]>,
     ) -> Result<(), Error> {
+        let anything = Awaited::Anything { of: traders };
         for _ in 0..MAX_PASSES {
             let (mut after, mut has_progress) = (None, false);
             loop {
-                let page = store.run(|tx| tx.breaks().open_page_after(traders, after, PAGE))?;
+                let page = store.run(|tx| tx.breaks().open_waiting(anything, after, PAGE))?;
                 let Some(last) = page.last() else { break };
                 after = Some((last.created_at, last.id));
                 has_progress |= self.retry(store, &page)?;
@@ -178,9 +179,9 @@ impl Writer {
         store: &mut Store<'_, '_, '_>,
         traders: Option<&[Uuid]>,
     ) -> Result<(), Error> {
-        let mut after = None;
+        let (anything, mut after) = (Awaited::Anything { of: traders }, None);
         loop {
-            let page = store.run(|tx| tx.breaks().open_page_after(traders, after, PAGE))?;
+            let page = store.run(|tx| tx.breaks().open_waiting(anything, after, PAGE))?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some((last.created_at, last.id));
             let healed = store.run(|tx| {
