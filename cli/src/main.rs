@@ -23,9 +23,7 @@ mod output;
 mod progress;
 mod prove;
 mod rebuild;
-mod remove_archived;
 mod report;
-mod restore_archive;
 mod sandbox;
 mod schema;
 mod seal;
@@ -33,7 +31,6 @@ mod status;
 mod terminal;
 mod traders;
 mod verify;
-mod verify_archive;
 mod verify_proof;
 mod watch;
 mod whoami;
@@ -316,7 +313,7 @@ Exit status:
 
 Example:
   blotter verify-archive blotter-2020.archive --public-key KEY --checkpoint-file checkpoints.txt")]
-    VerifyArchive(verify_archive::VerifyArchive),
+    VerifyArchive(archive::VerifyArchive),
     /// Remove from the database what an archive file holds
     ///
     /// Checks the file, compares it with the rows, and removes them in one transaction that records what left and the
@@ -325,7 +322,7 @@ Example:
     #[command(after_long_help = "\
 Example:
   blotter remove-archived blotter-2020.archive --public-key KEY")]
-    RemoveArchived(remove_archived::RemoveArchived),
+    RemoveArchived(archive::RemoveArchived),
     /// Bring back to a database what an archive file holds
     ///
     /// In the database that the records left, or in any other one with this schema, to read them there: an empty one, such
@@ -337,7 +334,7 @@ Examples:
   blotter sandbox -- sh -c 'blotter migrate run && export DATABASE_URL=$SUPERUSER_URL &&
     blotter restore-archive blotter-2020.archive --public-key KEY &&
     blotter report --from 2020-03-02 --until 2020-03-03 --format csv -o day.csv'")]
-    RestoreArchive(restore_archive::RestoreArchive),
+    RestoreArchive(archive::RestoreArchive),
 }
 
 fn main() -> ExitCode {
