@@ -376,7 +376,8 @@ fn a_pool_of_one_connection_is_blocked_for_the_same_time_and_cannot_say_by_whom(
     let (_idle, _) = idle_and_serializable(&database);
     let pool = Pool::builder()
         .max_size(1)
-        .connection_timeout(Duration::from_millis(100))
+        // Long enough to connect, because the same timeout applies to new connections.
+        .connection_timeout(Duration::from_secs(2))
         .build(ConnectionManager::<PgConnection>::new(database.app_url()))
         .unwrap();
     let officer = Blotter::with_pool(pool).compliance();

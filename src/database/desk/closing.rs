@@ -93,8 +93,8 @@ impl Desk {
     }
 
     /// Returns what goes before and after the dump of a desk in the script that restores it on another server, in one
-    /// transaction, as a copy that is [not in use yet](Moving::Arriving). The copy has none of the triggers that
-    /// [`Desk::distribute`] has added, and the coordinator of a Citus cluster keeps it for itself.
+    /// transaction, as a copy that is [not in use yet](Moving::Arriving). The copy does not have the triggers that
+    /// [`Desk::distribute`] has added. On the coordinator of a Citus cluster nothing of it is passed on to the other nodes.
     pub fn around_dump(&self) -> (String, String) {
         let schema = self.quoted();
         let before = "BEGIN;\nSET LOCAL citus.enable_ddl_propagation = off;\n".to_owned();

@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 use std::thread;
-use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -14,7 +13,7 @@ use tradeblotter_test_support::describe::{breaks, describe, orders};
 use tradeblotter_test_support::reports::{
     acknowledged, cancelled, filled, message, other_session, report,
 };
-use tradeblotter_test_support::{Database, check, fix_by_account, trader};
+use tradeblotter_test_support::{Database, await_waiter, check, fix_by_account, trader};
 
 fn writer() -> Writer {
     let format = FormatName::Fix;
@@ -714,8 +713,8 @@ fn reports_that_another_session_writes_meanwhile_are_known_and_counted_once() {
         let second = blotter.engine().transaction(|tx| {
             first.write_in(tx, &batch.events)?;
             let second = scope.spawn(|| read_in(&blotter, &input, 2000));
-            // Until it waits for the trader or the order.
-            thread::sleep(Duration::from_millis(500));
+            // For the trader or the order.
+            await_waiter(&mut db.admin());
             Ok::<_, Error>(second)
         });
         second.unwrap().join().unwrap()
@@ -831,8 +830,8 @@ fn a_new_order_and_a_report_of_it_from_sessions_at_once_are_one_order() {
                     let later = [new_order.clone(), filled(3, "A", "E2", 60, 100)].concat();
                     read_in(&db.blotter(), &later, 10).1
                 });
-                // By then the other session has looked for the order, and waits for this one to end.
-                thread::sleep(Duration::from_millis(500));
+                // It has looked for the order then, and waits for this one to end.
+                await_waiter(&mut db.admin());
                 Ok::<_, Error>(other)
             })
             .unwrap();

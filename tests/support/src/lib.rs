@@ -302,14 +302,13 @@ fn url(server: &str, database: &str) -> String {
     server.replace("/blotter?", &format!("/{database}?"))
 }
 
-/// Returns when a session of this database waits for an advisory lock. Panics if none does within a minute.
+/// Returns when a session of this database waits for a lock of another one. Panics if none does within a minute.
 pub fn await_waiter(conn: &mut PgConnection) {
-    let waiting = "SELECT count(*)::text AS text FROM pg_locks
-        WHERE locktype = 'advisory' AND NOT granted
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let waiting = "SELECT count(*)::text AS text FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let begun = Instant::now();
     while texts(conn, waiting) != ["1"] {
-        assert!(begun.elapsed() < Duration::from_secs(60), "no session waits for an advisory lock");
+        assert!(begun.elapsed() < Duration::from_secs(60), "no session waits for a lock");
         thread::yield_now();
     }
 }
