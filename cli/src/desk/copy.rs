@@ -34,6 +34,7 @@ pub fn copy(
     let failed = match sent {
         Ok(true) if restored => return Ok(()),
         Ok(false) if restored => "pg_dump",
+        // It has stopped, or stopped reading.
         Ok(_) | Err(Failure::OutputClosed) => "psql",
         Err(why) => return Err(why),
     };
