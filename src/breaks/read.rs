@@ -33,7 +33,7 @@ pub(crate) enum Awaited<'a> {
     Order { trader_id: Uuid, client_order_id: &'a str },
     /// A fill or an amendment of one of these orders.
     ChangeOf(&'a [Uuid]),
-    /// Anything but a person: the breaks of these traders and of no trader, or of all if none are given.
+    /// Anything but a person. `None` is the breaks of all; otherwise those of these traders, and those of no trader.
     Anything { of: Option<&'a [Uuid]> },
 }
 

@@ -35,6 +35,9 @@ const STRANGERS: &str = include_str!("catalog_strangers.sql");
 /// The facts of a freshly migrated database.
 const EXPECTED: &str = include_str!("catalog.expected");
 
+/// The object and the property that tell who may use the schema.
+const USAGE: (&str, &str) = ("schema of the tables", "usage granted to");
+
 /// What the name of a difference begins with after its kind, if it is one of a shard of Citus.
 const SHARD: &str = "(shard) ";
 
@@ -145,6 +148,12 @@ impl fmt::Display for SchemaDifference {
 }
 
 impl SchemaDifference {
+    /// Returns whether the difference is who may use the schema: the one by which a closed desk differs.
+    pub(crate) fn is_of_usage(&self) -> bool {
+        self.object == USAGE.0
+            && matches!(&self.change, Change::Property { name, .. } if name == USAGE.1)
+    }
+
     /// Returns whether the difference may hide rows from a reader or show it rows of another table: row-level security,
     /// a policy, a rule, another kind of table, or an heir of it.
     #[cfg(feature = "audit")]

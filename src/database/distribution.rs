@@ -80,9 +80,7 @@ impl Desk {
                 "cannot be distributed: the database has no Citus; CREATE EXTENSION citus",
             );
         }
-        if !diesel::select(citus_is_coordinator()).get_result::<bool>(conn)? {
-            return refuse("is distributed from the coordinator; this is another node");
-        }
+        self.require_coordinator(conn)?;
         self.enter(conn)?;
         migrations::require(conn)?;
         if self.moving(conn)?.is_some() {
@@ -97,8 +95,7 @@ impl Desk {
         {
             self.relocate(conn, url, host, port)?;
         }
-        let holder = self.holder(conn)?.ok_or_else(|| Error::not_found("desk", self))?;
-        self.continue_numbers(conn, &mut connect(&holder.url(url))?)?;
+        let holder = self.continue_numbers(conn, url)?;
         self.open(conn)?;
         let differences = catalog::differences(&mut self.connect(url)?)?;
         if differences.is_empty() {
@@ -107,18 +104,46 @@ impl Desk {
         Err(self.differs(differences.iter().map(ToString::to_string)))
     }
 
+    /// Completes what Citus has left out on its nodes, and has the log's sequence on the holder continue after the greatest
+    /// number that any node has given: for a desk that Citus has moved by itself. Idempotent. `url` is that of a superuser
+    /// on the coordinator.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::is_invalid_input`] on another node than the coordinator.
+    /// - [`Error::is_not_found`] if Citus does not hold the desk.
+    /// - Those of the database.
+    pub fn complete(&self, url: &str) -> Result<(), Error> {
+        let conn = &mut connect(url)?;
+        self.require_coordinator(conn)?;
+        self.complete_nodes(conn)?;
+        self.continue_numbers(conn, url).map(drop)
+    }
+
+    fn require_coordinator(&self, conn: &mut PgConnection) -> Result<(), Error> {
+        match diesel::select(citus_is_coordinator()).get_result(conn)? {
+            true => Ok(()),
+            false => Err(Error::invalid(
+                "desk",
+                self.name(),
+                "is on Citus, where this is done from the coordinator; this is another node",
+            )),
+        }
+    }
+
     /// Returns, in words, how the schema of the desk that the connection has [entered](Desk::enter) differs from what this
-    /// build expects, and what else is in it: what a superuser who copies the schema would run. While the desk is closed,
-    /// only what else is in it.
+    /// build expects, and what else is in it: what a superuser who copies the schema would run.
     ///
     /// # Errors
     ///
     /// [`Error::is_connection`].
     pub fn strangers(&self, conn: &mut PgConnection) -> Result<Vec<String>, Error> {
         let mut strangers = catalog::strangers(conn)?;
-        if !self.is_closed(conn)? {
-            strangers.extend(catalog::differences(conn)?.iter().map(ToString::to_string));
+        let mut differences = catalog::differences(conn)?;
+        if self.is_closed(conn)? {
+            differences.retain(|difference| !difference.is_of_usage());
         }
+        strangers.extend(differences.iter().map(ToString::to_string));
         Ok(strangers)
     }
 
@@ -235,23 +260,21 @@ impl Desk {
     }
 
     /// Has the log's sequence on the holder continue where that of the last holder has stopped, or that of the coordinator.
-    fn continue_numbers(
-        &self,
-        conn: &mut PgConnection,
-        holder: &mut PgConnection,
-    ) -> Result<(), Error> {
+    /// Returns the holder.
+    fn continue_numbers(&self, conn: &mut PgConnection, url: &str) -> Result<Holder, Error> {
         #[derive(QueryableByName)]
         struct Given {
             #[diesel(sql_type = BigInt)]
             number: i64,
         }
+        let holder = self.holder(conn)?.ok_or_else(|| Error::not_found("desk", self))?;
         let sequence = format!("{}.execution_logs_sequence", self.quoted());
         let Given { number } =
             diesel::sql_query(NUMBERS).bind::<Text, _>(&sequence).get_result(conn)?;
         diesel::sql_query(CONTINUE)
             .bind::<Text, _>(&sequence)
             .bind::<BigInt, _>(number)
-            .execute(holder)?;
-        Ok(())
+            .execute(&mut connect(&holder.url(url))?)?;
+        Ok(holder)
     }
 }

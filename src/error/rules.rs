@@ -22,13 +22,14 @@ pub(super) enum RuleSource {
     Trigger,
 }
 
-/// The text of a rule that no two rows have one number. Only a sequence that was left behind gives a number again.
+/// The text of a rule that no two rows have one number. A number occurs twice only if the sequence is behind the rows.
 macro_rules! number_given {
     ($what:literal) => {
         concat!(
             $what,
             " with this number is already stored: execution_logs_sequence is behind the rows, which happens when they were \
-             copied without it; advance it with setval, or for a desk that Citus holds run `blotter desk distribute`"
+             copied without it; set it to the greatest number with setval, or for a desk that Citus holds run \
+             `blotter desk distribute`"
         )
     };
 }

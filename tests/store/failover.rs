@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use diesel::connection::SimpleConnection;
@@ -353,7 +353,9 @@ fn an_export_on_a_standby_survives_a_vacuum_on_the_primary_if_the_standby_says_w
         let url = standby.login::<Compliance>(&primary);
         let follower = Blotter::connect(&url).unwrap().compliance();
         let said = "SELECT (backend_xmin IS NOT NULL)::text AS text FROM pg_stat_replication";
+        let begun = Instant::now();
         while texts(&mut admin, said) != [survives.to_string()] {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{said}");
             thread::yield_now();
         }
         let mut exported = Vec::new();

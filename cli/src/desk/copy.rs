@@ -21,13 +21,16 @@ pub fn copy(
     restore.args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1"]);
     restore.stdin(Stdio::piped()).stdout(Stdio::null());
     let mut restore = spawn(&mut restore, "psql")?;
-    let parts = [
-        (schema_url, "pre-data"),
-        (rows_url.unwrap_or(schema_url), "data"),
-        (schema_url, "post-data"),
-    ];
+    let parts = match rows_url {
+        None => vec![(schema_url, None)],
+        Some(rows_url) => vec![
+            (schema_url, Some("--section=pre-data")),
+            (rows_url, Some("--section=data")),
+            (schema_url, Some("--section=post-data")),
+        ],
+    };
     let sent = match restore.stdin.take() {
-        Some(script) => send(desk, parts, script),
+        Some(script) => send(desk, &parts, script),
         None => Ok(false),
     };
     let restored = restore.wait()?.success();
@@ -45,12 +48,16 @@ pub fn copy(
 
 /// Sends psql the parts of the dump, in a transaction that is committed only if each is complete: at the end of its input
 /// psql rolls back. Returns whether they are.
-fn send(desk: &Desk, parts: [(&str, &str); 3], mut script: ChildStdin) -> Result<bool, Failure> {
+fn send(
+    desk: &Desk,
+    parts: &[(&str, Option<&str>)],
+    mut script: ChildStdin,
+) -> Result<bool, Failure> {
     let (before, after) = desk.around_dump();
     script.write_all(before.as_bytes())?;
     for (url, section) in parts {
         let mut dump = Login::of(url).program("pg_dump");
-        dump.arg(format!("--schema=\"{desk}\"")).arg(format!("--section={section}"));
+        dump.arg(format!("--schema=\"{desk}\"")).args(section);
         let mut dump = spawn(dump.stdout(Stdio::piped()), "pg_dump")?;
         let copied = dump.stdout.take().map(|mut rows| io::copy(&mut rows, &mut script));
         let is_complete = dump.wait()?.success();

@@ -134,6 +134,9 @@ impl Ends<'_> {
         let desk = self.desk;
         desk.enter(&mut self.from)?;
         migrations::require(&mut self.from)?;
+        if desk.holder(&mut self.from)?.is_some() {
+            desk.complete(&self.from_url)?;
+        }
         // A superuser restores the copy, so that whatever the owner has planted in the schema would run as one.
         let planted = desk.strangers(&mut self.from)?;
         if !planted.is_empty() {

@@ -10,6 +10,7 @@ use std::thread;
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
 use tradeblotter::embedded::Server;
+use tradeblotter::role::Engine;
 use tradeblotter::{Blotter, Desk, Fleet, FleetFile, NewOrder, Order, Side, Trader, connect};
 use uuid::Uuid;
 
@@ -337,6 +338,12 @@ fn a_move_that_cannot_succeed_is_refused_before_the_desk_is_closed() {
     ] {
         owner.batch_execute(plant).unwrap();
         refused(named, &mut servers.moving("desk_a", ""), 1);
+        // Nor is it overlooked because the owner has closed the desk.
+        let role = desk("desk_a").role::<Engine>();
+        owner.batch_execute(&format!("REVOKE USAGE ON SCHEMA desk_a FROM {role}")).unwrap();
+        let said = text(servers.moving("desk_a", "").output().unwrap(), 1);
+        assert!(said.contains(named), "{said}");
+        owner.batch_execute(&format!("GRANT USAGE ON SCHEMA desk_a TO {role}")).unwrap();
         owner.batch_execute(remove).unwrap();
     }
     let mut as_owner = servers.moving("desk_a", "");

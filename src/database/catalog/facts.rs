@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use super::{Change, SchemaDifference};
+use super::{Change, SchemaDifference, USAGE};
 use crate::database::desk::{Desk, own_roles};
 use crate::database::login::LEDGER;
 use crate::types::price::{LEAST_SCALE, MAX_SCALE};
@@ -62,7 +62,7 @@ impl Facts {
         }
         if desk.is_some() {
             users.sort();
-            let (object, property) = ("schema of the tables", "usage granted to");
+            let (object, property) = USAGE;
             self.insert(object.to_owned(), property.to_owned(), users.join(", "));
         }
     }

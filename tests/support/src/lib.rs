@@ -305,9 +305,9 @@ fn url(server: &str, database: &str) -> String {
 /// Returns when a session of this database waits for a lock of another one. Panics if none does within a minute.
 pub fn await_waiter(conn: &mut PgConnection) {
     let waiting = "SELECT count(*)::text AS text FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        WHERE datname = current_database() AND backend_type = 'client backend' AND wait_event_type = 'Lock'";
     let begun = Instant::now();
-    while texts(conn, waiting) != ["1"] {
+    while texts(conn, waiting) == ["0"] {
         assert!(begun.elapsed() < Duration::from_secs(60), "no session waits for a lock");
         thread::yield_now();
     }
