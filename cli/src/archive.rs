@@ -1,5 +1,5 @@
-//! `blotter archive`, `verify-archive`, `remove-archived` and `restore-archive`: records whose retention has ended leave
-//! the database in a file that proves them, and can come back.
+//! `blotter archive`, `verify-archive`, `remove-archived` and `restore-archive`. An archive file holds records whose
+//! retention has ended, with a proof of each. They can be removed from the database, and restored from the file.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -70,7 +70,7 @@ impl Archived {
 pub struct VerifyArchive {
     #[command(flatten)]
     archived: Archived,
-    /// Checkpoint file that must have the checkpoint of the archive too [default: the one in the archive is enough]
+    /// Checkpoint file that must also hold the checkpoint of the archive [default: no other file is read]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     checkpoint_file: Option<PathBuf>,
 }

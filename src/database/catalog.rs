@@ -148,7 +148,7 @@ impl fmt::Display for SchemaDifference {
 }
 
 impl SchemaDifference {
-    /// Returns whether the difference is who may use the schema: the one by which a closed desk differs.
+    /// Returns whether the difference is about who may use the schema. A closed desk has this difference.
     pub(crate) fn is_of_usage(&self) -> bool {
         self.object == USAGE.0
             && matches!(&self.change, Change::Property { name, .. } if name == USAGE.1)

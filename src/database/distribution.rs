@@ -104,13 +104,13 @@ impl Desk {
         Err(self.differs(differences.iter().map(ToString::to_string)))
     }
 
-    /// Completes what Citus has left out on its nodes, and has the log's sequence on the holder continue after the greatest
-    /// number that any node has given: for a desk that Citus has moved by itself. Idempotent. `url` is that of a superuser
-    /// on the coordinator.
+    /// Adds on each node what Citus does not copy there, and lets the log's sequence on the holder continue after the greatest
+    /// number that any node has given. Call it before you copy a desk: Citus may have moved it without its sequence.
+    /// Idempotent. `url` is that of a superuser on the coordinator.
     ///
     /// # Errors
     ///
-    /// - [`Error::is_invalid_input`] on another node than the coordinator.
+    /// - [`Error::is_invalid_input`] if `url` is that of another node.
     /// - [`Error::is_not_found`] if Citus does not hold the desk.
     /// - Those of the database.
     pub fn complete(&self, url: &str) -> Result<(), Error> {
@@ -132,7 +132,8 @@ impl Desk {
     }
 
     /// Returns, in words, how the schema of the desk that the connection has [entered](Desk::enter) differs from what this
-    /// build expects, and what else is in it: what a superuser who copies the schema would run.
+    /// build expects, and which other objects it holds. A superuser who copies the schema would run code that was planted in
+    /// it. Who may use the schema does not count while the desk is closed.
     ///
     /// # Errors
     ///

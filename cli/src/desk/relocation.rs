@@ -129,7 +129,7 @@ impl Relocation {
 }
 
 impl Ends<'_> {
-    /// Looks at both ends before anything is changed.
+    /// Looks at both ends before the desk is closed. On the nodes of Citus, adds what is missing first.
     fn prepare(&mut self) -> Result<(), Failure> {
         let desk = self.desk;
         desk.enter(&mut self.from)?;

@@ -14,6 +14,7 @@ use tradeblotter::role::Engine;
 use tradeblotter::{Blotter, Desk, Fleet, FleetFile, NewOrder, Order, Side, Trader, connect};
 use uuid::Uuid;
 
+use tradeblotter_test_support::command::{self, text};
 use tradeblotter_test_support::reports::message;
 use tradeblotter_test_support::{Database, submit, texts, trader};
 
@@ -22,21 +23,7 @@ fn desk(name: &str) -> Desk {
 }
 
 fn command(url: &str, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_blotter"));
-    command.args(arguments.split_whitespace()).stdin(Stdio::null());
-    for variable in ["BLOTTER_DESK", "BLOTTER_FLEET", "BLOTTER_SEAL_KEY"] {
-        command.env_remove(variable);
-    }
-    command.env("DATABASE_URL", url);
-    command
-}
-
-#[track_caller]
-fn text(output: Output, code: i32) -> String {
-    let said = String::from_utf8(output.stdout).unwrap();
-    let complaint = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{said}\n{complaint}");
-    said + &complaint
+    command::command(env!("CARGO_BIN_EXE_blotter"), url, arguments)
 }
 
 /// Two servers, with the login `app` on each, and a fleet file.

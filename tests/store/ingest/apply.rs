@@ -713,7 +713,7 @@ fn reports_that_another_session_writes_meanwhile_are_known_and_counted_once() {
         let second = blotter.engine().transaction(|tx| {
             first.write_in(tx, &batch.events)?;
             let second = scope.spawn(|| read_in(&blotter, &input, 2000));
-            // For the trader or the order.
+            // Until it waits for the trader or the order.
             await_waiter(&mut db.admin());
             Ok::<_, Error>(second)
         });
@@ -830,7 +830,7 @@ fn a_new_order_and_a_report_of_it_from_sessions_at_once_are_one_order() {
                     let later = [new_order.clone(), filled(3, "A", "E2", 60, 100)].concat();
                     read_in(&db.blotter(), &later, 10).1
                 });
-                // It has looked for the order then, and waits for this one to end.
+                // Until it has looked for the order, and waits for this one to end.
                 await_waiter(&mut db.admin());
                 Ok::<_, Error>(other)
             })

@@ -1,6 +1,7 @@
 //! The private server, its databases, and the first steps that many tests share.
 
 pub mod cluster;
+pub mod command;
 pub mod describe;
 pub mod raw;
 pub mod reports;
